@@ -1,0 +1,93 @@
+# Needs git, make and python3 (3.11 or newer, with venv). Everything else is pinned in the lock files.
+# Options: PYTHON=<interpreter> for the first install; ARGS="…" is handed to the command behind the target.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:  # a virtual environment that broke off half-way must not count as made
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+LOCKED = $(PIP) check || { echo "pyproject.toml and the lock files disagree: make lock" >&2; exit 1; }
+PYTHONS = $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+# 3.14 is the newest that the pinned numba compiles for.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+# Files with compiled functions: when one changes, all are compiled again before anything trades.
+KERNELS = $(shell grep -rlE --include='*.py' '\bn?jit\b' core strategies risk execution broker research)
+
+# $(call stage,name,command): runs one stage of `make test`, says how long it took, and names the one that failed.
+define stage
+@echo "== $(1)"; if $(2); then echo "   ok: $(1), $$SECONDS s"; else \
+	echo "== make test: stage '$(1)' failed after $$SECONDS s" >&2; exit 1; fi
+endef
+
+.PHONY: help install demo test test-slow drill bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.warm ## make .venv with the pinned libraries and compile the kernels (nothing to do when up to date)
+
+demo: install ## trade a simulated morning against a simulated broker and show the account of it
+	@$(BIN)/quantd demo $(ARGS)
+
+test: $(VENV)/.dev ## all checks that must pass before a commit
+	$(call stage,lint,$(BIN)/ruff check .)
+	$(call stage,format,$(BIN)/ruff format --check .)
+	$(call stage,types,$(BIN)/mypy)
+	$(call stage,layers,$(BIN)/lint-imports --no-logo)
+	$(call stage,kernels,$(MAKE) --no-print-directory $(VENV)/.warm)
+	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS))
+	@echo "== make test: all stages passed"
+
+test-slow: $(VENV)/.dev $(VENV)/.warm ## the tests marked slow
+	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+drill: $(VENV)/.dev $(VENV)/.warm ## rehearse a failure for real: make drill NAME=kill9
+	@$(BIN)/python -m tests.drills $(NAME) $(ARGS)
+
+bench: install ## measure the speed of the public steps; prints JSON
+	@$(BIN)/quantd bench $(ARGS)
+
+$(BIN)/python:
+	@for name in $(PYTHONS); do if $$name -c '$(SUPPORTED)' 2> /dev/null; then python=$$name; break; fi; done; \
+	if [ -z "$${python-}" ]; then \
+		echo "no Python 3.11 to 3.14 found: apt-get install python3, or make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	if ! $$python -c 'import ensurepip, venv' 2> /dev/null; then \
+		echo "$$python cannot make virtual environments: apt-get install python3-venv" >&2; exit 1; fi; \
+	echo "making $(VENV) with $$($$python --version)"; $$python -m venv $(VENV)
+
+# --no-build-isolation: the build tool is in the lock file too, so that nothing unpinned is downloaded.
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@$(LOCKED)
+	@touch $@
+
+# The development lock holds the runtime lock's pins too, so the runtime stamp is set as well.
+$(VENV)/.dev: requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@$(LOCKED)
+	@touch $(VENV)/.runtime $@
+
+$(VENV)/.warm: $(VENV)/.runtime $(KERNELS)
+	$(BIN)/quantd warm
+	@touch $@
+
+# Pins stay unless pyproject.toml forces a change; `make lock ARGS=--upgrade` takes the newest of everything.
+# --fork-strategy fewest: one numpy for all Pythons, so that a journal replays alike on each of them.
+LOCK = compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --extra build \
+	--no-header --no-emit-index-url --no-emit-find-links --annotation-style line $(ARGS)
+
+lock: $(BIN)/python ## write the lock files again from pyproject.toml
+	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(BIN)/python -m venv "$$tools"; "$$tools/bin/pip" install --quiet uv; \
+	"$$tools/bin/uv" pip $(LOCK) --extra dev -o requirements-dev.txt pyproject.toml > /dev/null; \
+	"$$tools/bin/uv" pip $(LOCK) -c requirements-dev.txt -o requirements.txt pyproject.toml > /dev/null; \
+	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-dev.txt
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Vocabulary and pure engine: no clock, no IO, no logging."""

@@ -1,0 +1,232 @@
+"""Requests, imperative: all the engine can ask for. The first group goes to the broker port; the second changes the
+money state itself, so that recovery can fold it without running a strategy, an algo or a check.
+"""
+
+from typing import Final
+
+import msgspec
+
+from core.ids import Side
+
+# Order types and times in force, as IBKR names them.
+MKT: Final = 1
+LMT: Final = 2
+STP: Final = 3
+STP_LMT: Final = 4
+MOC: Final = 5
+LOC: Final = 6
+ORDER_TYPE_NAMES: Final = {MKT: "MKT", LMT: "LMT", STP: "STP", STP_LMT: "STP LMT", MOC: "MOC", LOC: "LOC"}
+
+DAY: Final = 1
+GTC: Final = 2
+IOC: Final = 3
+FOK: Final = 4
+GTD: Final = 5
+OPG: Final = 6
+TIF_NAMES: Final = {DAY: "DAY", GTC: "GTC", IOC: "IOC", FOK: "FOK", GTD: "GTD", OPG: "OPG"}
+
+# Why an order exists: kept on every order (control 28) and part of the duplicate key (control 12).
+INTENT_SCHEDULE: Final = 1
+INTENT_FLATTEN: Final = 2
+INTENT_MANUAL: Final = 3
+
+
+class OrderIntent(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """What a parent or operator wants to send; only the gate can turn it into an `ApprovedOrder`."""
+
+    order_id: int
+    parent_id: int
+    slice_no: int  # the parent's own child counter: makes equal slices different orders
+    strategy: str
+    inst: int
+    side: Side
+    qty_nanos: int
+    order_type: int
+    limit_px_nanos: int = 0
+    stop_px_nanos: int = 0
+    tif: int = DAY
+    gtd_ts_ns: int = 0
+    outside_rth: bool = False
+    purpose: int = INTENT_SCHEDULE
+    algo: str = ""
+    operator: str = ""
+    version: int = 0  # 0 = new order, else the replace version
+
+
+class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """An intent that passed every check. Made by `risk/gate.py` alone (a tidy test holds this)."""
+
+    intent: OrderIntent
+    account: str
+    order_ref: str
+    reduce_only: bool
+    notional_nanos: int  # as valued by the gate: worst of limit and far touch
+    ladder_epoch: int  # the port refuses the order if the ladder moved since
+
+
+class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """Base of all requests."""
+
+
+# ---- to the broker ---------------------------------------------------------------------------------------------
+class PlaceOrder(Command, frozen=True, tag=1):
+    """Send a new order."""
+
+    order: ApprovedOrder
+
+
+class ReplaceOrder(Command, frozen=True, tag=2):
+    """Change price or quantity of a working order; max(old, new) stays reserved until confirmed."""
+
+    order: ApprovedOrder
+
+
+class CancelOrder(Command, frozen=True, tag=3):
+    """Take one order off the book."""
+
+    order_id: int
+    reason: str
+
+
+class CancelAllOrders(Command, frozen=True, tag=4):
+    """IBKR reqGlobalCancel: every order of the account, foreign ones included."""
+
+    reason: str
+
+
+class RequestSync(Command, frozen=True, tag=5):
+    """Ask the adapter for a full synchronisation."""
+
+    reason: str
+
+
+class RaiseAlert(Command, frozen=True, tag=6):
+    """Tell a person. `code` is stable; severity is info, warning or critical."""
+
+    code: str
+    severity: str
+    text: str
+
+
+# ---- to our own books ------------------------------------------------------------------------------------------
+class SetTarget(Command, frozen=True, tag=20):
+    """A strategy wants to hold `qty_nanos` (signed) of an instrument."""
+
+    strategy: str
+    inst: int
+    qty_nanos: int
+
+
+class OpenParent(Command, frozen=True, tag=21):
+    """Start a schedule. Times are UTC ns; `slices` as the algo planned them."""
+
+    parent_id: int
+    strategy: str
+    inst: int
+    side: Side
+    qty_nanos: int
+    algo: str
+    start_ts_ns: int
+    end_ts_ns: int
+    slices: int
+    limit_px_nanos: int = 0
+    arrival_mid_nanos: int = 0
+    purpose: int = INTENT_SCHEDULE
+    urgency: int = 0
+
+
+class EndParent(Command, frozen=True, tag=22):
+    """A schedule is over: done, cancelled, expired or superseded."""
+
+    parent_id: int
+    state: int
+    reason: str
+
+
+class PauseParent(Command, frozen=True, tag=23):
+    """Park a schedule (its children are cancelled) or let it go on exactly where it stood."""
+
+    parent_id: int
+    paused: bool
+    reason: str
+
+
+class AdvanceParent(Command, frozen=True, tag=24):
+    """The executor's own progress: the next moment it must act and how often it chased, so that a crash resumes it."""
+
+    parent_id: int
+    next_ts_ns: int
+    chases: int
+
+
+class MoveLadder(Command, frozen=True, tag=25):
+    """Set the latch of a scope: 0 ACTIVE, 1 REDUCING, 2 HALTED."""
+
+    level: int
+    scope: str
+    state: int
+    code: str
+    reason: str
+    by: str
+    value: str = ""
+    limit: str = ""
+
+
+class SetStrategy(Command, frozen=True, tag=26):
+    """Enable or disable a strategy."""
+
+    strategy: str
+    enabled: bool
+    reason: str
+
+
+class MarkEquity(Command, frozen=True, tag=27):
+    """Equity at the marks of this moment; moves the high-water mark and the day's low."""
+
+    equity_nanos: int
+    unrealised_nanos: int
+
+
+class SettleOrder(Command, frozen=True, tag=28):
+    """Evidence or an operator settled an UNKNOWN order."""
+
+    order_id: int
+    outcome: str  # lost | cancelled | filled
+    reason: str
+    qty_nanos: int = 0
+    px_nanos: int = 0
+
+
+class AdjustCash(Command, frozen=True, tag=29):
+    """Book a cash difference the broker reports and no trade explains (control 33: small ones only)."""
+
+    currency: str
+    amount_nanos: int
+    reason: str
+
+
+BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
+
+AnyCommand = (
+    PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
+    | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
+    | SettleOrder | AdjustCash
+)  # fmt: skip
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1, kw_only=True):
+    """Outcome: the port refused the command locally (lease, ladder epoch, link, disk); it never left."""
+
+    order_id: int
+    version: int
+    reason: str
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2, kw_only=True):
+    """Outcome: the command was written to the socket. Without it after a crash the command is UNKNOWN."""
+
+    order_id: int
+    version: int
+
+
+AnyOutcome = NotSent | Sent

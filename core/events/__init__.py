@@ -1,0 +1,166 @@
+"""Facts: everything the engine can be told, in the past tense. One tagged union; fields are only ever appended.
+
+Prices, quantities and cash are nanos. Times are UTC nanoseconds. Text is as the broker or operator gave it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from core.events.base import Event
+from core.events.market import (
+    BandChanged,
+    ClockOffsetMeasured,
+    CorporateActionAnnounced,
+    ExternalFeatureReceived,
+    FeedEnded,
+    FeedGapped,
+    HaltChanged,
+    LeaseGranted,
+    MarketRuleChanged,
+    QuoteChanged,
+    RiskMeasured,
+    ShortableChanged,
+    TradePrinted,
+    TriggerFired,
+    WhatIfAnswered,
+)
+from core.events.operator import (
+    DayRolled,
+    DeployArmed,
+    DifferenceAcknowledged,
+    DiskReserveChanged,
+    OperatorFlattened,
+    OperatorHalted,
+    OperatorKilled,
+    OperatorResumed,
+    OrderResolved,
+    StepFailed,
+    StrategyFailed,
+    TimeAdvanced,
+    TraderStarted,
+    TraderStopped,
+)
+from core.events.orders import (
+    PENDING_CANCEL,
+    PENDING_SUBMIT,
+    PRE_SUBMITTED,
+    STATUS_CANCELLED,
+    STATUS_FILLED,
+    STATUS_INACTIVE,
+    SUBMITTED,
+    CancelRejected,
+    CommissionReported,
+    ExecutionCorrected,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderFilled,
+    OrderInactivated,
+    OrderRejected,
+    OrderReplaced,
+    ReplaceRejected,
+)
+from core.events.sync import (
+    CashAdjusted,
+    CashReported,
+    CompletedOrderReported,
+    ExecutionReported,
+    LinkDegraded,
+    LinkLost,
+    LinkRestored,
+    OpenOrderReported,
+    PositionReported,
+    SyncCompleted,
+    SyncStarted,
+)
+
+MARKET_EVENTS: Final = (QuoteChanged, TradePrinted, FeedGapped, FeedEnded)
+
+AnyEvent = (
+    QuoteChanged | TradePrinted | FeedGapped | FeedEnded
+    | OrderAcknowledged | OrderFilled | ExecutionCorrected | CommissionReported | OrderCancelled | OrderRejected
+    | OrderReplaced | ReplaceRejected | CancelRejected | OrderInactivated
+    | SyncStarted | OpenOrderReported | CompletedOrderReported | ExecutionReported | PositionReported | CashReported
+    | SyncCompleted
+    | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
+    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
+    | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
+    | TimeAdvanced | DayRolled
+    | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
+    | DeployArmed
+    | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged | StrategyFailed
+)  # fmt: skip
+
+
+class Stamped(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An event with its place in the one order of records."""
+
+    seq: int
+    ts_ns: int
+    event: AnyEvent
+    cause_seq: int = 0
+
+
+__all__ = [
+    "MARKET_EVENTS",
+    "PENDING_CANCEL",
+    "PENDING_SUBMIT",
+    "PRE_SUBMITTED",
+    "STATUS_CANCELLED",
+    "STATUS_FILLED",
+    "STATUS_INACTIVE",
+    "SUBMITTED",
+    "AnyEvent",
+    "BandChanged",
+    "CancelRejected",
+    "CashAdjusted",
+    "CashReported",
+    "ClockOffsetMeasured",
+    "CommissionReported",
+    "CompletedOrderReported",
+    "CorporateActionAnnounced",
+    "DayRolled",
+    "DeployArmed",
+    "DifferenceAcknowledged",
+    "DiskReserveChanged",
+    "Event",
+    "ExecutionCorrected",
+    "ExecutionReported",
+    "ExternalFeatureReceived",
+    "FeedEnded",
+    "FeedGapped",
+    "HaltChanged",
+    "LeaseGranted",
+    "LinkDegraded",
+    "LinkLost",
+    "LinkRestored",
+    "MarketRuleChanged",
+    "OpenOrderReported",
+    "OperatorFlattened",
+    "OperatorHalted",
+    "OperatorKilled",
+    "OperatorResumed",
+    "OrderAcknowledged",
+    "OrderCancelled",
+    "OrderFilled",
+    "OrderInactivated",
+    "OrderRejected",
+    "OrderReplaced",
+    "OrderResolved",
+    "PositionReported",
+    "QuoteChanged",
+    "ReplaceRejected",
+    "RiskMeasured",
+    "ShortableChanged",
+    "Stamped",
+    "StepFailed",
+    "StrategyFailed",
+    "SyncCompleted",
+    "SyncStarted",
+    "TimeAdvanced",
+    "TradePrinted",
+    "TraderStarted",
+    "TraderStopped",
+    "TriggerFired",
+    "WhatIfAnswered",
+]

@@ -1,0 +1,141 @@
+"""Facts about the market: quotes, prints, gaps, halts, bands, and what later parts measure or announce."""
+
+from core.events.base import Event
+from core.ids import Side
+
+
+class QuoteChanged(Event, frozen=True, tag=1):
+    """Best bid and offer of one instrument after all ticks of one socket read; price 0 = that side is empty."""
+
+    inst: int
+    bid_px_nanos: int
+    ask_px_nanos: int
+    bid_qty_nanos: int
+    ask_qty_nanos: int
+    exchange_ts_ns: int = 0
+    flags: int = 0
+
+
+class TradePrinted(Event, frozen=True, tag=2):
+    """A trade on the tape (or, in l1_250, a volume increment)."""
+
+    inst: int
+    px_nanos: int
+    qty_nanos: int
+    condition: int = 0
+    exchange_ts_ns: int = 0
+    flags: int = 0
+
+
+class FeedGapped(Event, frozen=True, tag=3):
+    """Market data of an instrument was lost: it is blind until its next quote."""
+
+    inst: int
+    dropped: int
+    reason: str
+
+
+class FeedEnded(Event, frozen=True, tag=4):
+    """A recorded market has no further rows."""
+
+    rows: int
+
+
+class HaltChanged(Event, frozen=True, tag=50):
+    """Trading halt of one instrument: 0 trading, 1 general, 2 volatility, -1 unknown (IB tick 49)."""
+
+    inst: int
+    halted: int
+
+
+class ShortableChanged(Event, frozen=True, tag=51):
+    """Shares to borrow: IB tick 46 level in thousandths (> 2500 easy, > 1500 locate) and tick 89 shares."""
+
+    inst: int
+    level_milli: int
+    shares_nanos: int = -1
+
+
+class BandChanged(Event, frozen=True, tag=52):
+    """Limit up / limit down price band of one instrument."""
+
+    inst: int
+    lower_px_nanos: int
+    upper_px_nanos: int
+    limit_state: bool = False
+
+
+class WhatIfAnswered(Event, frozen=True, tag=53):
+    """The broker's margin answer to a what-if order."""
+
+    request_id: int
+    inst: int
+    side: Side
+    qty_nanos: int
+    initial_margin_change_nanos: int
+    maintenance_margin_change_nanos: int
+    equity_with_loan_nanos: int
+    warning: str = ""
+
+
+class ClockOffsetMeasured(Event, frozen=True, tag=54):
+    """Our wall clock minus the broker's."""
+
+    offset_ns: int
+    round_trip_ns: int
+
+
+class MarketRuleChanged(Event, frozen=True, tag=55):
+    """Price increments of one instrument: (low edge, increment) pairs, ascending (IB marketRule)."""
+
+    inst: int
+    rule_id: int
+    increments: tuple[tuple[int, int], ...]
+
+
+class CorporateActionAnnounced(Event, frozen=True, tag=56):
+    """Split, dividend or symbol change with its ex date (yyyymmdd)."""
+
+    inst: int
+    kind: str
+    ex_date: int
+    ratio_num: int = 1
+    ratio_den: int = 1
+    cash_nanos: int = 0
+
+
+class ExternalFeatureReceived(Event, frozen=True, tag=57):
+    """A number from outside with an age limit."""
+
+    name: str
+    inst: int
+    value: float
+    as_of_ns: int
+    age_ns_max: int
+
+
+class TriggerFired(Event, frozen=True, tag=58):
+    """A monitor asks for a ladder move: scope level, scope id, severity, code and reason."""
+
+    name: str
+    level: int
+    scope: str
+    state: int
+    value: str = ""
+    limit: str = ""
+
+
+class LeaseGranted(Event, frozen=True, tag=59):
+    """We are the one trader of this account until `until_ns` (CLOCK_BOOTTIME)."""
+
+    holder: str
+    until_ns: int
+
+
+class RiskMeasured(Event, frozen=True, tag=60):
+    """Slow risk numbers from a worker."""
+
+    as_of_ns: int
+    var_nanos: int
+    cvar_nanos: int
+    worst_stress_nanos: int

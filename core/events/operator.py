@@ -1,0 +1,116 @@
+"""Facts of time, operators and the shell."""
+
+from core.events.base import Event
+
+
+class TimeAdvanced(Event, frozen=True, tag=70):
+    """A deadline the engine asked for has come."""
+
+
+class DayRolled(Event, frozen=True, tag=71):
+    """A new trading day (account setting, default 20:00 America/New_York) begins; `date` is yyyymmdd."""
+
+    date: int
+
+
+class OperatorHalted(Event, frozen=True, tag=80):
+    """Block new risk in a scope; orders stay."""
+
+    level: int
+    scope: str
+    reason: str
+    operator: str
+
+
+class OperatorKilled(Event, frozen=True, tag=81):
+    """Block, cancel and verify in a scope."""
+
+    level: int
+    scope: str
+    reason: str
+    operator: str
+
+
+class OperatorFlattened(Event, frozen=True, tag=82):
+    """Close the positions of a scope through the reduce-only lane."""
+
+    level: int
+    scope: str
+    reason: str
+    operator: str
+
+
+class OperatorResumed(Event, frozen=True, tag=83):
+    """Lift the latch of a scope; refused without a reason and while something else blocks."""
+
+    level: int
+    scope: str
+    reason: str
+    operator: str
+
+
+class OrderResolved(Event, frozen=True, tag=84):
+    """An operator settles an UNKNOWN order: outcome is lost, cancelled or filled (with quantity and price)."""
+
+    order_id: int
+    outcome: str
+    reason: str
+    operator: str
+    qty_nanos: int = 0
+    px_nanos: int = 0
+
+
+class DifferenceAcknowledged(Event, frozen=True, tag=85):
+    """An operator has read the difference report of one sync."""
+
+    sync_id: int
+    reason: str
+    operator: str
+
+
+class DeployArmed(Event, frozen=True, tag=86):
+    """An operator confirms changed code, config or models (control 42)."""
+
+    digest: str
+    reason: str
+    operator: str
+
+
+class TraderStarted(Event, frozen=True, tag=90):
+    """First input of a run. `ended` says how the run before ended: new, clean, crash."""
+
+    epoch: int
+    mode: str  # replay | paper | live
+    ended: str
+    after_crash: str  # halted | as_latched
+    guard_fired: bool
+    changed: str  # which digests differ from the run before, comma separated; empty = none
+    safe: bool = False  # the second failure of one error within an hour
+    venue_in_process: bool = False  # the simulated venue is recovered with us: nothing sent can be in doubt
+
+
+class TraderStopped(Event, frozen=True, tag=91):
+    """Last input of a run that ends on purpose."""
+
+    reason: str
+
+
+class StepFailed(Event, frozen=True, tag=92):
+    """The engine raised on input `failed_seq`; recovery books that input to money state only."""
+
+    failed_seq: int
+    error: str
+
+
+class DiskReserveChanged(Event, frozen=True, tag=93):
+    """The journal's reserve of disk space was lost (no new orders) or is back."""
+
+    available: bool
+    free_mb: int
+
+
+class StrategyFailed(Event, frozen=True, tag=94):
+    """A strategy raised; it is disabled. Recorded so that recovery need not run the strategy again to know."""
+
+    strategy: str
+    error: str

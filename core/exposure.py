@@ -1,0 +1,49 @@
+"""Marks and the exposure they give, kept incrementally: gross and net, account and strategy. Refreshed on every fill and
+mark; opinion state, because marks come from the market and not from the broker.
+"""
+
+from core.ledger import Ledger
+from core.market import MarketReader
+from core.positions import value_at
+
+
+class Exposure:
+    """Position values at the last marks, in nanos of the base currency."""
+
+    __slots__ = ("_by_inst", "_by_position", "gross", "marks", "net", "strategy_gross")
+
+    def __init__(self, instruments: int) -> None:
+        self.marks = [0] * instruments
+        self.gross = 0
+        self.net = 0
+        self.strategy_gross: dict[str, int] = {}
+        self._by_inst = [0] * instruments
+        self._by_position: dict[tuple[str, int], int] = {}
+
+    def mark(self, inst: int, mark_nanos: int, ledger: Ledger) -> None:
+        """Set one instrument's mark (0 = none known: the last one stays) and bring the sums in line."""
+        if mark_nanos:
+            self.marks[inst] = mark_nanos
+        value = value_at(ledger.holdings[inst], self.marks[inst])
+        old = self._by_inst[inst]
+        self._by_inst[inst] = value
+        self.net += value - old
+        self.gross += abs(value) - abs(old)
+        for strategy in ledger.books:
+            self._mark_strategy(strategy, inst, ledger)
+
+    def _mark_strategy(self, strategy: str, inst: int, ledger: Ledger) -> None:
+        key = (strategy, inst)
+        position = ledger.positions.get(key)
+        if position is None:
+            return
+        value = abs(value_at(position.qty_nanos, self.marks[inst]))
+        old = self._by_position.get(key, 0)
+        self._by_position[key] = value
+        self.strategy_gross[strategy] = self.strategy_gross.get(strategy, 0) + value - old
+
+    def mark_all(self, market: MarketReader, ledger: Ledger) -> None:
+        """Re-mark every instrument the account holds."""
+        for inst, qty in enumerate(ledger.holdings):
+            if qty or self._by_inst[inst]:
+                self.mark(inst, market.mark_nanos(inst), ledger)

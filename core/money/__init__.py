@@ -1,0 +1,1 @@
+"""Money state and its fold."""

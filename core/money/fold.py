@@ -1,0 +1,45 @@
+"""The only writers of money state: one function for each kind of record."""
+
+from typing import Any
+
+from core import commands as c
+from core.money.inputs import INPUTS
+from core.money.requests import REQUESTS
+from core.money.state import Money
+from core.money.syncs import SYNCS
+from core.orders import Fact
+
+_FACTS = INPUTS | SYNCS
+
+
+def fold_input(money: Money, seq: int, ts_ns: int, event: Any) -> None:
+    """Apply one fact. Raises Bug (with the order's story) on a fact the tables do not allow."""
+    money.seq = seq
+    money.ts_ns = ts_ns
+    fold = _FACTS.get(type(event))
+    if fold is not None:
+        fold(money, event)
+
+
+def fold_command(money: Money, seq: int, ts_ns: int, command: Any) -> None:
+    """Apply one recorded command."""
+    money.seq = seq
+    money.ts_ns = ts_ns
+    fold = REQUESTS.get(type(command))
+    if fold is not None:
+        fold(money, command)
+
+
+def fold_outcome(money: Money, seq: int, ts_ns: int, outcome: c.AnyOutcome) -> None:
+    """Apply what the port reported at once: an order that never left holds nothing."""
+    money.seq = seq
+    money.ts_ns = ts_ns
+    if type(outcome) is not c.NotSent:
+        return
+    order = money.orders.get(outcome.order_id)
+    if order is None:
+        return
+    if outcome.version and order.pending_version == outcome.version:
+        money.drop_pending(order)
+    else:
+        money.advance_order(order, Fact.NOT_SENT)

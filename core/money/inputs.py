@@ -1,0 +1,195 @@
+"""Folding what the broker says of orders and what happens to link, account and shell into money state."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from core import events as e
+from core.ledger import UNCLAIMED, Execution
+from core.money.state import DEGRADED, DOWN, READY, Money
+from core.orders import Fact, State
+from core.story import tell
+from core.units import notional_nanos
+
+
+def _acknowledged(m: Money, event: e.OrderAcknowledged) -> None:
+    order = m.known(event.order_id, "acknowledgement")
+    if order is not None:
+        order.perm_id = event.perm_id or order.perm_id
+        m.advance_order(order, Fact.ACK)
+
+
+def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
+    if type(event) is e.ExecutionReported and event.exec_id in m.ledger.executions:
+        return  # a sync repeats what we have: ordinary
+    m.book(
+        Execution(
+            exec_id=event.exec_id,
+            order_id=event.order_id,
+            strategy=UNCLAIMED,
+            inst=event.inst,
+            side=event.side,
+            qty_nanos=event.qty_nanos,
+            px_nanos=event.px_nanos,
+            ts_ns=m.ts_ns,
+            seq=m.seq,
+        )
+    )
+
+
+def _corrected(m: Money, event: e.ExecutionCorrected) -> None:
+    old = m.ledger.executions.get(event.corrects)
+    old_value = notional_nanos(old.px_nanos, old.qty_nanos) if old is not None else 0
+    change = m.ledger.correct(
+        corrects=event.corrects, exec_id=event.exec_id, qty_nanos=event.qty_nanos, px_nanos=event.px_nanos
+    )
+    if change is None:
+        m.odds.append((event.order_id, f"correction of execution {event.corrects} that we do not have"))
+        return
+    order = m.orders.get(event.order_id)
+    if order is None or old is None:
+        return
+    order.filled_nanos += change
+    m.credit_parent(order, change, notional_nanos(event.px_nanos, event.qty_nanos) - old_value)
+    if change < 0:
+        m.advance_order(order, Fact.REDUCED)
+    m.odds.append((event.order_id, f"execution {event.corrects} corrected by {event.exec_id}"))
+
+
+def _commissioned(m: Money, event: e.CommissionReported) -> None:
+    if not m.ledger.charge(event.exec_id, event.commission_nanos):
+        m.odds.append((0, f"commission of {event.exec_id} reported again"))
+
+
+def _cancelled(m: Money, event: e.OrderCancelled) -> None:
+    order = m.known(event.order_id, "cancel")
+    if order is not None:
+        m.advance_order(order, Fact.CANCELLED)
+
+
+def _rejected(m: Money, event: e.OrderRejected) -> None:
+    order = m.known(event.order_id, "reject")
+    if order is not None:
+        tell(order.story, m.seq, m.ts_ns, f"code {event.code}: {event.text}")
+        m.advance_order(order, Fact.REJECTED)
+
+
+def _replaced(m: Money, event: e.OrderReplaced) -> None:
+    order = m.known(event.order_id, "replace")
+    if order is None:
+        return
+    if order.pending_version == event.version:
+        order.version = event.version
+        order.qty_nanos = event.qty_nanos
+        order.limit_px_nanos = event.limit_px_nanos
+        order.notional_nanos = order.pending_notional_nanos
+        m.drop_pending(order)
+    m.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.ACK)
+
+
+def _replace_rejected(m: Money, event: e.ReplaceRejected) -> None:
+    order = m.known(event.order_id, "replace reject")
+    if order is not None and order.pending_version == event.version:
+        m.drop_pending(order)
+
+
+def _cancel_rejected(m: Money, event: e.CancelRejected) -> None:
+    order = m.known(event.order_id, "cancel reject")
+    if order is not None:
+        m.advance_order(order, Fact.CANCEL_NOT_FOUND if event.code == 10147 else Fact.CANCEL_REFUSED)
+
+
+def _inactivated(m: Money, event: e.OrderInactivated) -> None:
+    order = m.known(event.order_id, "inactive")
+    if order is not None:
+        m.advance_order(order, Fact.INACTIVE)
+
+
+def _set_link(m: Money, link: int) -> None:
+    if m.link != link:
+        m.link = link
+        m.link_since_ns = m.ts_ns
+
+
+def _doubt_all(m: Money) -> None:
+    """Whatever has no answer yet is in doubt: the socket or the process is gone."""
+    for order in list(m.live_orders.values()):
+        if order.state in (State.SENDING, State.CANCELLING) or order.pending_version:
+            m.advance_order(order, Fact.SILENCE)
+
+
+def _link_restored(m: Money, event: e.LinkRestored) -> None:
+    _set_link(m, READY)
+
+
+def _link_degraded(m: Money, event: e.LinkDegraded) -> None:
+    _set_link(m, DEGRADED)
+
+
+def _link_lost(m: Money, event: e.LinkLost) -> None:
+    _set_link(m, DOWN)
+    m.sync = None
+    _doubt_all(m)
+
+
+def _cash_adjusted(m: Money, event: e.CashAdjusted) -> None:
+    m.ledger.adjust(event.currency, event.amount_nanos)
+    if event.kind == "deposit" and event.currency == m.settings.currency:
+        m.high_water_nanos += event.amount_nanos
+        m.day_base_equity_nanos += event.amount_nanos
+
+
+def _day_rolled(m: Money, event: e.DayRolled) -> None:
+    m.trading_date = event.date
+    m.day_base_equity_nanos = m.equity_nanos
+    for book in m.ledger.books.values():
+        book.day_base_nanos = book.realised_nanos - book.fees_nanos
+    m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
+
+
+def _trader_started(m: Money, event: e.TraderStarted) -> None:
+    m.epoch = event.epoch
+    m.safe = event.safe
+    if not event.venue_in_process:
+        _set_link(m, DOWN)
+        m.sync = None
+        if event.ended == "crash":
+            _doubt_all(m)
+
+
+def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
+    m.disk_available = event.available
+
+
+def _strategy_failed(m: Money, event: e.StrategyFailed) -> None:
+    book = m.ledger.book_of(event.strategy)
+    book.enabled = False
+    book.disabled_reason = event.error
+
+
+def _acknowledge_difference(m: Money, event: e.DifferenceAcknowledged) -> None:
+    if event.sync_id == m.difference_sync_id:
+        m.differences = ()
+
+
+INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
+    e.OrderAcknowledged: _acknowledged,
+    e.OrderFilled: _filled,
+    e.ExecutionReported: _filled,
+    e.ExecutionCorrected: _corrected,
+    e.CommissionReported: _commissioned,
+    e.OrderCancelled: _cancelled,
+    e.OrderRejected: _rejected,
+    e.OrderReplaced: _replaced,
+    e.ReplaceRejected: _replace_rejected,
+    e.CancelRejected: _cancel_rejected,
+    e.OrderInactivated: _inactivated,
+    e.LinkRestored: _link_restored,
+    e.LinkDegraded: _link_degraded,
+    e.LinkLost: _link_lost,
+    e.CashAdjusted: _cash_adjusted,
+    e.DayRolled: _day_rolled,
+    e.TraderStarted: _trader_started,
+    e.DiskReserveChanged: _disk_changed,
+    e.StrategyFailed: _strategy_failed,
+    e.DifferenceAcknowledged: _acknowledge_difference,
+}

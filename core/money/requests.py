@@ -1,0 +1,222 @@
+"""Folding recorded commands into money state: what was asked for reserves risk before it leaves."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from core import commands as c
+from core.errors import Bug
+from core.latches import ACTIVE, Latch
+from core.ledger import Execution
+from core.money.state import Kill, Money
+from core.orders import Fact, Order, describe
+from core.parents import NO_ORDER, Parent, ParentState
+from core.rates import DuplicateKey, next_tat
+from core.story import tell
+
+
+def _count_rate(m: Money, intent: c.OrderIntent) -> None:
+    s, tats, ts = m.settings, m.tats, m.ts_ns
+    tats["a"] = next_tat(tats.get("a", 0), ts, s.rate_account)
+    key = "s" + intent.strategy
+    tats[key] = next_tat(tats.get(key, 0), ts, s.rate_strategy)
+    key = "i" + s.symbols[intent.inst]
+    tats[key] = next_tat(tats.get(key, 0), ts, s.rate_symbol)
+    m.duplicates.add(duplicate_key(intent), ts)
+
+
+def duplicate_key(intent: c.OrderIntent) -> DuplicateKey:
+    """What makes two orders the same order (control 12); the slice number keeps equal TWAP slices apart."""
+    i = intent
+    return (i.inst, i.side, i.qty_nanos, i.limit_px_nanos, i.parent_id, i.slice_no, i.version)
+
+
+def _place(m: Money, command: c.PlaceOrder) -> None:
+    approved = command.order
+    i = approved.intent
+    if i.order_id < m.next_order_id:
+        raise Bug(f"order id {i.order_id} was used before; next is {m.next_order_id}")
+    order = Order(
+        order_id=i.order_id,
+        parent_id=i.parent_id,
+        slice_no=i.slice_no,
+        strategy=i.strategy,
+        inst=i.inst,
+        side=i.side,
+        qty_nanos=i.qty_nanos,
+        order_type=i.order_type,
+        limit_px_nanos=i.limit_px_nanos,
+        tif=i.tif,
+        purpose=i.purpose,
+        order_ref=approved.order_ref,
+        notional_nanos=approved.notional_nanos,
+        reduce_only=approved.reduce_only,
+        sent_ts_ns=m.ts_ns,
+        changed_ts_ns=m.ts_ns,
+        story=[(m.seq, m.ts_ns, "PLACED")],
+    )
+    m.next_order_id = i.order_id + 1
+    m.orders[i.order_id] = m.live_orders[i.order_id] = order
+    m.reservations.update(order)
+    _count_rate(m, i)
+    parent = m.parents.get(i.parent_id)
+    if parent is not None:
+        if parent.child != NO_ORDER:
+            raise Bug(f"parent {parent.parent_id} has child {parent.child} and would get {i.order_id}")
+        parent.child = i.order_id
+        parent.children = i.slice_no + 1
+
+
+def _replace(m: Money, command: c.ReplaceOrder) -> None:
+    i = command.order.intent
+    order = m.orders[i.order_id]
+    if order.pending_version or not order.live:
+        raise Bug(f"replace of an order that cannot take one: {describe(order)}")
+    order.pending_version = i.version
+    order.pending_qty_nanos = i.qty_nanos
+    order.pending_px_nanos = i.limit_px_nanos
+    order.pending_notional_nanos = command.order.notional_nanos
+    order.changed_ts_ns = m.ts_ns
+    tell(order.story, m.seq, m.ts_ns, f"REPLACE {i.version}")
+    m.reservations.update(order)
+    _count_rate(m, i)
+    parent = m.parents.get(i.parent_id)
+    if parent is not None:
+        parent.chases += 1
+
+
+def _cancel(m: Money, command: c.CancelOrder) -> None:
+    order = m.orders.get(command.order_id)
+    if order is not None:
+        order.cancel_ts_ns = m.ts_ns
+        m.advance_order(order, Fact.CANCEL_SENT)
+
+
+def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
+    for order in list(m.live_orders.values()):
+        order.cancel_ts_ns = m.ts_ns
+        m.advance_order(order, Fact.CANCEL_SENT)
+
+
+def _set_target(m: Money, command: c.SetTarget) -> None:
+    m.ledger.book_of(command.strategy).targets[command.inst] = command.qty_nanos
+
+
+def _open_parent(m: Money, command: c.OpenParent) -> None:
+    parent = Parent(
+        parent_id=command.parent_id,
+        strategy=command.strategy,
+        inst=command.inst,
+        side=command.side,
+        qty_nanos=command.qty_nanos,
+        algo=command.algo,
+        start_ts_ns=command.start_ts_ns,
+        end_ts_ns=command.end_ts_ns,
+        slices=command.slices,
+        limit_px_nanos=command.limit_px_nanos,
+        arrival_mid_nanos=command.arrival_mid_nanos,
+        purpose=command.purpose,
+        urgency=command.urgency,
+        story=[(m.seq, m.ts_ns, "OPENED")],
+    )
+    m.next_parent_id = command.parent_id + 1
+    m.parents[parent.parent_id] = m.live_parents[parent.parent_id] = parent
+
+
+def _end_parent(m: Money, command: c.EndParent) -> None:
+    parent = m.parents[command.parent_id]
+    parent.state = ParentState(command.state)
+    parent.reason = command.reason
+    tell(parent.story, m.seq, m.ts_ns, parent.state.name)
+    if parent.child == NO_ORDER:
+        m.live_parents.pop(parent.parent_id, None)
+        m.prune()
+
+
+def _pause_parent(m: Money, command: c.PauseParent) -> None:
+    parent = m.parents[command.parent_id]
+    parent.paused = command.paused
+    parent.paused_reason = command.reason if command.paused else ""
+
+
+def _advance_parent(m: Money, command: c.AdvanceParent) -> None:
+    parent = m.parents[command.parent_id]
+    parent.not_before_ns = command.next_ts_ns
+    parent.chases = command.chases
+
+
+def _move_ladder(m: Money, command: c.MoveLadder) -> None:
+    m.latches.move(
+        Latch(
+            level=command.level,
+            scope=command.scope,
+            code=command.code,
+            state=command.state,
+            reason=command.reason,
+            by=command.by,
+            since_ns=m.ts_ns,
+            value=command.value,
+            limit=command.limit,
+        )
+    )
+    if command.code == "KILL" and command.state != ACTIVE:
+        m.kills.append(
+            Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
+        )
+
+
+def _set_strategy(m: Money, command: c.SetStrategy) -> None:
+    book = m.ledger.book_of(command.strategy)
+    book.enabled = command.enabled
+    book.disabled_reason = "" if command.enabled else command.reason
+
+
+def _mark_equity(m: Money, command: c.MarkEquity) -> None:
+    m.equity_nanos = command.equity_nanos
+    m.high_water_nanos = max(m.high_water_nanos, command.equity_nanos)
+
+
+def _settle(m: Money, command: c.SettleOrder) -> None:
+    order = m.orders[command.order_id]
+    tell(order.story, m.seq, m.ts_ns, f"SETTLED {command.outcome}: {command.reason}")
+    if command.outcome == "lost":
+        m.advance_order(order, Fact.ABSENT)
+    elif command.outcome == "cancelled":
+        m.advance_order(order, Fact.CANCELLED)
+    else:
+        m.book(
+            Execution(
+                exec_id=f"settled-{order.order_id}-{m.seq}",
+                order_id=order.order_id,
+                strategy=order.strategy,
+                inst=order.inst,
+                side=order.side,
+                qty_nanos=command.qty_nanos,
+                px_nanos=command.px_nanos,
+                ts_ns=m.ts_ns,
+                seq=m.seq,
+            )
+        )
+        if order.live:
+            m.advance_order(order, Fact.CANCELLED)
+
+
+def _adjust_cash(m: Money, command: c.AdjustCash) -> None:
+    m.ledger.adjust(command.currency, command.amount_nanos)
+
+
+REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
+    c.PlaceOrder: _place,
+    c.ReplaceOrder: _replace,
+    c.CancelOrder: _cancel,
+    c.CancelAllOrders: _cancel_all,
+    c.SetTarget: _set_target,
+    c.OpenParent: _open_parent,
+    c.EndParent: _end_parent,
+    c.PauseParent: _pause_parent,
+    c.AdvanceParent: _advance_parent,
+    c.MoveLadder: _move_ladder,
+    c.SetStrategy: _set_strategy,
+    c.MarkEquity: _mark_equity,
+    c.SettleOrder: _settle,
+    c.AdjustCash: _adjust_cash,
+}

@@ -1,0 +1,135 @@
+"""Money state to bytes and back, bit for bit. The running sums are derived again, never stored."""
+
+import msgspec
+
+from core.events import OpenOrderReported
+from core.latches import Latch, Latches
+from core.ledger import Execution, Ledger, StrategyBook
+from core.money.state import Kill, Money, MoneySettings
+from core.orders import Order
+from core.parents import Parent
+from core.positions import Position
+from core.rates import DuplicateKey
+from core.reconcile import Difference, Sync
+
+
+class MoneyState(msgspec.Struct, gc=False, kw_only=True):
+    """The snapshot form of `Money`."""
+
+    seq: int
+    ts_ns: int
+    epoch: int
+    next_order_id: int
+    next_parent_id: int
+    link: int
+    link_since_ns: int
+    disk_available: bool
+    trading_date: int
+    day_base_equity_nanos: int
+    high_water_nanos: int
+    equity_nanos: int
+    orders: list[Order]
+    parents: list[Parent]
+    positions: list[Position]
+    books: list[StrategyBook]
+    executions: list[tuple[str, Execution]]
+    waiting_commissions: dict[str, int]
+    cash: dict[str, int]
+    flows: tuple[int, int, int, int]  # spent, adjusted, fees, realised
+    latches: tuple[Latch, ...]
+    ladder_moves: int
+    tats: dict[str, int]
+    recent: list[tuple[int, DuplicateKey]]
+    sync: Sync | None
+    last_sync_ts_ns: int
+    last_sync_id: int
+    differences: tuple[Difference, ...]
+    difference_sync_id: int
+    foreign: dict[int, OpenOrderReported]
+    kills: list[Kill]
+    safe: bool
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODER = msgspec.msgpack.Decoder(MoneyState)
+
+
+def dump(m: Money) -> bytes:
+    """The whole money state."""
+    ledger = m.ledger
+    # Several exec ids may share one execution after a correction; each is stored under every id it has.
+    return _ENCODE(
+        MoneyState(
+            seq=m.seq,
+            ts_ns=m.ts_ns,
+            epoch=m.epoch,
+            next_order_id=m.next_order_id,
+            next_parent_id=m.next_parent_id,
+            link=m.link,
+            link_since_ns=m.link_since_ns,
+            disk_available=m.disk_available,
+            trading_date=m.trading_date,
+            day_base_equity_nanos=m.day_base_equity_nanos,
+            high_water_nanos=m.high_water_nanos,
+            equity_nanos=m.equity_nanos,
+            orders=list(m.orders.values()),
+            parents=list(m.parents.values()),
+            positions=list(ledger.positions.values()),
+            books=list(ledger.books.values()),
+            executions=list(ledger.executions.items()),
+            waiting_commissions=ledger.waiting_commissions,
+            cash=ledger.cash,
+            flows=(ledger.spent_nanos, ledger.adjusted_nanos, ledger.fees_nanos, ledger.realised_nanos),
+            latches=tuple(m.latches.held()),
+            ladder_moves=m.latches.moves,
+            tats=m.tats,
+            recent=m.duplicates.state(),
+            sync=m.sync,
+            last_sync_ts_ns=m.last_sync_ts_ns,
+            last_sync_id=m.last_sync_id,
+            differences=m.differences,
+            difference_sync_id=m.difference_sync_id,
+            foreign=m.foreign,
+            kills=m.kills,
+            safe=m.safe,
+        )
+    )
+
+
+def load(settings: MoneySettings, state: bytes) -> Money:
+    """Money state from a snapshot. Raises msgspec.DecodeError on foreign bytes."""
+    s = _DECODER.decode(state)
+    m = Money(settings)
+    for name in _SCALARS:
+        setattr(m, name, getattr(s, name))
+    m.orders = {order.order_id: order for order in s.orders}
+    m.live_orders = {order.order_id: order for order in s.orders if order.live}
+    for order in m.live_orders.values():
+        m.reservations.update(order)
+    m.parents = {parent.parent_id: parent for parent in s.parents}
+    m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
+    m.latches = Latches(s.latches, s.ladder_moves)
+    m.duplicates.load(s.recent)
+    _load_ledger(m.ledger, s)
+    return m
+
+
+_SCALARS = (
+    "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
+    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
+    "last_sync_id", "differences", "difference_sync_id", "foreign", "kills", "safe",
+)  # fmt: skip
+
+
+def _load_ledger(ledger: Ledger, s: MoneyState) -> None:
+    ledger.cash = s.cash
+    ledger.spent_nanos, ledger.adjusted_nanos, ledger.fees_nanos, ledger.realised_nanos = s.flows
+    ledger.positions = {(p.strategy, p.inst): p for p in s.positions}
+    for position in s.positions:
+        ledger.holdings[position.inst] += position.qty_nanos
+    ledger.books = {book.strategy: book for book in s.books}
+    by_first: dict[str, Execution] = {}
+    for exec_id, execution in s.executions:
+        ledger.executions[exec_id] = by_first.setdefault(execution.exec_id, execution)
+    ledger.uncharged = sum(1 for execution in by_first.values() if not execution.commission_known)
+    ledger.waiting_commissions = s.waiting_commissions

@@ -1,0 +1,171 @@
+"""Money state: everything that must survive a crash exactly, as a fold over inputs, commands and outcomes as recorded.
+
+No strategy, algo or check runs here, so any later release can fold an old journal. Opinion state (market, features,
+what a strategy thinks) lives elsewhere. `core/money/fold.py` is the only writer; this module holds the state and the
+moves that several folds share.
+"""
+
+from typing import Final
+
+import msgspec
+
+from core import events as e
+from core.latches import Latches
+from core.ledger import UNCLAIMED, Execution, Ledger
+from core.orders import Fact, Order, advance, describe
+from core.parents import NO_ORDER, Parent
+from core.rates import DuplicateWindow, RateLimit
+from core.reconcile import Difference, Sync
+from core.reservations import Reservations
+from core.units import notional_nanos
+
+DOWN: Final = 0
+DEGRADED: Final = 1
+READY: Final = 2
+LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY"}
+ENDED_KEPT_MAX: Final = 256  # ended orders and parents kept for display and late facts
+
+
+class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What the fold needs to know from the config; part of the journalled reference."""
+
+    account: str
+    account_tag: str
+    currency: str
+    start_cash_nanos: int
+    symbols: tuple[str, ...]
+    strategies: tuple[str, ...]
+    duplicate_window_ns: int
+    rate_account: RateLimit
+    rate_strategy: RateLimit
+    rate_symbol: RateLimit
+
+
+class Kill(msgspec.Struct, gc=False, kw_only=True):
+    """A kill that is not done until a complete sync shows no open order in its scope (control 27)."""
+
+    level: int
+    scope: str
+    since_ns: int
+    reason: str
+    by: str
+    attempts: int = 0
+    next_ts_ns: int = 0
+    verified_ns: int = 0
+
+
+class Money:
+    """The account as we know it. Attributes are read by everyone, written by the folds alone."""
+
+    def __init__(self, settings: MoneySettings) -> None:
+        self.settings = settings
+        self.seq = 0
+        self.ts_ns = 0
+        self.epoch = 0
+        self.next_order_id = 1
+        self.next_parent_id = 1
+        self.link = DOWN
+        self.link_since_ns = 0
+        self.disk_available = True
+        self.trading_date = 0
+        self.day_base_equity_nanos = settings.start_cash_nanos
+        self.high_water_nanos = settings.start_cash_nanos
+        self.equity_nanos = settings.start_cash_nanos
+        self.orders: dict[int, Order] = {}
+        self.parents: dict[int, Parent] = {}
+        self.live_parents: dict[int, Parent] = {}  # active, or ended with a live child
+        self.live_orders: dict[int, Order] = {}
+        self.latches = Latches()
+        self.reservations = Reservations(len(settings.symbols))
+        self.tats: dict[str, int] = {}
+        self.duplicates = DuplicateWindow(settings.duplicate_window_ns)
+        self.sync: Sync | None = None
+        self.last_sync_ts_ns = 0
+        self.last_sync_id = 0
+        self.differences: tuple[Difference, ...] = ()
+        self.difference_sync_id = 0
+        self.foreign: dict[int, e.OpenOrderReported] = {}
+        self.kills: list[Kill] = []
+        self.safe = False
+        self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
+        self.ledger = Ledger(
+            instruments=len(settings.symbols),
+            currency=settings.currency,
+            start_cash_nanos=settings.start_cash_nanos,
+            strategies=settings.strategies,
+        )
+
+    # ---- orders ------------------------------------------------------------------------------------------------
+    def advance_order(self, order: Order, fact: Fact) -> None:
+        """Move an order by the table, and everything that follows from it."""
+        odd = advance(order, fact, seq=self.seq, ts_ns=self.ts_ns)
+        if odd:
+            self.odds.append((order.order_id, odd))
+        if not order.live:
+            order.pending_version = 0
+        self.reservations.update(order)
+        if not order.live and order.order_id in self.live_orders:
+            del self.live_orders[order.order_id]
+            self._release_child(order)
+        elif order.live and order.order_id not in self.live_orders:
+            self.live_orders[order.order_id] = order
+
+    def _release_child(self, order: Order) -> None:
+        parent = self.parents.get(order.parent_id)
+        if parent is not None and parent.child == order.order_id:
+            parent.child = NO_ORDER
+            if not parent.active:
+                self.live_parents.pop(parent.parent_id, None)
+        self.prune()
+
+    def prune(self) -> None:
+        """Forget the oldest ended orders and parents beyond the bound; O(1) amortised because dicts keep order."""
+        while len(self.orders) > len(self.live_orders) + ENDED_KEPT_MAX:
+            oldest = next(order_id for order_id, order in self.orders.items() if not order.live)
+            del self.orders[oldest]
+        while len(self.parents) > len(self.live_parents) + ENDED_KEPT_MAX:
+            oldest = next(parent_id for parent_id in self.parents if parent_id not in self.live_parents)
+            del self.parents[oldest]
+
+    def drop_pending(self, order: Order) -> None:
+        """Forget a replace that did not or will not happen, or has become the order."""
+        order.pending_version = 0
+        order.pending_qty_nanos = order.pending_px_nanos = order.pending_notional_nanos = 0
+        order.changed_ts_ns = self.ts_ns
+        self.reservations.update(order)
+
+    def book(self, execution: Execution) -> bool:
+        """Book one execution and move its order and parent; False if it was booked already."""
+        order = self.orders.get(execution.order_id)
+        execution.strategy = order.strategy if order is not None else UNCLAIMED
+        if not self.ledger.execute(execution):
+            self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
+            return False
+        if order is None:
+            self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))
+            return True
+        order.filled_nanos += execution.qty_nanos
+        self.credit_parent(order, execution.qty_nanos, notional_nanos(execution.px_nanos, execution.qty_nanos))
+        if order.filled_nanos > max(order.qty_nanos, order.pending_qty_nanos):
+            self.odds.append((order.order_id, "overfill: executed more than ordered"))
+        self.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.PART)
+        return True
+
+    def credit_parent(self, order: Order, qty_nanos: int, value_nanos: int) -> None:
+        """Count executed quantity and value towards the parent."""
+        parent = self.parents.get(order.parent_id)
+        if parent is not None:
+            parent.filled_nanos += qty_nanos
+            parent.value_nanos += value_nanos
+
+    def known(self, order_id: int, what: str) -> Order | None:
+        """The order, or None with an odd line saying that a fact came for a stranger."""
+        order = self.orders.get(order_id)
+        if order is None:
+            self.odds.append((order_id, f"{what} for an order we do not know"))
+        return order
+
+    def story_of(self, order_id: int) -> str:
+        """The order's whole story, for errors."""
+        order = self.orders.get(order_id)
+        return f"order {order_id} is not known" if order is None else describe(order)

@@ -1,0 +1,140 @@
+"""Folding a full synchronisation: evidence settles UNKNOWN orders, what stays unexplained is a difference."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from core import commands as c
+from core import events as e
+from core.ids import is_own_ref
+from core.ledger import UNCLAIMED
+from core.money.state import Money
+from core.orders import Fact, Order, State
+from core.reconcile import SYNC_SPACING_NS, Sync, order_differences, position_differences
+from core.story import tell
+from core.units import notional_nanos
+
+
+def _sync_started(m: Money, event: e.SyncStarted) -> None:
+    m.sync = Sync(sync_id=event.sync_id, started_ts_ns=m.ts_ns)
+
+
+def _open_reported(m: Money, event: e.OpenOrderReported) -> None:
+    sync = m.sync
+    if sync is None or sync.sync_id != event.sync_id:
+        return
+    if not is_own_ref(event.order_ref, m.settings.account_tag):
+        sync.foreign[event.perm_id] = event
+        return
+    sync.open[event.order_id] = event
+    order = m.orders.get(event.order_id)
+    if order is None:
+        _adopt(m, event)
+    elif order.state is State.UNKNOWN and event.status != e.PENDING_SUBMIT:
+        order.perm_id = event.perm_id or order.perm_id
+        _settle_versions(m, order, event)
+        m.advance_order(order, Fact.ACK)
+
+
+def _settle_versions(m: Money, order: Order, event: e.OpenOrderReported) -> None:
+    """An open order tells which version the broker works; an unknown replace holds both until then."""
+    if order.pending_version:
+        if event.qty_nanos == order.pending_qty_nanos and event.limit_px_nanos == order.pending_px_nanos:
+            order.version = order.pending_version
+            order.qty_nanos, order.limit_px_nanos = event.qty_nanos, event.limit_px_nanos
+            order.notional_nanos = order.pending_notional_nanos
+        m.drop_pending(order)
+
+
+def _adopt(m: Money, event: e.OpenOrderReported) -> None:
+    """An order with our tag that the journal lacks (a lost tail): taken over, never re-sent."""
+    order = Order(
+        order_id=event.order_id,
+        parent_id=0,
+        slice_no=0,
+        strategy=UNCLAIMED,
+        inst=event.inst,
+        side=event.side,
+        qty_nanos=event.qty_nanos,
+        order_type=c.LMT if event.limit_px_nanos else c.MKT,
+        limit_px_nanos=event.limit_px_nanos,
+        tif=c.DAY,
+        purpose=c.INTENT_MANUAL,
+        order_ref=event.order_ref,
+        notional_nanos=notional_nanos(event.limit_px_nanos, event.qty_nanos),
+        reduce_only=False,
+        sent_ts_ns=m.ts_ns,
+        state=State.WORKING,
+        filled_nanos=event.filled_nanos,
+        perm_id=event.perm_id,
+        story=[],
+    )
+    tell(order.story, m.seq, m.ts_ns, "ADOPTED")
+    m.orders[order.order_id] = m.live_orders[order.order_id] = order
+    m.next_order_id = max(m.next_order_id, order.order_id + 1)
+    m.reservations.update(order)
+    m.odds.append((order.order_id, f"adopted {event.order_ref}: the broker holds it, the journal does not"))
+
+
+def _completed_reported(m: Money, event: e.CompletedOrderReported) -> None:
+    sync = m.sync
+    if sync is None or sync.sync_id != event.sync_id:
+        return
+    sync.completed[event.order_id] = event
+    order = m.orders.get(event.order_id)
+    if order is not None and order.state is State.UNKNOWN and event.filled_nanos <= order.filled_nanos:
+        m.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.CANCELLED)
+
+
+def _position_reported(m: Money, event: e.PositionReported) -> None:
+    if m.sync is not None and m.sync.sync_id == event.sync_id:
+        m.sync.positions[event.inst] = event.qty_nanos
+
+
+def _cash_reported(m: Money, event: e.CashReported) -> None:
+    if m.sync is not None and m.sync.sync_id == event.sync_id:
+        m.sync.cash[event.currency] = event.cash_nanos
+
+
+def _sync_completed(m: Money, event: e.SyncCompleted) -> None:
+    sync = m.sync
+    if sync is None or sync.sync_id != event.sync_id:
+        return
+    if not event.complete:
+        m.sync = None
+        return
+    m.foreign = sync.foreign
+    for order in list(m.live_orders.values()):
+        if order.sent_ts_ns < sync.started_ts_ns and order.order_id not in sync.open:
+            if order.order_id not in sync.completed:
+                _count_absence(m, order)
+        else:
+            order.absent_syncs = 0
+    found = position_differences(sync, m.ledger.holdings, m.settings.symbols) + order_differences(sync, m.orders)
+    m.last_sync_ts_ns = m.ts_ns
+    m.last_sync_id = sync.sync_id
+    if found:
+        m.differences = tuple(found)
+        m.difference_sync_id = sync.sync_id
+    else:
+        m.differences = ()
+
+
+def _count_absence(m: Money, order: Order) -> None:
+    """A complete sync does not show a live order: in doubt from now on, LOST only by the rule in the engine."""
+    if order.state is State.WORKING:
+        m.advance_order(order, Fact.CANCEL_NOT_FOUND)
+    elif order.state is not State.UNKNOWN:
+        m.advance_order(order, Fact.SILENCE)
+    if order.absent_syncs == 0 or m.ts_ns - order.absent_since_ns >= SYNC_SPACING_NS:
+        order.absent_syncs += 1
+        order.absent_since_ns = m.ts_ns
+
+
+SYNCS: Final[dict[type, Callable[[Money, Any], None]]] = {
+    e.SyncStarted: _sync_started,
+    e.OpenOrderReported: _open_reported,
+    e.CompletedOrderReported: _completed_reported,
+    e.PositionReported: _position_reported,
+    e.CashReported: _cash_reported,
+    e.SyncCompleted: _sync_completed,
+}

@@ -1,0 +1,62 @@
+"""Parent orders: a quantity to trade along a schedule, and how far it got. Progress is folded from fills, never set."""
+
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from core.ids import Side
+from core.story import Story
+
+
+class ParentState(IntEnum):
+    """Where a schedule stands; values are journalled."""
+
+    ACTIVE = 1
+    DONE = 10
+    CANCELLED = 11  # by operator, kill or a disabled strategy
+    SUPERSEDED = 12  # the target changed
+    EXPIRED = 13  # out of time with a rest
+
+
+PARENT_ENDED_FROM: Final = 10
+NO_ORDER: Final = 0
+
+
+class Parent(msgspec.Struct, gc=False, kw_only=True):
+    """One schedule. At most one child is live at a time, so children can never over-fill it."""
+
+    parent_id: int
+    strategy: str
+    inst: int
+    side: Side
+    qty_nanos: int
+    algo: str
+    start_ts_ns: int
+    end_ts_ns: int
+    slices: int
+    limit_px_nanos: int
+    arrival_mid_nanos: int
+    purpose: int
+    urgency: int
+    state: ParentState = ParentState.ACTIVE
+    paused: bool = False
+    paused_reason: str = ""
+    filled_nanos: int = 0
+    value_nanos: int = 0  # cash value of its fills, for its average price
+    children: int = 0  # child orders made so far = next slice number
+    child: int = NO_ORDER  # the live child's order id
+    not_before_ns: int = 0  # the executor must not act earlier (back-off after a refusal)
+    chases: int = 0
+    reason: str = ""
+    story: Story = []
+
+    @property
+    def active(self) -> bool:
+        """Still trading or paused."""
+        return self.state < PARENT_ENDED_FROM
+
+    @property
+    def remaining_nanos(self) -> int:
+        """Quantity not filled yet; corrections may make it grow again."""
+        return self.qty_nanos - self.filled_nanos

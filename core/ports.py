@@ -1,0 +1,188 @@
+"""The seams of the engine: what it needs from strategies, execution, risk and the outside. Siblings meet only here."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from core import commands as c
+from core.exposure import Exposure
+from core.instruments import Instrument
+from core.market import MarketReader
+from core.money.state import Money
+from core.notes import Decision, Failure, Refusal
+from core.parents import Parent
+from core.sessions import Calendar
+
+
+class Context:
+    """What every part may read: one object, made by the composition root, written by the engine alone."""
+
+    __slots__ = ("calendars", "exposure", "instruments", "market", "money", "previous_close_nanos")
+
+    def __init__(
+        self,
+        *,
+        instruments: tuple[Instrument, ...],
+        calendars: tuple[Calendar, ...],
+        previous_close_nanos: list[int],
+        money: Money,
+        market: MarketReader,
+        exposure: Exposure,
+    ) -> None:
+        self.instruments = instruments
+        self.calendars = calendars  # by instrument
+        self.previous_close_nanos = previous_close_nanos  # by instrument; 0 = not known
+        self.money = money
+        self.market = market
+        self.exposure = exposure
+
+
+class Pipeline(Protocol):
+    """Market state and strategy kernels in one compiled pass. Codes are bits: DECIDE, WATCHED."""
+
+    def step(self, row: Any) -> int:
+        """Apply one row (a 1-element ROW array); returns its code."""
+        ...
+
+    def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> int:
+        """Apply rows[lo:hi] until one has a code or is at or past `stop_ts_ns`.
+
+        Returns k: rows[lo:k] are applied. `code` holds the last applied row's code (0 = stopped for time or end).
+        """
+        ...
+
+    @property
+    def code(self) -> int:
+        """Code of the last row applied by `run`."""
+        ...
+
+    def fence(self, strategy: str, inst: int, from_ns: int, until_ns: int) -> None:
+        """Ask for decisions only within [from_ns, until_ns)."""
+        ...
+
+    def dump(self) -> bytes:
+        """State for a snapshot."""
+        ...
+
+    def load(self, state: bytes) -> None:
+        """State from a snapshot."""
+        ...
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a strategy answers: its decision, or the error that disables it."""
+
+    decision: Decision | None = None
+    error: str = ""
+
+
+class Strategy(Protocol):
+    """What to want. Never raises (strategies/guarded.py turns an exception into `Verdict.error`)."""
+
+    @property
+    def name(self) -> str:
+        """Config name: the scope of its books, limits and latches."""
+        ...
+
+    @property
+    def instruments(self) -> tuple[int, ...]:
+        """Instruments it trades."""
+        ...
+
+    def decide(self, ts_ns: int, inst: int) -> Verdict:
+        """Called when its kernel asked for a decision on an instrument; all features are ready."""
+        ...
+
+    def forget(self, inst: int) -> None:
+        """Its position was taken from it (kill, flatten): start over from flat."""
+        ...
+
+
+class Action(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What the executor wants done for one parent now: at most one of the fields is set."""
+
+    place: c.OrderIntent | None = None
+    replace: c.OrderIntent | None = None
+    cancel: int = 0  # order id
+    end: int = 0  # ParentState
+    reason: str = ""
+
+
+class Executor(Protocol):
+    """How to get there. Stateless beyond money state, so a crash resumes every schedule exactly."""
+
+    def act(self, parent: Parent, ts_ns: int) -> Action | None:
+        """The next single step for a live parent; None = wait."""
+        ...
+
+    def wake_ns(self, parent: Parent, ts_ns: int) -> int:
+        """When to be asked again if nothing happens before; never earlier than `ts_ns + 1`."""
+        ...
+
+    def backoff_ns(self, parent: Parent) -> int:
+        """How long to wait after the gate refused a child."""
+        ...
+
+
+class DeskPlan(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What the desk wants for one strategy and instrument."""
+
+    open: c.OpenParent | None = None
+    supersede: int = 0  # parent id to end first
+    blocked: str = ""  # why a wanted trade waits; "" = nothing waits
+
+
+class Desk(Protocol):
+    """Nets targets against positions and schedules in flight."""
+
+    def plan(self, strategy: str, inst: int, ts_ns: int) -> DeskPlan | None:
+        """None = nothing to do."""
+        ...
+
+
+class Gate(Protocol):
+    """The last hop before the port."""
+
+    def approve(self, intent: c.OrderIntent, ts_ns: int, seq: int) -> c.ApprovedOrder | Refusal:
+        """Every check in order; the only maker of `ApprovedOrder`."""
+        ...
+
+    def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:
+        """Everything that would stop a typical new order now, in gate order (`quantd why-not`)."""
+        ...
+
+
+class Monitor(Protocol):
+    """Watches the account and asks for ladder moves (risk/ladder.py)."""
+
+    def on_mark(self, ts_ns: int) -> list[c.MoveLadder]:
+        """After every equity mark."""
+        ...
+
+    def may_lift(self, level: int, scope: str, code: str) -> str:
+        """Why a latch must not be lifted now; "" = it may."""
+        ...
+
+
+class BrokerPort(Protocol):
+    """Nothing else leaves. Orders only as `ApprovedOrder`; raises nothing: what is not sent is answered NotSent."""
+
+    def place(self, order: c.ApprovedOrder) -> c.NotSent | None:
+        """Send a new order."""
+        ...
+
+    def replace(self, order: c.ApprovedOrder) -> c.NotSent | None:
+        """Send a new version of a working order."""
+        ...
+
+    def cancel(self, order_id: int) -> c.NotSent | None:
+        """Send a cancel."""
+        ...
+
+    def cancel_all(self) -> None:
+        """Cancel every order of the account."""
+        ...
+
+    def request_sync(self, reason: str) -> None:
+        """Ask for a full synchronisation."""
+        ...

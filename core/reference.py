@@ -1,0 +1,83 @@
+"""Reference records: whatever a decision reads that is not market data or state. Frozen, journalled before the first
+input that uses them. No row for the day means deny. Built by daemon/reference.py.
+"""
+
+import msgspec
+
+from core.instruments import Instrument
+from core.sessions import SessionTable
+
+
+class Reference(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """Base of all reference records."""
+
+
+class ConfigResolved(Reference, frozen=True, tag=1):
+    """The resolved config without secrets, as JSON, and its digest."""
+
+    json: str
+    digest: str
+
+
+class CodeVersion(Reference, frozen=True, tag=2):
+    """What ran: version, source digest (all modules), kernel digest, python and library versions."""
+
+    version: str
+    source_digest: str
+    kernel_digest: str
+    platform: str
+
+
+class SessionsLoaded(Reference, frozen=True, tag=3):
+    """One session table."""
+
+    table: SessionTable
+
+
+class InstrumentLoaded(Reference, frozen=True, tag=4):
+    """One contract with its market rules."""
+
+    instrument: Instrument
+
+
+class FeeRow(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """One fee rate valid from a day. `per` = share, value or order; rates and caps are nanos."""
+
+    name: str
+    effective_from: int  # yyyymmdd
+    per: str
+    rate_nanos: int
+    sell_only: bool = False
+    minimum_nanos: int = 0
+    cap_nanos: int = 0  # 0 = none
+    cap_value_ppm: int = 0  # cap as parts per million of trade value; 0 = none
+    source: str = ""
+
+
+class FeesLoaded(Reference, frozen=True, tag=5):
+    """The dated fee table."""
+
+    plan: str
+    rows: tuple[FeeRow, ...]
+
+
+class InstrumentReference(Reference, frozen=True, tag=6):
+    """Dated slow numbers of one instrument: previous close and average daily volume (20 days)."""
+
+    inst: int
+    effective_from: int
+    previous_close_nanos: int = 0
+    adv_nanos: int = 0
+    source: str = ""
+
+
+class ModelLoaded(Reference, frozen=True, tag=7):
+    """One model file by digest."""
+
+    name: str
+    digest: str
+
+
+AnyReference = (
+    ConfigResolved | CodeVersion | SessionsLoaded | InstrumentLoaded | FeesLoaded | InstrumentReference | ModelLoaded
+)

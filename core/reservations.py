@@ -1,0 +1,104 @@
+"""What live orders may still do to the account, kept as running sums so that the gate is O(1) in working orders.
+
+Derived from the orders alone; rebuilt after a restore, never journalled.
+"""
+
+from bisect import bisect_left, insort
+from typing import Final
+
+import msgspec
+
+from core.commands import MKT, MOC, STP
+from core.orders import Order
+from core.units import share_of
+
+_NO_LIMIT: Final = 1 << 62  # a buy without a limit crosses every offer; a sell without one is 0 and crosses every bid
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """One order's present contribution."""
+
+    qty_nanos: int
+    notional_nanos: int
+    limit_px_nanos: int
+
+
+class Reservations:
+    """Sums per instrument and side, gross notional per account and strategy, and best own limits."""
+
+    __slots__ = (
+        "_held",
+        "buy_count",
+        "buy_limits",
+        "buy_qty",
+        "count",
+        "notional",
+        "notional_by_strategy",
+        "sell_count",
+        "sell_limits",
+        "sell_qty",
+    )
+
+    def __init__(self, instruments: int) -> None:
+        self.buy_qty = [0] * instruments
+        self.sell_qty = [0] * instruments
+        self.buy_count = [0] * instruments
+        self.sell_count = [0] * instruments
+        self.buy_limits: list[list[int]] = [[] for _ in range(instruments)]  # ascending; best bid of ours is last
+        self.sell_limits: list[list[int]] = [[] for _ in range(instruments)]  # ascending; best offer of ours is first
+        self.notional = 0
+        self.notional_by_strategy: dict[str, int] = {}
+        self.count = 0
+        self._held: dict[int, Held] = {}
+
+    def update(self, order: Order) -> None:
+        """Bring the sums in line with an order after any change to it."""
+        held = self._held.get(order.order_id)
+        now = contribution(order)
+        if held == now:
+            return
+        if held is not None:
+            self._apply(order, held, -1)
+        if now is None:
+            self._held.pop(order.order_id, None)
+        else:
+            self._apply(order, now, 1)
+            self._held[order.order_id] = now
+
+    def _apply(self, order: Order, held: Held, sign: int) -> None:
+        inst = order.inst
+        if order.side > 0:
+            self.buy_qty[inst] += sign * held.qty_nanos
+            self.buy_count[inst] += sign
+            limits = self.buy_limits[inst]
+        else:
+            self.sell_qty[inst] += sign * held.qty_nanos
+            self.sell_count[inst] += sign
+            limits = self.sell_limits[inst]
+        if sign > 0:
+            insort(limits, held.limit_px_nanos)
+        else:
+            del limits[bisect_left(limits, held.limit_px_nanos)]
+        self.count += sign
+        self.notional += sign * held.notional_nanos
+        by_strategy = self.notional_by_strategy
+        by_strategy[order.strategy] = by_strategy.get(order.strategy, 0) + sign * held.notional_nanos
+
+
+def contribution(order: Order) -> Held | None:
+    """What an order holds now: None when terminal. A replace in flight holds the worse of both versions."""
+    if not order.live:
+        return None
+    qty = order.reserved_nanos
+    most = max(order.qty_nanos, order.pending_qty_nanos)
+    dearest = max(order.notional_nanos, order.pending_notional_nanos)
+    notional = share_of(dearest, qty, most) if most else 0
+    if order.order_type in (MKT, MOC, STP):
+        limit = _NO_LIMIT if order.side > 0 else 0
+    elif not order.pending_version:
+        limit = order.limit_px_nanos
+    elif order.side > 0:
+        limit = max(order.limit_px_nanos, order.pending_px_nanos)
+    else:
+        limit = min(order.limit_px_nanos, order.pending_px_nanos)
+    return Held(qty, notional, limit)

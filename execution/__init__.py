@@ -1,0 +1,1 @@
+"""How to get there: from targets to scheduled child orders."""

@@ -1,0 +1,1 @@
+"""Offline work on the same engine and kernels: data, training, back-tests."""

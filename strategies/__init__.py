@@ -1,0 +1,1 @@
+"""What to want: features, models, sizing, strategies."""
