@@ -205,12 +205,36 @@ class AdjustCash(Command, frozen=True, tag=29):
     reason: str
 
 
+class DoubtOrder(Command, frozen=True, tag=30):
+    """No answer in time: the order is UNKNOWN from now on and keeps its risk reserved."""
+
+    order_id: int
+    reason: str
+
+
+class VerifyKill(Command, frozen=True, tag=31):
+    """A complete sync showed no open order in the scope of a kill."""
+
+    level: int
+    scope: str
+    sync_id: int
+
+
+class TransferPosition(Command, frozen=True, tag=32):
+    """Take over a position difference an operator acknowledged, at a mark, into the book of nobody; no cash moves."""
+
+    inst: int
+    qty_nanos: int  # signed change
+    px_nanos: int
+    reason: str
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
 
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
-    | SettleOrder | AdjustCash
+    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
 )  # fmt: skip
 
 

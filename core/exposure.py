@@ -1,5 +1,5 @@
-"""Marks and the exposure they give, kept incrementally: gross and net, account and strategy. Refreshed on every fill and
-mark; opinion state, because marks come from the market and not from the broker.
+"""Marks and the exposure they give, kept incrementally: gross and net, account and strategy. Refreshed on every fill
+and mark; opinion state, because marks come from the market and not from the broker.
 """
 
 from core.ledger import Ledger
@@ -10,13 +10,28 @@ from core.positions import value_at
 class Exposure:
     """Position values at the last marks, in nanos of the base currency."""
 
-    __slots__ = ("_by_inst", "_by_position", "gross", "marks", "net", "strategy_gross")
+    __slots__ = (
+        "_by_inst",
+        "_by_position",
+        "_open_profit",
+        "_unmarked",
+        "gross",
+        "marks",
+        "net",
+        "strategy_gross",
+        "strategy_unrealised",
+        "unmarked",
+    )
 
     def __init__(self, instruments: int) -> None:
         self.marks = [0] * instruments
         self.gross = 0
         self.net = 0
         self.strategy_gross: dict[str, int] = {}
+        self.strategy_unrealised: dict[str, int] = {}
+        self.unmarked = 0  # instruments held without any mark: gross, net and equity are not known while > 0
+        self._unmarked = [0] * instruments
+        self._open_profit: dict[tuple[str, int], int] = {}
         self._by_inst = [0] * instruments
         self._by_position: dict[tuple[str, int], int] = {}
 
@@ -29,6 +44,9 @@ class Exposure:
         self._by_inst[inst] = value
         self.net += value - old
         self.gross += abs(value) - abs(old)
+        unmarked = 1 if ledger.holdings[inst] and not self.marks[inst] else 0
+        self.unmarked += unmarked - self._unmarked[inst]
+        self._unmarked[inst] = unmarked
         for strategy in ledger.books:
             self._mark_strategy(strategy, inst, ledger)
 
@@ -41,9 +59,16 @@ class Exposure:
         old = self._by_position.get(key, 0)
         self._by_position[key] = value
         self.strategy_gross[strategy] = self.strategy_gross.get(strategy, 0) + value - old
+        profit = position.unrealised_nanos(self.marks[inst]) if self.marks[inst] else 0
+        change = profit - self._open_profit.get(key, 0)
+        self._open_profit[key] = profit
+        self.strategy_unrealised[strategy] = self.strategy_unrealised.get(strategy, 0) + change
 
     def mark_all(self, market: MarketReader, ledger: Ledger) -> None:
         """Re-mark every instrument the account holds."""
         for inst, qty in enumerate(ledger.holdings):
             if qty or self._by_inst[inst]:
+                self.mark(inst, market.mark_nanos(inst), ledger)
+        for (_, inst), position in ledger.positions.items():  # strategies that offset each other to a flat account
+            if position.qty_nanos and not ledger.holdings[inst]:
                 self.mark(inst, market.mark_nanos(inst), ledger)

@@ -66,6 +66,11 @@ class Latches:
             self._by_scope[scope] = max(self._by_scope.get(scope, ACTIVE), latch.state)
         self.everywhere = max((latch.state for latch in self._held.values() if latch.level <= ACCOUNT), default=ACTIVE)
 
+    @property
+    def any_held(self) -> bool:
+        """Whether anything is latched at all."""
+        return bool(self._held)
+
     def scope_state(self, level: int, scope: str) -> int:
         """State of one scope alone."""
         return self._by_scope.get((level, scope), ACTIVE)

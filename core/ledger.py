@@ -47,7 +47,8 @@ class Ledger:
     """Books executions and commissions. `currency` is the account's base; other currencies hold their own cash."""
 
     __slots__ = ("adjusted_nanos", "books", "cash", "currency", "executions", "fees_nanos", "holdings", "positions",
-                 "realised_nanos", "spent_nanos", "start_cash_nanos", "uncharged", "waiting_commissions")  # fmt: skip
+                 "realised_nanos", "spent_nanos", "start_cash_nanos",
+        "transferred_nanos", "uncharged", "waiting_commissions")  # fmt: skip
 
     def __init__(self, *, instruments: int, currency: str, start_cash_nanos: int, strategies: tuple[str, ...]) -> None:
         self.currency = currency
@@ -55,6 +56,7 @@ class Ledger:
         self.cash: dict[str, int] = {currency: start_cash_nanos}
         self.spent_nanos = 0  # value bought less value sold
         self.adjusted_nanos = 0
+        self.transferred_nanos = 0  # value of positions taken over without a trade
         self.fees_nanos = 0
         self.realised_nanos = 0
         self.uncharged = 0  # executions whose commission has not been reported
@@ -144,6 +146,16 @@ class Ledger:
         self.position(execution.strategy, execution.inst).fees_nanos += change
         self.book_of(execution.strategy).fees_nanos += change
 
+    def transfer(self, inst: int, qty_nanos: int, px_nanos: int) -> None:
+        """Take a position over at a mark into the book of nobody; no cash moves (as a securities transfer)."""
+        value = notional_nanos(px_nanos, abs(qty_nanos))
+        side = 1 if qty_nanos > 0 else -1
+        realised = self.position(UNCLAIMED, inst).book(side, abs(qty_nanos), value)
+        self.holdings[inst] += qty_nanos
+        self.transferred_nanos += side * value
+        self.realised_nanos += realised
+        self.book_of(UNCLAIMED).realised_nanos += realised
+
     def adjust(self, currency: str, amount_nanos: int) -> None:
         """Cash that moved without a trade."""
         self.cash[currency] = self.cash.get(currency, 0) + amount_nanos
@@ -183,4 +195,5 @@ class Ledger:
         assert totals == self.holdings, f"strategies hold {totals}, the account {self.holdings}"
         assert realised == self.realised_nanos == sum(b.realised_nanos for b in self.books.values())
         assert fees == self.fees_nanos == sum(b.fees_nanos for b in self.books.values())
-        assert cost - realised == self.spent_nanos, f"cost {cost} - realised {realised} != spent {self.spent_nanos}"
+        flows = self.spent_nanos + self.transferred_nanos
+        assert cost - realised == flows, f"cost {cost} - realised {realised} != spent and transferred {flows}"

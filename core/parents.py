@@ -46,6 +46,7 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     value_nanos: int = 0  # cash value of its fills, for its average price
     children: int = 0  # child orders made so far = next slice number
     child: int = NO_ORDER  # the live child's order id
+    last_child: int = NO_ORDER  # the child placed last, live or not: how it ended decides whether to wait
     not_before_ns: int = 0  # the executor must not act earlier (back-off after a refusal)
     chases: int = 0
     reason: str = ""

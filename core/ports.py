@@ -139,6 +139,10 @@ class Desk(Protocol):
         """None = nothing to do."""
         ...
 
+    def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
+        """A schedule that closes a position through the reduce-only lane; None = nothing to close."""
+        ...
+
 
 class Gate(Protocol):
     """The last hop before the port."""

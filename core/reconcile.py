@@ -22,6 +22,8 @@ class Difference(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     kind: str
     text: str
+    inst: int = -1
+    qty_nanos: int = 0  # broker less ours, for a position
 
 
 class Sync(msgspec.Struct, gc=False, kw_only=True):
@@ -43,7 +45,7 @@ def position_differences(sync: Sync, holdings: list[int], symbols: tuple[str, ..
         theirs = sync.positions.get(inst, 0)
         if theirs != ours:
             text = f"{symbols[inst]}: ours {exact_text(ours)}, broker {exact_text(theirs)}"
-            found.append(Difference(kind="position", text=text))
+            found.append(Difference(kind="position", text=text, inst=inst, qty_nanos=theirs - ours))
     for inst, theirs in sync.positions.items():
         if inst >= len(holdings) and theirs:
             found.append(Difference(kind="position", text=f"instrument {inst}: not ours, broker {exact_text(theirs)}"))

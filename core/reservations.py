@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from core.commands import MKT, MOC, STP
-from core.orders import Order
+from core.orders import Order, State
 from core.units import share_of
 
 _NO_LIMIT: Final = 1 << 62  # a buy without a limit crosses every offer; a sell without one is 0 and crosses every bid
@@ -21,6 +21,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     qty_nanos: int
     notional_nanos: int
     limit_px_nanos: int
+    in_doubt: int = 0  # 1 = UNKNOWN: sent, never answered
 
 
 class Reservations:
@@ -30,13 +31,17 @@ class Reservations:
         "_held",
         "buy_count",
         "buy_limits",
+        "buy_notional",
         "buy_qty",
+        "buy_qty_by_book",
         "count",
+        "in_doubt",
         "notional",
         "notional_by_strategy",
         "sell_count",
         "sell_limits",
         "sell_qty",
+        "sell_qty_by_book",
     )
 
     def __init__(self, instruments: int) -> None:
@@ -46,7 +51,11 @@ class Reservations:
         self.sell_count = [0] * instruments
         self.buy_limits: list[list[int]] = [[] for _ in range(instruments)]  # ascending; best bid of ours is last
         self.sell_limits: list[list[int]] = [[] for _ in range(instruments)]  # ascending; best offer of ours is first
+        self.buy_qty_by_book: dict[tuple[str, int], int] = {}  # by (strategy, instrument)
+        self.sell_qty_by_book: dict[tuple[str, int], int] = {}
+        self.in_doubt = [0] * instruments  # orders in state UNKNOWN
         self.notional = 0
+        self.buy_notional = 0
         self.notional_by_strategy: dict[str, int] = {}
         self.count = 0
         self._held: dict[int, Held] = {}
@@ -70,11 +79,15 @@ class Reservations:
         if order.side > 0:
             self.buy_qty[inst] += sign * held.qty_nanos
             self.buy_count[inst] += sign
-            limits = self.buy_limits[inst]
+            self.buy_notional += sign * held.notional_nanos
+            limits, by_book = self.buy_limits[inst], self.buy_qty_by_book
         else:
             self.sell_qty[inst] += sign * held.qty_nanos
             self.sell_count[inst] += sign
-            limits = self.sell_limits[inst]
+            limits, by_book = self.sell_limits[inst], self.sell_qty_by_book
+        book = (order.strategy, inst)
+        by_book[book] = by_book.get(book, 0) + sign * held.qty_nanos
+        self.in_doubt[inst] += sign * held.in_doubt
         if sign > 0:
             insort(limits, held.limit_px_nanos)
         else:
@@ -101,4 +114,4 @@ def contribution(order: Order) -> Held | None:
         limit = max(order.limit_px_nanos, order.pending_px_nanos)
     else:
         limit = min(order.limit_px_nanos, order.pending_px_nanos)
-    return Held(qty, notional, limit)
+    return Held(qty, notional, limit, 1 if order.state is State.UNKNOWN else 0)

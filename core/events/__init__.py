@@ -36,7 +36,6 @@ from core.events.operator import (
     OperatorResumed,
     OrderResolved,
     StepFailed,
-    StrategyFailed,
     TimeAdvanced,
     TraderStarted,
     TraderStopped,
@@ -88,7 +87,7 @@ AnyEvent = (
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | DeployArmed
-    | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged | StrategyFailed
+    | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
 )  # fmt: skip
 
 
@@ -154,7 +153,6 @@ __all__ = [
     "ShortableChanged",
     "Stamped",
     "StepFailed",
-    "StrategyFailed",
     "SyncCompleted",
     "SyncStarted",
     "TimeAdvanced",

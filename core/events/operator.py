@@ -107,10 +107,3 @@ class DiskReserveChanged(Event, frozen=True, tag=93):
 
     available: bool
     free_mb: int
-
-
-class StrategyFailed(Event, frozen=True, tag=94):
-    """A strategy raised; it is disabled. Recorded so that recovery need not run the strategy again to know."""
-
-    strategy: str
-    error: str

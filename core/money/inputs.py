@@ -160,17 +160,6 @@ def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
 
-def _strategy_failed(m: Money, event: e.StrategyFailed) -> None:
-    book = m.ledger.book_of(event.strategy)
-    book.enabled = False
-    book.disabled_reason = event.error
-
-
-def _acknowledge_difference(m: Money, event: e.DifferenceAcknowledged) -> None:
-    if event.sync_id == m.difference_sync_id:
-        m.differences = ()
-
-
 INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.OrderAcknowledged: _acknowledged,
     e.OrderFilled: _filled,
@@ -190,6 +179,4 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.DayRolled: _day_rolled,
     e.TraderStarted: _trader_started,
     e.DiskReserveChanged: _disk_changed,
-    e.StrategyFailed: _strategy_failed,
-    e.DifferenceAcknowledged: _acknowledge_difference,
 }

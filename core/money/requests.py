@@ -7,7 +7,7 @@ from core import commands as c
 from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
-from core.money.state import Kill, Money
+from core.money.state import KILLS_KEPT_MAX, Kill, Money
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey, next_tat
@@ -62,7 +62,7 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
     if parent is not None:
         if parent.child != NO_ORDER:
             raise Bug(f"parent {parent.parent_id} has child {parent.child} and would get {i.order_id}")
-        parent.child = i.order_id
+        parent.child = parent.last_child = i.order_id
         parent.children = i.slice_no + 1
 
 
@@ -204,6 +204,24 @@ def _adjust_cash(m: Money, command: c.AdjustCash) -> None:
     m.ledger.adjust(command.currency, command.amount_nanos)
 
 
+def _doubt(m: Money, command: c.DoubtOrder) -> None:
+    order = m.orders[command.order_id]
+    tell(order.story, m.seq, m.ts_ns, command.reason)
+    m.advance_order(order, Fact.SILENCE)
+
+
+def _verify_kill(m: Money, command: c.VerifyKill) -> None:
+    for kill in m.kills:
+        if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
+            kill.verified_ns = m.ts_ns
+    m.kills = m.kills[-KILLS_KEPT_MAX:]
+
+
+def _transfer(m: Money, command: c.TransferPosition) -> None:
+    m.ledger.transfer(command.inst, command.qty_nanos, command.px_nanos)
+    m.differences = tuple(d for d in m.differences if d.inst != command.inst)
+
+
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.PlaceOrder: _place,
     c.ReplaceOrder: _replace,
@@ -219,4 +237,7 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.MarkEquity: _mark_equity,
     c.SettleOrder: _settle,
     c.AdjustCash: _adjust_cash,
+    c.DoubtOrder: _doubt,
+    c.VerifyKill: _verify_kill,
+    c.TransferPosition: _transfer,
 }

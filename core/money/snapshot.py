@@ -35,7 +35,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     executions: list[tuple[str, Execution]]
     waiting_commissions: dict[str, int]
     cash: dict[str, int]
-    flows: tuple[int, int, int, int]  # spent, adjusted, fees, realised
+    flows: tuple[int, int, int, int, int]  # spent, adjusted, fees, realised, transferred
     latches: tuple[Latch, ...]
     ladder_moves: int
     tats: dict[str, int]
@@ -79,7 +79,13 @@ def dump(m: Money) -> bytes:
             executions=list(ledger.executions.items()),
             waiting_commissions=ledger.waiting_commissions,
             cash=ledger.cash,
-            flows=(ledger.spent_nanos, ledger.adjusted_nanos, ledger.fees_nanos, ledger.realised_nanos),
+            flows=(
+                ledger.spent_nanos,
+                ledger.adjusted_nanos,
+                ledger.fees_nanos,
+                ledger.realised_nanos,
+                ledger.transferred_nanos,
+            ),
             latches=tuple(m.latches.held()),
             ladder_moves=m.latches.moves,
             tats=m.tats,
@@ -123,7 +129,13 @@ _SCALARS = (
 
 def _load_ledger(ledger: Ledger, s: MoneyState) -> None:
     ledger.cash = s.cash
-    ledger.spent_nanos, ledger.adjusted_nanos, ledger.fees_nanos, ledger.realised_nanos = s.flows
+    (
+        ledger.spent_nanos,
+        ledger.adjusted_nanos,
+        ledger.fees_nanos,
+        ledger.realised_nanos,
+        ledger.transferred_nanos,
+    ) = s.flows
     ledger.positions = {(p.strategy, p.inst): p for p in s.positions}
     for position in s.positions:
         ledger.holdings[position.inst] += position.qty_nanos

@@ -23,7 +23,8 @@ DOWN: Final = 0
 DEGRADED: Final = 1
 READY: Final = 2
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY"}
-ENDED_KEPT_MAX: Final = 256  # ended orders and parents kept for display and late facts
+KILLS_KEPT_MAX: Final = 32
+ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
 class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -49,8 +50,6 @@ class Kill(msgspec.Struct, gc=False, kw_only=True):
     since_ns: int
     reason: str
     by: str
-    attempts: int = 0
-    next_ts_ns: int = 0
     verified_ns: int = 0
 
 

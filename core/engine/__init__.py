@@ -1,0 +1,5 @@
+"""The pure engine: facts in, records (notes and commands) out, the only writer of state."""
+
+from core.engine.engine import Engine, EngineSettings, Records
+
+__all__ = ["Engine", "EngineSettings", "Records"]

@@ -1,0 +1,276 @@
+"""Operator facts and ladder moves inside the engine: halt, kill, flatten, resume, resolve, acknowledge, arm.
+
+Block first, then cancel, then verify; flatten is separate and explicit (RTS 6 article 12, FIA 2015). What may be lifted
+is for the monitor in risk/ to say.
+"""
+
+from typing import TYPE_CHECKING
+
+from core import commands as c
+from core import events as e
+from core.engine.scope import in_scope, parents_in, reconcile_all, refence
+from core.latches import ACCOUNT, ACTIVE, HALTED, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL, Latch
+from core.money.state import READY
+from core.orders import State
+from core.parents import ParentState
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
+
+
+def move_ladder(engine: "Engine", move: c.MoveLadder) -> None:
+    """Set or lift a latch and act on it: a scope that is now HALTED parks its schedules."""
+    before = engine.money.latches.scope_state(move.level, move.scope)
+    engine.emit(move)
+    refence(engine)
+    now = engine.money.latches.scope_state(move.level, move.scope)
+    if now == HALTED and before != HALTED:
+        park(engine, move.level, move.scope, move.code)
+    if now > before:
+        where = f"{LEVEL_NAMES[move.level]} {move.scope}".strip()
+        engine.alert(move.code, "critical" if now == HALTED else "warning", f"{where}: {move.reason}")
+
+
+def park(engine: "Engine", level: int, scope: str, reason: str, *, cancel: bool = True) -> None:
+    """Pause the schedules of a scope; their children go, except those that only reduce."""
+    for parent in parents_in(engine, level, scope):
+        if parent.active and not parent.paused and parent.purpose != c.INTENT_FLATTEN:
+            engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=True, reason=reason))
+    if cancel:
+        for order in in_scope(engine, level, scope):
+            if not order.reduce_only:
+                engine.cancel(order.order_id, reason)
+
+
+def on_halted(engine: "Engine", event: e.OperatorHalted) -> None:
+    """Block new risk in a scope."""
+    move = _latch(event, "HALT")
+    move_ladder(engine, move)
+    engine.reply = (True, f"{_where(event.level, event.scope)} HALTED")
+
+
+def on_killed(engine: "Engine", event: e.OperatorKilled) -> None:
+    """Block, cancel, verify. The latch is recorded before the first cancel leaves."""
+    engine.emit(_latch(event, "KILL"))
+    refence(engine)
+    _end_parents(engine, event.level, event.scope, "kill")
+    _drop_targets(engine, event.level, event.scope, to_zero=False)
+    if event.level <= ACCOUNT:
+        engine.emit(c.CancelAllOrders(reason=f"kill: {event.reason}"))
+    else:
+        for order in in_scope(engine, event.level, event.scope):
+            engine.emit(c.CancelOrder(order_id=order.order_id, reason=f"kill: {event.reason}"))
+    engine.emit(c.RequestSync(reason="verify kill"))
+    live = len(in_scope(engine, event.level, event.scope))
+    engine.alert("KILL", "critical", f"{_where(event.level, event.scope)} killed by {event.operator}: {event.reason}")
+    engine.reply = (True, f"{_where(event.level, event.scope)} killed; {live} orders being cancelled and verified")
+
+
+def verify_kills(engine: "Engine", sync_id: int, started_ts_ns: int) -> None:
+    """After a complete sync: a kill whose scope is empty here and at the broker is done."""
+    money = engine.money
+    for kill in list(money.kills):
+        if kill.verified_ns or started_ts_ns < kill.since_ns:
+            continue
+        if in_scope(engine, kill.level, kill.scope) or (kill.level <= ACCOUNT and money.foreign):
+            continue
+        engine.emit(c.VerifyKill(level=kill.level, scope=kill.scope, sync_id=sync_id))
+        engine.alert("KILL_VERIFIED", "info", f"{_where(kill.level, kill.scope)}: no open order at the broker")
+
+
+def on_flattened(engine: "Engine", event: e.OperatorFlattened) -> None:
+    """Latch the scope, take its orders off and close its positions through the reduce-only lane."""
+    engine.emit(_latch(event, "FLATTEN"))
+    refence(engine)
+    _end_parents(engine, event.level, event.scope, "flatten")
+    _drop_targets(engine, event.level, event.scope, to_zero=True)
+    for order in in_scope(engine, event.level, event.scope):
+        engine.cancel(order.order_id, f"flatten: {event.reason}")
+    reconcile_all(engine)
+    engine.alert(
+        "FLATTEN", "critical", f"{_where(event.level, event.scope)} flattened by {event.operator}: {event.reason}"
+    )
+    engine.reply = (True, f"{_where(event.level, event.scope)} HALTED; positions are being closed")
+
+
+def _end_parents(engine: "Engine", level: int, scope: str, reason: str) -> None:
+    for parent in parents_in(engine, level, scope):
+        if parent.active:
+            engine.emit(c.EndParent(parent_id=parent.parent_id, state=ParentState.CANCELLED, reason=reason))
+            engine.timers.drop_wake(parent.parent_id)
+
+
+def _drop_targets(engine: "Engine", level: int, scope: str, *, to_zero: bool) -> None:
+    """Strategies of a scope want what they hold (kill) or nothing (flatten), and start over from there."""
+    ledger = engine.money.ledger
+    for name, book in list(ledger.books.items()):
+        if level == STRATEGY and name != scope:
+            continue
+        for inst in list(book.targets):
+            if level == SYMBOL and engine.symbols[inst] != scope:
+                continue
+            target = 0 if to_zero else ledger.held_nanos(name, inst)
+            if book.targets[inst] != target:
+                engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=target))
+            if name in engine.strategies:
+                engine.strategies[name].forget(inst)
+
+
+def on_resumed(engine: "Engine", event: e.OperatorResumed) -> None:
+    """Lift the latches of a scope, if nothing forbids it, and let its schedules go on where they stood."""
+    levels = (PROCESS, ACCOUNT) if event.level <= ACCOUNT else (event.level,)
+    held = [latch for level in levels for latch in engine.money.latches.held(level, event.scope)]
+    refusal = _why_not_resume(engine, event, held)
+    if refusal:
+        engine.reply = (False, refusal)
+        return
+    for latch in held:
+        engine.emit(
+            c.MoveLadder(
+                level=latch.level,
+                scope=latch.scope,
+                code=latch.code,
+                state=ACTIVE,
+                reason=event.reason,
+                by=event.operator,
+            )
+        )
+    engine.reply = (True, f"{_where(event.level, event.scope)} resumed; lifted {', '.join(x.code for x in held)}")
+    if event.level == STRATEGY and not engine.money.ledger.book_of(event.scope).enabled:
+        engine.emit(c.SetStrategy(strategy=event.scope, enabled=True, reason=event.reason))
+    unpause(engine)
+    refence(engine)
+    reconcile_all(engine)
+
+
+def unpause(engine: "Engine") -> None:
+    """Let go every paused schedule whose scopes are all free again."""
+    for parent in list(engine.money.live_parents.values()):
+        state = engine.money.latches.effective(strategy=parent.strategy, symbol=engine.symbols[parent.inst])
+        if parent.active and parent.paused and state != HALTED:
+            engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=False, reason="resume"))
+
+
+def _why_not_resume(engine: "Engine", event: e.OperatorResumed, held: list[Latch]) -> str:
+    """The first thing that forbids lifting; "" = nothing does."""
+    money = engine.money
+    disabled = event.level == STRATEGY and not money.ledger.book_of(event.scope).enabled
+    if not event.reason.strip():
+        return "resume needs a reason: --reason TEXT"
+    if not held and not disabled:
+        wider = money.latches.held()
+        return "nothing is latched in this scope" + (f"; latched: {_list(wider)}" if wider else "")
+    if money.safe:
+        return "SAFE mode: the same error stopped the trader twice within an hour; mend it and restart"
+    if money.link != READY:
+        return "the link to the broker is not READY"
+    if any(not kill.verified_ns for kill in money.kills):
+        return "a kill is not verified yet: orders may still be open at the broker"
+    if money.differences:
+        return "unexplained differences to the broker: read `quantd status`, then `quantd acknowledge --reason TEXT`"
+    unknown = [order.order_id for order in money.live_orders.values() if order.state is State.UNKNOWN]
+    if unknown:
+        return (
+            f"orders {unknown} are UNKNOWN: `quantd orders resolve ID --lost|--cancelled|--filled QTY@PX --reason TEXT`"
+        )
+    for latch in held:
+        reason = engine.monitor.may_lift(latch.level, latch.scope, latch.code)
+        if reason:
+            return f"{latch.code}: {reason}"
+    return ""
+
+
+def on_resolved(engine: "Engine", event: e.OrderResolved) -> None:
+    """An operator settles an UNKNOWN order; anything else is refused."""
+    order = engine.money.orders.get(event.order_id)
+    if order is None:
+        engine.reply = (False, f"order {event.order_id} is not known")
+        return
+    if order.state is not State.UNKNOWN:
+        engine.reply = (False, f"order {event.order_id} is {order.state.name}, not UNKNOWN: nothing to resolve")
+        return
+    left = order.remaining_nanos
+    if event.outcome == "filled" and not 0 < event.qty_nanos <= left:
+        engine.reply = (False, f"quantity must be above 0 and at most the {left} nanos that remain")
+        return
+    engine.emit(
+        c.SettleOrder(
+            order_id=event.order_id,
+            outcome=event.outcome,
+            reason=f"{event.operator}: {event.reason}",
+            qty_nanos=event.qty_nanos,
+            px_nanos=event.px_nanos,
+        )
+    )
+    engine.exposure.mark(order.inst, engine.market.mark_nanos(order.inst) or event.px_nanos, engine.money.ledger)
+    engine.reply = (True, f"order {event.order_id} settled as {event.outcome}")
+    engine.reconcile(order.strategy, order.inst)
+
+
+def on_acknowledged(engine: "Engine", event: e.DifferenceAcknowledged) -> None:
+    """An operator accepts the broker's word: position differences go to the book of nobody; other latches stay."""
+    money = engine.money
+    if not money.differences:
+        engine.reply = (False, "there is no difference report to acknowledge")
+        return
+    if event.sync_id and event.sync_id != money.difference_sync_id:
+        engine.reply = (
+            False,
+            f"the report of sync {event.sync_id} is out of date; read sync {money.difference_sync_id}",
+        )
+        return
+    for found in money.differences:
+        if found.kind == "position" and found.inst >= 0:
+            px = engine.market.mark_nanos(found.inst) or engine.exposure.marks[found.inst]
+            if not px:
+                engine.reply = (False, f"{engine.symbols[found.inst]} has no price to take the position over at")
+                return
+            engine.emit(
+                c.TransferPosition(inst=found.inst, qty_nanos=found.qty_nanos, px_nanos=px, reason=event.reason)
+            )
+            engine.exposure.mark(found.inst, px, money.ledger)
+    for latch in money.latches.held(ACCOUNT, ""):
+        if latch.code == "RECONCILE":
+            engine.emit(_lift(latch, event.reason, event.operator))
+    engine.emit(c.RequestSync(reason="difference acknowledged"))
+    unpause(engine)
+    refence(engine)
+    reconcile_all(engine)
+    engine.reply = (True, "difference acknowledged; checking with the broker again")
+
+
+def on_armed(engine: "Engine", event: e.DeployArmed) -> None:
+    """An operator confirms changed code, config or models (control 42)."""
+    held = [latch for latch in engine.money.latches.held(ACCOUNT, "") if latch.code == "DEPLOY"]
+    if not held:
+        engine.reply = (False, "nothing waits to be armed")
+        return
+    for latch in held:
+        engine.emit(_lift(latch, event.reason, event.operator))
+    unpause(engine)
+    refence(engine)
+    reconcile_all(engine)
+    engine.reply = (True, "armed")
+
+
+def halt(engine: "Engine", code: str, reason: str, *, level: int = ACCOUNT, scope: str = "") -> None:
+    """Halt a scope on our own account."""
+    move_ladder(engine, c.MoveLadder(level=level, scope=scope, state=HALTED, code=code, reason=reason, by="trader"))
+
+
+def _lift(latch: Latch, reason: str, by: str) -> c.MoveLadder:
+    return c.MoveLadder(level=latch.level, scope=latch.scope, code=latch.code, state=ACTIVE, reason=reason, by=by)
+
+
+def _latch(event: e.OperatorHalted | e.OperatorKilled | e.OperatorFlattened, code: str) -> c.MoveLadder:
+    return c.MoveLadder(
+        level=event.level, scope=event.scope, state=HALTED, code=code, reason=event.reason, by=event.operator
+    )
+
+
+def _where(level: int, scope: str) -> str:
+    return f"{LEVEL_NAMES[level]} {scope}".strip()
+
+
+def _list(latches: list[Latch]) -> str:
+    return ", ".join(f"{_where(latch.level, latch.scope)} {latch.code}" for latch in latches)

@@ -1,0 +1,73 @@
+"""Acting on a scope of the ladder: its orders and schedules, where strategies may decide, kills that are not done."""
+
+from typing import TYPE_CHECKING
+
+from core import commands as c
+from core.latches import ACCOUNT, HALTED, SYMBOL
+from core.money.state import DOWN
+from core.orders import Order
+from core.parents import Parent
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
+
+
+def chase_kills(engine: "Engine") -> None:
+    """Cancel again whatever is still live under a kill that is not verified, and ask the broker (control 27)."""
+    money = engine.money
+    for kill in money.kills:
+        if kill.verified_ns or money.link == DOWN:
+            continue
+        if kill.level <= ACCOUNT:
+            if money.live_orders or money.foreign:
+                engine.emit(c.CancelAllOrders(reason=f"kill: {kill.reason}"))
+        else:
+            for order in in_scope(engine, kill.level, kill.scope):
+                engine.emit(c.CancelOrder(order_id=order.order_id, reason=f"kill: {kill.reason}"))
+        engine.emit(c.RequestSync(reason="verify kill"))
+
+
+def in_scope(engine: "Engine", level: int, scope: str) -> list[Order]:
+    """Live orders of a scope, oldest first."""
+    symbols = engine.symbols
+    return [
+        order
+        for order in engine.money.live_orders.values()
+        if level <= ACCOUNT or scope == (symbols[order.inst] if level == SYMBOL else order.strategy)
+    ]
+
+
+def refence(engine: "Engine") -> None:
+    """Let kernels ask for decisions only where a strategy may act: enabled, not halted, in regular hours."""
+    money, context = engine.money, engine.context
+    for strategy in engine.strategies.values():
+        enabled = money.ledger.book_of(strategy.name).enabled and not money.safe and not engine.stopping
+        for inst in strategy.instruments:
+            session = context.calendars[inst].session(engine.ts_ns)
+            halted = money.latches.effective(strategy=strategy.name, symbol=engine.symbols[inst]) == HALTED
+            if enabled and not halted and session is not None:
+                engine.pipeline.fence(strategy.name, inst, session.open_ns, session.close_ns)
+            else:
+                engine.pipeline.fence(strategy.name, inst, 0, 0)
+
+
+def reconcile_all(engine: "Engine") -> None:
+    """Look at every target and every position again, in a fixed order."""
+    ledger = engine.money.ledger
+    pairs = [(book.strategy, inst) for book in ledger.books.values() for inst in book.targets]
+    pairs += [key for key in ledger.positions if key not in pairs]
+    for strategy, inst in pairs:
+        engine.reconcile(strategy, inst)
+    for parent in list(engine.money.live_parents.values()):
+        if parent.active:
+            engine.work(parent)
+
+
+def parents_in(engine: "Engine", level: int, scope: str) -> list[Parent]:
+    """Live parents of a scope, oldest first."""
+    symbols = engine.symbols
+    return [
+        parent
+        for parent in engine.money.live_parents.values()
+        if level <= ACCOUNT or scope == (symbols[parent.inst] if level == SYMBOL else parent.strategy)
+    ]

@@ -1,0 +1,331 @@
+"""The engine's table: what happens after a fact was folded into money state. A test proves that no fact is missing."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from core import commands as c
+from core import events as e
+from core.engine import ladder
+from core.engine.scope import chase_kills, reconcile_all, refence
+from core.latches import ACCOUNT, PROCESS, REDUCING
+from core.money.state import READY
+from core.notes import DifferenceFound, Odd
+from core.orders import State
+from core.parents import ParentState
+from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS, cash_difference_nanos
+from core.rows import PRINT, QUOTE, ROW
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
+
+_ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished")
+
+
+def report_odds(engine: "Engine") -> None:
+    """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
+    odds, engine.money.odds = engine.money.odds, []
+    for order_id, what in odds:
+        engine.note(Odd(order_id=order_id, what=what))
+        if any(word in what for word in _ALARMING):
+            engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
+            if "lost" in what or "overfill" in what:
+                ladder.halt(engine, "ODD_EXECUTION", what)
+
+
+def disable_strategy(engine: "Engine", name: str, error: str) -> None:
+    """A strategy raised: it is off, its children are cancelled, its schedules parked, held or flattened by setting."""
+    engine.emit(c.SetStrategy(strategy=name, enabled=False, reason=error))
+    engine.alert("STRATEGY_FAILED", "critical", f"{name}: {error}")
+    refence(engine)
+    how = engine.settings.on_disable
+    if how == "park":
+        ladder.park(engine, 3, name, "strategy disabled")
+    elif how == "flatten":
+        ladder.on_flattened(
+            engine, e.OperatorFlattened(level=3, scope=name, reason=f"strategy failed: {error}", operator="trader")
+        )
+
+
+# ---- market ----------------------------------------------------------------------------------------------------
+def _row(
+    engine: "Engine", kind: int, inst: int, flags: int, exchange_ts_ns: int, four: tuple[int, int, int, int]
+) -> None:
+    row = np.zeros(1, ROW)
+    row[0] = (engine.ts_ns, exchange_ts_ns, inst, kind, flags, *four)
+    if engine.pipeline.step(row) & 1:
+        for strategy in engine.traders[inst]:
+            engine.ask(strategy, inst)
+
+
+def _quote(engine: "Engine", q: e.QuoteChanged) -> None:
+    four = (q.bid_px_nanos, q.ask_px_nanos, q.bid_qty_nanos, q.ask_qty_nanos)
+    _row(engine, QUOTE, q.inst, q.flags, q.exchange_ts_ns, four)
+
+
+def _print(engine: "Engine", p: e.TradePrinted) -> None:
+    _row(engine, PRINT, p.inst, p.flags, p.exchange_ts_ns, (p.px_nanos, 0, p.qty_nanos, p.condition))
+
+
+def _gapped(engine: "Engine", event: e.FeedGapped) -> None:
+    engine.market.set_gap(event.inst)
+    engine.alert("FEED_GAP", "warning", f"{engine.symbols[event.inst]}: {event.dropped} rows lost, {event.reason}")
+
+
+def _halt_changed(engine: "Engine", event: e.HaltChanged) -> None:
+    engine.market.set_halt(event.inst, event.halted)
+    if not event.halted:
+        reconcile_all(engine)
+
+
+# ---- orders ----------------------------------------------------------------------------------------------------
+def _go_on(engine: "Engine", order_id: int) -> None:
+    """After any fact about an order: its schedule takes the next step, or the desk looks again."""
+    order = engine.money.orders.get(order_id)
+    if order is None:
+        return
+    parent = engine.money.parents.get(order.parent_id)
+    if parent is not None and parent.active:
+        engine.work(parent)
+    elif not order.live:
+        engine.reconcile(order.strategy, order.inst)
+
+
+def _order_fact(engine: "Engine", event: Any) -> None:
+    _go_on(engine, event.order_id)
+
+
+def _executed(engine: "Engine", event: e.OrderFilled | e.ExecutionReported) -> None:
+    mark = engine.market.mark_nanos(event.inst) or event.px_nanos
+    engine.exposure.mark(event.inst, mark, engine.money.ledger)
+    _go_on(engine, event.order_id)
+
+
+def _execution_corrected(engine: "Engine", event: e.ExecutionCorrected) -> None:
+    execution = engine.money.ledger.executions.get(event.exec_id)
+    if execution is not None:
+        mark = engine.market.mark_nanos(execution.inst)
+        engine.exposure.mark(execution.inst, mark, engine.money.ledger)
+        engine.alert("EXECUTION_CORRECTED", "warning", f"{event.corrects} became {event.exec_id}")
+        engine.reconcile(execution.strategy, execution.inst)
+    _go_on(engine, event.order_id)
+
+
+def _rejected(engine: "Engine", event: e.OrderRejected) -> None:
+    """A reject is an answer: the schedule backs off and tries again within its own time."""
+    engine.alert("ORDER_REJECTED", "warning", f"#{event.order_id} code {event.code}: {event.text}")
+    order = engine.money.orders.get(event.order_id)
+    parent = None if order is None else engine.money.live_parents.get(order.parent_id)
+    if parent is not None and parent.active:
+        until = engine.ts_ns + engine.executor.backoff_ns(parent)
+        engine.emit(c.AdvanceParent(parent_id=parent.parent_id, next_ts_ns=until, chases=parent.chases))
+    _go_on(engine, event.order_id)
+
+
+def _replace_rejected(engine: "Engine", event: e.ReplaceRejected) -> None:
+    order = engine.money.orders.get(event.order_id)
+    parent = None if order is None else engine.money.live_parents.get(order.parent_id)
+    if parent is not None and parent.active:
+        until = engine.ts_ns + engine.executor.backoff_ns(parent)
+        engine.emit(c.AdvanceParent(parent_id=parent.parent_id, next_ts_ns=until, chases=parent.chases))
+    _go_on(engine, event.order_id)
+
+
+# ---- synchronisation -------------------------------------------------------------------------------------------
+def _sync_completed(engine: "Engine", event: e.SyncCompleted) -> None:
+    money = engine.money
+    sync = money.sync
+    if sync is None or sync.sync_id != event.sync_id:
+        if not event.complete:
+            engine.alert("SYNC_INCOMPLETE", "warning", f"sync {event.sync_id} lacks {event.missing}: asked again")
+            engine.emit(c.RequestSync(reason=f"{event.missing} missing"))
+        return
+    money.sync = None
+    _settle_lost(engine)
+    _report_differences(engine, event.sync_id)
+    if not money.differences:
+        _book_cash(engine, cash_difference_nanos(sync, money.ledger))
+    ladder.verify_kills(engine, event.sync_id, sync.started_ts_ns)
+    for strategy, inst in list(engine.retry):  # trades that waited for the first sync after the link came back
+        engine.reconcile(strategy, inst)
+
+
+def _settle_lost(engine: "Engine") -> None:
+    """ARCHITECTURE section 3: READY for 60 s and two complete syncs 30 s apart, none showing the order."""
+    money = engine.money
+    if money.link != READY or engine.ts_ns - money.link_since_ns < READY_BEFORE_LOST_NS:
+        return
+    for order in list(money.live_orders.values()):
+        if order.state is State.UNKNOWN and order.absent_syncs >= LOST_AFTER_SYNCS:
+            engine.emit(c.SettleOrder(order_id=order.order_id, outcome="lost", reason="absent from two complete syncs"))
+            engine.alert("ORDER_LOST", "warning", money.story_of(order.order_id))
+            _go_on(engine, order.order_id)
+
+
+def _report_differences(engine: "Engine", sync_id: int) -> None:
+    money = engine.money
+    if not money.differences or money.difference_sync_id != sync_id:
+        return
+    for found in money.differences:
+        engine.note(DifferenceFound(sync_id=sync_id, kind=found.kind, text=found.text))
+    text = "; ".join(found.text for found in money.differences)
+    ladder.halt(engine, "RECONCILE", f"differs from the broker: {text}")
+
+
+def _book_cash(engine: "Engine", amount_nanos: int) -> None:
+    """Control 33: a small unexplained cash difference is booked and alerted; a larger one reduces."""
+    if not amount_nanos:
+        return
+    money, settings = engine.money, engine.settings
+    tolerance = max(money.equity_nanos * settings.cash_tolerance_bp // 10_000, settings.cash_tolerance_nanos)
+    text = f"broker cash differs by {amount_nanos} nanos"
+    if abs(amount_nanos) <= tolerance:
+        engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount_nanos, reason="unexplained"))
+        engine.alert("CASH_ADJUSTED", "warning", text)
+    elif money.latches.scope_state(ACCOUNT, "") < REDUCING:
+        move = c.MoveLadder(level=ACCOUNT, scope="", state=REDUCING, code="CASH", reason=text, by="trader")
+        ladder.move_ladder(engine, move)
+
+
+# ---- link, time, shell -----------------------------------------------------------------------------------------
+def _link_restored(engine: "Engine", event: e.LinkRestored) -> None:
+    unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
+    if unknown:
+        engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
+    chase_kills(engine)
+    engine.emit(c.RequestSync(reason="link restored"))
+    reconcile_all(engine)
+
+
+def _link_degraded(engine: "Engine", event: e.LinkDegraded) -> None:
+    engine.alert("LINK_DEGRADED", "warning", f"code {event.code}: {event.reason}; only cancels leave")
+    chase_kills(engine)
+
+
+def _link_lost(engine: "Engine", event: e.LinkLost) -> None:
+    engine.alert("LINK_LOST", "critical", f"code {event.code}: {event.reason}; nothing leaves")
+
+
+def _time(engine: "Engine", event: e.TimeAdvanced) -> None:
+    engine.timers.fire()
+
+
+def _day_rolled(engine: "Engine", event: e.DayRolled) -> None:
+    refence(engine)
+
+
+def _trigger(engine: "Engine", event: e.TriggerFired) -> None:
+    """A monitor outside the engine asks for less; upward moves are for operators."""
+    if event.state <= engine.money.latches.scope_state(event.level, event.scope):
+        return
+    ladder.move_ladder(
+        engine,
+        c.MoveLadder(
+            level=event.level,
+            scope=event.scope,
+            state=event.state,
+            code=event.name,
+            reason=event.name,
+            by="monitor",
+            value=event.value,
+            limit=event.limit,
+        ),
+    )
+
+
+def _started(engine: "Engine", event: e.TraderStarted) -> None:
+    """The start table of ARCHITECTURE section 4; differences follow with the first complete sync."""
+    engine.stopping = False
+    if event.safe:
+        ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
+    if event.guard_fired:
+        for parent in list(engine.money.live_parents.values()):
+            engine.end_parent(parent, state=ParentState.CANCELLED, reason="guard fired")
+        ladder.halt(engine, "GUARD", "the guard cancelled orders while the trader was away")
+    if event.changed:
+        ladder.halt(engine, "DEPLOY", f"changed since the last run: {event.changed}")
+    if event.ended == "crash" and event.after_crash == "halted":
+        for parent in list(engine.money.live_parents.values()):
+            if parent.active and not parent.paused:
+                engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=True, reason="crash"))
+        engine.emit(
+            c.MoveLadder(level=ACCOUNT, scope="", state=2, code="CRASH", reason="started after a crash", by="trader")
+        )
+    refence(engine)
+    for parent in list(engine.money.live_parents.values()):
+        if parent.active and not engine.timers.has_wake(parent.parent_id):
+            engine.timers.set_wake(parent.parent_id, engine.ts_ns + 1)
+
+
+def _stopped(engine: "Engine", event: e.TraderStopped) -> None:
+    """A stop on purpose: park takes the children off and keeps the schedules; hold leaves all; flatten closes."""
+    if engine.settings.on_stop != "hold":
+        for order in list(engine.money.live_orders.values()):
+            engine.cancel(order.order_id, "stop")
+    engine.stopping = True
+    refence(engine)
+
+
+def _disk(engine: "Engine", event: e.DiskReserveChanged) -> None:
+    if event.available:
+        reconcile_all(engine)
+    else:
+        engine.alert("DISK_RESERVE", "critical", f"{event.free_mb} MiB free: no new orders, cancels still go")
+
+
+def _nothing(engine: "Engine", event: Any) -> None:
+    """A fact that the folds or a later part use; nothing follows from it here."""
+
+
+HANDLERS: Final[dict[type, Callable[["Engine", Any], None]]] = {
+    e.QuoteChanged: _quote,
+    e.TradePrinted: _print,
+    e.FeedGapped: _gapped,
+    e.FeedEnded: _nothing,
+    e.OrderAcknowledged: _order_fact,
+    e.OrderFilled: _executed,
+    e.ExecutionReported: _executed,
+    e.ExecutionCorrected: _execution_corrected,
+    e.CommissionReported: _nothing,
+    e.OrderCancelled: _order_fact,
+    e.OrderRejected: _rejected,
+    e.OrderReplaced: _order_fact,
+    e.ReplaceRejected: _replace_rejected,
+    e.CancelRejected: _order_fact,
+    e.OrderInactivated: _order_fact,
+    e.SyncStarted: _nothing,
+    e.OpenOrderReported: _order_fact,
+    e.CompletedOrderReported: _order_fact,
+    e.PositionReported: _nothing,
+    e.CashReported: _nothing,
+    e.SyncCompleted: _sync_completed,
+    e.LinkRestored: _link_restored,
+    e.LinkDegraded: _link_degraded,
+    e.LinkLost: _link_lost,
+    e.CashAdjusted: _nothing,
+    e.HaltChanged: _halt_changed,
+    e.ShortableChanged: _nothing,
+    e.BandChanged: _nothing,
+    e.WhatIfAnswered: _nothing,
+    e.ClockOffsetMeasured: _nothing,
+    e.MarketRuleChanged: _nothing,
+    e.CorporateActionAnnounced: _nothing,
+    e.ExternalFeatureReceived: _nothing,
+    e.TriggerFired: _trigger,
+    e.LeaseGranted: _nothing,
+    e.RiskMeasured: _nothing,
+    e.TimeAdvanced: _time,
+    e.DayRolled: _day_rolled,
+    e.OperatorHalted: ladder.on_halted,
+    e.OperatorKilled: ladder.on_killed,
+    e.OperatorFlattened: ladder.on_flattened,
+    e.OperatorResumed: ladder.on_resumed,
+    e.OrderResolved: ladder.on_resolved,
+    e.DifferenceAcknowledged: ladder.on_acknowledged,
+    e.DeployArmed: ladder.on_armed,
+    e.TraderStarted: _started,
+    e.TraderStopped: _stopped,
+    e.StepFailed: _nothing,
+    e.DiskReserveChanged: _disk,
+}
