@@ -95,9 +95,12 @@ class CancelAllOrders(Command, frozen=True, tag=4):
 
 
 class RequestSync(Command, frozen=True, tag=5):
-    """Ask the adapter for a full synchronisation."""
+    """Ask the adapter for a synchronisation: everything that is open, and what was done since `since_ns` (0 = the
+    broker's day).
+    """
 
     reason: str
+    since_ns: int = 0
 
 
 class RaiseAlert(Command, frozen=True, tag=6):

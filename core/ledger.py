@@ -97,6 +97,21 @@ class Ledger:
             self._charge(execution, commission)
         return True
 
+    def version_before(self, exec_id: str) -> str:
+        """The booked execution that this one replaces: same id with a lower last segment (ibkr.md C2); "" = none."""
+        head, _, last = exec_id.rpartition(".")
+        if head and last.isdigit():
+            for number in range(int(last) - 1, 0, -1):
+                earlier = f"{head}.{number:0{len(last)}d}"
+                if earlier in self.executions:
+                    return earlier
+        return ""
+
+    def is_superseded(self, exec_id: str) -> bool:
+        """Whether the next version of this execution is booked already: this one came late."""
+        head, _, last = exec_id.rpartition(".")
+        return bool(head) and last.isdigit() and f"{head}.{int(last) + 1:0{len(last)}d}" in self.executions
+
     def correct(self, *, corrects: str, exec_id: str, qty_nanos: int, px_nanos: int) -> int | None:
         """Replace an execution (quantity 0 = bust); returns the change of quantity, None if unknown."""
         if exec_id in self.executions:

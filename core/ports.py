@@ -17,7 +17,7 @@ from core.sessions import Calendar
 class Context:
     """What every part may read: one object, made by the composition root, written by the engine alone."""
 
-    __slots__ = ("calendars", "exposure", "instruments", "market", "money", "previous_close_nanos")
+    __slots__ = ("_closes", "calendars", "exposure", "instruments", "market", "money", "previous_close_nanos")
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class Context:
         instruments: tuple[Instrument, ...],
         calendars: tuple[Calendar, ...],
         previous_close_nanos: list[int],
+        closes: dict[int, list[int]] | None = None,
         money: Money,
         market: MarketReader,
         exposure: Exposure,
@@ -32,9 +33,14 @@ class Context:
         self.instruments = instruments
         self.calendars = calendars  # by instrument
         self.previous_close_nanos = previous_close_nanos  # by instrument; 0 = not known
+        self._closes = closes or {}  # by trading date
         self.money = money
         self.market = market
         self.exposure = exposure
+
+    def roll(self, date: int) -> None:
+        """A trading day begins: its previous closes, none where the reference has no row for the day."""
+        self.previous_close_nanos = self._closes.get(date) or [0] * len(self.instruments)
 
 
 class Pipeline(Protocol):

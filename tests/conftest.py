@@ -1,7 +1,25 @@
 """Settings that every test shares."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from daemon.kernels import configure
+
+configure()  # before any test module imports numba, which reads its settings once
 
 # deadline: no test may depend on the speed of the machine. print_blob: a failure prints what reproduces it.
 settings.register_profile("quantd", deadline=None, print_blob=True)
 settings.load_profile("quantd")
+
+
+@pytest.fixture(scope="session")
+def market_data() -> Path:
+    """The folder of recorded market data; the test is skipped where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("QUANTD_MARKET_DATA", beside))
+    if not (folder / "lean").is_dir():
+        pytest.skip("no recorded market data: set QUANTD_MARKET_DATA")
+    return folder

@@ -36,8 +36,8 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
     cash_tolerance_nanos: int = 500 * 10**9
-    on_disable: str = "park"  # park | hold | flatten
-    on_stop: str = "park"
+    on_disable: dict[str, str] = {}  # by strategy: park (default), hold or flatten
+    on_stop: dict[str, str] = {}
 
 
 class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):

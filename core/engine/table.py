@@ -39,7 +39,7 @@ def disable_strategy(engine: "Engine", name: str, error: str) -> None:
     engine.emit(c.SetStrategy(strategy=name, enabled=False, reason=error))
     engine.alert("STRATEGY_FAILED", "critical", f"{name}: {error}")
     refence(engine)
-    how = engine.settings.on_disable
+    how = engine.settings.on_disable.get(name, "park")
     if how == "park":
         ladder.park(engine, 3, name, "strategy disabled")
     elif how == "flatten":
@@ -212,6 +212,7 @@ def _time(engine: "Engine", event: e.TimeAdvanced) -> None:
 
 
 def _day_rolled(engine: "Engine", event: e.DayRolled) -> None:
+    engine.context.roll(event.date)
     refence(engine)
 
 
@@ -260,8 +261,8 @@ def _started(engine: "Engine", event: e.TraderStarted) -> None:
 
 def _stopped(engine: "Engine", event: e.TraderStopped) -> None:
     """A stop on purpose: park takes the children off and keeps the schedules; hold leaves all; flatten closes."""
-    if engine.settings.on_stop != "hold":
-        for order in list(engine.money.live_orders.values()):
+    for order in list(engine.money.live_orders.values()):
+        if engine.settings.on_stop.get(order.strategy, "park") != "hold":
             engine.cancel(order.order_id, "stop")
     engine.stopping = True
     refence(engine)

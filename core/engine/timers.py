@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.engine.engine import Engine
 
 NEVER: Final = (1 << 63) - 1
+SYNC_OVERLAP_NS: Final = 60 * 10**9  # a timed sync reaches this far behind the last complete one
+QUIET_MARK_FACTOR: Final = 60  # marks are this much rarer while every market is closed
 
 
 class TimerState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -77,7 +79,8 @@ class Timers:
         engine = self._engine
         money = engine.money
         if self.mark_ns == NEVER and (money.live_orders or money.live_parents or engine.retry or self._exposed()):
-            self.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns
+            closed = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
+            self.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
         if self.sync_ns == NEVER and money.link == READY:
             self.sync_ns = engine.ts_ns + engine.settings.sync_interval_ns
         if self.kill_ns == NEVER and money.kills and money.kills[-1].verified_ns == 0:
@@ -175,7 +178,9 @@ class Timers:
             return
         quiet = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
         if not quiet or money.live_orders or money.differences:
-            engine.emit(c.RequestSync(reason="timer"))
+            doubt = any(order.state is State.UNKNOWN for order in money.live_orders.values())
+            since = 0 if doubt else max(0, money.last_sync_ts_ns - SYNC_OVERLAP_NS)
+            engine.emit(c.RequestSync(reason="timer", since_ns=since))
 
     # ---- snapshot ----------------------------------------------------------------------------------------------
     def state(self) -> TimerState:

@@ -19,8 +19,18 @@ def _acknowledged(m: Money, event: e.OrderAcknowledged) -> None:
 
 
 def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
-    if type(event) is e.ExecutionReported and event.exec_id in m.ledger.executions:
-        return  # a sync repeats what we have: ordinary
+    if event.exec_id in m.ledger.executions:
+        if type(event) is not e.ExecutionReported:  # a sync repeats what we have: ordinary
+            m.odds.append((event.order_id, f"execution {event.exec_id} reported again"))
+        return
+    if not event.exec_id.endswith(".01"):
+        earlier = m.ledger.version_before(event.exec_id)
+        if earlier:  # a correction whose own message was lost
+            _correct(m, event.order_id, earlier, event.exec_id, event.qty_nanos, event.px_nanos)
+            return
+    if m.ledger.is_superseded(event.exec_id):
+        m.odds.append((event.order_id, f"execution {event.exec_id} came after its correction"))
+        return
     m.book(
         Execution(
             exec_id=event.exec_id,
@@ -37,22 +47,26 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
 
 
 def _corrected(m: Money, event: e.ExecutionCorrected) -> None:
-    old = m.ledger.executions.get(event.corrects)
-    old_value = notional_nanos(old.px_nanos, old.qty_nanos) if old is not None else 0
-    change = m.ledger.correct(
-        corrects=event.corrects, exec_id=event.exec_id, qty_nanos=event.qty_nanos, px_nanos=event.px_nanos
-    )
-    if change is None:
-        m.odds.append((event.order_id, f"correction of execution {event.corrects} that we do not have"))
+    _correct(m, event.order_id, event.corrects, event.exec_id, event.qty_nanos, event.px_nanos)
+
+
+def _correct(m: Money, order_id: int, corrects: str, exec_id: str, qty_nanos: int, px_nanos: int) -> None:
+    old = m.ledger.executions.get(corrects)
+    if exec_id in m.ledger.executions:
+        return  # a sync told it before
+    if old is None:
+        m.odds.append((order_id, f"correction of execution {corrects} that we do not have"))
         return
-    order = m.orders.get(event.order_id)
-    if order is None or old is None:
+    old_value = notional_nanos(old.px_nanos, old.qty_nanos)
+    change = m.ledger.correct(corrects=corrects, exec_id=exec_id, qty_nanos=qty_nanos, px_nanos=px_nanos) or 0
+    m.odds.append((order_id, f"execution {corrects} corrected by {exec_id}"))
+    order = m.orders.get(old.order_id)
+    if order is None:
         return
     order.filled_nanos += change
-    m.credit_parent(order, change, notional_nanos(event.px_nanos, event.qty_nanos) - old_value)
+    m.credit_parent(order, change, notional_nanos(px_nanos, qty_nanos) - old_value)
     if change < 0:
         m.advance_order(order, Fact.REDUCED)
-    m.odds.append((event.order_id, f"execution {event.corrects} corrected by {event.exec_id}"))
 
 
 def _commissioned(m: Money, event: e.CommissionReported) -> None:

@@ -1,0 +1,171 @@
+"""The order as the broker sees it, the book of one instrument, and the queue model of a resting limit order.
+
+Queue model. On arrival everything displayed at our price is ahead of us: nothing if we improve the touch, unknown
+(-1) if we rest behind it, until the touch comes to us. What prints at our price comes off the front. A displayed
+decrease that no print explains comes off in proportion to our place in it, times `cancel_ahead_ppm`. The tape does
+not hold our own order, so never more than the displayed size is ahead.
+"""
+
+from typing import Final
+
+import msgspec
+
+from broker.sim.chance import PPM
+from core.events import PENDING_SUBMIT, PRE_SUBMITTED, STATUS_CANCELLED, STATUS_FILLED, SUBMITTED
+from core.ids import BUY
+
+REJECTED: Final = 100  # broker-side only: reported as cancelled, as the broker's completed orders do
+UNKNOWN: Final = -1
+FRESH: Final = -1  # as level_qty_nanos: on the book, but has not met a quote of its hours yet
+
+
+class SimOrder(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
+    """One order, ours (order_id > 0) or foreign (0). Times ns, money nanos."""
+
+    order_id: int
+    perm_id: int
+    order_ref: str
+    client_id: int
+    inst: int
+    side: int
+    qty_nanos: int
+    order_type: int
+    working_type: int  # MKT or LMT once it works; a stop turns into one of them
+    limit_px_nanos: int
+    stop_px_nanos: int
+    tif: int
+    gtd_ts_ns: int
+    outside_rth: bool
+    key: int  # for chance: order id, or minus the perm id
+    increment_nanos: int = 1  # size increment of the day it arrived
+    version: int = 0
+    status: int = PENDING_SUBMIT
+    filled_nanos: int = 0  # ever executed; corrections do not reopen an order
+    busted_nanos: int = 0
+    active: bool = False  # sees market rows
+    expiry_ns: int = 0
+    queue_ahead_nanos: int = UNKNOWN
+    level_qty_nanos: int = 0  # displayed at our price when last seen
+    printed_nanos: int = 0  # printed at our price since then
+    executions: int = 0
+    commands: int = 0  # counters for chance
+    facts: int = 0
+    arrive_ns: int = 0  # last moment a command of it reaches the venue
+    deliver_ns: int = 0  # last moment a fact of it is delivered
+    fee_date: int = 0
+    fee_qty_nanos: int = 0
+    fee_value_nanos: int = 0
+    fee_charged_nanos: int = 0
+    ended_date: int = 0
+    ended_ns: int = 0
+
+    @property
+    def remaining_nanos(self) -> int:
+        """What can still execute."""
+        return self.qty_nanos - self.filled_nanos
+
+    @property
+    def done(self) -> bool:
+        """Filled, cancelled, expired or rejected: nothing brings it back."""
+        return self.status in (STATUS_FILLED, STATUS_CANCELLED, REJECTED)
+
+    @property
+    def open_status(self) -> int:
+        """The status the broker shows while it is not done."""
+        if self.status == SUBMITTED and not self.active:
+            return PRE_SUBMITTED
+        return self.status
+
+
+class Book(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
+    """Our working orders on one instrument in time priority, and the displayed size we already took."""
+
+    inst: int
+    orders: list[SimOrder] = msgspec.field(default_factory=list)
+    halted: bool = False
+    ask_px_nanos: int = 0
+    ask_shown_nanos: int = 0
+    ask_taken_nanos: int = 0
+    ask_taken_ns: int = 0
+    bid_px_nanos: int = 0
+    bid_shown_nanos: int = 0
+    bid_taken_nanos: int = 0
+    bid_taken_ns: int = 0
+
+
+class Quote(msgspec.Struct, gc=False):
+    """Best bid and offer and last price of one instrument at one moment; fields as exchange.QUOTE_FIELDS."""
+
+    bid_px_nanos: int
+    ask_px_nanos: int
+    bid_qty_nanos: int
+    ask_qty_nanos: int
+    last_px_nanos: int
+
+    @property
+    def sane(self) -> bool:
+        """Two-sided, sized, neither locked nor crossed: only such a quote can fill an order."""
+        return 0 < self.bid_px_nanos < self.ask_px_nanos and self.bid_qty_nanos > 0 and self.ask_qty_nanos > 0
+
+
+def taken_nanos(book: Book, *, side: int, px_nanos: int, shown_nanos: int, ts_ns: int, refill_ns: int) -> int:
+    """How much of the displayed size opposite to `side` our own orders have used up; forgets what is out of date.
+
+    The tape never shows our trades, so a second order must not find the same shares again: what was taken stays taken
+    while the price stands, except for what is displayed beyond the old size, and until `refill_ns` have passed.
+    """
+    if side == BUY:
+        if px_nanos != book.ask_px_nanos or ts_ns - book.ask_taken_ns >= refill_ns:
+            book.ask_taken_nanos = 0
+        elif shown_nanos != book.ask_shown_nanos:
+            book.ask_taken_nanos = min(book.ask_taken_nanos, book.ask_shown_nanos, shown_nanos)
+        book.ask_px_nanos = px_nanos
+        book.ask_shown_nanos = shown_nanos
+        return book.ask_taken_nanos
+    if px_nanos != book.bid_px_nanos or ts_ns - book.bid_taken_ns >= refill_ns:
+        book.bid_taken_nanos = 0
+    elif shown_nanos != book.bid_shown_nanos:
+        book.bid_taken_nanos = min(book.bid_taken_nanos, book.bid_shown_nanos, shown_nanos)
+    book.bid_px_nanos = px_nanos
+    book.bid_shown_nanos = shown_nanos
+    return book.bid_taken_nanos
+
+
+def take(book: Book, *, side: int, qty_nanos: int, ts_ns: int) -> None:
+    """Use up displayed size opposite to `side`."""
+    if side == BUY:
+        book.ask_taken_nanos += qty_nanos
+        book.ask_taken_ns = ts_ns
+    else:
+        book.bid_taken_nanos += qty_nanos
+        book.bid_taken_ns = ts_ns
+
+
+def join_queue(order: SimOrder, quote: Quote) -> None:
+    """Place a limit order that begins to rest behind what is displayed at its price."""
+    order.printed_nanos = 0
+    own_px = quote.bid_px_nanos if order.side == BUY else quote.ask_px_nanos
+    shown = quote.bid_qty_nanos if order.side == BUY else quote.ask_qty_nanos
+    if not quote.sane or (own_px - order.limit_px_nanos) * order.side > 0:
+        order.queue_ahead_nanos, order.level_qty_nanos = UNKNOWN, 0
+    elif own_px == order.limit_px_nanos:
+        order.queue_ahead_nanos = order.level_qty_nanos = shown
+    else:
+        order.queue_ahead_nanos = order.level_qty_nanos = 0
+
+
+def follow_queue(order: SimOrder, own_px_nanos: int, shown_nanos: int, cancel_ahead_ppm: int) -> None:
+    """Move a resting order's queue place by a quote: `own_px_nanos` and size are of the order's own side."""
+    if own_px_nanos == order.limit_px_nanos:
+        ahead = order.queue_ahead_nanos
+        if ahead > 0:
+            lost = order.level_qty_nanos - shown_nanos - order.printed_nanos
+            if lost > 0 and order.level_qty_nanos > 0:
+                ahead -= lost * ahead * cancel_ahead_ppm // (order.level_qty_nanos * PPM)
+        if ahead < 0 or ahead > shown_nanos:
+            ahead = shown_nanos
+        order.queue_ahead_nanos = ahead
+        order.level_qty_nanos = shown_nanos
+    elif (own_px_nanos - order.limit_px_nanos) * order.side < 0:
+        order.queue_ahead_nanos = order.level_qty_nanos = 0  # the touch fell back behind us: we stand alone
+    order.printed_nanos = 0

@@ -1,0 +1,60 @@
+"""The venue's settings: latencies, queue and impact parameters, the account it starts with, and the fault plan."""
+
+from typing import Final
+
+import msgspec
+
+from broker.sim.faults import FaultPlan, check_ppm
+from core.errors import ConfigError
+from core.units import NANO
+
+NEVER: Final = 2**63 - 1
+
+
+class LatencyConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """One-way delays, base plus uniform 0..jitter, drawn per message. `commission` counts from the fill's delivery."""
+
+    up_ns: int = 2_000_000
+    up_jitter_ns: int = 1_000_000
+    down_ns: int = 2_000_000
+    down_jitter_ns: int = 1_000_000
+    commission_ns: int = 150_000_000
+    commission_jitter_ns: int = 50_000_000
+    sync_timeout_ns: int = 5_000_000_000  # how long the adapter waits for a missing End
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if getattr(self, name) < 0:
+                raise ConfigError(f"venue.latency.{name}: must not be negative")
+
+
+class VenueConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Everything the simulated venue and broker account can be told."""
+
+    seed: int = 1
+    latency: LatencyConfig = LatencyConfig()
+    faults: FaultPlan = FaultPlan()
+    participation_ppm: int = 1_000_000  # of a print beyond our queue position, how much we get
+    cancel_ahead_ppm: int = 500_000  # of the displayed decreases, how much our share of the queue falls
+    impact_ticks_per_size: int = 1  # a market order pays this many ticks more per displayed size it walks
+    walk_levels_max: int = 20  # the last level takes all that is left: bounds the fills of one order
+    refill_ns: int = 1_000_000_000  # displayed size that we took counts as shown again after this long
+    two_step_ack: bool = False  # PreSubmitted, then Submitted, for orders that work at once
+    fok_ends_inactive: bool = False  # as seen on real gateways: a FOK that cannot fill becomes Inactive
+    silent_replace_of_filled: bool = False  # as seen on real gateways: no answer at all
+    perm_id_first: int = 1_000_000_001
+    exec_prefix: str = "0000e0d5"
+    client_id: int = 11
+    currency: str = "USD"
+    cash_nanos: int = 1_000_000 * NANO
+    positions: tuple[tuple[int, int, int], ...] = ()  # (inst, qty_nanos signed, average cost nanos)
+
+    def __post_init__(self) -> None:
+        check_ppm("venue.participation_ppm", self.participation_ppm)
+        check_ppm("venue.cancel_ahead_ppm", self.cancel_ahead_ppm)
+        if self.impact_ticks_per_size < 0:
+            raise ConfigError("venue.impact_ticks_per_size: must not be negative")
+        if self.walk_levels_max < 1 or self.refill_ns < 0:
+            raise ConfigError("venue.walk_levels_max, venue.refill_ns: at least 1 and at least 0")
+        if not 0 < self.perm_id_first < 2**31 - 1_000_000:
+            raise ConfigError("venue.perm_id_first: permIds are 31 bits wide and never 0")

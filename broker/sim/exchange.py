@@ -1,0 +1,287 @@
+"""The simulated broker as one machine over (tape, seed, commands): submit commands, show it market rows, take its
+facts. Owns the order of time. No clock, no chance but the seeded hash.
+
+The caller, for each moment: `pop_due(ts)` until None (stepping the engine and submitting its commands in between), then
+update `quotes`, then `on_row`. So everything due up to a row meets the market as it was before the row. A row is needed
+only while `watch[inst] > 0`; an order reaching a so far unwatched instrument reads `quotes`.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.sim.account import Account
+from broker.sim.agenda import (
+    ARRIVE,
+    CANCEL_ALL,
+    FACT,
+    LINK_DOWN,
+    LINK_UP,
+    REVIEW,
+    Agenda,
+    CancelAsk,
+    Correction,
+    Payload,
+    Revision,
+    SyncAsk,
+)
+from broker.sim.book import Quote, SimOrder
+from broker.sim.chance import Chance
+from broker.sim.config import VenueConfig
+from broker.sim.hours import Hours
+from broker.sim.inbox import BrokerCommand, Inbox
+from broker.sim.outbox import Outbox
+from broker.sim.settlement import Settlement
+from broker.sim.snapshot import FORMAT, ExchangeState, decode, encode, opening
+from broker.sim.venue import Venue
+from core.errors import Bug
+from core.events import AnyEvent, CancelRejected, ReplaceRejected
+from core.fees import FeeTable
+from core.instruments import Instrument
+from core.rows import DUPLICATE, NOT_LAST, QUOTE, SUSPICIOUS
+from core.sessions import Calendar
+
+QUOTE_FIELDS: Final = ("bid_px_nanos", "ask_px_nanos", "bid_qty_nanos", "ask_qty_nanos", "last_px_nanos")
+_NO_FILL: Final = SUSPICIOUS | NOT_LAST | DUPLICATE
+
+
+class Exchange:
+    """Broker, venue and the wire between. `quotes`: structured array with int64 QUOTE_FIELDS by inst, the last good
+    quote and print; `watch`: int64 by inst, counted up and down here. Raises Bug on a caller that goes back in time.
+    """
+
+    def __init__(
+        self,
+        *,
+        instruments: tuple[Instrument, ...],
+        calendars: dict[str, Calendar],
+        fees: FeeTable,
+        config: VenueConfig,
+        watch: NDArray[np.int64],
+        quotes: NDArray[np.void],
+        state: ExchangeState | None = None,
+    ) -> None:
+        fresh, state = state is None, state or opening(config, instruments)
+        self._config = config
+        self._quotes = quotes[list(QUOTE_FIELDS)]  # a view: the caller's updates show through
+        self._now_ns = state.now_ns
+        chance = Chance(config.seed)
+        self._agenda = agenda = Agenda(state.agenda, state.pushed)
+        self._link = state.link
+        self._outbox = outbox = Outbox(agenda, chance, config, state.link)
+        self._account = account = Account(instruments, fees, state.account)
+        self._settlement = Settlement(account, agenda, chance, config, outbox)
+        self._venue = Venue(
+            instruments=instruments,
+            hours=tuple(Hours(calendars[instrument.calendar]) for instrument in instruments),
+            account=account,
+            agenda=agenda,
+            chance=chance,
+            config=config,
+            outbox=outbox,
+            settlement=self._settlement,
+            quote_at=self._quote_at,
+            watch=watch,
+            state=state.venue,
+        )
+        self._inbox = Inbox(
+            account=account, agenda=agenda, chance=chance, config=config, orders=state.venue, outbox=outbox,
+            link=state.link, state=state.inbox,
+        )  # fmt: skip
+        self._books = state.venue.books
+        for book in self._books:
+            watch[book.inst] += len(book.orders)
+        if fresh:
+            self._plan_outages()
+
+    @property
+    def next_due_ns(self) -> int:
+        """The next moment the machine must be asked by `pop_due`; NEVER if none."""
+        return self._agenda.next_due_ns
+
+    @property
+    def account(self) -> Account:
+        """Broker-side truth, for tests and the paper gateway's account pages."""
+        return self._account
+
+    # ---- market ------------------------------------------------------------------------------------------------
+    def on_row(
+        self,
+        *,
+        ts_ns: int,
+        inst: int,
+        kind: int,
+        flags: int,
+        bid_px_nanos: int,
+        ask_px_nanos: int,
+        bid_qty_nanos: int,
+        ask_qty_nanos: int,
+    ) -> None:
+        """One market row (core/rows.py). Rows that must not fill by themselves are ignored altogether."""
+        book = self._books[inst]
+        if not book.orders or book.halted or flags & _NO_FILL:
+            return
+        if ts_ns > self._agenda.next_due_ns or ts_ns < self._now_ns:
+            raise Bug(f"market row at {ts_ns}: the venue stands at {self._now_ns} and is due at {self.next_due_ns}")
+        self._now_ns = ts_ns
+        if kind == QUOTE:
+            if 0 < bid_px_nanos < ask_px_nanos and bid_qty_nanos > 0 and ask_qty_nanos > 0:
+                self._venue.quote_row(book, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, ts_ns)
+        elif bid_px_nanos > 0 and bid_qty_nanos > 0:
+            self._venue.print_row(book, bid_px_nanos, bid_qty_nanos, ts_ns)
+
+    def on_halt(self, inst: int, halted: bool, ts_ns: int) -> None:
+        """Trading of an instrument stops or goes on; orders and cancels are taken, nothing matches."""
+        self._move_to(ts_ns)
+        self._books[inst].halted = halted
+
+    # ---- commands ----------------------------------------------------------------------------------------------
+    def submit(self, command: BrokerCommand, *, ts_ns: int) -> None:
+        """The command leaves the trader now. What the link or a fault swallows has no answer, as in life."""
+        self._move_to(ts_ns)
+        self._inbox.submit(command, ts_ns)
+
+    def foreign_order(
+        self,
+        *,
+        inst: int,
+        side: int,
+        qty_nanos: int,
+        order_type: int,
+        tif: int,
+        ts_ns: int,
+        limit_px_nanos: int = 0,
+        stop_px_nanos: int = 0,
+        outside_rth: bool = False,
+    ) -> int:
+        """A person places an order at the broker (no id, no reference of ours), at the venue at once; its perm id."""
+        self._move_to(ts_ns)
+        state = self._venue.state
+        perm_id = state.perm_id_next
+        state.perm_id_next = perm_id + 1
+        state.orders[perm_id] = order = SimOrder(
+            order_id=0, perm_id=perm_id, order_ref="", client_id=0, inst=inst, side=side, qty_nanos=qty_nanos,
+            order_type=order_type, working_type=order_type, limit_px_nanos=limit_px_nanos, stop_px_nanos=stop_px_nanos,
+            tif=tif, gtd_ts_ns=0, outside_rth=outside_rth, key=-perm_id,
+        )  # fmt: skip
+        self._venue.arrive(order, ts_ns)
+        return perm_id
+
+    def foreign_cancel(self, perm_id: int, *, ts_ns: int) -> None:
+        """A person cancels an order at the broker, ours or foreign. Nothing happens if it is done."""
+        self._move_to(ts_ns)
+        order = self._venue.state.orders.get(perm_id)
+        if order is not None and not order.done:
+            self._venue.cancel(order, ts_ns, "Order Canceled - reason: by hand")
+
+    # ---- time --------------------------------------------------------------------------------------------------
+    def pop_due(self, ts_ns: int) -> tuple[int, AnyEvent] | None:
+        """The next fact due by `ts_ns` with its time, after all that happens inside before it; None if none is left."""
+        agenda = self._agenda
+        while agenda.next_due_ns <= ts_ns:
+            due_ns, _, kind, key, payload = agenda.pop()
+            self._now_ns = max(self._now_ns, due_ns)
+            if kind == FACT:
+                assert not isinstance(payload, Revision | CancelAsk | SyncAsk | Correction | None)
+                return due_ns, payload
+            self._act(kind, key, payload, due_ns)
+        return None
+
+    def snapshot(self) -> bytes:
+        """All state, to be given to `restore` with the same constructor arguments."""
+        return encode(
+            ExchangeState(
+                format=FORMAT,
+                config=self._config,
+                now_ns=self._now_ns,
+                agenda=sorted(self._agenda.entries, key=lambda entry: entry[:2]),
+                pushed=self._agenda.pushed,
+                link=self._link,
+                inbox=self._inbox.state,
+                venue=self._venue.state,
+                account=self._account.state,
+            )
+        )
+
+    @classmethod
+    def restore(
+        cls,
+        payload: bytes,
+        *,
+        instruments: tuple[Instrument, ...],
+        calendars: dict[str, Calendar],
+        fees: FeeTable,
+        config: VenueConfig,
+        watch: NDArray[np.int64],
+        quotes: NDArray[np.void],
+    ) -> "Exchange":
+        """An exchange that goes on where the snapshot was taken; adds its working orders to `watch`."""
+        return cls(
+            instruments=instruments,
+            calendars=calendars,
+            fees=fees,
+            config=config,
+            watch=watch,
+            quotes=quotes,
+            state=decode(payload, config=config),
+        )
+
+    # ---- the leaves --------------------------------------------------------------------------------------------
+    def _act(self, kind: int, key: int, payload: Payload, ts_ns: int) -> None:
+        order = self._venue.state.orders.get(key)
+        if kind == REVIEW:
+            if order is not None:
+                self._venue.review(order, ts_ns)
+        elif kind == ARRIVE:
+            if order is not None:
+                self._venue.arrive(order, ts_ns)
+        elif isinstance(payload, Revision):
+            self._arrive_revision(order, payload, ts_ns)
+        elif isinstance(payload, CancelAsk):
+            self._arrive_cancel(order, payload, ts_ns)
+        elif isinstance(payload, Correction):
+            if order is not None:
+                self._settlement.correct(order, payload, ts_ns)
+        elif isinstance(payload, SyncAsk):
+            self._roll(ts_ns)
+            self._inbox.answer_sync(payload.sync_id, ts_ns, since_ns=payload.since_ns)
+        elif kind == CANCEL_ALL:
+            self._venue.cancel_all(ts_ns)
+        elif kind == LINK_DOWN:
+            self._inbox.link_down(key, ts_ns)
+        elif kind == LINK_UP:
+            self._inbox.link_up(ts_ns)
+
+    def _arrive_revision(self, order: SimOrder | None, revision: Revision, ts_ns: int) -> None:
+        if order is not None:
+            self._venue.replace(order, revision, ts_ns)
+            return
+        unknown = ReplaceRejected(
+            order_id=revision.order_id, version=revision.version, code=135, text="Can't find order with id"
+        )  # fmt: skip
+        self._outbox.send(unknown, ts_ns + self._config.latency.down_ns)
+
+    def _arrive_cancel(self, order: SimOrder | None, ask: CancelAsk, ts_ns: int) -> None:
+        if order is not None:
+            self._venue.cancel(order, ts_ns)
+            return
+        text = f"OrderId {ask.order_id} that needs to be cancelled is not found."
+        unknown = CancelRejected(order_id=ask.order_id, code=10147, text=text)
+        self._outbox.send(unknown, ts_ns + self._config.latency.down_ns)
+
+    def _roll(self, ts_ns: int) -> None:
+        self._venue.roll(max(hours.date_of(ts_ns) for hours in self._venue.hours))
+
+    def _plan_outages(self) -> None:
+        for number, outage in enumerate(self._config.faults.links):
+            self._agenda.push(outage.at_ns, LINK_DOWN, number, None)
+            self._agenda.push(outage.at_ns + outage.duration_ns, LINK_UP, number, None)
+
+    def _quote_at(self, inst: int) -> Quote:
+        return Quote(*self._quotes[inst].item())
+
+    def _move_to(self, ts_ns: int) -> None:
+        if ts_ns < self._now_ns:
+            raise Bug(f"the venue stands at {self._now_ns} and was told of {ts_ns}")
+        self._now_ns = ts_ns

@@ -1,0 +1,64 @@
+"""`python -m daemon.app run --config FILE [--json]`: the trader process. `quantd run` execs into it, so that neither
+typer, rich, pandas nor pyarrow is ever loaded where orders are made.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.errors import BrokerFault, ConfigError, JournalError, QuantdError
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the trader; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) < 3 or given[0] != "run" or given[1] != "--config":
+        print("usage: python -m daemon.app run --config FILE [--json]", file=sys.stderr)
+        return EXIT_CONFIG
+    as_json = "--json" in given[3:]
+    try:
+        return _run(Path(given[2]).absolute(), as_json=as_json)
+    except ConfigError as fault:
+        print(str(fault), file=sys.stderr)
+        return EXIT_CONFIG
+    except (BrokerFault, JournalError, QuantdError) as fault:
+        print(f"failed: {fault}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _run(path: Path, *, as_json: bool) -> int:
+    from daemon.kernels import configure  # sets numba's environment before anything imports numba
+
+    configure()
+    from daemon.config import load_config
+    from daemon.runner import StepError
+    from daemon.summary import summarise, text_of
+    from daemon.trader import Trader
+
+    assert __debug__, "never run with -O: invariants are asserted"
+    trader = Trader(load_config(path), path, quiet=as_json)
+    try:
+        _loop(trader)
+    except StepError as fault:
+        print(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover", file=sys.stderr)
+        return EXIT_FAILED
+    summary = summarise(trader)
+    print(json.dumps(summary) if as_json else text_of(summary))
+    return EXIT_DONE
+
+
+def _loop(trader: Any) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(trader.run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The composition root's parts: one machine (engine, and its simulated venue) out of config and reference tables.
+
+Everything is a constructor argument; nothing here starts a process, opens a file or asks for the time. `daemon.kernels`
+must have been configured before this module is imported (it imports numba).
+"""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.sim.exchange import Exchange
+from core.engine import Engine, EngineSettings
+from core.exposure import Exposure
+from core.fees import FeeTable
+from core.instruments import Instrument
+from core.market import MarketReader, new_market
+from core.money.snapshot import load
+from core.money.state import Money, MoneySettings
+from core.ports import Context
+from core.sessions import Calendar
+from daemon.config import Config
+from daemon.machine import Machine
+from daemon.reference import ReferenceTables
+from execution.desk import NettingDesk
+from execution.executor import ChaseExecutor
+from execution.settings import DEFAULT_SETTINGS, resolve
+from risk.bounds import rates
+from risk.gate import Gate
+from risk.ladder import Ladder
+from strategies.pipeline import KernelPipeline, Slot
+from strategies.registry import build, find_kind, read_params, slot_of
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """State to build upon: money always; the engine's opinion and the venue only from the same code and config."""
+
+    money: bytes
+    opinion: dict[str, bytes] | None = None
+    exchange: bytes | None = None
+
+
+def build_machine(
+    config: Config, tables: ReferenceTables, *, with_venue: bool, restored: Restored | None = None
+) -> Machine:
+    """A machine, empty or restored. Raises ConfigError naming a field that cannot be honoured."""
+    instruments = tables.contracts
+    settings = money_settings(config)
+    money = Money(settings) if restored is None else load(settings, restored.money)
+    market = new_market(len(instruments))
+    watch = np.zeros(len(instruments), np.int64)
+    calendars = tables.calendars()
+    context = Context(
+        instruments=instruments,
+        calendars=calendars,
+        previous_close_nanos=[0] * len(instruments),
+        closes={row.effective_from: tables.previous_close_nanos(row.effective_from) for row in tables.slow},
+        money=money,
+        market=MarketReader(market),
+        exposure=Exposure(len(instruments)),
+    )
+    context.roll(money.trading_date)
+    engine = _engine(config, context, KernelPipeline(market, watch, _slots(config)))
+    exchange = None
+    if with_venue:
+        state = None if restored is None else restored.exchange
+        exchange = _exchange(config, tables, instruments, watch, market, state)
+    if restored is not None and restored.opinion is not None:
+        engine.load_opinion(restored.opinion)
+    return Machine(engine, exchange)
+
+
+def money_settings(config: Config) -> MoneySettings:
+    """What the fold needs of the config."""
+    limits = rates(config.limits)
+    return MoneySettings(
+        account=config.account.id,
+        account_tag=config.account.tag,
+        currency=config.account.currency,
+        start_cash_nanos=config.venue.cash_nanos,
+        symbols=config.symbols,
+        strategies=tuple(config.strategies),
+        duplicate_window_ns=limits.duplicate_window_ns,
+        rate_account=limits.account,
+        rate_strategy=limits.strategy,
+        rate_symbol=limits.symbol,
+    )
+
+
+def _slots(config: Config) -> list[Slot]:
+    return [
+        slot_of(
+            strategy=name,
+            slot=number,
+            instruments=tuple(config.symbols.index(symbol) for symbol in strategy.symbols),
+            params=read_params(find_kind(strategy.kind), strategy.params, field=f"strategies.{name}.params"),
+        )
+        for number, (name, strategy) in enumerate((n, s) for n, s in config.strategies.items() if s.enabled)
+    ]
+
+
+def _engine(config: Config, context: Context, pipeline: KernelPipeline) -> Engine:
+    execution = {
+        name: resolve(strategy.execution, field=f"strategies.{name}.execution")
+        for name, strategy in config.strategies.items()
+    }
+    strategies = []
+    for slot in _slots(config):
+        settings = config.strategies[slot.strategy]
+        kind = find_kind(settings.kind)
+        params = read_params(kind, settings.params, field=f"strategies.{slot.strategy}.params")
+        strategies.append(build(kind, context, slot, params, pipeline))
+    return Engine(
+        settings=EngineSettings(
+            mark_interval_ns=config.engine.mark_interval_ns,
+            sync_interval_ns=config.engine.reconcile_ns,
+            ack_timeout_ns=config.engine.ack_timeout_ns,
+            on_disable={name: s.on_disable for name, s in config.strategies.items()},
+            on_stop={name: s.on_stop for name, s in config.strategies.items()},
+        ),
+        context=context,
+        pipeline=pipeline,
+        strategies=tuple(strategies),
+        desk=NettingDesk(context, settings=execution, default=DEFAULT_SETTINGS),
+        executor=ChaseExecutor(context, settings=execution, default=DEFAULT_SETTINGS),
+        gate=Gate(context, config.limits, account=config.account.id, account_tag=config.account.tag),
+        monitor=Ladder(context, config.limits),
+    )
+
+
+def _exchange(
+    config: Config,
+    tables: ReferenceTables,
+    instruments: tuple[Instrument, ...],
+    watch: NDArray[np.int64],
+    market: NDArray[np.void],
+    state: bytes | None,
+) -> Exchange:
+    # Session readers of its own: a reader keeps its place, and venue and engine walk apart.
+    by_name = {loaded.table.calendar: Calendar(loaded.table) for loaded in tables.sessions}
+    fees = FeeTable(tables.fee_rows)
+    if state is None:
+        return Exchange(
+            instruments=instruments, calendars=by_name, fees=fees, config=config.venue, watch=watch, quotes=market
+        )
+    return Exchange.restore(
+        state, instruments=instruments, calendars=by_name, fees=fees, config=config.venue, watch=watch, quotes=market
+    )

@@ -1,0 +1,124 @@
+"""Orders, positions and fills, folded from the journal: they need no running trader. And settling an order by hand,
+which does.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import ConfigError
+from daemon.cli import options as o
+from daemon.client import connected
+from daemon.state_dir import state_directory
+from daemon.status import FillRow, Row, named
+
+if TYPE_CHECKING:
+    from daemon.journal_fold import JournalFold
+
+Rows = Callable[["JournalFold"], list[Any]]
+All = Annotated[bool, typer.Option("--all", help="Ended ones too.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="The newest so many.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    orders_app = typer.Typer(invoke_without_command=True, help="Show orders, or settle one.", rich_markup_mode=None)
+    orders_app.callback()(orders)
+    orders_app.command()(resolve)
+    app.add_typer(orders_app, name="orders")
+    app.command()(positions)
+    app.command()(fills)
+
+
+def orders(
+    context: typer.Context,
+    state: o.State = None,
+    as_json: o.Json = False,
+    watch: o.Watch = False,
+    everything: All = False,
+) -> None:
+    """Show working orders."""
+    if context.invoked_subcommand is None:
+        _show(state, "orders", lambda fold: _orders(fold, everything=everything), as_json=as_json, watch=watch)
+
+
+def positions(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False) -> None:
+    """Show positions by strategy, with the profit at the newest prices in the journal."""
+    _show(state, "positions", _positions, as_json=as_json, watch=watch)
+
+
+def fills(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False, limit: Limit = 50) -> None:
+    """Show executions of the last two trading days, oldest first."""
+    _show(state, "fills", lambda fold: _fills(fold)[-limit:], as_json=as_json, watch=watch)
+
+
+def _orders(fold: "JournalFold", *, everything: bool) -> list[Row]:
+    from daemon.status_rows import child_row
+
+    money = fold.money
+    chosen = money.orders if everything else money.live_orders
+    return [child_row(order, money.settings.symbols) for order in chosen.values()]
+
+
+def _positions(fold: "JournalFold") -> list[Row]:
+    from daemon.status_rows import position_rows
+
+    return list(position_rows(fold.money, fold.mark_nanos))
+
+
+def _fills(fold: "JournalFold") -> list[FillRow]:
+    from daemon.status_rows import fill_row
+
+    money = fold.money
+    booked = {execution.exec_id: execution for execution in money.ledger.executions.values() if execution.qty_nanos}
+    return [fill_row(execution, money.settings.symbols) for execution in booked.values()]
+
+
+def _show(state: Path | None, title: str, rows: Rows, *, as_json: bool, watch: bool) -> None:
+    from daemon.journal_fold import JournalFold
+
+    fold = JournalFold(state_directory(state).journal_in_use())
+    if watch and not as_json:
+        from daemon.cli.tables import watch_rows
+
+        watch_rows(title, lambda: (fold.advance(), rows(fold))[1])
+        return
+    _print(title, rows(fold), as_json=as_json)
+    while watch:
+        time.sleep(1.0)
+        if fold.advance():
+            _print(title, rows(fold), as_json=as_json)
+
+
+def _print(title: str, rows: list[Any], *, as_json: bool) -> None:
+    if as_json:
+        o.print_json(named(rows))
+        return
+    from daemon.cli.tables import print_rows
+
+    print_rows(title, rows)
+
+
+def resolve(
+    order_id: Annotated[int, typer.Argument(metavar="ID", help="The order's number.", min=1)],
+    reason: o.Reason,
+    lost: Annotated[bool, typer.Option("--lost", help="It never reached the broker.")] = False,
+    cancelled: Annotated[bool, typer.Option("--cancelled", help="The broker shows it cancelled.")] = False,
+    filled: Annotated[
+        str | None, typer.Option("--filled", metavar="QTY@PX", help="The broker shows this fill.")
+    ] = None,
+    state: o.State = None,
+) -> None:
+    """Settle an order without an answer, by what you see at the broker."""
+    if lost + cancelled + (filled is not None) != 1:
+        raise ConfigError("orders resolve: give exactly one of --lost, --cancelled, --filled QTY@PX")
+    outcome = "lost" if lost else "cancelled" if cancelled else "filled"
+    qty, at, px = (filled or "").partition("@")
+    if filled is not None and not (qty and at and px):
+        raise ConfigError(f"--filled {filled!r}: write QTY@PX, as 100@25.10")
+    with connected(state_directory(state).socket_in_use()) as client:
+        fields = {"order_id": order_id, "outcome": outcome, "reason": reason, "qty": qty or None, "px": px or None}
+        o.print_raw(client.request("resolve", **fields))

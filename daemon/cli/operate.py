@@ -1,0 +1,127 @@
+"""Commands to a running trader: what it does, why it does not, and how to hold, stop and settle it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli import options as o
+from daemon.client import ControlClient, connected
+from daemon.state_dir import state_directory
+from daemon.status import Status, named
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(status)
+    app.command("why-not")(why_not)
+    app.command()(halt)
+    app.command()(resume)
+    app.command()(kill)
+    app.command()(flatten)
+    app.command()(acknowledge)
+    app.command()(arm)
+
+
+def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False) -> None:
+    """Show what the trader is doing."""
+    with connected(state_directory(state).socket_in_use()) as client:
+        if watch and not as_json:
+            from daemon.screen import watch_status
+
+            watch_status(client.status)
+            return
+        _print_status(client.status(), as_json=as_json)
+        while watch:
+            time.sleep(1.0)
+            _print_status(client.status(), as_json=as_json)
+
+
+def _print_status(picture: Status, *, as_json: bool) -> None:
+    if as_json:
+        o.print_json(named(picture))
+        return
+    from daemon.screen import print_status
+
+    print_status(picture)
+
+
+def why_not(
+    symbol: Annotated[str | None, typer.Argument(metavar="[SYMBOL]")] = None,
+    state: o.State = None,
+    as_json: o.Json = False,
+) -> None:
+    """Show everything that blocks a new order now, in the order of the gate."""
+    with connected(state_directory(state).socket_in_use()) as client:
+        raw = client.request("why-not", symbol=symbol)
+    blockers = json.loads(bytes(raw))
+    if as_json:
+        o.print_json(blockers)
+        return
+    if not blockers:
+        print("nothing blocks a new order" + (f" in {symbol}" if symbol else ""))
+        return
+    from daemon.cli.tables import print_dicts
+
+    print_dicts("blockers, in the order of the gate", blockers)
+
+
+def _operate(state: Path | None, command: str, **fields: Any) -> None:
+    with connected(state_directory(state).socket_in_use()) as client:
+        o.print_raw(client.request(command, **fields))
+
+
+def halt(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+    """Block new risk; working orders stay."""
+    _operate(state, "halt", reason=reason, strategy=strategy, symbol=symbol)
+
+
+def resume(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+    """Lift a halt or kill."""
+    _operate(state, "resume", reason=reason, strategy=strategy, symbol=symbol)
+
+
+def kill(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+    """Block, cancel every order and verify."""
+    _operate(state, "kill", reason=reason, strategy=strategy, symbol=symbol)
+
+
+def flatten(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+    """Close positions with orders that can only reduce them."""
+    _operate(state, "flatten", reason=reason, strategy=strategy, symbol=symbol)
+
+
+def acknowledge(
+    reason: o.Reason,
+    sync: Annotated[
+        int | None, typer.Option("--sync", metavar="ID", help="The report you read; default the newest.")
+    ] = None,
+    state: o.State = None,
+) -> None:
+    """Confirm that you have read the difference report; it is shown."""
+    with connected(state_directory(state).socket_in_use()) as client:
+        picture = client.status()
+        for line in picture.differences:
+            print(f"difference: {line}")
+        sync_id = sync if sync is not None else picture.difference_sync_id
+        o.print_raw(client.request("acknowledge", sync_id=sync_id, reason=reason))
+
+
+def arm(
+    reason: o.Reason,
+    digest: Annotated[str | None, typer.Option("--digest", help="What to confirm; default what runs now.")] = None,
+    state: o.State = None,
+) -> None:
+    """Confirm changed code, config or models."""
+    with connected(state_directory(state).socket_in_use()) as client:
+        wanted = digest or _running_digest(client)
+        o.print_raw(client.request("arm", digest=wanted, reason=reason))
+
+
+def _running_digest(client: ControlClient) -> str:
+    picture = client.status()
+    if picture.changed:
+        print(f"changed since the run before: {picture.changed}")
+    return picture.deploy_digest

@@ -1,0 +1,127 @@
+"""Reading, checking and replaying a journal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from core.errors import ConfigError, QuantdError
+from daemon.cli import options as o
+
+FromSeq = Annotated[int, typer.Option("--from", min=0, metavar="SEQ", help="First record shown.")]
+Kind = Annotated[
+    str | None, typer.Option("--kind", metavar="KIND", help="reference, input, note, command, outcome, rows.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="So many records; 0 = all.")]
+HashSeed = Annotated[
+    int | None, typer.Option("--hash-seed", min=0, max=4294967295, help="Replay again in a process with this seed.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True, rich_markup_mode=None)
+    journal_app.command("show")(journal_show)
+    journal_app.command("verify")(journal_verify)
+    app.add_typer(journal_app, name="journal")
+    replay_app = typer.Typer(help="Replay a journal.", no_args_is_help=True, rich_markup_mode=None)
+    replay_app.callback()(_replay)
+    replay_app.command("verify")(replay_verify)
+    app.add_typer(replay_app, name="replay")
+
+
+def _replay() -> None:
+    """Replay a journal."""  # a callback keeps `verify` a sub-command although it is the only one
+
+
+def journal_show(
+    directory: o.Directory, from_seq: FromSeq = 0, kind: Kind = None, limit: Limit = 100, as_json: o.Json = False
+) -> None:
+    """Print records, one line each."""
+    from core.records import KIND_NAMES
+    from daemon.journal import JournalReader, describe
+
+    numbers = {name: number for number, name in KIND_NAMES.items()}
+    if kind is not None and kind not in numbers:
+        raise ConfigError(f"--kind {kind!r}: one of {', '.join(numbers)}")
+    wanted = frozenset(numbers.values() if kind is None else (numbers[kind],))
+    reader = JournalReader(o.journal_below(directory), from_seq=from_seq)
+    for shown, record in enumerate(reader.records(wanted), start=1):
+        described = describe(record)
+        if as_json:
+            o.print_json(described)
+        else:
+            print(_line(described))
+        if shown == limit:
+            break
+
+
+def _line(described: dict[str, Any]) -> str:
+    from daemon.cli.tables import clock
+
+    fields = described.get("fields")
+    if isinstance(fields, dict):
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+    else:
+        told = " ".join(f"{name}={described[name]}" for name in described if name not in ("seq", "ts_ns", "kind"))
+    cause = f" <{described['cause_seq']}" if described.get("cause_seq") else ""
+    kind, name = described["kind"], described.get("type", "")
+    line = f"{described['seq']:>10}{cause} {clock(int(described['ts_ns']))} {kind} {name} {told}"
+    return line if line.isprintable() else repr(line)[1:-1]
+
+
+def journal_verify(directory: o.Directory, as_json: o.Json = False) -> int:
+    """Check every byte: checksums, sequence, chain of digests."""
+    from daemon.journal import verify
+
+    report = verify(o.journal_below(directory))
+    if as_json:
+        o.print_json({"ok": report.ok} | msgspec.to_builtins(report))
+    else:
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(report.records.items()))
+        print(f"{report.segments} segments, {report.frames} frames; {told}; {report.rows} rows")
+        print(f"seq {report.first_seq} to {report.last_seq}; {report.gap_count} gaps")
+        for before, after in report.gaps:
+            print(f"gap: {before} is followed by {after}")
+        if report.torn_tail is not None:
+            print(f"torn tail: {report.torn_tail[0]} at {report.torn_tail[1]}")
+        for problem in report.problems:
+            print(f"problem: {problem}")
+        print("ok" if report.ok else "NOT ok")
+    return 0 if report.ok else 1
+
+
+def replay_verify(directory: o.Directory, hash_seed: HashSeed = None, as_json: o.Json = False) -> int:
+    """Step every input again and compare every command with the journal."""
+    from daemon.kernels import configure
+
+    configure()
+    from daemon.recovery import verify_replay
+
+    journal = o.journal_below(directory)
+    found = verify_replay(journal)
+    report: dict[str, Any] = {"ok": found.ok} | msgspec.to_builtins(found)
+    if hash_seed is not None:
+        same = _replay_elsewhere(journal, hash_seed) == report
+        report |= {"ok": found.ok and same, "hash_seed": hash_seed, "same_under_hash_seed": same}
+    if as_json:
+        o.print_json(report)
+    else:
+        for name, value in report.items():
+            print(f"{name}: {value}")
+    return 0 if report["ok"] else 1
+
+
+def _replay_elsewhere(journal: Path, hash_seed: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "daemon.cli", "replay", "verify", str(journal), "--json"]
+    environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
+    try:
+        report: dict[str, Any] = msgspec.json.decode(done.stdout, type=dict[str, Any])
+    except msgspec.DecodeError as fault:
+        raise QuantdError(f"replay under PYTHONHASHSEED={hash_seed} ended with {done.returncode}: {fault}") from fault
+    return report

@@ -1,0 +1,95 @@
+"""Starting, checking and measuring the trader. The trader itself is another process: it never holds this package."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from core.errors import ConfigError
+from daemon.cli import options as o
+
+# Files come as arguments, so that `check -c one.toml two.toml` takes what a shell pattern gives.
+Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
+Configs = Annotated[list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="A config file.")]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More config files.")]
+Seconds = Annotated[float, typer.Option("--seconds", min=0, max=86_400, help="Stop after this long; 0 = until Ctrl-C.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed, another market.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which benchmarks; default all.")]
+
+TRADER_MODULE: Final = "daemon.app"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (run, demo, check, warm, bench, version):
+        app.command()(command)
+
+
+def run(config: Config, as_json: o.Json = False) -> None:
+    """Trade, in the state directory that the config names. Ends with a summary when the tape or Ctrl-C ends it."""
+    if not config.is_file():
+        raise ConfigError(f"{config}: no such file; name a config file with -c")
+    command = trader_command(config, as_json=as_json)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(command[0], command)
+
+
+def trader_command(config: Path, *, as_json: bool) -> list[str]:
+    """The command line of the trader's own process."""
+    command = [sys.executable, "-m", TRADER_MODULE, "run", "--config", str(config)]
+    return [*command, "--json"] if as_json else command
+
+
+def demo(seconds: Seconds = 0, seed: Seed = 1, state: o.State = None, as_json: o.Json = False) -> int:
+    """Trade a made-up market against a simulated broker, with a live screen."""
+    from daemon.demo import run_demo
+
+    return run_demo(seconds=seconds, seed=seed, state=state, as_json=as_json)
+
+
+def check(config: Configs = None, files: Files = None) -> None:
+    """Check config files without starting anything."""
+    chosen = [*(config or []), *(files or [])]
+    if not chosen:
+        raise ConfigError("check: name a config file with -c")
+    from daemon.kernels import configure
+
+    configure()
+    from daemon.config import load_config
+
+    faults = []
+    for path in chosen:
+        try:
+            load_config(path)
+            print(f"{path}: ok")
+        except ConfigError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise ConfigError("\n".join(faults))
+
+
+def warm() -> None:
+    """Compile the kernels, so that the first start does not have to."""
+    from daemon.kernels import warm as compile_and_tell
+
+    compile_and_tell()
+
+
+def bench(names: Names = None, as_json: o.Json = False) -> int:
+    """Measure the speed of the public steps."""
+    from daemon.kernels import configure
+
+    configure()
+    from daemon import bench as benchmarks
+
+    return int(benchmarks.run(tuple(names or ()), as_json=as_json) or 0)
+
+
+def version() -> None:
+    """Print the version."""
+    from importlib import metadata
+
+    print(f"quantd {metadata.version('quantd')}")

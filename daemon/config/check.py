@@ -1,0 +1,219 @@
+"""What a config must mean beyond its types: names that exist, files, days, sums. Reports every problem it finds."""
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from core.errors import ConfigError
+from core.fees import DEFAULT_PLANS
+from core.units import CASH_NANOS_MAX, NANO
+from daemon.config.contracts import contracts_of, nanos, reference_rows
+from daemon.config.decode import FAULTY, Problems, decode_struct
+from daemon.config.feed_spec import replay_spec
+from daemon.config.paths import SOCKET_LENGTH_MAX, readable
+from daemon.config.schema import AccountSettings, Config, FeedSettings, StrategySettings, SyntheticSettings
+from daemon.kernels import configure
+from execution.algos import find_algo
+from execution.settings import ExecutionConfig, resolve
+from risk.bounds import resolve as fold_limits
+from risk.limits import ROWS, OrderLimits, set_value
+
+DIRTY_SUM_MAX: Final = 0.5  # as the feed's own
+TOLERANCE_NANOS_MAX: Final = 1_000_000 * NANO
+FROM_ACCOUNT: Final = {"cash_nanos": "account.start_cash", "currency": "account.currency"}
+
+
+def check_raw(raw: dict[str, Any], problems: Problems) -> None:
+    """Keys that another table sets: two places for one number would drift apart."""
+    venue = raw.get("venue")
+    for name, instead in FROM_ACCOUNT.items():
+        if isinstance(venue, dict) and name in venue:
+            problems.add(f"venue.{name}", "is not set here", f"remove it and set {instead}")
+
+
+def check(config: Config, problems: Problems) -> None:
+    """Every check on a config whose types are right and whose paths are absolute."""
+    if config.mode == "live":
+        problems.add("mode", "live needs broker.ib, which this release does not have", "use replay or paper")
+    check_account(config.account, problems)
+    check_instruments(config, problems)
+    for name, strategy in config.strategies.items():
+        check_strategy(strategy, config.symbols, f"strategies.{name}", problems)
+    check_limits(config, problems)
+    check_feed(config, problems)
+    tolerance = config.engine.cash_tolerance
+    nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
+    if config.fees.plan not in DEFAULT_PLANS:
+        problems.add("fees.plan", f'"{config.fees.plan}" is unknown', f"use one of {', '.join(DEFAULT_PLANS)}")
+    if len(config.control.socket.encode()) > SOCKET_LENGTH_MAX:
+        problems.add(
+            "control.socket",
+            f"{config.control.socket} is longer than the {SOCKET_LENGTH_MAX} bytes a socket may have",
+            "set a shorter path",
+        )
+
+
+def check_account(account: AccountSettings, problems: Problems) -> None:
+    """The time zone exists, and the cash fits the journal's integers."""
+    check_zone(account.timezone, "account.timezone", problems)
+    nanos(account.start_cash, "account.start_cash", problems, most_nanos=CASH_NANOS_MAX)
+
+
+def check_zone(name: str, field: str, problems: Problems) -> None:
+    """A time zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        problems.add(field, f'"{name}" is no time zone', "use a name like America/New_York")
+
+
+def check_instruments(config: Config, problems: Problems) -> None:
+    """Each contract by itself, then symbols and contract ids against each other."""
+    contracts_of(config, problems)
+    for at, settings in enumerate(config.instruments):
+        field = f"instruments[{at}]"
+        reference_rows(settings, inst=at, field=field, problems=problems)
+        if settings.currency != config.account.currency:
+            problems.add(
+                f"{field}.currency",
+                f"{settings.currency} is not the account's {config.account.currency}",
+                "this release converts no currency: trade instruments of the account's",
+            )
+        earlier = config.instruments[:at]
+        if settings.symbol in [one.symbol for one in earlier]:
+            problems.add(f"{field}.symbol", f"{settings.symbol} is declared twice", "remove one of the two tables")
+        if settings.con_id and settings.con_id in [one.con_id for one in earlier]:
+            problems.add(f"{field}.con_id", f"{settings.con_id} is declared twice", "look up the right contract id")
+
+
+def check_strategy(strategy: StrategySettings, declared: tuple[str, ...], field: str, problems: Problems) -> None:
+    """Its symbols, its parameters by kind, and its execution."""
+    check_symbols(strategy.symbols, declared, f"{field}.symbols", problems)
+    check_execution(strategy.execution, f"{field}.execution", problems)
+    try:
+        kind = strategy_params(strategy.kind, field=f"{field}.kind")
+    except ConfigError as fault:
+        problems.add_refused(str(fault), field, StrategySettings.__struct_fields__)
+        return
+    params = decode_struct(strategy.params, kind, f"{field}.params", problems)
+    if params is not FAULTY:
+        try:
+            params.validate(f"{field}.params")
+        except ConfigError as fault:
+            problems.add_refused(str(fault), f"{field}.params", kind.__struct_fields__)
+
+
+def strategy_params(name: str, *, field: str) -> type[msgspec.Struct]:
+    """The parameters of a kind of strategy. Raises ConfigError."""
+    configure()  # the registry imports the kernels, and these numba: not before its cache is set
+    from strategies.registry import find_kind
+
+    return find_kind(name, field=field).params_type
+
+
+def check_symbols(symbols: tuple[str, ...], declared: tuple[str, ...], field: str, problems: Problems) -> None:
+    """Symbols in use must be declared, and named once."""
+    for symbol, count in Counter(symbols).items():
+        if symbol not in declared:
+            problems.add(
+                field, f"{symbol} is not declared", f"add an [[instruments]] table or use {', '.join(declared)}"
+            )
+        if count > 1:
+            problems.add(field, f"{symbol} is named {count} times", "name it once")
+
+
+def check_execution(execution: ExecutionConfig, field: str, problems: Problems) -> None:
+    """The algo and its parameters exist; bounds are execution's own."""
+    try:
+        algo = find_algo(execution.algo, field=f"{field}.algo")
+    except ConfigError as fault:
+        problems.add_refused(str(fault), field, ExecutionConfig.__struct_fields__)
+        return
+    if decode_struct(execution.params, algo.params_type, f"{field}.params", problems) is FAULTY:
+        return
+    try:
+        resolve(execution, field=field)
+    except ConfigError as fault:
+        params = str(fault).startswith(f"{field}.params")
+        place, known = (f"{field}.params", algo.params_type) if params else (field, ExecutionConfig)
+        problems.add_refused(str(fault), place, known.__struct_fields__)
+
+
+def check_limits(config: Config, problems: Problems) -> None:
+    """Every value of every scope; then, when these and the contracts are sound, how they fold."""
+    before = len(problems.lines)
+    limits = config.limits
+    scopes: list[tuple[str, OrderLimits]] = [
+        ("limits.account", limits.account),
+        ("limits.class.etf", limits.klass.etf),
+        ("limits.class.stock", limits.klass.stock),
+        *((f"limits.strategy.{name}", scope) for name, scope in limits.strategy.items()),
+        *((f"limits.symbol.{name}", scope) for name, scope in limits.symbol.items()),
+    ]
+    for field, scope in scopes:
+        for row in ROWS.values():
+            try:
+                set_value(scope, row, field)
+            except ConfigError as fault:
+                problems.add_refused(str(fault), field, scope.__struct_fields__)
+    check_symbols(tuple(dict.fromkeys(limits.allow)), config.symbols, "limits.allow", problems)
+    contracts = contracts_of(config, Problems(problems.file))
+    if len(problems.lines) > before or contracts is None:
+        return
+    try:
+        fold_limits(
+            limits, instruments=contracts, strategies=tuple(config.strategies), currency=config.account.currency
+        )
+    except ConfigError as fault:
+        problems.add_whole(str(fault))
+
+
+def check_feed(config: Config, problems: Problems) -> None:
+    """The source of market data fits its kind."""
+    feed = config.feed
+    if feed.kind == "synthetic":
+        for name in ("quotes", "trades", "start", "end"):
+            if getattr(feed, name):
+                problems.add(
+                    f"feed.{name}", "has no meaning for a synthetic market", 'remove it, or set kind = "replay"'
+                )
+        check_synthetic(feed.synthetic, config.symbols, problems)
+    else:
+        check_replay(config, problems)
+
+
+def check_replay(config: Config, problems: Problems) -> None:
+    """There are files, they exist, and the span of time makes sense."""
+    feed = config.feed
+    if not feed.quotes:
+        problems.add("feed.quotes", "is empty", "name at least one Parquet file of quotes")
+    for name in ("quotes", "trades"):
+        for at, path in enumerate(getattr(feed, name)):
+            readable(path, f"feed.{name}[{at}]", problems)
+    if feed.quotes:
+        try:
+            replay_spec(config)
+        except ConfigError as fault:
+            problems.add_refused(str(fault), "feed", FeedSettings.__struct_fields__)
+
+
+def check_synthetic(settings: SyntheticSettings, declared: tuple[str, ...], problems: Problems) -> None:
+    """Its first day, its symbols and prices, and the sum of the dirty rates."""
+    field = "feed.synthetic"
+    try:
+        date.fromisoformat(settings.start_date)
+    except ValueError:
+        problems.add(f"{field}.start_date", f"{settings.start_date} is no day", "write it as 2026-01-05")
+    symbols = [market.symbol for market in settings.instruments]
+    for at, market in enumerate(settings.instruments):
+        check_symbols((market.symbol,), declared, f"{field}.instruments[{at}].symbol", problems)
+        nanos(market.px, f"{field}.instruments[{at}].px", problems)
+        if market.symbol in symbols[:at]:
+            problems.add(f"{field}.instruments[{at}].symbol", f"{market.symbol} is named twice", "merge the two tables")
+    total = sum(msgspec.structs.astuple(settings.dirty)) - settings.dirty.not_last
+    if total > DIRTY_SUM_MAX:
+        problems.add(f"{field}.dirty", f"the rates sum to {total:g}", f"keep them at {DIRTY_SUM_MAX} or less")

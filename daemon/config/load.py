@@ -1,0 +1,125 @@
+"""Reads a config file: TOML in, checked Config with absolute paths out; and the resolved config as JSON and back.
+
+Raises ConfigError with one line per problem, `<file>: <dotted.field>: what is wrong; remedy`. Changes nothing on disk.
+"""
+
+import json
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.errors import Bug, ConfigError
+from core.units import parse_nanos
+from daemon.config.check import check, check_raw, strategy_params
+from daemon.config.decode import FAULTY, Problems, decode_struct
+from daemon.config.paths import absolute
+from daemon.config.schema import Config, StrategySettings
+from daemon.digests import digest
+from execution.algos import find_algo
+from execution.settings import ExecutionConfig
+
+SOCKET_NAME = "control.sock"
+
+
+def load_config(path: Path, *, state_dir: Path | None = None) -> Config:
+    """Read and check a file; `state_dir` overrules the file's (`--state`). Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as fault:
+        raise ConfigError(f"{path}: no such file; name a config file with -c") from fault
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(
+            f"{path}: cannot be read: {' '.join(str(fault).split())}; name a config file with -c"
+        ) from fault
+    return parse_config(text, file=str(path), folder=path.resolve().parent, state_dir=state_dir)
+
+
+def parse_config(text: str, *, file: str, folder: Path, state_dir: Path | None = None) -> Config:
+    """Check a config text; `folder` is where relative paths start. Raises ConfigError."""
+    try:
+        raw = tomllib.loads(text, parse_float=Decimal)
+    except ValueError as fault:  # TOMLDecodeError is one, and so is a whole number of thousands of digits
+        raise ConfigError(f"{file}: {' '.join(str(fault).split())}; correct the TOML") from fault
+    problems = Problems(file)
+    check_raw(raw, problems)
+    if state_dir is not None:
+        raw["state_dir"] = str(state_dir.absolute())
+    config = decode_struct(raw, Config, "", problems)
+    problems.stop()
+    config = _with_paths(config, folder, problems)
+    check(config, problems)
+    problems.stop()
+    return _resolved(config)
+
+
+def resolved_json(config: Config) -> str:
+    """Everything that was decided, defaults included, as one line of JSON with a fixed order of keys.
+
+    There are no secrets in it because the file can hold none: they come by path or environment.
+    """
+    return msgspec.json.encode(config, order="deterministic").decode()
+
+
+def config_digest(config: Config) -> str:
+    """Digest of the resolved config: the same whatever the order of keys or the spaces in the file."""
+    return digest([resolved_json(config).encode()])
+
+
+def config_from_json(text: str) -> Config:
+    """The config of a journal, by an equal or later release. Checks types only: its files may be gone by now.
+
+    Raises ConfigError.
+    """
+    problems = Problems("journalled config")
+    config = decode_struct(json.loads(text), Config, "", problems)
+    problems.stop()
+    if not isinstance(config, Config):
+        raise Bug("a config was given up without a problem")
+    return config
+
+
+def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
+    state_dir = absolute(config.state_dir, folder, "state_dir", problems)
+    feed = config.feed
+    quotes = tuple(absolute(p, folder, f"feed.quotes[{at}]", problems) for at, p in enumerate(feed.quotes))
+    trades = tuple(absolute(p, folder, f"feed.trades[{at}]", problems) for at, p in enumerate(feed.trades))
+    named = config.control.socket
+    socket = absolute(named, folder, "control.socket", problems) if named else str(Path(state_dir) / SOCKET_NAME)
+    return msgspec.structs.replace(
+        config,
+        state_dir=state_dir,
+        feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
+        control=msgspec.structs.replace(config.control, socket=socket),
+    )
+
+
+def _resolved(config: Config) -> Config:
+    """Fill in what other tables decide."""
+    account = config.account
+    start_cash_nanos = parse_nanos(str(account.start_cash), field="account.start_cash")
+    return msgspec.structs.replace(
+        config,
+        venue=msgspec.structs.replace(config.venue, cash_nanos=start_cash_nanos, currency=account.currency),
+        strategies={name: _complete(strategy) for name, strategy in sorted(config.strategies.items())},
+    )
+
+
+def _complete(strategy: StrategySettings) -> StrategySettings:
+    """The strategy with every parameter written out, in plain types."""
+    execution = strategy.execution
+    params = _plain(execution.params, find_algo(execution.algo).params_type)
+    own = _plain(strategy.params, strategy_params(strategy.kind, field="kind"))
+    return msgspec.structs.replace(
+        strategy, params=own, execution=ExecutionConfig(**{**msgspec.structs.asdict(execution), "params": params})
+    )
+
+
+def _plain(raw: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    params = decode_struct(raw, kind, "", Problems(""))
+    if params is FAULTY:
+        raise Bug(f"parameters passed the checks and then did not decode as {kind.__name__}")
+    plain: dict[str, Any] = msgspec.to_builtins(params)
+    return plain

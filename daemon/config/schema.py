@@ -1,0 +1,255 @@
+"""The config file as frozen structs: one struct per table, one field per key; docs/configuration.md is generated from
+the comments here. Prices, quantities and cash are decimals as written; `contracts.py` turns them into nanos. Embeds the
+settings of risk, execution, strategies and venue as these define them. Decides nothing and reads no file.
+
+Paths are absolute once `load` has run.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from broker.feeds.spec import DirtyRates
+from broker.sim.config import VenueConfig
+from core.instruments import STK
+from core.units import parse_nanos
+from execution.settings import ExecutionConfig
+from risk.limits import Limits
+
+NAME: Final = r"^[A-Za-z0-9_]{1,24}$"
+TICKER: Final = r"^[A-Z0-9][A-Z0-9 .]{0,15}$"
+CLOCK: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+SPEED: Final = r"^(max|(0*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*)x)$"  # above 0
+DATE: Final = Meta(ge=19000101, le=29991231)
+Cash = Annotated[Decimal, Meta(extra={"unit": "account currency"})]
+Price = Annotated[Decimal, Meta(extra={"unit": "price"})]
+Shares = Annotated[Decimal, Meta(extra={"unit": "shares"})]
+ONE_SECOND_NS: Final = 1_000_000_000
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table of the file."""
+
+
+class AccountSettings(Table, frozen=True):
+    """The one account this trader trades."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Z0-9]{4,16}$", examples=["DU0000001"])]  # account number at the broker
+    # In every order reference (q-TAG-EPOCH-SEQ, 32 characters at most): never change it while orders are open.
+    tag: Annotated[str, Meta(pattern=r"^[a-z0-9]{1,8}$", examples=["du1"])]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["USD"])] = "USD"  # base currency
+    start_cash: Cash = Decimal(1_000_000)  # cash at the first start, in the base currency; above 0, at most 4e9
+    day_roll: Annotated[str, Meta(pattern=CLOCK, examples=["20:00"])] = "20:00"  # when the trading day ends
+    timezone: str = "America/New_York"  # of day_roll
+
+
+class SyntheticMarket(Table, frozen=True):
+    """How one made-up security behaves; an instrument without such a table takes the defaults."""
+
+    symbol: str  # of an [[instruments]] table
+    px: Price = Decimal(100)  # value at the first open
+    events_per_second: Annotated[float, Meta(gt=0.0, le=100_000.0)] = 10.0  # mean; an event is one or two rows
+    spread_ticks: Annotated[int, Meta(ge=1, le=1_000)] = 1  # usual spread
+    size_lots: Annotated[float, Meta(ge=1.0, le=100_000.0)] = 10.0  # mean displayed size
+    volatility_bp_per_hour: Annotated[float, Meta(ge=0.0, le=5_000.0)] = 50.0  # of the random walk, calm regime
+    reversion_ticks: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 2.0  # standard deviation of the transient part
+    reversion_seconds: Annotated[float, Meta(ge=0.01, le=100_000.0)] = 30.0  # its time constant
+
+
+class SyntheticSettings(Table, frozen=True):
+    """A made-up market; the same settings give the same rows, bit for bit."""
+
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1  # another seed, another market
+    # First session on or after it.
+    start_date: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", examples=["2026-01-05"])] = "2026-01-05"
+    days: Annotated[int, Meta(ge=1, le=260)] = 1  # sessions
+    endless: bool = False  # after the last session the same hours of the next weekdays follow
+    print_share: Annotated[float, Meta(ge=0.0, le=0.9)] = 0.25  # part of the events that are trades
+    jumps_per_hour: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.5  # sudden moves, mean
+    jump_bp: Annotated[float, Meta(ge=0.0, le=1e6)] = 20.0  # their usual size
+    halts_per_hour: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0  # trading halts, mean
+    halt_seconds: Annotated[float, Meta(ge=0.001, le=86_400.0)] = 300.0  # their length
+    gaps_per_hour: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0  # rows lost on the way, mean
+    gap_seconds: Annotated[float, Meta(ge=0.001, le=86_400.0)] = 5.0  # their length
+    latency_ns: Annotated[int, Meta(ge=0, le=60 * ONE_SECOND_NS)] = 0  # receipt less exchange time
+    dirty: DirtyRates = DirtyRates()  # wrong rows on purpose
+    instruments: tuple[SyntheticMarket, ...] = ()  # what differs from the defaults, by symbol
+
+
+class FeedSettings(Table, frozen=True):
+    """Where market data come from."""
+
+    kind: Literal["replay", "synthetic"] = "replay"  # a recorded or a made-up market
+    # "max", or a multiple of real time such as "1x" or "0.5x".
+    speed: Annotated[str, Meta(pattern=SPEED, examples=["50x"])] = "max"
+    quotes: tuple[str, ...] = ()  # Parquet files of quotes; relative to this file, $VARIABLES and ~ are expanded
+    trades: tuple[str, ...] = ()  # Parquet files of trades
+    start: str = ""  # first moment, included: ISO date or date-time; empty = from the first row
+    end: str = ""  # last moment: a date is included whole, a date-time is excluded; empty = to the last row
+    timezone: str = "America/New_York"  # of start and end when they carry no offset
+    other_symbols: Literal["refuse", "skip"] = "refuse"  # what a file may hold besides the declared symbols
+    synthetic: SyntheticSettings = SyntheticSettings()  # read when kind is "synthetic"
+
+    @property
+    def speed_factor(self) -> float:
+        """Multiple of real time; 0 = as fast as possible."""
+        return 0.0 if self.speed == "max" else float(self.speed.removesuffix("x"))
+
+
+class Dated(Table, frozen=True):
+    """Base of the rows that hold from a day on."""
+
+    effective_from: Annotated[int, DATE] = field(name="from")  # first day, yyyymmdd
+
+
+class DatedTick(Dated, frozen=True):
+    """Price increments from a day on."""
+
+    increments: Annotated[tuple[tuple[Price, Price], ...], Meta(min_length=1)]  # [low edge, tick], ascending from 0
+
+
+class DatedLot(Dated, frozen=True):
+    """Order sizes from a day on, in shares."""
+
+    round_lot: Shares  # shares that the exchange displays and protects as one
+    lot: Shares = Decimal(1)  # step of order sizes
+    minimum: Shares = Decimal(1)  # smallest order
+
+
+class DatedReference(Dated, frozen=True):
+    """Slow numbers known before a day's open; they hold for that day alone."""
+
+    previous_close: Price = Decimal(0)  # official close of the day before; 0 = not known
+    adv: Shares = Decimal(0)  # average daily volume of the 20 days before, shares; 0 = not known
+
+
+class InstrumentSettings(Table, frozen=True):
+    """One security. Give `tick` or `ticks`, and `round_lot` or `lots`: neither has a default."""
+
+    symbol: Annotated[str, Meta(pattern=TICKER, examples=["BAC"])]  # as in the feed's files
+    con_id: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0  # the broker's contract id; 0 = not known
+    sec_type: str = STK  # STK (stocks and ETFs); this release trades nothing else
+    exchange: str = "SMART"  # where orders are routed
+    primary_exchange: str = ""  # listing exchange
+    # Must be the account's: no FX conversion yet.
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["USD"])] = "USD"
+    calendar: str = "XNYS"  # trading hours: XNYS or XNAS
+    etf: bool = False  # an exchange-traded fund
+    sector: str = ""  # for limits by sector
+    tick: Price | None = None  # price increment, when it never changed
+    ticks: tuple[DatedTick, ...] = ()  # dated price increments, instead of tick
+    round_lot: Shares | None = None  # round lot in shares, when it never changed
+    lot: Shares = Decimal(1)  # step of order sizes in shares, with round_lot
+    minimum: Shares | None = None  # smallest order in shares, with round_lot; not given = one lot
+    lots: tuple[DatedLot, ...] = ()  # dated order sizes, instead of round_lot, lot and minimum
+    reference: tuple[DatedReference, ...] = ()  # dated slow numbers
+
+
+class StrategySettings(Table, frozen=True):
+    """One strategy, by its name in books and commands."""
+
+    kind: str  # what it runs; see the registry of strategies
+    symbols: Annotated[tuple[str, ...], Meta(min_length=1)]  # declared instruments it may trade
+    enabled: bool = True  # false = it is not asked, and its positions stay
+    on_disable: Literal["park", "hold", "flatten"] = "park"  # after an exception: see the operator guide
+    on_stop: Literal["park", "hold", "flatten"] = "park"  # at a clean stop
+    params: dict[str, Any] = {}  # of the kind
+    execution: ExecutionConfig = ExecutionConfig()  # how its targets are traded
+
+
+class FeeSettings(Table, frozen=True):
+    """What executions cost."""
+
+    plan: str = "ibkr_pro_fixed"  # a dated fee table of core/fees.py
+
+
+class JournalSettings(Table, frozen=True):
+    """How the account of everything is kept."""
+
+    durability: Literal["os", "fsync"] = "os"  # fsync = orders wait until their records are on the disk
+    segment_mib: Annotated[int, Meta(ge=1, le=1_024)] = 32  # size of one file
+    reserve_mib: Annotated[int, Meta(ge=0, le=1_048_576)] = 256  # disk kept free; none left = no new orders
+    snapshot_every: Annotated[int, Meta(ge=1_000, le=1_000_000_000)] = 1_000_000  # records between two snapshots
+    keep_rows_days: Annotated[int, Meta(ge=1, le=36_500)] = 30  # then market rows become Parquet; the rest stays
+
+
+class StartSettings(Table, frozen=True):
+    """How a run begins."""
+
+    # After a crash that left no difference and nothing unknown: go on as latched, or HALTED until resumed.
+    after_crash: Literal["as_latched", "halted"] = "as_latched"
+
+
+class ControlSettings(Table, frozen=True):
+    """The operator's socket."""
+
+    socket: str = ""  # path of the unix socket; empty = control.sock in state_dir
+
+
+class EngineIntervals(Table, frozen=True):
+    """Intervals and tolerances of the engine."""
+
+    mark_interval_s: Annotated[float, Meta(ge=0.1, le=3_600.0)] = 1.0  # equity is marked this often
+    reconcile_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 30.0  # a full synchronisation this often
+    ack_timeout_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 5.0  # an order without an answer is then UNKNOWN
+    kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
+    equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
+    # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
+    cash_tolerance_bp: Annotated[int, Meta(ge=0, le=1_000)] = 10  # (part of equity)
+    cash_tolerance: Cash = Decimal(500)  # at most 1,000,000
+
+    @property
+    def mark_interval_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.mark_interval_s * ONE_SECOND_NS)
+
+    @property
+    def reconcile_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.reconcile_s * ONE_SECOND_NS)
+
+    @property
+    def ack_timeout_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.ack_timeout_s * ONE_SECOND_NS)
+
+    @property
+    def kill_retry_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.kill_retry_s * ONE_SECOND_NS)
+
+    @property
+    def equity_note_interval_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.equity_note_interval_s * ONE_SECOND_NS)
+
+    @property
+    def cash_tolerance_nanos(self) -> int:
+        """The same in nanos; exact, because `check` refuses more than nine decimals."""
+        return parse_nanos(str(self.cash_tolerance), field="engine.cash_tolerance")
+
+
+class Config(Table, frozen=True):
+    """The whole file."""
+
+    account: AccountSettings  # whose money
+    feed: FeedSettings  # market data
+    instruments: Annotated[tuple[InstrumentSettings, ...], Meta(min_length=1)]  # what may be traded
+    # replay = a recorded or made-up tape; paper = the same venue in real time; live is refused in this release.
+    mode: Literal["replay", "paper", "live"] = "replay"
+    state_dir: str = "state"  # journal, snapshots, reference tables and socket; relative to this file
+    strategies: dict[Annotated[str, Meta(pattern=NAME, examples=["reversion"])], StrategySettings] = {}  # who trades
+    limits: Limits = Limits()  # what is allowed
+    venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]
+    fees: FeeSettings = FeeSettings()  # costs
+    journal: JournalSettings = JournalSettings()  # records
+    start: StartSettings = StartSettings()  # beginning
+    control: ControlSettings = ControlSettings()  # commands
+    engine: EngineIntervals = EngineIntervals()  # intervals
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Declared symbols; the place of each is its instrument row."""
+        return tuple(instrument.symbol for instrument in self.instruments)

@@ -1,0 +1,131 @@
+"""The words of the control socket: one JSON object per line each way. Shared by server and client; no socket here.
+
+request  {"id": 1, "command": "halt", "reason": "…", "strategy": "…"}
+reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refused": true, "error": "…"}
+
+`refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+LINE_BYTES_MAX: Final = 64 * 1024
+REASON_LENGTH_MAX: Final = 400
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="command"):
+    """Base of all requests."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+
+
+class Ping(Request, frozen=True, tag="ping"):
+    """Is anybody there?"""
+
+
+class GetStatus(Request, frozen=True, tag="status"):
+    """The picture of daemon/status.py."""
+
+
+class WhyNot(Request, frozen=True, tag="why-not"):
+    """Everything that blocks a new order in one symbol, or in all."""
+
+    symbol: str | None = None
+
+
+class Scoped(Request, frozen=True, kw_only=True):
+    """A command on the whole account, on one strategy or on one symbol. A reason is always given."""
+
+    reason: str
+    strategy: str | None = None
+    symbol: str | None = None
+
+
+class Halt(Scoped, frozen=True, tag="halt"):
+    """Block new risk; orders stay."""
+
+
+class Resume(Scoped, frozen=True, tag="resume"):
+    """Lift the block of a scope."""
+
+
+class Kill(Scoped, frozen=True, tag="kill"):
+    """Block, cancel and verify."""
+
+
+class Flatten(Scoped, frozen=True, tag="flatten"):
+    """Close the positions of a scope."""
+
+
+class Resolve(Request, frozen=True, tag="resolve"):
+    """Settle an order without an answer: outcome lost, cancelled or filled (then with qty and px as decimal text)."""
+
+    order_id: int
+    outcome: str
+    reason: str
+    qty: str | None = None
+    px: str | None = None
+
+
+class Acknowledge(Request, frozen=True, tag="acknowledge"):
+    """The difference report of this sync has been read."""
+
+    sync_id: int
+    reason: str
+
+
+class Arm(Request, frozen=True, tag="arm"):
+    """Changed code, config or models with this digest may trade."""
+
+    digest: str
+    reason: str
+
+
+AnyRequest = Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | Arm
+COMMANDS: Final = ("status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "arm", "ping")
+
+_DECODER: Final = msgspec.json.Decoder(AnyRequest)
+_encode = msgspec.json.Encoder().encode
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)] = 0
+    command: str = ""
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+class BadRequest(Exception):
+    """A line that is no request; `request_id` is 0 when none could be read."""
+
+    def __init__(self, request_id: int, text: str) -> None:
+        super().__init__(text)
+        self.request_id = request_id
+
+
+def decode_request(line: bytes | bytearray) -> AnyRequest:
+    """One request. Raises BadRequest with a line for the operator; never anything else, whatever the bytes."""
+    try:
+        request: AnyRequest = _DECODER.decode(line)
+        return request
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        reason = "nested too deep" if isinstance(fault, RecursionError) else str(fault)
+    try:
+        envelope = _decode_envelope(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(0, f"not a request: {reason}") from None
+    if envelope.command not in COMMANDS:
+        reason = f"unknown command {envelope.command[:40]!r}: one of {', '.join(COMMANDS)}"
+    raise BadRequest(envelope.id, reason)
+
+
+def done(request_id: int, result: Any) -> bytes:
+    """The line of a success; `result` may be msgspec.Raw."""
+    return _encode({"id": request_id, "ok": True, "result": result}) + b"\n"
+
+
+def not_done(request_id: int, error: str, *, refused: bool) -> bytes:
+    """The line of a refusal or of a wrong request."""
+    return _encode({"id": request_id, "ok": False, "refused": refused, "error": error}) + b"\n"

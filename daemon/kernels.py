@@ -1,0 +1,78 @@
+"""Where compiled kernels are kept, and compiling them ahead of time (`quantd warm`).
+
+`configure` must run before anything imports numba, which reads its environment once. The cache folder carries a digest
+of all kernel sources and of everything that shapes machine code, so a stale kernel can never be loaded.
+"""
+
+import os
+import platform
+import sys
+import time
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Final
+
+from core.errors import Bug, ConfigError
+from daemon.digests import KERNEL_LIBRARIES, ROOT, digest, kernel_digest, kernel_modules
+
+CACHE_VARIABLE: Final = "QUANTD_CACHE"
+NUMBA_CACHE: Final = "NUMBA_CACHE_DIR"
+# SVML's exp and log differ from the C library's in the last bit and between CPUs.
+NUMBA_NO_SVML: Final = "NUMBA_DISABLE_INTEL_SVML"
+
+
+def configure() -> Path:
+    """Point numba at our cache; returns the folder. Values already in the environment win.
+
+    Raises Bug when numba was imported before, ConfigError when the folder cannot be made.
+    """
+    wanted = {NUMBA_CACHE: os.environ.get(NUMBA_CACHE) or str(cache_folder()), NUMBA_NO_SVML: "1"}
+    if "numba" in sys.modules and any(os.environ.get(name) is None for name in wanted):
+        raise Bug("daemon.kernels.configure() came after the first import of numba, which reads its settings once")
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+    folder = Path(os.environ[NUMBA_CACHE])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise ConfigError(
+            f"${CACHE_VARIABLE}: cannot make {folder}: {fault.strerror}; set it to a folder that can be written"
+        ) from fault
+    return folder
+
+
+def cache_folder() -> Path:
+    """The folder for exactly these sources, libraries and CPU."""
+    base = os.environ.get(CACHE_VARIABLE) or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "quantd"
+    libraries = [f"{name} {metadata.version(name)}" for name in KERNEL_LIBRARIES]
+    parts = [kernel_digest(), *libraries, platform.python_version(), platform.machine(), _cpu()]
+    return Path(base).expanduser() / "numba" / digest(part.encode() for part in parts)
+
+
+def _cpu() -> str:
+    """The processor's name and abilities, without importing llvmlite (60 ms) to ask for it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+    except OSError:
+        return platform.processor()
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return "\n".join(line for line in text.splitlines() if line.partition("\t")[0].strip() in wanted)
+
+
+def compile_kernels() -> float:
+    """Compile every kernel into the cache and check that live equals batch; returns the seconds it took.
+
+    Raises Bug when the check fails.
+    """
+    started = time.perf_counter()
+    for path in kernel_modules():
+        relative = path.relative_to(ROOT).with_suffix("")
+        import_module(".".join(relative.parts))  # explicit signatures compile at import
+    import_module("strategies.kernels").assert_live_equals_batch()
+    return time.perf_counter() - started
+
+
+def warm() -> None:
+    """`quantd warm`: compile, and print how long it took and where the result is."""
+    folder = configure()
+    print(f"kernels compiled and checked in {compile_kernels():.1f} s, kept in {folder}")

@@ -1,0 +1,121 @@
+"""Engine and simulated venue in one process, as one deterministic machine: who is next, and what goes where.
+
+Used by the runner (which journals what it does) and by the rerun (which compares with what was journalled). Knows no
+journal, clock or socket.
+"""
+
+from typing import Any, Final
+
+from broker.sim.exchange import Exchange
+from core import commands as c
+from core import events as e
+from core import records as r
+from core.engine import Engine
+from core.engine.timers import NEVER
+from core.market import FIELDS, INDEX
+from core.money.fold import fold_outcome
+
+DECIDE: Final = 1
+WATCHED: Final = 2
+_QUOTE_TS: Final = INDEX["quote_ts_ns"]
+
+# What the venue itself says. Everything else (time, operator, shell, feed) comes from elsewhere.
+VENUE_FACTS: Final = (
+    e.OrderAcknowledged, e.OrderFilled, e.ExecutionCorrected, e.CommissionReported, e.OrderCancelled, e.OrderRejected,
+    e.OrderReplaced, e.ReplaceRejected, e.CancelRejected, e.OrderInactivated, e.SyncStarted, e.OpenOrderReported,
+    e.CompletedOrderReported, e.ExecutionReported, e.PositionReported, e.CashReported, e.SyncCompleted,
+    e.LinkDegraded, e.LinkLost,
+)  # fmt: skip
+SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the shell itself sends at the first start
+
+
+class Machine:
+    """One engine with its port. Without an exchange (replay verify) commands go nowhere."""
+
+    def __init__(self, engine: Engine, exchange: Exchange | None) -> None:
+        self.engine = engine
+        self.exchange = exchange
+        self.rejected_stale = 0
+
+    @property
+    def due_ns(self) -> int:
+        """The next moment something happens without a market row."""
+        due = self.engine.next_deadline_ns
+        if self.exchange is not None and self.exchange.next_due_ns < due:
+            due = self.exchange.next_due_ns
+        return due
+
+    def next_fact(self, ts_ns: int) -> tuple[int, Any] | None:
+        """The next fact or deadline at or before `ts_ns`: the venue's facts first, then the engine's time."""
+        engine, exchange = self.engine, self.exchange
+        while True:
+            # A deadline set for the past (a reset, a late start) is served now: time never goes back.
+            deadline = max(engine.next_deadline_ns, engine.ts_ns)
+            limit = ts_ns if ts_ns < deadline else deadline
+            if exchange is not None and exchange.next_due_ns <= limit:
+                fact = exchange.pop_due(limit)
+                if fact is not None:
+                    return fact
+            if deadline <= ts_ns:
+                return deadline, _TIME
+            return None
+
+    def show_row(self, row: Any) -> None:
+        """Show the venue a row it watches; the market state already holds it."""
+        if self.exchange is not None:
+            ts_ns, _, inst, kind, flags, bid, ask, bid_qty, ask_qty = row.item()
+            self.exchange.on_row(
+                ts_ns=ts_ns,
+                inst=inst,
+                kind=kind,
+                flags=flags,
+                bid_px_nanos=bid,
+                ask_px_nanos=ask,
+                bid_qty_nanos=bid_qty,
+                ask_qty_nanos=ask_qty,
+            )
+
+    def before(self, event: Any, ts_ns: int) -> None:
+        """What the venue must know of a fact that is not its own."""
+        if self.exchange is not None and type(event) is e.HaltChanged:
+            self.exchange.on_halt(event.inst, event.halted > 0, ts_ns)
+
+    def dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> list[tuple[int, c.NotSent]]:
+        """Hand a step's broker commands to the port; returns what the port refused, folded already.
+
+        Right before the send the ladder epoch is read again: an order approved under an older one stays here.
+        """
+        refused: list[tuple[int, c.NotSent]] = []
+        money = self.engine.money
+        for kind, _, message in records:
+            if kind != r.COMMAND:
+                continue
+            known = type(message)
+            if known is c.PlaceOrder or known is c.ReplaceOrder:
+                if message.order.ladder_epoch != money.latches.moves:
+                    intent = message.order.intent
+                    outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason="ladder moved")
+                    refused.append(self.refuse(outcome, ts_ns))
+                    continue
+            elif known not in _CALM:
+                continue
+            if self.exchange is not None:
+                self.exchange.submit(message, ts_ns=ts_ns)
+        return refused
+
+    def refuse(self, outcome: c.NotSent, ts_ns: int) -> tuple[int, c.NotSent]:
+        """Fold an outcome under a seq of its own."""
+        engine = self.engine
+        engine.seq += 1
+        fold_outcome(engine.money, engine.seq, ts_ns, outcome)
+        return engine.seq, outcome
+
+    def quote_age_ns(self, inst: int, ts_ns: int) -> int:
+        """Age of the last quote."""
+        return ts_ns - self.engine.market.view[inst * FIELDS + _QUOTE_TS]
+
+
+_TIME: Final = e.TimeAdvanced()
+_CALM: Final = frozenset({c.CancelOrder, c.CancelAllOrders, c.RequestSync})
+
+__all__ = ["DECIDE", "NEVER", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]

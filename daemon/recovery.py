@@ -1,0 +1,233 @@
+"""Recovery is replay: newest good snapshot plus the journal's tail, stepped through the same machine. Also the proof
+that it works: `verify_replay` steps a whole journal and compares every record.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from core import records as r
+from core.errors import ConfigError, JournalError
+from core.reference import CodeVersion, ConfigResolved, Reference
+from daemon.build import Restored, build_machine
+from daemon.config import Config, config_from_json
+from daemon.journal import JournalReader, Record, latest_snapshot, write_snapshot
+from daemon.machine import Machine
+from daemon.reference import ReferenceTables, from_records
+from daemon.rerun import Divergence, Rerun
+from daemon.status_build import Tally
+
+POISON_WINDOW_NS: Final = 3_600 * 10**9  # the second failure of one error within an hour starts in SAFE
+
+
+class RunnerState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the runner adds to a snapshot."""
+
+    rows: int
+    counts: dict[str, int]
+    refusals: dict[str, int]
+    ended: str
+    epoch: int
+    feed_ended: bool
+    failures: list[tuple[int, str]]
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine as the journal left it, and what the start needs to know."""
+
+    machine: Machine
+    tally: Tally
+    rows: int
+    controls: list[tuple[int, Any]]
+    ended: str  # new | clean | crash
+    epoch: int
+    changed: str
+    safe: bool
+    feed_ended: bool
+    last_seq: int
+    failures: list[tuple[int, str]]
+
+
+_COUNTS: Final = ("events", "rows", "decisions", "parents", "children", "fills", "alerts")
+
+
+def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recovered:
+    """Rebuild the state of a journal under this config and code. Raises JournalError, Divergence."""
+    wanted = digests(tables)
+    snapshot = latest_snapshot(directory)
+    from_seq = 0 if snapshot is None else snapshot.seq + 1
+    changed = _changed(directory, from_seq, wanted, {} if snapshot is None else snapshot.digests)
+    opinion = not changed
+    restored = None
+    if snapshot is not None:
+        parts = snapshot.parts
+        restored = Restored(money=parts["money"], opinion=parts if opinion else None, exchange=parts.get("exchange"))
+    machine = build_machine(config, tables, with_venue=True, restored=restored)
+    tally = Tally(config.symbols)
+    rerun = Rerun(machine, tally, opinion=opinion)
+    if snapshot is not None:
+        _restore_runner(rerun, tally, snapshot.parts["runner"])
+        machine.engine.seq = snapshot.seq
+    try:
+        for frame in JournalReader(directory, from_seq=from_seq).frames():
+            rerun.frame(frame)
+    except Divergence as fault:
+        if opinion:
+            raise
+        raise ConfigError(
+            f"state_dir: the simulated venue of this journal cannot be recovered under the changed {changed} "
+            f"({fault}); finish it with the version and config that began it, or use a fresh state_dir"
+        ) from fault
+    return Recovered(
+        machine=machine,
+        tally=tally,
+        rows=rerun.rows,
+        controls=rerun.controls_here,
+        ended=rerun.ended or "new",
+        epoch=rerun.epoch,
+        changed=changed,
+        safe=_is_poisoned(rerun.failures),
+        feed_ended=rerun.feed_ended,
+        last_seq=machine.engine.seq,
+        failures=rerun.failures,
+    )
+
+
+def take_snapshot(directory: Path, machine: Machine, tally: Tally, tables: ReferenceTables, state: RunnerState) -> Path:
+    """Write the whole state at the machine's present seq; nothing may be pending."""
+    parts = machine.engine.dump()
+    if machine.exchange is not None:
+        parts["exchange"] = machine.exchange.snapshot()
+    parts["runner"] = msgspec.msgpack.encode(state)
+    return write_snapshot(directory, machine.engine.seq, parts, digests(tables))
+
+
+def runner_state(
+    recovered: Recovered, tally: Tally, *, rows: int, ended: str, epoch: int, feed_ended: bool
+) -> RunnerState:
+    """The runner's part of a snapshot."""
+    return RunnerState(
+        rows=rows,
+        counts={name: getattr(tally, name) for name in _COUNTS},
+        refusals=tally.refusals,
+        ended=ended,
+        epoch=epoch,
+        feed_ended=feed_ended,
+        failures=recovered.failures[-8:],
+    )
+
+
+def digests(tables: ReferenceTables) -> dict[str, str]:
+    """What a snapshot of opinion state depends on."""
+    return {
+        "config": tables.config.digest,
+        "code": tables.code.source_digest,
+        "kernels": tables.code.kernel_digest,
+        "platform": tables.code.platform,
+    }
+
+
+def _restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
+    kept = msgspec.msgpack.decode(state, type=RunnerState)
+    rerun.rows = kept.rows
+    rerun.ended, rerun.epoch, rerun.feed_ended = kept.ended, kept.epoch, kept.feed_ended
+    rerun.failures = list(kept.failures)
+    for name, count in kept.counts.items():
+        setattr(tally, name, count)
+    tally.refusals = dict(kept.refusals)
+
+
+def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: dict[str, str]) -> str:
+    """Which digests of the snapshot or of any run in its tail differ from ours, comma separated."""
+    found: dict[str, None] = {name: None for name, digest in snapshot.items() if wanted.get(name) != digest}
+    for record in JournalReader(directory, from_seq=from_seq).records(frozenset({r.REFERENCE})):
+        message = r.decode(r.REFERENCE, record.payload)
+        if type(message) is ConfigResolved and message.digest != wanted["config"]:
+            found["config"] = None
+        elif type(message) is CodeVersion:
+            theirs = {"code": message.source_digest, "kernels": message.kernel_digest, "platform": message.platform}
+            found.update((name, None) for name, digest in theirs.items() if wanted[name] != digest)
+    return ",".join(found)
+
+
+def _is_poisoned(failures: list[tuple[int, str]]) -> bool:
+    if len(failures) < 2:
+        return False
+    last_ns, last = failures[-1]
+    return any(error == last and last_ns - ts_ns <= POISON_WINDOW_NS for ts_ns, error in failures[:-1])
+
+
+# ---- proof ------------------------------------------------------------------------------------------------------
+class ReplayReport(msgspec.Struct, kw_only=True):
+    """What `quantd replay verify` found."""
+
+    journal: str
+    frames: int = 0
+    rows: int = 0
+    commands: int = 0
+    runs: int = 0
+    equity_nanos: int = 0
+    difference: str = ""  # the first one; "" = none
+
+    @property
+    def ok(self) -> bool:
+        """Every record was made again, byte for byte."""
+        return not self.difference
+
+
+def verify_replay(directory: Path) -> ReplayReport:
+    """Step a whole journal from its first record and compare every note and command.
+
+    A journal of other code cannot be verified by this one: that is reported as the difference.
+    """
+    report = ReplayReport(journal=str(directory))
+    rerun: Rerun | None = None
+    references: list[Reference] = []
+    running: ReferenceTables | None = None
+    for frame in JournalReader(directory).frames():
+        if frame[0].kind == r.REFERENCE:
+            references = [_reference(record) for record in frame if record.kind == r.REFERENCE]
+            tables = from_records(references)
+            report.runs += 1
+            if running is None or digests(running) != digests(tables):
+                rerun = _machine_for(tables, rerun)
+                running = tables
+            report.frames += 1
+            rerun_checked(rerun).engine.seq = frame[-1].seq
+            continue
+        if rerun is None:
+            raise JournalError(f"{directory.name}: the journal does not begin with its reference records")
+        try:
+            rerun.frame(frame)
+        except Divergence as fault:
+            report.difference = str(fault)
+            break
+        report.frames += 1
+    if rerun is not None:
+        report.rows, report.commands = rerun.rows, rerun.commands
+        report.equity_nanos = rerun.engine.money.equity_nanos
+    return report
+
+
+def rerun_checked(rerun: Rerun | None) -> Rerun:
+    """The rerun, which the first reference frame made."""
+    if rerun is None:
+        raise JournalError("no reference records before the first input")
+    return rerun
+
+
+def _machine_for(tables: ReferenceTables, before: Rerun | None) -> Rerun:
+    config = config_from_json(tables.config.json)
+    restored = None if before is None else Restored(money=before.engine.dump()["money"])
+    machine = build_machine(config, tables, with_venue=False, restored=restored)
+    rerun = Rerun(machine, Tally(config.symbols), opinion=True)
+    if before is not None:
+        rerun.rows, rerun.commands = before.rows, before.commands
+    return rerun
+
+
+def _reference(record: Record) -> Reference:
+    message = r.decode(r.REFERENCE, record.payload)
+    assert isinstance(message, Reference)
+    return message

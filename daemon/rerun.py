@@ -1,0 +1,194 @@
+"""Recovery as replay: step the journal's inputs through the same machine again and compare what comes out.
+
+With `opinion` the engine runs (strategies, algos and checks included) and every record it makes must equal the one that
+was journalled; without, recorded inputs, commands and outcomes are folded into money state alone. The simulated venue,
+where there is one, is run along in both cases and must say what it said.
+"""
+
+from typing import Any, Final
+
+from core import commands as c
+from core import events as e
+from core import records as r
+from core.errors import JournalError
+from core.money.fold import fold_command, fold_input, fold_outcome
+from core.records import decode, encode
+from daemon.journal import Record
+from daemon.machine import DECIDE, NEVER, VENUE_FACTS, WATCHED, Machine
+from daemon.status_build import Tally
+
+_FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
+_VENUE_COMMANDS: Final = frozenset(c.BROKER_COMMANDS)
+
+
+class Divergence(JournalError):
+    """A rerun made something else than what was journalled: code, config and models are the same, so this is a bug."""
+
+
+class Rerun:
+    """Feeds recorded frames to one machine."""
+
+    def __init__(self, machine: Machine, tally: Tally, *, opinion: bool) -> None:
+        self.machine = machine
+        self.engine = machine.engine
+        self.tally = tally
+        self.opinion = opinion
+        self.rows = 0
+        self.controls_here: list[tuple[int, Any]] = []  # feed controls since the last row, for an exact resume
+        self.failures: list[tuple[int, str]] = []  # (ts_ns, error) of every StepFailed
+        self.ended = ""  # how the recorded run ended so far: "" = no record at all
+        self.epoch = 0
+        self.feed_ended = False
+        self.commands = 0
+        self._refused: list[tuple[int, c.NotSent]] = []
+
+    def frame(self, records: list[Record]) -> None:
+        """Run one frame. Raises Divergence."""
+        poisoned = _poisoned(records)
+        expected: list[tuple[int, int, Any]] | None = None
+        for record in records:
+            if record.kind == r.ROWS:
+                expected = self._run_rows(record, poisoned)
+            elif record.kind == r.INPUT:
+                self._nothing_left(expected, record)
+                expected = self._run_input(record, poisoned)
+            elif record.kind in (r.NOTE, r.COMMAND):
+                self._take_record(record, expected)
+            elif record.kind == r.OUTCOME:
+                self._take_outcome(record)
+            else:
+                self.engine.seq = record.seq  # reference: read when the machine was built
+        self._nothing_left(expected, records[-1])
+
+    # ---- rows --------------------------------------------------------------------------------------------------
+    def _run_rows(self, record: Record, poisoned: int) -> list[tuple[int, int, Any]] | None:
+        """Apply a block. Only its last row can have caused records: a block ends where something happens."""
+        rows = record.rows()
+        engine, machine, pipeline = self.engine, self.machine, self.engine.pipeline
+        at, count = 0, record.count
+        made: list[tuple[int, int, Any]] | None = None
+        while at < count:
+            stop = NEVER if machine.exchange is None else machine.exchange.next_due_ns
+            done = pipeline.run(rows, at, count, stop)
+            if done == at:
+                self._settle_venue(int(rows[at]["ts_ns"]), record.seq + at)
+                continue
+            at, code = done, pipeline.code
+            row = rows[at - 1]
+            if code & WATCHED:
+                machine.show_row(row)
+            seq = record.seq + at - 1
+            if code & DECIDE and self.opinion and seq != poisoned:
+                made = engine.wake(seq, int(row["ts_ns"]), int(row["inst"]))
+                if made and at < count:
+                    raise Divergence(f"row {seq} decides now and did not: {made[0][2]!r}")
+        engine.seq = record.last_seq if not made else engine.seq
+        engine.ts_ns = max(engine.ts_ns, int(rows[-1]["ts_ns"]))
+        self.rows += count
+        self.controls_here.clear()
+        self.tally.take_rows(count)
+        if made:
+            self._dispatch(made, int(rows[-1]["ts_ns"]))
+        return made
+
+    def _settle_venue(self, ts_ns: int, seq: int) -> None:
+        """Let the venue work up to a row; it may move inside, but every fact it tells is in the journal."""
+        assert self.machine.exchange is not None
+        fact = self.machine.exchange.pop_due(ts_ns)
+        if fact is not None:
+            raise Divergence(f"before seq {seq}: the venue says {fact[1]!r}, which was not recorded")
+
+    # ---- inputs ------------------------------------------------------------------------------------------------
+    def _run_input(self, record: Record, poisoned: int) -> list[tuple[int, int, Any]] | None:
+        event = decode(r.INPUT, record.payload)
+        self._meet_venue(record, event)
+        self._remember(record, event)
+        self.machine.before(event, record.ts_ns)
+        engine = self.engine
+        made: list[tuple[int, int, Any]] | None = None
+        if self.opinion and record.seq != poisoned and type(event) is not e.StepFailed:
+            made = engine.step(e.Stamped(record.seq, record.ts_ns, event))  # type: ignore[arg-type]
+        else:
+            fold_input(engine.money, record.seq, record.ts_ns, event)
+            engine.money.odds.clear()
+            engine.seq, engine.ts_ns = record.seq, record.ts_ns
+        self.tally.take_event(record.seq, record.ts_ns, event, engine.money)
+        if made:
+            self._dispatch(made, record.ts_ns)
+        return made
+
+    def _meet_venue(self, record: Record, event: Any) -> None:
+        exchange = self.machine.exchange
+        if exchange is None:
+            return
+        told = type(event) in VENUE_FACTS or (type(event) is e.LinkRestored and exchange.next_due_ns <= record.ts_ns)
+        if told or type(event) is e.TimeAdvanced or type(event) is e.DayRolled:
+            fact = exchange.pop_due(record.ts_ns)
+            if (fact[1] if fact else None) != (event if told else None) or (fact and fact[0] != record.ts_ns):
+                raise Divergence(f"seq {record.seq}: recorded {event!r}, the venue says {fact!r}")
+
+    def _remember(self, record: Record, event: Any) -> None:
+        known = type(event)
+        if known in _FEED_CONTROLS:
+            self.controls_here.append((record.ts_ns, event))
+        elif known is e.TraderStarted:
+            self.ended = "crash"
+            self.epoch = event.epoch
+        elif known is e.TraderStopped:
+            self.ended = "clean"
+        elif known is e.FeedEnded:
+            self.feed_ended = True
+        elif known is e.StepFailed:
+            self.failures.append((record.ts_ns, event.error))
+
+    # ---- what the step made ------------------------------------------------------------------------------------
+    def _dispatch(self, made: list[tuple[int, int, Any]], ts_ns: int) -> None:
+        """Send to the venue; what the port refuses is compared with the outcome records that follow."""
+        if self.machine.exchange is not None:
+            self._refused = self.machine.dispatch(made, ts_ns)
+
+    def _take_record(self, record: Record, expected: list[tuple[int, int, Any]] | None) -> None:
+        if self.opinion:
+            if not expected:
+                raise Divergence(
+                    f"seq {record.seq}: recorded {decode(record.kind, record.payload)!r}, the rerun: nothing"
+                )
+            kind, seq, message = expected.pop(0)
+            if (kind, seq) != (record.kind, record.seq) or encode(message) != record.payload:
+                was = decode(record.kind, record.payload)
+                raise Divergence(f"seq {record.seq}: recorded {was!r}, the rerun made {message!r} as {seq}")
+        else:
+            message = decode(record.kind, record.payload)
+            if record.kind == r.COMMAND:
+                fold_command(self.engine.money, record.seq, record.ts_ns, message)
+                if type(message) in _VENUE_COMMANDS and self.machine.exchange is not None:
+                    self.machine.exchange.submit(message, ts_ns=record.ts_ns)  # type: ignore[arg-type]
+            self.engine.seq = record.seq
+        if record.kind == r.COMMAND:
+            self.commands += 1
+            self.tally.take_command(record.ts_ns, message)
+        else:
+            self.tally.take_note(record.ts_ns, message)
+
+    def _take_outcome(self, record: Record) -> None:
+        outcome = decode(r.OUTCOME, record.payload)
+        if self.opinion and self.machine.exchange is not None:
+            if not self._refused or self._refused.pop(0) != (record.seq, outcome):
+                raise Divergence(f"seq {record.seq}: recorded outcome {outcome!r} did not happen again")
+            return
+        fold_outcome(self.engine.money, record.seq, record.ts_ns, outcome)  # type: ignore[arg-type]
+        self.engine.seq = record.seq
+
+    def _nothing_left(self, expected: list[tuple[int, int, Any]] | None, record: Record) -> None:
+        if expected:
+            raise Divergence(f"at seq {record.seq}: the rerun also made {expected[0][2]!r}, which was not recorded")
+
+
+def _poisoned(records: list[Record]) -> int:
+    """Seq of the input in this frame on which the engine raised (0 = none): it reaches money state only."""
+    for record in records:
+        if record.kind == r.INPUT:
+            event = decode(r.INPUT, record.payload)
+            if type(event) is e.StepFailed:
+                return event.failed_seq
+    return 0

@@ -1,0 +1,407 @@
+"""The trader process: named stages from config to READY, the loop over the tape, and the way out.
+
+Owns the order of start and stop, pacing and progress. Decides nothing about money: that is the engine's. Everything the
+operator asks for goes through `operate` as one stamped fact.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from broker.feeds.client import FeedClient
+from broker.feeds.merge import ControlFact
+from broker.feeds.protocol import FeedEnd, RowsBatch
+from core import events as e
+from core import records as r
+from core.errors import BrokerFault, Bug, ConfigError
+from core.events import AnyEvent
+from core.notes import Failure
+from daemon.config import Config
+from daemon.config.feed_spec import feed_spec
+from daemon.control import ControlServer, Reply
+from daemon.journal import JournalWriter, next_epoch
+from daemon.machine import SESSION_READY
+from daemon.recovery import Recovered, digests, recover, runner_state, take_snapshot
+from daemon.reference import ReferenceTables, build_reference, covered_days, day_rolls
+from daemon.runner import Rolls, Runner, StepError
+from daemon.state_dir import StateDirectory, TraderCard
+from daemon.status import Status
+from daemon.status_build import ProcessFacts, build_status
+
+SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: a few milliseconds
+END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
+DRAIN_NS: Final = 10 * 10**9  # tape time a stop waits for its cancels
+SLEEP_S_MAX: Final = 0.05
+PROGRESS_S: Final = 0.2
+VENUE_IN_PROCESS: Final = True
+
+
+class Trader:
+    """One run of one account on a recorded or made-up market."""
+
+    def __init__(self, config: Config, config_path: Path, *, quiet: bool) -> None:
+        self.config = config
+        self.config_path = config_path
+        self.state = StateDirectory(Path(config.state_dir))
+        self.quiet = quiet
+        self.phase = "starting"
+        self.stop_reason = ""
+        self.rows_total = 0
+        self.started_s = time.monotonic()
+        self.run_s = 0.0
+        self.first_rows = 0  # rows that were in the journal before this run
+        self.runner: Runner | None = None
+        self.control: ControlServer | None = None
+        self._drain_until_ns = 0
+        self._next_progress_s = 0.0
+        self._next_snapshot_seq = 0
+
+    # ---- stages ------------------------------------------------------------------------------------------------
+    async def run(self) -> None:
+        """Start, run to the end of the tape or to a stop, leave in order. Raises ConfigError, StepError and faults."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.request_stop, signal.Signals(number).name)
+        self.state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        feed, tables = await self._open_feed()
+        try:
+            recovered = self._recover(tables)
+            if recovered.rows:
+                await feed.aclose()
+                feed = await self._feed(tables, skip_rows=recovered.rows)
+            self.rows_total = self._expected_rows(feed, recovered)
+            await self._go(feed, tables, recovered)
+        finally:
+            await feed.aclose()
+            if self.control is not None:
+                await self.control.close()
+            if self.runner is not None:
+                self.runner.journal.close()
+
+    async def _open_feed(self) -> tuple[FeedClient, ReferenceTables]:
+        """The feed knows which days it covers, or the config does; the tables cover those days."""
+        if self.config.feed.kind == "synthetic":
+            first, last = covered_days(self.config)
+            tables = build_reference(self.config, first=first, last=last)
+            return await self._feed(tables, skip_rows=0), tables
+        feed = await self._feed(None, skip_rows=0)
+        first, last = covered_days(self.config, first_ns=feed.header.first_ns, last_ns=feed.header.last_ns)
+        return feed, build_reference(self.config, first=first, last=last)
+
+    async def _feed(self, tables: ReferenceTables | None, *, skip_rows: int) -> FeedClient:
+        sessions = None if tables is None else tables.session_table(self.config.instruments[0].calendar)
+        contracts = () if tables is None else tables.contracts
+        client = FeedClient(feed_spec(self.config, instruments=contracts, sessions=sessions, skip_rows=skip_rows))
+        await client.start()
+        return client
+
+    def _expected_rows(self, feed: FeedClient, recovered: Recovered) -> int:
+        estimate = feed.header.rows_estimate
+        return 0 if estimate == 0 else max(estimate, recovered.rows)
+
+    def _recover(self, tables: ReferenceTables) -> Recovered:
+        """Continue the journal that is there, or begin one; a tape that ended makes room for a new run."""
+        directory = self.state.journal
+        begin = not (directory.is_dir() and any(directory.glob("segment-*.qj")))
+        journal = self._journal(directory, begin=begin)
+        recovered = recover(directory, self.config, tables)
+        if recovered.feed_ended:
+            journal.close()
+            directory.rename(directory.with_name(f"journal-{recovered.epoch}"))
+            journal = self._journal(directory, begin=True)
+            recovered = recover(directory, self.config, tables)
+        rolls = Rolls(self._rolls(tables))
+        self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
+        self.runner.rows_done = self.first_rows = recovered.rows
+        rolls.skip_to(recovered.machine.engine.ts_ns)
+        return recovered
+
+    def _journal(self, directory: Path, *, begin: bool) -> JournalWriter:
+        settings = self.config.journal
+        segment_bytes, reserve_bytes = settings.segment_mib << 20, settings.reserve_mib << 20
+        if begin:
+            return JournalWriter(
+                directory,
+                now_ns=time.time_ns(),
+                durability=settings.durability,
+                segment_bytes=segment_bytes,
+                reserve_bytes=reserve_bytes,
+            )
+        return JournalWriter.open_existing(
+            directory, durability=settings.durability, segment_bytes=segment_bytes, reserve_bytes=reserve_bytes
+        )
+
+    def _rolls(self, tables: ReferenceTables) -> tuple[tuple[int, int], ...]:
+        account = self.config.account
+        return day_rolls(tables.sessions[0].table, day_roll=account.day_roll, timezone=account.timezone)
+
+    async def _go(self, feed: FeedClient, tables: ReferenceTables, recovered: Recovered) -> None:
+        runner = self._runner
+        item = await feed.next()
+        fresh = recovered.ended == "new"
+        self._begin(item, tables, recovered, fresh=fresh)
+        self.control = ControlServer(
+            Path(self.config.control.socket),
+            self,
+            symbols=self.config.symbols,
+            strategies=tuple(self.config.strategies),
+        )
+        await self.control.start()
+        self.state.write_card(
+            TraderCard(
+                pid=os.getpid(),
+                socket=self.config.control.socket,
+                journal=str(self.state.journal),
+                config=str(self.config_path),
+            )
+        )
+        self.phase = "ready"
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        began = time.monotonic()
+        controls = list(recovered.controls)
+        while not isinstance(item, FeedEnd):
+            if isinstance(item, RowsBatch):
+                controls = []
+                if not await self._run_rows(item.rows):
+                    break
+            elif isinstance(item, ControlFact):
+                if (item.ts_ns, item.event) in controls:
+                    controls.remove((item.ts_ns, item.event))  # repeated by the feed at the place we left it
+                else:
+                    runner.advance_to(item.ts_ns)
+                    runner.step(item.event, item.ts_ns)
+            item = await feed.next()
+        self._end(tables, recovered, ended=isinstance(item, FeedEnd))
+        self.run_s = time.monotonic() - began
+
+    @property
+    def _runner(self) -> Runner:
+        if self.runner is None:
+            raise Bug("the runner is used before recovery")
+        return self.runner
+
+    def _begin(self, item: Any, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
+        """Reference records, then the first inputs of this run, at the tape's time."""
+        runner = self._runner
+        first_ns = _first_ns(item)
+        now_ns = max(runner.engine.ts_ns, first_ns if fresh else 0)
+        epoch = next_epoch(self.state.path, at_least=recovered.epoch + 1)
+        seq = runner.engine.seq
+        for record in tables.records():
+            seq += 1
+            runner.journal.add(r.REFERENCE, seq, now_ns, 0, r.encode(record))
+        runner.journal.commit()
+        runner.engine.seq = seq
+        runner.step(
+            e.TraderStarted(
+                epoch=epoch,
+                mode=self.config.mode,
+                ended=recovered.ended,
+                after_crash=self.config.start.after_crash,
+                guard_fired=False,
+                changed="" if fresh else recovered.changed,
+                safe=recovered.safe,
+                venue_in_process=VENUE_IN_PROCESS,
+            ),
+            now_ns,
+        )
+        if fresh:
+            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
+            runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
+        elif recovered.changed:
+            self._snapshot(tables, recovered)
+        self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
+        self._tables = tables
+        self._recovered = recovered
+
+    # ---- the loop ----------------------------------------------------------------------------------------------
+    async def _run_rows(self, rows: Any) -> bool:
+        """Run one batch at the configured speed; False when a stop has drained."""
+        factor = self.config.feed.speed_factor
+        if factor:
+            return await self._run_paced(rows, factor)
+        runner = self._runner
+        for lo in range(0, len(rows), SLICE_ROWS):
+            runner.run_batch(rows, lo, min(lo + SLICE_ROWS, len(rows)))
+            await asyncio.sleep(0)
+            self._tend()
+            if self._drained():
+                return False
+        return True
+
+    async def _run_paced(self, rows: Any, factor: float) -> bool:
+        """Rows at their own times, scaled: the tape's clock is `factor` times the wall's."""
+        runner, times, at = self._runner, rows["ts_ns"], 0
+        if not self._pace_wall_ns:
+            self._pace_wall_ns, self._pace_tape_ns = time.monotonic_ns(), max(runner.now_ns, int(times[0]))
+        while at < len(rows):
+            tape_ns = self._pace_tape_ns + int((time.monotonic_ns() - self._pace_wall_ns) * factor)
+            upto = int(times.searchsorted(tape_ns, side="right"))
+            if upto > at:
+                runner.run_batch(rows, at, upto)
+                at = upto
+            if tape_ns > runner.now_ns and (at == len(rows) or int(times[at]) > tape_ns):
+                runner.advance_to(tape_ns if at < len(rows) else min(tape_ns, runner.now_ns))
+            self._tend()
+            if self._drained():
+                return False
+            if at < len(rows):
+                due_ns = min(int(times[at]), runner.machine.due_ns)
+                await asyncio.sleep(min(SLEEP_S_MAX, max(0.0002, (due_ns - tape_ns) / factor / 1e9)))
+        return True
+
+    _pace_wall_ns = 0
+    _pace_tape_ns = 0
+
+    def _tend(self) -> None:
+        """Between steps: disk, snapshot, progress."""
+        runner = self._runner
+        runner.watch_disk()
+        if runner.engine.seq >= self._next_snapshot_seq:
+            self._snapshot(self._tables, self._recovered)
+            self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
+        if not self.quiet:
+            self._progress()
+
+    def _snapshot(self, tables: ReferenceTables, recovered: Recovered, *, ended: str = "crash") -> None:
+        runner = self._runner
+        money = runner.money
+        feed_ended = self.phase == "ended"
+        state = runner_state(
+            recovered, runner.tally, rows=runner.rows_done, ended=ended, epoch=money.epoch, feed_ended=feed_ended
+        )
+        runner.journal.sync()
+        take_snapshot(self.state.journal, runner.machine, runner.tally, tables, state)
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for a clean stop; the loop steps it. A second signal changes nothing."""
+        self.stop_reason = self.stop_reason or reason
+
+    def _drained(self) -> bool:
+        """Step a requested stop once, then run on until its cancels are answered."""
+        if not self.stop_reason:
+            return False
+        runner = self._runner
+        if not self._drain_until_ns:
+            self.phase = "draining"
+            self._drain_until_ns = runner.now_ns + DRAIN_NS
+            self._flatten_at_stop()
+            runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
+        return not runner.money.live_orders or runner.now_ns >= self._drain_until_ns
+
+    def _flatten_at_stop(self) -> None:
+        """Strategies with on_stop = flatten: their positions are closed first, and the scope stays latched."""
+
+    def _end(self, tables: ReferenceTables, recovered: Recovered, *, ended: bool) -> None:
+        runner = self._runner
+        if ended:
+            runner.advance_to(runner.now_ns + END_GRACE_NS)
+            runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)
+            runner.step(e.TraderStopped(reason="the tape ended"), runner.now_ns)
+            self.phase = "ended"
+        self._snapshot(tables, recovered, ended="clean")
+        if not self.quiet:
+            self._progress(last=True)
+
+    def _progress(self, *, last: bool = False) -> None:
+        """One line on stderr, five times a second; only for a terminal."""
+        now_s = time.monotonic()
+        if not sys.stderr.isatty() or (now_s < self._next_progress_s and not last):
+            return
+        self._next_progress_s = now_s + PROGRESS_S
+        tally, done, total = self._runner.tally, self._runner.rows_done, self.rows_total
+        share = min(1.0, done / total) if total else 0.0
+        bar = "#" * int(share * 30)
+        fills = f"{tally.children} orders {tally.fills} fills"
+        sys.stderr.write(f"\r[{bar:<30}] {share:4.0%} {done:,} rows {fills} {'':6}" + ("\n" if last else ""))
+        sys.stderr.flush()
+
+    # ---- Operations of the control socket ----------------------------------------------------------------------
+    def operate(self, event: AnyEvent) -> Reply:
+        """Step one operator fact at the tape's present time."""
+        runner = self._runner
+        runner.engine.reply = (True, "done")
+        runner.step(event, runner.now_ns)
+        ok, text = runner.engine.reply
+        return Reply(ok=ok, text=text)
+
+    def status(self) -> Status:
+        """The picture of this moment."""
+        runner = self._runner
+        return build_status(
+            runner.engine.context,
+            runner.tally,
+            ProcessFacts(
+                pid=os.getpid(),
+                mode=self.config.mode,
+                state=self.phase,
+                seq=runner.engine.seq,
+                ts_ns=runner.now_ns,
+                wall_ns=time.time_ns(),
+                speed=self.config.feed.speed,
+                rows_done=runner.rows_done,
+                rows_total=self.rows_total,
+                journal_dir=str(self.state.journal),
+                config=str(self.config_path),
+                deploy_digest=digests(self._tables)["config"],
+                changed=self._recovered.changed,
+                control_errors=0 if self.control is None else self.control.malformed,
+            ),
+        )
+
+    def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
+        """Every blocker of a new order, in gate order, then what the desk waits for."""
+        runner = self._runner
+        engine = runner.engine
+        found: list[dict[str, Any]] = []
+        for inst, name in enumerate(engine.symbols):
+            if symbol is not None and name != symbol:
+                continue
+            for strategy in engine.traders[inst]:
+                who = {"symbol": name, "strategy": strategy.name}
+                blockers = engine.gate.blockers(inst, strategy.name, runner.now_ns)
+                found += [who | msgspec.structs.asdict(failure) for failure in blockers]
+                waiting = engine.blocked.get((strategy.name, inst))
+                if waiting:
+                    waits = Failure(
+                        control=0, code="DESK_WAITS", value=waiting, limit="", lift="nobody: it goes on by itself"
+                    )
+                    found.append(who | msgspec.structs.asdict(waits))
+        return found
+
+
+def _first_ns(item: Any) -> int:
+    if isinstance(item, RowsBatch):
+        return int(item.rows[0]["ts_ns"])
+    return item.ts_ns if isinstance(item, ControlFact) else 0
+
+
+def _date_at(tables: ReferenceTables, ts_ns: int) -> int:
+    """The trading date of a moment before the first roll of the table."""
+    for session in tables.sessions[0].table.sessions:
+        if ts_ns < session.post_close_ns:
+            return session.date
+    return 0
+
+
+@contextlib.contextmanager
+def named(stage: str) -> Iterator[None]:
+    """Say which stage an environment fault belongs to."""
+    try:
+        yield
+    except OSError as fault:
+        raise ConfigError(f"{stage}: {fault.strerror}: {fault.filename}") from fault
+
+
+__all__ = ["BrokerFault", "StepError", "Trader", "named"]

@@ -1,0 +1,196 @@
+"""The desk: nets what strategies want to hold against what they hold and what is on its way. Opens one parent per
+strategy and instrument; lets opposing strategies take turns, so that two books of ours never trade with each other.
+It decides what to trade, never how: times come from the algo, prices from the executor, limits from the gate.
+"""
+
+from collections.abc import Mapping
+
+from core import commands as c
+from core.ids import BUY, SELL, Side
+from core.instruments import LotRule, rule_on
+from core.latches import ACTIVE, HALTED, STATE_NAMES
+from core.money.state import LINK_NAMES, READY
+from core.parents import Parent
+from core.ports import Context, DeskPlan
+from core.sessions import PHASE_NAMES, REGULAR
+from core.units import exact_text, round_down
+from execution.algos import IMMEDIATE, find_algo
+from execution.settings import ExecutionSettings
+from execution.touch import quote_fault, regular_session
+
+_PHASES_LOOKED_AT_MAX = 64  # four a day: two weeks without a regular session end the search
+
+
+class NettingDesk:
+    """Implements core.ports.Desk. Stateless: money state and the market say everything."""
+
+    __slots__ = ("_context", "_default", "_settings")
+
+    def __init__(
+        self, context: Context, *, settings: Mapping[str, ExecutionSettings], default: ExecutionSettings
+    ) -> None:
+        self._context = context
+        self._settings = settings  # by strategy
+        self._default = default
+
+    def plan(self, strategy: str, inst: int, ts_ns: int) -> DeskPlan | None:
+        """None = nothing to do. An ended parent's child must be gone before the next parent opens."""
+        money = self._context.money
+        book = money.ledger.books.get(strategy)
+        target = None if book is None else book.targets.get(inst)
+        if target is None:
+            return None
+        date = money.trading_date
+        session = self._context.calendars[inst].session(ts_ns)
+        lot = rule_on(self._context.instruments[inst].lots, date if session is None else session.date)
+        if lot is None:
+            return DeskPlan(blocked="no lot rule for the day")
+        held = money.ledger.held_nanos(strategy, inst)
+        need = need_nanos(held, target, lot.increment_nanos)
+        live = self._live_parent(strategy, inst)
+        if live is not None:
+            return _against(live, need, lot.increment_nanos)
+        if need == 0:
+            return _stuck(held, target, lot.increment_nanos)
+        reason = self._blocked(strategy, inst, held, need, lot, ts_ns)
+        return DeskPlan(blocked=reason) if reason else DeskPlan(open=self._open(strategy, inst, need, lot, ts_ns))
+
+    def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
+        """A parent that closes the whole position; None when there is nothing to close."""
+        return flatten_parent(self._context, strategy=strategy, inst=inst, ts_ns=ts_ns)
+
+    def _live_parent(self, strategy: str, inst: int) -> Parent | None:
+        """The parent in charge: an active one, else one that ended and whose child still lives."""
+        found: Parent | None = None
+        for parent in self._context.money.live_parents.values():
+            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.active):
+                found = parent
+        return found
+
+    def _open(self, strategy: str, inst: int, need: int, lot: LotRule, ts_ns: int) -> c.OpenParent:
+        settings = self._settings.get(strategy, self._default)
+        session = regular_session(self._context, inst, ts_ns)
+        assert session is not None, "the desk opens nothing outside regular hours"
+        plan = find_algo(settings.algo).plan(
+            settings.params, lots=abs(need) // lot.increment_nanos, start_ns=ts_ns, close_ns=session.close_ns
+        )
+        return c.OpenParent(
+            parent_id=self._context.money.next_parent_id,
+            strategy=strategy,
+            inst=inst,
+            side=_side(need),
+            qty_nanos=abs(need),
+            algo=settings.algo,
+            start_ts_ns=plan.start_ns,
+            end_ts_ns=plan.end_ns,
+            slices=plan.slices,
+            arrival_mid_nanos=self._context.market.mark_nanos(inst),
+        )
+
+    # ---- why a need waits --------------------------------------------------------------------------------------
+    def _blocked(self, strategy: str, inst: int, held: int, need: int, lot: LotRule, ts_ns: int) -> str:
+        return (
+            self._trader_fault(strategy)
+            or self._ladder_fault(strategy, inst, held, need)
+            or self._market_fault(inst, ts_ns)
+            or ("less than the smallest order" if abs(need) < lot.minimum_nanos else "")
+            or self._traffic_fault(strategy, inst, need)
+        )
+
+    def _trader_fault(self, strategy: str) -> str:
+        money = self._context.money
+        if money.safe:
+            return "safe mode"
+        book = money.ledger.books[strategy]
+        if not book.enabled:
+            return f"strategy disabled: {book.disabled_reason}"
+        return "" if money.link == READY else f"link {LINK_NAMES[money.link]}"
+
+    def _ladder_fault(self, strategy: str, inst: int, held: int, need: int) -> str:
+        state = self._context.money.latches.effective(strategy=strategy, symbol=self._context.instruments[inst].symbol)
+        reducing = held != 0 and (held > 0) != (need > 0) and abs(need) <= abs(held)
+        if state == ACTIVE or (state < HALTED and reducing):
+            return ""
+        return f"ladder {STATE_NAMES[state]}"
+
+    def _market_fault(self, inst: int, ts_ns: int) -> str:
+        phase = self._context.calendars[inst].phase(ts_ns)
+        if phase != REGULAR:
+            return f"session {PHASE_NAMES[phase]}"
+        return quote_fault(self._context, inst)
+
+    def _traffic_fault(self, strategy: str, inst: int, need: int) -> str:
+        """Own orders in the way: of this book outside any parent, or of another book on the other side."""
+        money = self._context.money
+        for parent in money.live_parents.values():
+            if parent.inst == inst and parent.side != _side(need) and parent.strategy != strategy:
+                return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
+        for order in money.live_orders.values():
+            if order.inst == inst and (order.strategy == strategy or order.side != _side(need)):
+                return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
+        return ""
+
+
+def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
+    """Signed quantity to trade next in whole lots: towards the target, but never across zero in one order."""
+    gap = round_down(target_nanos - held_nanos, lot_nanos)
+    if held_nanos and (held_nanos > 0) != (gap > 0) and abs(gap) > abs(held_nanos):
+        return -round_down(held_nanos, lot_nanos)
+    return gap
+
+
+def _against(live: Parent, need: int, lot_nanos: int) -> DeskPlan | None:
+    """What a parent in flight means for a need."""
+    if not live.active:
+        return DeskPlan(blocked=f"child of parent {live.parent_id} still works") if need else None
+    if live.side * round_down(live.remaining_nanos, lot_nanos) == need:
+        return None
+    if live.remaining_nanos <= 0:
+        return None  # it is about to end
+    if live.purpose != c.INTENT_SCHEDULE:
+        return DeskPlan(blocked=f"parent {live.parent_id} is not a schedule of the strategy: it ends first")
+    if live.paused:
+        return DeskPlan(blocked=f"parent {live.parent_id} is paused: {live.paused_reason}")
+    return DeskPlan(supersede=live.parent_id)
+
+
+def _stuck(held: int, target: int, lot_nanos: int) -> DeskPlan | None:
+    """A holding below one lot in the way of the other side cannot be closed: say so, trade nothing."""
+    if abs(target - held) < lot_nanos:
+        return None
+    return DeskPlan(blocked=f"holds {exact_text(held)}, less than one lot, against the target")
+
+
+def _side(need: int) -> Side:
+    return BUY if need > 0 else SELL
+
+
+def flatten_parent(context: Context, *, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
+    """A parent that closes a position at once, or as soon as the next regular session opens, and keeps trying until
+    that session's close. None when there is no whole lot to close. It asks nobody: the gate judges it as reduce-only.
+    """
+    held = context.money.ledger.held_nanos(strategy, inst)
+    calendar = context.calendars[inst]
+    start = ts_ns
+    for _ in range(_PHASES_LOOKED_AT_MAX):
+        if calendar.phase(start) == REGULAR or not calendar.covers(start):
+            break
+        start = calendar.next_boundary_ns(start)
+    session = calendar.session(start)
+    lot = rule_on(context.instruments[inst].lots, context.money.trading_date if session is None else session.date)
+    qty = 0 if lot is None else round_down(abs(held), lot.increment_nanos)
+    if qty == 0 or session is None:
+        return None
+    return c.OpenParent(
+        parent_id=context.money.next_parent_id,
+        strategy=strategy,
+        inst=inst,
+        side=SELL if held > 0 else BUY,
+        qty_nanos=qty,
+        algo=IMMEDIATE.name,
+        start_ts_ns=start,
+        end_ts_ns=session.close_ns,
+        slices=1,
+        arrival_mid_nanos=context.market.mark_nanos(inst),
+        purpose=c.INTENT_FLATTEN,
+    )

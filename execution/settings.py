@@ -1,0 +1,71 @@
+"""How a strategy's parents are worked: its config table, and the exact form the executor and the desk read."""
+
+from typing import Any
+
+import msgspec
+
+from core.errors import ConfigError
+from core.units import NANO, exact_text, parse_nanos
+from execution.algos import AlgoParams, find_algo, read_params
+from execution.algos.plan import require_range
+
+CROSS_TICKS_MAX = 100
+CHILD_LOTS_MAX = 10_000
+MILLISECOND_NS = 1_000_000
+HOUR_NS = 3600 * NANO
+
+
+class ExecutionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The config table of one strategy's execution; `params` belong to the algo."""
+
+    algo: str = "twap"
+    params: dict[str, Any] = {}
+    patience: float = 0.5  # part of each slice in which the child rests at the near touch
+    chase_s: float = 2.0  # a child is re-priced at most this often
+    cross_ticks_max: int = 2  # how far beyond the far touch a crossing child may pay
+    backoff_s: float = 5.0  # wait after a refusal, a reject or a lost child
+    grace_s: float = 30.0  # how long it keeps crossing after the end
+    child_lots_min: int = 1  # smaller children wait for the next slice, except in the last
+
+
+class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The same, validated, in integers."""
+
+    algo: str
+    params: AlgoParams
+    patience_nanos: int  # part of a slice, in billionths
+    chase_ns: int
+    cross_ticks_max: int
+    backoff_ns: int
+    grace_ns: int
+    child_lots_min: int
+
+
+def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
+    """Check every bound. Raises ConfigError naming the field (below `field`) and the remedy."""
+    algo = find_algo(config.algo, field=f"{field}.algo")
+    require_range(f"{field}.cross_ticks_max", config.cross_ticks_max, low=0, high=CROSS_TICKS_MAX)
+    require_range(f"{field}.child_lots_min", config.child_lots_min, low=1, high=CHILD_LOTS_MAX)
+    return ExecutionSettings(
+        algo=algo.name,
+        params=read_params(algo, config.params, field=f"{field}.params"),
+        patience_nanos=_nanos(f"{field}.patience", config.patience, low=0, high=NANO),
+        chase_ns=_nanos(f"{field}.chase_s", config.chase_s, low=100 * MILLISECOND_NS, high=HOUR_NS),
+        cross_ticks_max=config.cross_ticks_max,
+        backoff_ns=_nanos(f"{field}.backoff_s", config.backoff_s, low=100 * MILLISECOND_NS, high=HOUR_NS),
+        grace_ns=_nanos(f"{field}.grace_s", config.grace_s, low=0, high=HOUR_NS),
+        child_lots_min=config.child_lots_min,
+    )
+
+
+def _nanos(field: str, value: float, *, low: int, high: int) -> int:
+    try:
+        nanos = parse_nanos(value, field=field)
+    except ValueError as fault:
+        raise ConfigError(str(fault)) from fault
+    if not low <= nanos <= high:
+        raise ConfigError(f"{field} is {value}: set it between {exact_text(low)} and {exact_text(high)}")
+    return nanos
+
+
+DEFAULT_SETTINGS = resolve(ExecutionConfig(), field="execution")

@@ -1,0 +1,307 @@
+"""What binds: the limits of all scopes resolved once into plain integers per strategy and instrument, so that the gate
+never looks anything up by scope. Knows limits and instruments; no order, position or market.
+"""
+
+from typing import Final
+
+import msgspec
+
+from core.errors import ConfigError
+from core.instruments import STK, Instrument
+from core.rates import RateLimit
+from core.units import BP, NANO
+from risk.limits import (
+    BOOK_ROWS,
+    FACTORY_CLASS,
+    ORDER_ROWS,
+    ROWS,
+    Limit,
+    Limits,
+    OrderLimits,
+    StrategyLimits,
+    factory_value,
+    set_value,
+)
+
+# Restriction of an instrument (control 16).
+FREE: Final = 0
+EXITS_ONLY: Final = 1
+NOTHING: Final = 2
+
+
+class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Limits of the account. Money and shares in nanos, times in ns."""
+
+    gross_max_nanos: int
+    gross_equity_bp_max: int
+    net_max_nanos: int
+    day_loss_soft_bp: int
+    day_loss_hard_bp: int
+    day_loss_marks: int
+    last_price_age_ns_max: int
+    exit_reference_ns_max: int
+    exit_collar_multiple: int
+    good_till_cancelled: int
+    account_slack_ns: int  # how far the arrival time may run ahead (core.rates.conforms) ...
+    strategy_slack_ns: int
+    symbol_slack_ns: int
+    account_exit_slack_ns: int  # ... and for exits
+    strategy_exit_slack_ns: int
+    symbol_exit_slack_ns: int
+    working_orders_max: int
+    working_exit_reserve: int
+    margin_long_bp: int
+    margin_short_bp: int
+    margin_free_bp: int  # exposure up to this share of equity needs no closer look, whatever its side
+    line_ns_max: int
+    resume_sync_age_ns_max: int
+
+
+class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Limits of one strategy's book."""
+
+    gross_max_nanos: int
+    gross_equity_bp_max: int
+    day_loss_soft_bp: int
+    day_loss_hard_bp: int
+
+
+class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Limits of one strategy in one instrument, all scopes folded in."""
+
+    inst: int
+    symbol: str
+    known: int  # 1 = the strategy is configured
+    supported: int  # 1 = security type, currency and multiplier are in scope
+    restriction: int
+    restriction_reason: str
+    strategy_rate_key: str
+    symbol_rate_key: str
+    book: BookBounds
+    order_quantity_max_nanos: int
+    order_notional_max_nanos: int
+    order_equity_bp_max: int
+    collar_bp: int
+    collar_ticks: int
+    collar_spreads: int
+    position_long_max_nanos: int  # of the account
+    position_short_max_nanos: int
+    position_equity_bp_max: int
+    book_long_max_nanos: int  # of the strategy's own book
+    book_short_max_nanos: int
+    book_equity_bp_max: int
+    working_per_side_max: int
+    extended_hours: int
+    age_ns_max_regular: int
+    age_ns_max_extended: int
+    jump_quiet_ns: int
+    spread_bp_max: int
+
+
+class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What the money fold needs of the limits: the fold counts, the gate judges, both by the same numbers."""
+
+    account: RateLimit
+    strategy: RateLimit
+    symbol: RateLimit
+    duplicate_window_ns: int
+
+
+class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """All limits of one run. `strangers` bind orders of strategies that are not configured."""
+
+    account: AccountBounds
+    books: dict[str, BookBounds]
+    by_strategy: dict[str, tuple[Bounds, ...]]
+    strangers: tuple[Bounds, ...]
+
+
+def rates(limits: Limits) -> Rates:
+    """The rates for `MoneySettings`."""
+    v = _account_values(limits)
+    return Rates(
+        account=RateLimit(v["rate_account_orders"], v["rate_account_seconds"]),
+        strategy=RateLimit(v["rate_strategy_orders"], v["rate_strategy_seconds"]),
+        symbol=RateLimit(v["rate_symbol_orders"], v["rate_symbol_seconds"]),
+        duplicate_window_ns=v["duplicate_window_seconds"],
+    )
+
+
+def resolve(
+    limits: Limits, *, instruments: tuple[Instrument, ...], strategies: tuple[str, ...], currency: str
+) -> Resolved:
+    """Fold the scopes. Raises ConfigError on a bad value, an unknown symbol or an unknown strategy."""
+    _refuse_unknown(limits, instruments, strategies)
+    values = _account_values(limits)
+    books = {name: _book_bounds(limits, name, values) for name in strategies}
+    stranger = _book_bounds(limits, "", values)
+    return Resolved(
+        account=_account_bounds(limits, values),
+        books=books,
+        by_strategy={
+            name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
+            for name in strategies
+        },
+        strangers=tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments),
+    )
+
+
+def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strategies: tuple[str, ...]) -> None:
+    symbols = [instrument.symbol for instrument in instruments]
+    for symbol in limits.symbol:
+        if symbol not in symbols:
+            raise ConfigError(f"limits.symbol.{symbol}: no such instrument: configure it, or remove its limits")
+    for strategy in limits.strategy:
+        if strategy not in strategies:
+            raise ConfigError(f"limits.strategy.{strategy}: no such strategy: configure it, or remove its limits")
+    for at, entry in enumerate(limits.deny):
+        if not entry.symbol and not entry.con_id:
+            raise ConfigError(f"limits.deny[{at}]: names nothing: give symbol or con_id")
+
+
+def _account_values(limits: Limits) -> dict[str, int]:
+    values = {}
+    for row in ROWS.values():
+        value = set_value(limits.account, row, "limits.account")
+        values[row.name] = factory_value(row) if value is None else value
+    for kind in ("account", "strategy", "symbol"):
+        if values[f"rate_{kind}_orders"] > values[f"rate_{kind}_seconds"]:
+            raise ConfigError(f"limits.account.rate_{kind}_orders: more than one order per ns: lower it")
+    return values
+
+
+def _tightest(row: Limit, values: list[int]) -> int:
+    return max(values) if row.tight_max else min(values)
+
+
+def _scopes(limits: Limits, instrument: Instrument) -> list[tuple[OrderLimits, str, dict[str, int]]]:
+    """The scopes that bind an instrument whoever trades it: limits, config field, factory values of the scope."""
+    name = "etf" if instrument.etf else "stock"
+    symbol = limits.symbol.get(instrument.symbol, OrderLimits())
+    return [
+        (getattr(limits.klass, name), f"limits.class.{name}", FACTORY_CLASS[name]),
+        (symbol, f"limits.symbol.{instrument.symbol}", {}),
+    ]
+
+
+def _order_values(limits: Limits, scopes: list[tuple[OrderLimits, str, dict[str, int]]]) -> dict[str, int]:
+    found = {}
+    for row in ORDER_ROWS:
+        account = set_value(limits.account, row, "limits.account")
+        values = [factory_value(row) if account is None else account]
+        for scope, field, factory in scopes:
+            value = set_value(scope, row, field)
+            value = factory.get(row.name) if value is None else value
+            if value is not None:
+                values.append(value)
+        found[row.name] = _tightest(row, values)
+    return found
+
+
+def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> BookBounds:
+    own = limits.strategy.get(strategy, StrategyLimits())
+    v = {}
+    for row in BOOK_ROWS:
+        value = set_value(own, row, f"limits.strategy.{strategy}")
+        v[row.name] = account[row.name] if value is None else min(value, account[row.name])
+    _refuse_soft_above_hard(v, f"limits.strategy.{strategy}")
+    return BookBounds(
+        gross_max_nanos=v["gross_max"],
+        gross_equity_bp_max=v["gross_equity_bp_max"],
+        day_loss_soft_bp=v["day_loss_soft_bp"],
+        day_loss_hard_bp=v["day_loss_hard_bp"],
+    )
+
+
+def _refuse_soft_above_hard(values: dict[str, int], field: str) -> None:
+    if values["day_loss_soft_bp"] > values["day_loss_hard_bp"]:
+        raise ConfigError(f"{field}.day_loss_soft_bp: above day_loss_hard_bp: lower it")
+
+
+def _restriction(limits: Limits, instrument: Instrument) -> tuple[int, str]:
+    worst, reason = FREE, ""
+    if limits.allow and instrument.symbol not in limits.allow:
+        worst, reason = EXITS_ONLY, "not on the allow list"
+    for entry in limits.deny:
+        if entry.symbol == instrument.symbol or (entry.con_id and entry.con_id == instrument.con_id):
+            level = EXITS_ONLY if entry.exit_allowed else NOTHING
+            if level > worst:
+                worst, reason = level, entry.reason or "on the deny list"
+    return worst, reason
+
+
+def _bounds(
+    limits: Limits, instrument: Instrument, strategy: str, book: BookBounds, known: int, currency: str
+) -> Bounds:
+    shared = _scopes(limits, instrument)
+    mine = limits.strategy.get(strategy, StrategyLimits())
+    account = _order_values(limits, shared)
+    v = _order_values(limits, [*shared, (mine, f"limits.strategy.{strategy}", {})])
+    restriction, reason = _restriction(limits, instrument)
+    in_scope = instrument.sec_type == STK and instrument.currency == currency and instrument.multiplier_nanos == NANO
+    return Bounds(
+        inst=instrument.inst,
+        symbol=instrument.symbol,
+        known=known,
+        supported=1 if in_scope else 0,
+        restriction=restriction,
+        restriction_reason=reason,
+        strategy_rate_key="s" + strategy if known else "",
+        symbol_rate_key="i" + instrument.symbol,
+        book=book,
+        order_quantity_max_nanos=v["order_quantity_max"],
+        order_notional_max_nanos=v["order_notional_max"],
+        order_equity_bp_max=v["order_equity_bp_max"],
+        collar_bp=v["collar_bp"],
+        collar_ticks=v["collar_ticks"],
+        collar_spreads=v["collar_spreads"],
+        position_long_max_nanos=account["position_long_max"],
+        position_short_max_nanos=account["position_short_max"],
+        position_equity_bp_max=account["position_equity_bp_max"],
+        book_long_max_nanos=v["position_long_max"],
+        book_short_max_nanos=v["position_short_max"],
+        book_equity_bp_max=v["position_equity_bp_max"],
+        working_per_side_max=v["working_per_side_max"],
+        extended_hours=v["extended_hours"],
+        age_ns_max_regular=v["age_seconds_max_regular"],
+        age_ns_max_extended=v["age_seconds_max_extended"],
+        jump_quiet_ns=v["jump_quiet_seconds"],
+        spread_bp_max=v["spread_bp_max"],
+    )
+
+
+def _slack(orders: int, window_ns: int, reserve: int) -> int:
+    """How far ahead of now the arrival time may be; `reserve` further orders fit for exits (core.rates.conforms)."""
+    interval = RateLimit(orders, window_ns).interval_ns
+    return window_ns - interval + reserve * interval
+
+
+def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
+    _refuse_soft_above_hard(v, "limits.account")
+    reserve = v["rate_exit_reserve_orders"]
+    pace = {kind: (v[f"rate_{kind}_orders"], v[f"rate_{kind}_seconds"]) for kind in ("account", "strategy", "symbol")}
+    return AccountBounds(
+        gross_max_nanos=v["gross_max"],
+        gross_equity_bp_max=v["gross_equity_bp_max"],
+        net_max_nanos=v["net_max"],
+        day_loss_soft_bp=v["day_loss_soft_bp"],
+        day_loss_hard_bp=v["day_loss_hard_bp"],
+        day_loss_marks=v["day_loss_marks"],
+        last_price_age_ns_max=v["last_price_age_seconds_max"],
+        exit_reference_ns_max=v["exit_reference_seconds_max"],
+        exit_collar_multiple=v["exit_collar_multiple"],
+        good_till_cancelled=v["good_till_cancelled"],
+        account_slack_ns=_slack(*pace["account"], 0),
+        strategy_slack_ns=_slack(*pace["strategy"], 0),
+        symbol_slack_ns=_slack(*pace["symbol"], 0),
+        account_exit_slack_ns=_slack(*pace["account"], reserve),
+        strategy_exit_slack_ns=_slack(*pace["strategy"], reserve),
+        symbol_exit_slack_ns=_slack(*pace["symbol"], reserve),
+        working_orders_max=v["working_orders_max"],
+        working_exit_reserve=v["working_exit_reserve"],
+        margin_long_bp=v["margin_long_bp"],
+        margin_short_bp=v["margin_short_bp"],
+        margin_free_bp=BP * BP // max(v["margin_long_bp"], v["margin_short_bp"]),
+        line_ns_max=v["line_seconds_max"],
+        resume_sync_age_ns_max=v["resume_sync_age_seconds_max"],
+    )

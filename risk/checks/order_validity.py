@@ -1,0 +1,89 @@
+"""Control 4: an order the exchange could not take is refused here: type, time in force, tick, lot, price, GTD time, and
+what a replace may change (15c3-5 (c)(2)(i)). Stop orders are refused: what they reserve is not defined yet.
+"""
+
+from typing import Final
+
+from core.commands import (
+    DAY,
+    FOK,
+    GTC,
+    GTD,
+    IOC,
+    LMT,
+    LOC,
+    MKT,
+    MOC,
+    OPG,
+    ORDER_TYPE_NAMES,
+    TIF_NAMES,
+    OrderIntent,
+)
+from core.sessions import CLOSED
+from core.units import exact_text
+from risk.view import GateView
+
+CONTROL: int = 4
+CODE: str = "ORDER_INVALID"
+LIFT: str = "nobody: the order is wrong"
+
+_LEGAL: Final = {
+    LMT: (DAY, GTC, IOC, FOK, GTD, OPG),
+    MKT: (DAY, IOC, FOK, OPG),
+    MOC: (DAY,),
+    LOC: (DAY,),
+}
+_NONE: Final[tuple[int, ...]] = ()
+
+
+def check(o: OrderIntent, v: GateView) -> int:
+    """Every rule; tick and lot need the day's rules, which control 48 asks for."""
+    if o.tif not in _LEGAL.get(o.order_type, _NONE) or not v.replace_legal:
+        return CONTROL
+    if o.tif == GTC and not v.account.good_till_cancelled:
+        return CONTROL
+    if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
+        return CONTROL
+    limit = o.limit_px_nanos
+    if (limit <= 0) if v.limited else limit:
+        return CONTROL
+    if o.stop_px_nanos or o.qty_nanos <= 0:
+        return CONTROL
+    rules = v.rules
+    if rules.lot_increment and (o.qty_nanos % rules.lot_increment or o.qty_nanos < rules.lot_minimum):
+        return CONTROL
+    if v.limited:
+        tick = rules.increment or rules.increment_at(limit)
+        if tick and limit % tick:
+            return CONTROL
+    return 0
+
+
+def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
+    """The first broken rule."""
+    kind = ORDER_TYPE_NAMES.get(o.order_type, str(o.order_type))
+    tif = TIF_NAMES.get(o.tif, str(o.tif))
+    limit = o.limit_px_nanos
+    if not v.replace_legal:
+        return f"replace {o.version} of order {o.order_id}", "a working, answered order of the same kind, newer version"
+    if o.tif not in _LEGAL.get(o.order_type, _NONE) or (o.tif == GTC and not v.account.good_till_cancelled):
+        return f"{kind} {tif}", "a legal type and time in force"
+    if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
+        return f"GTD time {o.gtd_ts_ns}", f"after {v.ts_ns} for GTD, else none"
+    if o.stop_px_nanos:
+        return f"stop {exact_text(o.stop_px_nanos)}", "no stop price"
+    if (limit <= 0) if v.limited else limit:
+        return f"limit {exact_text(limit)}", "a positive price" if v.limited else f"no price with {kind}"
+    return _grid(o, v)
+
+
+def _grid(o: OrderIntent, v: GateView) -> tuple[str, str]:
+    rules = v.rules
+    lot = rules.lot_increment
+    if o.qty_nanos <= 0 or (lot and (o.qty_nanos % lot or o.qty_nanos < rules.lot_minimum)):
+        wanted = (
+            f"a multiple of {exact_text(lot)}, at least {exact_text(rules.lot_minimum)}" if v.phase != CLOSED else "> 0"
+        )
+        return f"quantity {exact_text(o.qty_nanos)}", wanted
+    tick = rules.increment_at(o.limit_px_nanos)
+    return f"limit {exact_text(o.limit_px_nanos)}", f"a multiple of {exact_text(tick)}"

@@ -1,0 +1,30 @@
+"""Control 15: no order that could trade with a resting order of ours, whatever strategy it belongs to. Cancel the other
+one first.
+"""
+
+from core.commands import OrderIntent
+from core.units import exact_text
+from risk.view import NO_CROSS, GateView
+
+CONTROL: int = 15
+CODE: str = "SELF_TRADE"
+LIFT: str = "by itself: when the opposite order is gone"
+
+
+def check(o: OrderIntent, v: GateView) -> int:
+    """An order without a limit crosses whatever rests on the other side. Exits too."""
+    best = v.cross_px
+    if best == NO_CROSS:
+        return 0
+    if not v.limited:
+        return CONTROL
+    if o.side > 0:
+        return CONTROL if o.limit_px_nanos >= best else 0
+    return CONTROL if o.limit_px_nanos <= best else 0
+
+
+def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
+    """Our price against our own best on the other side."""
+    value = exact_text(o.limit_px_nanos) if v.limited else "no limit"
+    unlimited = v.cross_px == 0 or v.cross_px >= 1 << 62
+    return value, "an own order without a limit rests" if unlimited else f"own order rests at {exact_text(v.cross_px)}"

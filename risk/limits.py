@@ -1,0 +1,262 @@
+"""The limits as a person writes them: one table of names, units and factory values, and the structs a config file is
+read into. Amounts are decimal numbers of dollars, shares, seconds or basis points; `whole` is the one place where
+they become integers. What binds an order is resolved in risk/bounds.py. Knows no order, position or market.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from core.errors import ConfigError
+from core.units import CASH_NANOS_MAX, parse_nanos
+
+Number = int | float | str
+
+# Units, as the table and the error texts name them.
+SHARES: Final = "shares"
+MONEY: Final = "units of the account currency"
+SECONDS: Final = "seconds"
+BASIS_POINTS: Final = "basis points"
+COUNT: Final = "a whole number"
+YES_NO: Final = "true or false"
+_NANOS: Final = (SHARES, MONEY, SECONDS)
+BASIS_POINTS_MAX: Final = 1_000_000
+COUNT_MAX: Final = 1_000_000
+
+
+class Limit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One row of the table of limits."""
+
+    name: str
+    control: int  # risk control number
+    unit: str
+    factory: int | float | bool  # replay and paper only: live must set every limit
+    meaning: str
+    zero: bool = False  # whether 0 is a legal value
+    tight_max: bool = False  # the larger value is the tighter one
+
+
+def _row(
+    control: int,
+    name: str,
+    factory: float | bool,
+    unit: str,
+    meaning: str,
+    *,
+    zero: bool = False,
+    tight_max: bool = False,
+) -> Limit:
+    return Limit(
+        name=name, control=control, unit=unit, factory=factory, meaning=meaning, zero=zero, tight_max=tight_max
+    )
+
+
+# May stand at every scope: account, strategy, class, symbol. The tightest binds.
+ORDER_ROWS: Final = (
+    _row(1, "order_quantity_max", 10_000, SHARES, "largest single order"),
+    _row(2, "order_notional_max", 250_000, MONEY, "largest single order by value"),
+    _row(2, "order_equity_bp_max", 500, BASIS_POINTS, "largest single order as a share of equity"),
+    _row(3, "collar_bp", 300, BASIS_POINTS, "how much worse than the reference a price may be"),
+    _row(3, "collar_ticks", 5, COUNT, "the same in ticks: the widest of the three counts", zero=True),
+    _row(3, "collar_spreads", 10, COUNT, "the same in spreads: the widest of the three counts", zero=True),
+    _row(5, "position_long_max", 50_000, SHARES, "largest long position, working orders filled", zero=True),
+    _row(5, "position_short_max", 50_000, SHARES, "largest short position, working orders filled", zero=True),
+    _row(5, "position_equity_bp_max", 1_000, BASIS_POINTS, "largest position as a share of equity"),
+    _row(13, "working_per_side_max", 10, COUNT, "working orders per symbol and side (the broker allows 20)"),
+    _row(20, "extended_hours", False, YES_NO, "whether orders may work before the open and after the close"),
+    _row(22, "age_seconds_max_regular", 5, SECONDS, "age of the market data in regular hours"),
+    _row(22, "age_seconds_max_extended", 60, SECONDS, "age of the market data outside regular hours"),
+    _row(22, "jump_quiet_seconds", 5, SECONDS, "no new risk this long after a price jump", zero=True, tight_max=True),
+    _row(22, "spread_bp_max", 500, BASIS_POINTS, "a wider quote is no price"),
+)
+# Account and strategy: what a whole book may do.
+BOOK_ROWS: Final = (
+    _row(6, "gross_max", 5_000_000, MONEY, "sum of position values and working orders"),
+    _row(6, "gross_equity_bp_max", 10_000, BASIS_POINTS, "the same as a share of equity (10000 = no leverage)"),
+    _row(24, "day_loss_soft_bp", 100, BASIS_POINTS, "day's loss of equity that allows exits only"),
+    _row(24, "day_loss_hard_bp", 200, BASIS_POINTS, "day's loss of equity that halts"),
+)
+# The account alone.
+ACCOUNT_ROWS: Final = (
+    _row(3, "last_price_age_seconds_max", 300, SECONDS, "age of the last trade as a reference"),
+    _row(3, "exit_reference_seconds_max", 3_600, SECONDS, "age of the reference of an exit"),
+    _row(3, "exit_collar_multiple", 3, COUNT, "how much wider the collar of an exit is"),
+    _row(4, "good_till_cancelled", False, YES_NO, "whether GTC orders are legal (they outlive the day)"),
+    _row(6, "net_max", 5_000_000, MONEY, "long less short value, working orders of one side filled"),
+    _row(9, "rate_account_orders", 25, COUNT, "orders and replaces of the account ..."),
+    _row(9, "rate_account_seconds", 1, SECONDS, "... in this time"),
+    _row(9, "rate_strategy_orders", 5, COUNT, "orders and replaces of one strategy ..."),
+    _row(9, "rate_strategy_seconds", 1, SECONDS, "... in this time"),
+    _row(9, "rate_symbol_orders", 120, COUNT, "orders and replaces in one symbol ..."),
+    _row(9, "rate_symbol_seconds", 60, SECONDS, "... in this time"),
+    _row(9, "rate_exit_reserve_orders", 5, COUNT, "orders above each rate kept for exits", zero=True),
+    _row(12, "duplicate_window_seconds", 5, SECONDS, "the same order again within this time is a mistake"),
+    _row(13, "working_orders_max", 50, COUNT, "working orders in all"),
+    _row(13, "working_exit_reserve", 5, COUNT, "working orders above both limits kept for exits", zero=True),
+    _row(18, "margin_long_bp", 10_000, BASIS_POINTS, "equity needed for a long position, of its value"),
+    _row(18, "margin_short_bp", 15_000, BASIS_POINTS, "equity needed for a short position, of its value"),
+    _row(22, "line_seconds_max", 60, SECONDS, "how long a line may be silent while others of the feed tick"),
+    _row(24, "day_loss_marks", 2, COUNT, "marks in a row that must show the loss (against one bad tick)"),
+    _row(
+        32,
+        "resume_sync_age_seconds_max",
+        0,
+        SECONDS,
+        "age of the last sync at a resume; 0 = not asked",
+        zero=True,
+    ),
+)
+# A class default that is tighter than the account's.
+FACTORY_CLASS: Final[dict[str, dict[str, int]]] = {"etf": {"collar_bp": 100}, "stock": {}}
+
+ROWS: Final = {row.name: row for row in (*ORDER_ROWS, *BOOK_ROWS, *ACCOUNT_ROWS)}
+
+
+class OrderLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one symbol or class; None = this scope does not say."""
+
+    order_quantity_max: Number | None = None
+    order_notional_max: Number | None = None
+    order_equity_bp_max: Number | None = None
+    collar_bp: Number | None = None
+    collar_ticks: Number | None = None
+    collar_spreads: Number | None = None
+    position_long_max: Number | None = None
+    position_short_max: Number | None = None
+    position_equity_bp_max: Number | None = None
+    working_per_side_max: Number | None = None
+    extended_hours: bool | None = None
+    age_seconds_max_regular: Number | None = None
+    age_seconds_max_extended: Number | None = None
+    jump_quiet_seconds: Number | None = None
+    spread_bp_max: Number | None = None
+
+
+class StrategyLimits(OrderLimits, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one strategy's own book."""
+
+    gross_max: Number | None = None
+    gross_equity_bp_max: Number | None = None
+    day_loss_soft_bp: Number | None = None
+    day_loss_hard_bp: Number | None = None
+
+
+class AccountLimits(StrategyLimits, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Limits of the whole account."""
+
+    last_price_age_seconds_max: Number | None = None
+    exit_reference_seconds_max: Number | None = None
+    exit_collar_multiple: Number | None = None
+    good_till_cancelled: bool | None = None
+    net_max: Number | None = None
+    rate_account_orders: Number | None = None
+    rate_account_seconds: Number | None = None
+    rate_strategy_orders: Number | None = None
+    rate_strategy_seconds: Number | None = None
+    rate_symbol_orders: Number | None = None
+    rate_symbol_seconds: Number | None = None
+    rate_exit_reserve_orders: Number | None = None
+    duplicate_window_seconds: Number | None = None
+    working_orders_max: Number | None = None
+    working_exit_reserve: Number | None = None
+    margin_long_bp: Number | None = None
+    margin_short_bp: Number | None = None
+    line_seconds_max: Number | None = None
+    day_loss_marks: Number | None = None
+    resume_sync_age_seconds_max: Number | None = None
+
+
+class ClassLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Limits by class of instrument."""
+
+    etf: OrderLimits = OrderLimits()
+    stock: OrderLimits = OrderLimits()
+
+
+class Restriction(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """One entry of the deny list (control 16), by symbol or contract id. `exit_allowed` lets a position be closed."""
+
+    symbol: str = ""
+    con_id: int = 0
+    exit_allowed: bool = True
+    reason: str = ""
+
+
+class Limits(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, rename={"klass": "class"}
+):
+    """The `[limits]` table of a config file. `allow` empty = every configured instrument."""
+
+    account: AccountLimits = AccountLimits()
+    strategy: dict[str, StrategyLimits] = {}
+    klass: ClassLimits = ClassLimits()
+    symbol: dict[str, OrderLimits] = {}
+    deny: tuple[Restriction, ...] = ()
+    allow: tuple[str, ...] = ()
+
+
+def whole(row: Limit, value: Number, field: str) -> int:
+    """One configured value as the integer the gate compares: nanos for money, shares and seconds, else the number.
+
+    Raises ConfigError naming the field and the remedy.
+    """
+    if isinstance(value, bool) or row.unit == YES_NO:
+        if row.unit == YES_NO and isinstance(value, bool):
+            return int(value)
+        raise ConfigError(f"{field}: {value!r} is not {row.unit}")
+    try:
+        nanos = parse_nanos(value, field=field)
+    except ValueError as fault:
+        raise ConfigError(f"{fault}: give {row.unit}, at most nine decimals") from fault
+    number = nanos
+    if row.unit not in _NANOS:
+        number, rest = divmod(nanos, 10**9)
+        if rest:
+            raise ConfigError(f"{field}: {value!r} has decimals: give a whole number ({row.unit})")
+    if number < 0 or (number == 0 and not row.zero):
+        least = "0 or more" if row.zero else "more than 0"
+        raise ConfigError(f"{field}: {value!r} is too small: give {least} ({row.unit})")
+    most = _most(row.unit)
+    if number > most:
+        raise ConfigError(
+            f"{field}: {value!r} is too large: give at most {most // 10**9 if row.unit in _NANOS else most}"
+        )
+    return number
+
+
+def _most(unit: str) -> int:
+    if unit in _NANOS:
+        return CASH_NANOS_MAX
+    return BASIS_POINTS_MAX if unit == BASIS_POINTS else COUNT_MAX
+
+
+def set_value(limits: OrderLimits, row: Limit, field: str) -> int | None:
+    """The value a scope sets for a row, None if it is silent or the row does not belong there."""
+    value: Number | None = getattr(limits, row.name, None)
+    return None if value is None else whole(row, value, f"{field}.{row.name}")
+
+
+def factory_value(row: Limit) -> int:
+    """The row's factory value as an integer."""
+    return whole(row, row.factory, f"factory.{row.name}")
+
+
+def unset(limits: Limits, *, strategies: tuple[str, ...]) -> list[str]:
+    """Every limit that would fall back to a factory value or a wider scope: live must set them all (`quantd check`)."""
+    return list(_unset(limits, strategies))
+
+
+def _unset(limits: Limits, strategies: tuple[str, ...]) -> Iterator[str]:
+    for row in ROWS.values():
+        if getattr(limits.account, row.name) is None:
+            yield f"limits.account.{row.name}"
+    for name, factory in FACTORY_CLASS.items():
+        for field in factory:
+            if getattr(getattr(limits.klass, name), field) is None:
+                yield f"limits.class.{name}.{field}"
+    for strategy in strategies:
+        own = limits.strategy.get(strategy, StrategyLimits())
+        for row in BOOK_ROWS:
+            if getattr(own, row.name) is None:
+                yield f"limits.strategy.{strategy}.{row.name}"

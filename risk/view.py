@@ -1,0 +1,367 @@
+"""What the checks look at: the intent's world as plain integers, read once per order. Owns no rule; the only place in
+risk/ that reads market, money and session state for the gate. Prices, quantities and cash are nanos, times UTC ns.
+"""
+
+from struct import Struct
+from typing import Final
+
+from core.commands import LMT, LOC, MKT, OrderIntent
+from core.errors import Bug
+from core.instruments import Instrument, LotRule, TickRule, increment_at, rule_on
+from core.market import FIELDS, INDEX
+from core.money.requests import duplicate_key
+from core.orders import Order
+from core.ports import Context
+from core.reservations import contribution
+from core.sessions import CLOSED, POST, PRE, REGULAR
+from core.units import BP, NANO, share_of
+from risk.bounds import Bounds, Resolved
+
+# The leading fields of a market row, read in one go; the order is asserted below.
+_MARKET: Final = Struct("13q")
+_MARKET_FIELDS: Final = (
+    "bid_px_nanos", "ask_px_nanos", "bid_qty_nanos", "ask_qty_nanos", "usable", "quote_ts_ns", "alive_ts_ns",
+    "last_px_nanos", "last_qty_nanos", "last_ts_ns", "blind", "halted", "jump_ts_ns",
+)  # fmt: skip
+assert tuple(INDEX)[:13] == _MARKET_FIELDS, "the view reads the head of core.market.MARKET in this order"
+_ALIVE: Final = INDEX["alive_ts_ns"]
+ROW_BYTES: Final = FIELDS * 8
+_NEVER: Final = 1 << 62
+NO_CROSS: Final = -1  # no resting order of ours on the other side
+
+# What unacknowledged differences of the last synchronisation block.
+NO_DIFFERENCE: Final = 0
+BLOCKS_ENTRIES: Final = 1
+BLOCKS_ALL: Final = 2
+
+
+class Rules:
+    """The dated rules of one instrument on one day; 0 where there is none (the gate denies)."""
+
+    __slots__ = ("complete", "date", "increment", "instrument", "lot_increment", "lot_minimum", "ticks")
+
+    def __init__(self, instrument: Instrument | None, date: int) -> None:
+        ticks: TickRule | None = None
+        lots: LotRule | None = None
+        if instrument is not None:
+            ticks = rule_on(instrument.ticks, date)
+            lots = rule_on(instrument.lots, date)
+        self.instrument = instrument
+        self.date = date
+        self.ticks = ticks
+        # One band is the ordinary case: its increment needs no search.
+        self.increment = ticks.increments[0][1] if ticks is not None and len(ticks.increments) == 1 else 0
+        self.lot_increment = 0 if lots is None else lots.increment_nanos
+        self.lot_minimum = 0 if lots is None else lots.minimum_nanos
+        # Without a session there is no day to have rules for: that is control 20's to deny, not a gap in the rules.
+        self.complete = 1 if instrument is None or (ticks is not None and self.lot_increment > 0) else 0
+
+    def increment_at(self, px_nanos: int) -> int:
+        """Tick size at a price; 0 = no rule for the day."""
+        if self.increment:
+            return self.increment
+        return 0 if self.ticks is None else increment_at(self.ticks, px_nanos)
+
+
+_NO_RULES: Final = Rules(None, 0)
+
+
+class GateView:
+    """One order's world. `refresh` overwrites every field, so nothing of the order before can be seen."""
+
+    __slots__ = (  # noqa: RUF023 - grouped by where they come from
+        # the machine's own
+        "_context", "_foreign", "_foreign_buys", "_foreign_sells", "_resolved", "_rules",
+        # limits and scope
+        "account", "bounds", "rules", "ts_ns",
+        # session: phase of core.sessions, 1 = the table speaks for this time
+        "covered", "date", "moc_cutoff_ns", "phase",
+        # market
+        "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
+        "spread_wide", "stale", "usable",
+        # what other live orders may still do (a replaced order's own share left out), foreign orders included
+        "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
+        "reserved", "reserved_book", "reserved_side",
+        # state of orders and account
+        "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
+        "ladder", "link",
+        "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
+        # books
+        "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
+        # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
+        "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
+        "value_px",
+    )  # fmt: skip
+
+    def __init__(self, context: Context, resolved: Resolved) -> None:
+        self._context = context
+        self._resolved = resolved
+        self._rules = [Rules(None, 0) for _ in context.instruments]
+        self._foreign: object = None
+        self._foreign_buys: list[int] = []
+        self._foreign_sells: list[int] = []
+        self.account = resolved.account
+        self.bounds: Bounds = resolved.strangers[0]
+        self.day_base = self.day_base_bp = 0
+        self.rules = _NO_RULES
+
+    def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
+        """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
+        inst = o.inst
+        context = self._context
+        if not 0 <= inst < len(context.instruments):
+            raise Bug(f"order {o.order_id} names instrument {inst}; there are {len(context.instruments)}")
+        if o.side not in (1, -1):
+            raise Bug(f"order {o.order_id} has side {o.side}")
+        self.ts_ns = ts_ns
+        bounds = self._resolved.by_strategy.get(o.strategy)
+        self.bounds = (self._resolved.strangers if bounds is None else bounds)[inst]
+        self.limited = 1 if o.order_type == LMT or o.order_type == LOC else 0
+        self._read_session(inst, ts_ns)
+        self._read_market(inst, ts_ns)
+        self._read_state(o, ts_ns)
+        self._read_orders(o)
+        self._read_books(o)
+        self.reduce_only = 0 if entry else self._reduces(o)
+        self._set_reference(o)
+        self._value(o)
+
+    def _read_session(self, inst: int, ts_ns: int) -> None:
+        context = self._context
+        calendar = context.calendars[inst]
+        table = calendar.table
+        session = calendar.session(ts_ns)
+        if session is None or not table.from_ns <= ts_ns < table.until_ns:
+            self.phase = CLOSED
+            self.covered = 1 if calendar.covers(ts_ns) else 0
+            self.date = self.moc_cutoff_ns = 0
+            self.rules = _NO_RULES
+            return
+        self.covered = 1
+        date = self.date = session.date
+        self.moc_cutoff_ns = session.moc_cutoff_ns
+        self.phase = PRE if ts_ns < session.open_ns else REGULAR if ts_ns < session.close_ns else POST
+        rules = self._rules[inst]
+        instrument = context.instruments[inst]
+        if rules.date != date or rules.instrument is not instrument:
+            rules = self._rules[inst] = Rules(instrument, date)
+        self.rules = rules
+
+    def _read_market(self, inst: int, ts_ns: int) -> None:
+        b = self.bounds
+        view = self._context.market.view
+        (bid, ask, _, _, usable, quoted, alive, last, _, last_ts, blind, halted, jump) = _MARKET.unpack_from(
+            view, inst * ROW_BYTES
+        )
+        self.bid = bid
+        self.ask = ask
+        self.blind = blind
+        self.halted = halted
+        self.usable = usable
+        self.jump_ns = ts_ns - jump if jump else _NEVER
+        self.age_ns = age = ts_ns - alive
+        self.age_ns_max = most = b.age_ns_max_regular if self.phase == REGULAR else b.age_ns_max_extended
+        self.stale = 0 if age <= most else self._silent(age, most, ts_ns)
+        self.spread_wide = 1 if usable and (ask - bid) * 2 * BP > (ask + bid) * b.spread_bp_max else 0
+        self.last = last
+        self.last_ts_ns = last_ts
+        self.quote_ts_ns = quoted
+
+    def _silent(self, age: int, most: int, ts_ns: int) -> int:
+        """An unchanged price is not stale: other lines that tick prove the feed alive, for a while."""
+        if age > self.account.line_ns_max:
+            return 1
+        view = self._context.market.view
+        newest = max(view[_ALIVE::FIELDS])
+        return 0 if ts_ns - newest <= most else 1
+
+    def _read_state(self, o: OrderIntent, ts_ns: int) -> None:
+        money = self._context.money
+        b = self.bounds
+        self.link = money.link
+        self.safe = money.safe
+        self.disk = money.disk_available
+        self.ladder = money.latches.effective(strategy=o.strategy, symbol=b.symbol)
+        self.differences = self._difference_level(o.inst) if money.differences else NO_DIFFERENCE
+        tats = money.tats
+        self.tat_account = tats.get("a", 0)
+        self.tat_strategy = tats.get(b.strategy_rate_key or "s" + o.strategy, 0)
+        self.tat_symbol = tats.get(b.symbol_rate_key, 0)
+        self.duplicate = money.duplicates.seen(duplicate_key(o), ts_ns)
+        self.equity = equity = money.equity_nanos
+        self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
+        base = money.day_base_equity_nanos
+        if base != self.day_base:
+            self.day_base = base
+            self.day_base_bp = base // BP
+
+    def _difference_level(self, inst: int) -> int:
+        """A cash or foreign position difference leaves this position certain: exits pass."""
+        for difference in self._context.money.differences:
+            if difference.kind != "cash" and difference.inst in (inst, -1):
+                return BLOCKS_ALL
+        return BLOCKS_ENTRIES
+
+    def _read_orders(self, o: OrderIntent) -> None:
+        money = self._context.money
+        r = money.reservations
+        if money.foreign is not self._foreign:
+            self._sum_foreign()
+        inst = o.inst
+        book = (o.strategy, inst)
+        self.buy_qty = r.buy_qty[inst] + self._foreign_buys[inst]
+        self.sell_qty = r.sell_qty[inst] + self._foreign_sells[inst]
+        self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
+        self.book_sell_qty = r.sell_qty_by_book.get(book, 0)
+        self.in_doubt = r.in_doubt[inst]
+        self.count = r.count
+        self.reserved = r.notional
+        self.reserved_book = r.notional_by_strategy.get(o.strategy, 0)
+        self.qty_new = o.qty_nanos
+        if o.side > 0:
+            limits = r.sell_limits[inst]
+            self.cross_px = limits[0] if limits else NO_CROSS
+            self.side_count = r.buy_count[inst]
+            self.reserved_side = r.buy_notional
+        else:
+            limits = r.buy_limits[inst]
+            self.cross_px = limits[-1] if limits else NO_CROSS
+            self.side_count = r.sell_count[inst]
+            self.reserved_side = r.notional - r.buy_notional
+        self.id_used = 0
+        self.replace_legal = 1
+        if o.version:
+            self._read_replaced(o)
+        elif o.order_id < money.next_order_id:
+            self.id_used = 1
+
+    def _read_replaced(self, o: OrderIntent) -> None:
+        """A replace is judged by what it adds: the order's own share leaves the sums of the others."""
+        own = self._context.money.orders.get(o.order_id)
+        held = None if own is None else contribution(own)
+        if own is None or held is None or not _replaceable(own, o):
+            self.replace_legal = 0
+            return
+        self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
+        self.count -= 1
+        self.side_count -= 1
+        self.reserved -= held.notional_nanos
+        self.reserved_book -= held.notional_nanos
+        self.reserved_side -= held.notional_nanos
+        if o.side > 0:
+            self.buy_qty -= held.qty_nanos
+            self.book_buy_qty -= held.qty_nanos
+        else:
+            self.sell_qty -= held.qty_nanos
+            self.book_sell_qty -= held.qty_nanos
+
+    def _sum_foreign(self) -> None:
+        """Orders of other clients move the account's position too; a sync replaces the whole report."""
+        foreign = self._context.money.foreign
+        instruments = len(self._context.instruments)
+        self._foreign = foreign
+        self._foreign_buys = [0] * instruments
+        self._foreign_sells = [0] * instruments
+        for report in foreign.values():
+            if 0 <= report.inst < instruments:
+                rest = report.qty_nanos - report.filled_nanos
+                (self._foreign_buys if report.side > 0 else self._foreign_sells)[report.inst] += rest
+
+    def _read_books(self, o: OrderIntent) -> None:
+        context = self._context
+        ledger = context.money.ledger
+        exposure = context.exposure
+        inst, strategy = o.inst, o.strategy
+        position = ledger.positions.get((strategy, inst))
+        self.position = ledger.holdings[inst]
+        self.book_position = 0 if position is None else position.qty_nanos
+        book = ledger.books.get(strategy)
+        if book is None:
+            self.enabled = False
+            self.book_profit = 0
+        else:
+            self.enabled = book.enabled
+            open_profit = exposure.strategy_unrealised.get(strategy, 0)
+            self.book_profit = book.realised_nanos - book.fees_nanos - book.day_base_nanos + open_profit
+        self.gross = exposure.gross
+        self.net = exposure.net
+        self.book_gross = exposure.strategy_gross.get(strategy, 0)
+        self.mark_missing = exposure.unmarked
+
+    def _reduces(self, o: OrderIntent) -> int:
+        """1 if account and book stay on this side of zero with this and all other resting exits filled."""
+        held, own, qty = self.position, self.book_position, self.qty_new
+        if o.side > 0:
+            account = held + self.buy_qty + qty
+            return 1 if held < 0 and own < 0 and account <= 0 and own + self.book_buy_qty + qty <= 0 else 0
+        account = held - self.sell_qty - qty
+        return 1 if held > 0 and own > 0 and account >= 0 and own - self.book_sell_qty - qty >= 0 else 0
+
+    def _set_reference(self, o: OrderIntent) -> None:
+        """Control 3: mid of a good quote, else last trade, else previous close; an exit takes the last known."""
+        a, b, ts_ns = self.account, self.bounds, self.ts_ns
+        bid, ask = self.bid, self.ask
+        spread = 0
+        if self.usable and not self.blind and not self.stale and not self.spread_wide:
+            self.reference = reference = (bid + ask) // 2
+            spread = ask - bid
+        elif self.reduce_only:
+            self.reference = reference = self._last_known()
+        elif self.last > 0 and ts_ns - self.last_ts_ns <= a.last_price_age_ns_max:
+            self.reference = reference = self.last
+        else:
+            self.reference = reference = self._context.previous_close_nanos[o.inst]
+        band = reference * b.collar_bp // BP
+        ticks = b.collar_ticks * self.rules.increment_at(reference)
+        band = ticks if ticks > band else band
+        spreads = b.collar_spreads * spread
+        band = spreads if spreads > band else band
+        self.band = band * a.exit_collar_multiple if self.reduce_only else band
+        if self.limited:
+            self.px = o.limit_px_nanos
+        elif o.order_type == MKT:
+            self.px = ask if o.side > 0 else bid
+        else:
+            self.px = reference  # an auction price is not known before
+
+    def _last_known(self) -> int:
+        """The youngest of last quote and last trade within the exit's age limit; a wide quote is no price."""
+        oldest = self.ts_ns - self.account.exit_reference_ns_max
+        bid, ask = self.bid, self.ask
+        quoted = 0 < bid <= ask and self.quote_ts_ns >= oldest
+        quoted = quoted and (ask - bid) * 2 * BP <= (ask + bid) * self.bounds.spread_bp_max
+        traded = self.last > 0 and self.last_ts_ns >= oldest
+        if quoted and (not traded or self.quote_ts_ns >= self.last_ts_ns):
+            mid: int = (bid + ask) // 2
+            return mid
+        last: int = self.last if traded else 0
+        return last
+
+    def _value(self, o: OrderIntent) -> None:
+        """Control 2: worst of limit and offer; without a limit worst of offer, last trade and reference. Rounded up.
+
+        The offer counts for sells too: a short position is worth what it costs to buy back.
+        """
+        value = o.limit_px_nanos if self.limited else self.last
+        if self.ask > value:
+            value = self.ask
+        if not self.limited and self.reference > value:
+            value = self.reference
+        self.value_px = value
+        notional = -(-value * o.qty_nanos // NANO)
+        self.notional = notional
+        if not o.version or not self.replace_legal:
+            self.notional_new = notional
+            self.exposure_new = self.gross + self.reserved + notional
+            return
+        own = self._context.money.orders[o.order_id]
+        most = own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos
+        dearest = own.notional_nanos if own.notional_nanos > notional else notional
+        self.notional_new = share_of(dearest, self.qty_new, most)  # as core.reservations will hold it
+        self.exposure_new = self.gross + self.reserved + self.notional_new
+
+
+def _replaceable(own: Order, o: OrderIntent) -> bool:
+    """Same order, no answer outstanding, a newer version, more than is filled already."""
+    same = own.inst == o.inst and own.side == o.side and own.strategy == o.strategy and own.order_type == o.order_type
+    return same and own.live and not own.busy and o.version > own.version and o.qty_nanos > own.filled_nanos

@@ -1,0 +1,1 @@
+"""Mean reversion of the mid around its own recent average."""

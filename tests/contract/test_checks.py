@@ -1,0 +1,589 @@
+"""The contract of every risk check: passes just inside its limit, refuses just outside, denies what is missing, keeps to
+the reduce-only profile. A check without rows here fails `test_every_check_has_its_rows`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+
+from core import commands as c
+from core import events as e
+from core.commands import ApprovedOrder, OrderIntent
+from core.latches import ACCOUNT as ACCOUNT_LEVEL
+from core.latches import HALTED, REDUCING, STRATEGY, SYMBOL
+from core.notes import Refusal
+from core.orders import State
+from core.reconcile import Difference
+from core.units import NANO
+from risk.checks import CHECKS
+from risk.gate import Gate
+from risk.limits import AccountLimits, ClassLimits, Limits, OrderLimits, Restriction, StrategyLimits
+from tests.fakes.context import (
+    ACCOUNT,
+    CENT,
+    HOUR,
+    MIDNIGHT,
+    NOON,
+    SECOND,
+    TAG,
+    World,
+    build_context,
+    make_instrument,
+    session_table,
+)
+
+IN, OUT, MISSING, EXIT = "just inside", "just outside", "missing input", "reduce-only"
+PX = 100 * NANO
+BID, ASK = PX - CENT, PX + CENT
+CLOSE = MIDNIGHT + 16 * HOUR
+CUTOFF = CLOSE - HOUR // 6
+EXACT = "10000.99"
+Arrange = Callable[[World], OrderIntent]
+Step = Callable[[World], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: what to set up, and whether the check of that code says no."""
+
+    code: str
+    kind: str
+    name: str
+    arrange: Arrange
+    refused: bool
+    limits: Limits = field(default_factory=Limits)
+    instrument: dict[str, Any] = field(default_factory=dict)
+
+
+def buy(**changes: Any) -> Arrange:
+    """A buy that needs no arranging."""
+    return lambda w: w.intent(**changes)
+
+
+def after(*steps: Step, then: Arrange | None = None) -> Arrange:
+    """Some moves, then the intent (a plain buy)."""
+
+    def arrange(w: World) -> OrderIntent:
+        for step in steps:
+            step(w)
+        return w.intent() if then is None else then(w)
+
+    return arrange
+
+
+def sell_of(shares: int, *steps: Step, **changes: Any) -> Arrange:
+    """Hold 100 shares, let things happen, then sell: up to 100 is an exit."""
+
+    def arrange(w: World) -> OrderIntent:
+        w.hold(0, 100)
+        w.ts_ns += 2 * SECOND
+        w.quote(0, BID, ASK)
+        for step in steps:
+            step(w)
+        return w.intent(**({"side": -1, "qty_nanos": shares * NANO} | changes))
+
+    return arrange
+
+
+def latch(level: int, scope: str, state: int) -> Step:
+    """Hold a scope down."""
+    move = c.MoveLadder(level=level, scope=scope, state=state, code="TEST", reason="test", by="test")
+    return lambda w: w.command(move)
+
+
+def equity(units: int) -> Step:
+    """Say that equity is so many dollars."""
+    return lambda w: w.command(c.MarkEquity(equity_nanos=units * NANO, unrealised_nanos=0))
+
+
+def at(ts_ns: int) -> Step:
+    """Move to a time, with a fresh quote there."""
+
+    def move(w: World) -> None:
+        w.ts_ns = ts_ns
+        w.quote(0, BID, ASK)
+
+    return move
+
+
+def later(ns: int) -> Step:
+    """Let time pass in silence."""
+
+    def move(w: World) -> None:
+        w.ts_ns += ns
+
+    return move
+
+
+def setting(name: str, value: Any) -> Step:
+    """Put a value into money state."""
+    return lambda w: setattr(w.money, name, value)
+
+
+def account(**values: Any) -> Limits:
+    """Limits of the account."""
+    return Limits(account=AccountLimits(**values))
+
+
+LONG_HOURS = account(extended_hours=True)
+
+
+def halt(w: World) -> None:
+    """The exchange halts the symbol."""
+    w.context.market.set_halt(0, 1)
+
+
+def gap(w: World) -> None:
+    """The feed loses the symbol."""
+    w.context.market.set_gap(0)
+
+
+def jump(w: World) -> None:
+    """A price jump now."""
+    w.context.market.state[0]["jump_ts_ns"] = w.ts_ns
+
+
+def no_reference(w: World) -> None:
+    """Neither quote, trade nor close."""
+    w.context.market.state[0]["bid_px_nanos"] = w.context.market.state[0]["ask_px_nanos"] = 0
+    w.context.market.state[0]["usable"] = 0
+    w.context.previous_close_nanos[0] = 0
+
+
+def foreign_buy(shares: int) -> Step:
+    """Another client's open order in the symbol."""
+    report = e.OpenOrderReported(
+        sync_id=1,
+        order_id=0,
+        order_ref="",
+        perm_id=9,
+        inst=0,
+        side=1,
+        qty_nanos=shares * NANO,
+        filled_nanos=0,
+        status=2,
+    )
+    return setting("foreign", {9: report})
+
+
+def unknown(w: World) -> None:
+    """An order without an answer when the link goes and comes back."""
+    w.place(w.approved(w.intent(side=1, limit_px_nanos=BID - CENT)), acknowledged=False)
+    w.event(e.LinkLost())
+    w.event(e.LinkRestored())
+    assert w.money.orders[w.money.next_order_id - 1].state is State.UNKNOWN
+
+
+def difference(kind: str, inst: int) -> Step:
+    """An unacknowledged difference."""
+    return setting("differences", (Difference(kind=kind, text="test", inst=inst),))
+
+
+def resting(count: int, **changes: Any) -> Step:
+    """Working orders, one cent apart below the bid, one lot each."""
+
+    def place(w: World) -> None:
+        for n in range(count):
+            w.rest(**({"qty_nanos": NANO, "limit_px_nanos": 90 * NANO - n * CENT} | changes))
+        w.money.tats.clear()
+
+    return place
+
+
+def sent(count: int) -> Step:
+    """Orders sent this very moment, ended at once, so that only the rate remembers them."""
+
+    def place(w: World) -> None:
+        for _ in range(count):
+            w.cancel(w.rest(qty_nanos=NANO, limit_px_nanos=90 * NANO))
+
+    return place
+
+
+def forget_day_base(w: World) -> None:
+    """The day's first equity is not known."""
+    w.money.day_base_equity_nanos = 0
+
+
+def lose(strategy: str, units: int) -> Step:
+    """A realised loss in one book, outside the account's equity mark."""
+
+    def book(w: World) -> None:
+        w.money.ledger.book_of(strategy).realised_nanos -= units * NANO
+
+    return book
+
+
+def reprice(**changes: Any) -> Arrange:
+    """A resting buy of 100, and a replace of it."""
+
+    def arrange(w: World) -> OrderIntent:
+        order_id = w.rest(limit_px_nanos=BID - CENT)
+        return w.intent(**({"order_id": order_id, "version": 1} | changes))
+
+    return arrange
+
+
+def duplicate(seconds: int) -> Arrange:
+    """The same manual order again after some time."""
+
+    def arrange(w: World) -> OrderIntent:
+        first = w.intent(slice_no=0, purpose=c.INTENT_MANUAL)
+        w.cancel(w.place(w.approved(first)))
+        w.ts_ns += seconds * SECOND
+        w.quote(0, BID, ASK)
+        return msgspec.structs.replace(first, order_id=w.money.next_order_id)
+
+    return arrange
+
+
+FLATTEN = {"purpose": c.INTENT_FLATTEN}
+
+CASES: tuple[Case, ...] = (
+    # ---- 29 ladder
+    Case("LADDER_STATE", IN, "active", buy(), False),
+    Case("LADDER_STATE", IN, "another symbol", after(latch(SYMBOL, "S1", HALTED)), False),
+    Case("LADDER_STATE", OUT, "account reducing", after(latch(ACCOUNT_LEVEL, "", REDUCING)), True),
+    Case("LADDER_STATE", OUT, "symbol halted", after(latch(SYMBOL, "S0", HALTED)), True),
+    Case("LADDER_STATE", OUT, "strategy reducing", after(latch(STRATEGY, "alpha", REDUCING)), True),
+    Case("LADDER_STATE", EXIT, "reducing", sell_of(100, latch(STRATEGY, "alpha", REDUCING)), False),
+    Case("LADDER_STATE", EXIT, "halted", sell_of(100, latch(SYMBOL, "S0", HALTED)), True),
+    Case("LADDER_STATE", EXIT, "flatten", sell_of(100, latch(SYMBOL, "S0", HALTED), **FLATTEN), False),
+    Case("LADDER_STATE", OUT, "through zero", sell_of(101, latch(SYMBOL, "S0", HALTED), **FLATTEN), True),
+    # ---- 24 day loss: 1 % of 1,000,000
+    Case("DAY_LOSS", IN, "account", after(equity(990_001)), False),
+    Case("DAY_LOSS", OUT, "account", after(equity(990_000)), True),
+    Case("DAY_LOSS", IN, "strategy", after(lose("alpha", 9_999)), False),
+    Case("DAY_LOSS", OUT, "strategy", after(lose("alpha", 10_000)), True),
+    Case("DAY_LOSS", IN, "another strategy", after(lose("beta", 10_000)), False),
+    Case("DAY_LOSS", MISSING, "day base", after(forget_day_base), True),
+    Case("DAY_LOSS", EXIT, "lost", sell_of(100, equity(900_000)), False),
+    # ---- 48 fail closed
+    Case("FAIL_CLOSED", IN, "all there", buy(), False),
+    Case("FAIL_CLOSED", MISSING, "disk", after(setting("disk_available", False)), True),
+    Case("FAIL_CLOSED", MISSING, "mark", after(lambda w: setattr(w.context.exposure, "unmarked", 1)), True),
+    Case("FAIL_CLOSED", MISSING, "tick rule", buy(), True, instrument={"ticks": ()}),
+    Case("FAIL_CLOSED", MISSING, "lot rule", buy(), True, instrument={"lots": ()}),
+    Case("FAIL_CLOSED", OUT, "currency", buy(), True, instrument={"currency": "CAD"}),
+    Case("FAIL_CLOSED", OUT, "security type", buy(), True, instrument={"sec_type": "OPT"}),
+    Case("FAIL_CLOSED", OUT, "multiplier", buy(), True, instrument={"multiplier_nanos": 100 * NANO}),
+    Case("FAIL_CLOSED", OUT, "SAFE mode", after(setting("safe", True)), True),
+    Case("FAIL_CLOSED", OUT, "unknown strategy", buy(strategy="nobody"), True),
+    Case(
+        "FAIL_CLOSED",
+        OUT,
+        "disabled",
+        after(lambda w: w.command(c.SetStrategy(strategy="alpha", enabled=False, reason="test"))),
+        True,
+    ),
+    Case(
+        "FAIL_CLOSED",
+        EXIT,
+        "disabled",
+        sell_of(100, lambda w: w.command(c.SetStrategy(strategy="alpha", enabled=False, reason="test"))),
+        False,
+    ),
+    Case("FAIL_CLOSED", EXIT, "disk", sell_of(100, setting("disk_available", False)), True),
+    # ---- 32 link
+    Case("LINK_NOT_READY", IN, "ready", buy(), False),
+    Case("LINK_NOT_READY", OUT, "degraded", after(lambda w: w.event(e.LinkDegraded(code=1100))), True),
+    Case("LINK_NOT_READY", MISSING, "down", after(lambda w: w.event(e.LinkLost())), True),
+    Case("LINK_NOT_READY", EXIT, "degraded", sell_of(100, lambda w: w.event(e.LinkDegraded())), True),
+    # ---- 33 differences
+    Case("UNEXPLAINED_DIFFERENCE", IN, "none", buy(), False),
+    Case("UNEXPLAINED_DIFFERENCE", OUT, "cash", after(difference("cash", -1)), True),
+    Case("UNEXPLAINED_DIFFERENCE", EXIT, "cash", sell_of(100, difference("cash", -1)), False),
+    Case("UNEXPLAINED_DIFFERENCE", EXIT, "elsewhere", sell_of(100, difference("position", 1)), False),
+    Case("UNEXPLAINED_DIFFERENCE", EXIT, "here", sell_of(100, difference("position", 0)), True),
+    # ---- 34 unknown order
+    Case("UNKNOWN_ORDER", IN, "none", buy(), False),
+    Case("UNKNOWN_ORDER", IN, "in another symbol", after(unknown, then=buy(inst=1)), False),
+    Case("UNKNOWN_ORDER", OUT, "in the symbol", after(unknown), True),
+    Case("UNKNOWN_ORDER", EXIT, "in the symbol", sell_of(100, unknown), False),
+    # ---- 16 restricted
+    Case("RESTRICTED", IN, "another symbol", buy(), False, Limits(deny=(Restriction(symbol="S1"),))),
+    Case("RESTRICTED", OUT, "symbol", buy(), True, Limits(deny=(Restriction(symbol="S0"),))),
+    Case("RESTRICTED", OUT, "contract id", buy(), True, Limits(deny=(Restriction(con_id=1000),))),
+    Case("RESTRICTED", IN, "on the allow list", buy(), False, Limits(allow=("S0",))),
+    Case("RESTRICTED", OUT, "not on the allow list", buy(), True, Limits(allow=("S1",))),
+    Case("RESTRICTED", EXIT, "exit allowed", sell_of(100), False, Limits(deny=(Restriction(symbol="S0"),))),
+    Case(
+        "RESTRICTED", EXIT, "no exit", sell_of(100), True, Limits(deny=(Restriction(symbol="S0", exit_allowed=False),))
+    ),
+    # ---- 4 validity
+    Case("ORDER_INVALID", IN, "on tick and lot", buy(limit_px_nanos=BID, qty_nanos=NANO), False),
+    Case("ORDER_INVALID", OUT, "off tick", buy(limit_px_nanos=BID + 1), True),
+    Case("ORDER_INVALID", OUT, "off lot", buy(qty_nanos=NANO + 1), True),
+    Case("ORDER_INVALID", OUT, "below the least", buy(qty_nanos=NANO // 2), True),
+    Case("ORDER_INVALID", OUT, "no quantity", buy(qty_nanos=0), True),
+    Case("ORDER_INVALID", MISSING, "no limit", buy(limit_px_nanos=0), True),
+    Case("ORDER_INVALID", OUT, "negative limit", buy(limit_px_nanos=-CENT), True),
+    Case("ORDER_INVALID", IN, "market", buy(order_type=c.MKT), False),
+    Case("ORDER_INVALID", OUT, "market with a limit", buy(order_type=c.MKT, limit_px_nanos=BID), True),
+    Case("ORDER_INVALID", OUT, "stop", buy(order_type=c.STP, stop_px_nanos=ASK), True),
+    Case("ORDER_INVALID", OUT, "unknown type", buy(order_type=99), True),
+    Case("ORDER_INVALID", OUT, "MOC IOC", buy(order_type=c.MOC, tif=c.IOC), True),
+    Case("ORDER_INVALID", IN, "GTD ahead", buy(tif=c.GTD, gtd_ts_ns=NOON + 1), False),
+    Case("ORDER_INVALID", OUT, "GTD now", buy(tif=c.GTD, gtd_ts_ns=NOON), True),
+    Case("ORDER_INVALID", MISSING, "GTD without a time", buy(tif=c.GTD), True),
+    Case("ORDER_INVALID", OUT, "GTC", buy(tif=c.GTC), True),
+    Case("ORDER_INVALID", IN, "GTC allowed", buy(tif=c.GTC), False, account(good_till_cancelled=True)),
+    Case("ORDER_INVALID", IN, "replace", reprice(), False),
+    Case("ORDER_INVALID", OUT, "replace with an old version", reprice(version=-1), True),
+    Case("ORDER_INVALID", OUT, "replace turns the side", reprice(side=-1, limit_px_nanos=ASK), True),
+    Case("ORDER_INVALID", MISSING, "replace of nothing", buy(version=1), True),
+    Case("ORDER_INVALID", EXIT, "off tick", sell_of(100, limit_px_nanos=ASK + 1), True),
+    # ---- 20 session
+    Case("SESSION", IN, "first moment", after(at(MIDNIGHT + 9 * HOUR + HOUR // 2)), False),
+    Case("SESSION", OUT, "the moment before", after(at(MIDNIGHT + 9 * HOUR + HOUR // 2 - 1)), True),
+    Case("SESSION", IN, "last moment", after(at(CLOSE - 1)), False),
+    Case("SESSION", OUT, "at the close", after(at(CLOSE)), True),
+    Case("SESSION", OUT, "night", after(at(MIDNIGHT + HOUR)), True),
+    Case("SESSION", MISSING, "no table", after(at(MIDNIGHT - HOUR)), True),
+    Case("SESSION", IN, "extended", after(at(CLOSE), then=buy(outside_rth=True)), False, LONG_HOURS),
+    Case("SESSION", OUT, "extended, not allowed", buy(outside_rth=True), True),
+    Case(
+        "SESSION",
+        OUT,
+        "market order, extended",
+        after(at(CLOSE), then=buy(outside_rth=True, order_type=c.MKT)),
+        True,
+        LONG_HOURS,
+    ),
+    Case("SESSION", IN, "on close, in time", after(at(CUTOFF), then=buy(order_type=c.MOC)), False),
+    Case("SESSION", OUT, "on close, late", after(at(CUTOFF + 1), then=buy(order_type=c.LOC)), True),
+    Case("SESSION", OUT, "on open at noon", buy(tif=c.OPG), True),
+    Case("SESSION", EXIT, "night", sell_of(100, at(MIDNIGHT + 22 * HOUR)), True),
+    # ---- 22 data
+    Case("MARKET_DATA", IN, "5 s old", after(later(5 * SECOND)), False),
+    Case("MARKET_DATA", OUT, "older", after(later(5 * SECOND + 1)), True),
+    Case(
+        "MARKET_DATA",
+        IN,
+        "silent while another line ticks",
+        after(later(60 * SECOND), lambda w: w.quote(1, BID, ASK)),
+        False,
+    ),
+    Case(
+        "MARKET_DATA",
+        OUT,
+        "silent too long",
+        after(later(60 * SECOND + 1), lambda w: w.quote(1, BID, ASK)),
+        True,
+    ),
+    Case("MARKET_DATA", MISSING, "blind", after(gap), True),
+    Case("MARKET_DATA", MISSING, "one-sided", after(lambda w: w.quote(0, BID, 0)), True),
+    Case("MARKET_DATA", OUT, "crossed", after(lambda w: w.quote(0, ASK, BID)), True),
+    Case("MARKET_DATA", IN, "wide", after(lambda w: w.quote(0, 78 * NANO, 82 * NANO)), False),
+    Case("MARKET_DATA", OUT, "too wide", after(lambda w: w.quote(0, 78 * NANO, 83 * NANO)), True),
+    Case("MARKET_DATA", OUT, "halted", after(halt), True),
+    Case("MARKET_DATA", OUT, "jumped", after(jump, later(5 * SECOND - 1)), True),
+    Case("MARKET_DATA", IN, "jumped before", after(jump, later(5 * SECOND)), False),
+    Case("MARKET_DATA", EXIT, "stale, limit", sell_of(100, later(60 * SECOND)), False),
+    Case("MARKET_DATA", EXIT, "stale, market", sell_of(100, later(60 * SECOND), order_type=c.MKT), True),
+    Case("MARKET_DATA", EXIT, "halted", sell_of(100, halt), True),
+    # ---- 1 quantity
+    Case("MAX_ORDER_QUANTITY", IN, "at the limit", buy(qty_nanos=100 * NANO), False, account(order_quantity_max=100)),
+    Case("MAX_ORDER_QUANTITY", OUT, "above", buy(qty_nanos=101 * NANO), True, account(order_quantity_max=100)),
+    Case(
+        "MAX_ORDER_QUANTITY",
+        OUT,
+        "class is tighter",
+        buy(qty_nanos=100 * NANO),
+        True,
+        Limits(klass=ClassLimits(stock=OrderLimits(order_quantity_max=99))),
+    ),
+    Case(
+        "MAX_ORDER_QUANTITY",
+        OUT,
+        "symbol is tighter",
+        buy(qty_nanos=100 * NANO),
+        True,
+        Limits(symbol={"S0": OrderLimits(order_quantity_max=99)}),
+    ),
+    Case(
+        "MAX_ORDER_QUANTITY",
+        OUT,
+        "strategy is tighter",
+        buy(qty_nanos=100 * NANO),
+        True,
+        Limits(strategy={"alpha": StrategyLimits(order_quantity_max=99)}),
+    ),
+    Case("MAX_ORDER_QUANTITY", EXIT, "is sliced, not clipped", sell_of(100), True, account(order_quantity_max=99)),
+    Case("MAX_ORDER_QUANTITY", EXIT, "one share", sell_of(1), False, account(order_quantity_max="0.5")),
+    # ---- 2 notional: a buy of 100 is worth 100 x 100.01, the offer
+    Case("MAX_ORDER_NOTIONAL", IN, "at the limit", buy(), False, account(order_notional_max=10_001)),
+    Case("MAX_ORDER_NOTIONAL", OUT, "above", buy(), True, account(order_notional_max=EXACT)),
+    Case("MAX_ORDER_NOTIONAL", OUT, "market order", buy(order_type=c.MKT), True, account(order_notional_max=EXACT)),
+    Case("MAX_ORDER_NOTIONAL", IN, "of equity", after(equity(200_020)), False),
+    Case("MAX_ORDER_NOTIONAL", OUT, "of equity", after(equity(200_019)), True),
+    Case("MAX_ORDER_NOTIONAL", MISSING, "no price", after(no_reference, then=buy(order_type=c.MKT)), True),
+    Case("MAX_ORDER_NOTIONAL", EXIT, "of equity", sell_of(100, equity(1000)), False),
+    Case("MAX_ORDER_NOTIONAL", EXIT, "one share", sell_of(1), False, account(order_notional_max=1)),
+    # ---- 3 collar: 3 % of 100
+    Case("PRICE_COLLAR", IN, "buy", buy(limit_px_nanos=103 * NANO), False),
+    Case("PRICE_COLLAR", OUT, "buy", buy(limit_px_nanos=103 * NANO + CENT), True),
+    Case("PRICE_COLLAR", IN, "sell", buy(side=-1, limit_px_nanos=97 * NANO), False),
+    Case("PRICE_COLLAR", OUT, "sell", buy(side=-1, limit_px_nanos=97 * NANO - CENT), True),
+    Case("PRICE_COLLAR", IN, "better may be anywhere", buy(limit_px_nanos=CENT), False),
+    Case("PRICE_COLLAR", IN, "ETF", buy(limit_px_nanos=101 * NANO), False, instrument={"etf": True}),
+    Case("PRICE_COLLAR", OUT, "ETF", buy(limit_px_nanos=101 * NANO + CENT), True, instrument={"etf": True}),
+    Case("PRICE_COLLAR", IN, "ticks", buy(limit_px_nanos=PX + 5 * CENT), False, account(collar_bp=1, collar_spreads=0)),
+    Case("PRICE_COLLAR", OUT, "ticks", buy(limit_px_nanos=PX + 6 * CENT), True, account(collar_bp=1, collar_spreads=0)),
+    Case("PRICE_COLLAR", IN, "spreads", buy(limit_px_nanos=PX + 20 * CENT), False, account(collar_bp=1)),
+    Case("PRICE_COLLAR", OUT, "spreads", buy(limit_px_nanos=PX + 21 * CENT), True, account(collar_bp=1)),
+    Case("PRICE_COLLAR", MISSING, "no reference", after(no_reference, then=buy(limit_px_nanos=BID)), True),
+    Case("PRICE_COLLAR", EXIT, "three times as wide", sell_of(100, limit_px_nanos=91 * NANO), False),
+    Case("PRICE_COLLAR", EXIT, "and no wider", sell_of(100, limit_px_nanos=91 * NANO - CENT), True),
+    Case("PRICE_COLLAR", EXIT, "last quote an hour old", sell_of(100, gap, later(HOUR)), False),
+    Case("PRICE_COLLAR", EXIT, "older", sell_of(100, gap, later(HOUR + 1)), True),
+    # ---- 12 duplicate
+    Case("DUPLICATE_ORDER", IN, "after the window", duplicate(5), False),
+    Case("DUPLICATE_ORDER", OUT, "within", duplicate(4), True),
+    Case("DUPLICATE_ORDER", OUT, "used id", after(resting(1), then=buy(order_id=0)), True),
+    Case("DUPLICATE_ORDER", EXIT, "used id", sell_of(100, order_id=1), True),
+    # ---- 15 self-trade
+    Case("SELF_TRADE", IN, "below", after(resting(1, side=-1, limit_px_nanos=PX), then=buy()), False),
+    Case("SELF_TRADE", OUT, "at", after(resting(1, side=-1, limit_px_nanos=BID, strategy="beta")), True),
+    Case("SELF_TRADE", OUT, "market", after(resting(1, side=-1), then=buy(order_type=c.MKT)), True),
+    Case("SELF_TRADE", IN, "another symbol", after(resting(1, side=-1, inst=1)), False),
+    Case("SELF_TRADE", EXIT, "at", sell_of(100, resting(1, limit_px_nanos=ASK)), True),
+    # ---- 9 rate: 5 a second and strategy
+    Case("ORDER_RATE", IN, "the fifth", after(sent(4)), False),
+    Case("ORDER_RATE", OUT, "the sixth", after(sent(5)), True),
+    Case("ORDER_RATE", IN, "another strategy", after(sent(5), then=buy(strategy="beta")), False),
+    Case("ORDER_RATE", OUT, "account", after(sent(2), then=buy(strategy="beta")), True,
+         account(rate_account_orders=2)),
+    Case("ORDER_RATE", OUT, "symbol", after(sent(2)), True, account(rate_symbol_orders=2)),
+    Case("ORDER_RATE", IN, "after its interval", after(sent(5), later(SECOND // 5)), False),
+    Case("ORDER_RATE", EXIT, "reserve", sell_of(100, sent(9)), False),
+    Case("ORDER_RATE", EXIT, "reserve used up", sell_of(100, sent(10)), True),
+    # ---- 13 working orders
+    Case("WORKING_ORDERS", IN, "the tenth of a side", after(resting(9)), False),
+    Case("WORKING_ORDERS", OUT, "the eleventh", after(resting(10)), True),
+    Case("WORKING_ORDERS", IN, "the other side", after(resting(10, side=-1, limit_px_nanos=110 * NANO)), False),
+    Case("WORKING_ORDERS", IN, "in all", after(resting(2, inst=1)), False, account(working_orders_max=3)),
+    Case("WORKING_ORDERS", OUT, "in all", after(resting(3, inst=1)), True, account(working_orders_max=3)),
+    Case("WORKING_ORDERS", IN, "a replace adds none", reprice(), False, account(working_orders_max=1)),
+    Case("WORKING_ORDERS", EXIT, "reserve", sell_of(100, resting(7, inst=1)), False,
+         account(working_orders_max=3)),
+    Case("WORKING_ORDERS", EXIT, "reserve used up", sell_of(100, resting(8, inst=1)), True,
+         account(working_orders_max=3)),
+    # ---- 5 position
+    Case("MAX_POSITION", IN, "long", after(resting(10)), False, account(position_long_max=110)),
+    Case("MAX_POSITION", OUT, "long", after(resting(11)), True, account(position_long_max=110)),
+    Case("MAX_POSITION", OUT, "another strategy's order counts", after(resting(11, strategy="beta")), True,
+         account(position_long_max=110)),
+    Case("MAX_POSITION", OUT, "another client's order counts", after(foreign_buy(11)), True,
+         account(position_long_max=110)),
+    Case("MAX_POSITION", IN, "short", buy(side=-1), False, account(position_short_max=100)),
+    Case("MAX_POSITION", OUT, "short", buy(side=-1), True, account(position_short_max=99)),
+    Case("MAX_POSITION", OUT, "the strategy's own", buy(), True,
+         Limits(strategy={"alpha": StrategyLimits(position_long_max=99)})),
+    Case("MAX_POSITION", IN, "another strategy's own", buy(), False,
+         Limits(strategy={"beta": StrategyLimits(position_long_max=99)})),
+    Case("MAX_POSITION", IN, "of equity", after(equity(100_010)), False),
+    Case("MAX_POSITION", OUT, "of equity", after(equity(100_000)), True),
+    Case("MAX_POSITION", MISSING, "equity", after(equity(0)), True),
+    Case("MAX_POSITION", EXIT, "above the limit", sell_of(100), False, account(position_long_max=0)),
+    # ---- 6 exposure
+    Case("MAX_EXPOSURE", IN, "gross", buy(), False, account(gross_max=10_001)),
+    Case("MAX_EXPOSURE", OUT, "gross", buy(), True, account(gross_max=EXACT)),
+    Case("MAX_EXPOSURE", OUT, "gross with working orders", after(resting(1)), True, account(gross_max=10_090)),
+    Case("MAX_EXPOSURE", IN, "leverage", after(equity(10_001)), False),
+    Case("MAX_EXPOSURE", OUT, "leverage", after(equity(10_000)), True),
+    Case("MAX_EXPOSURE", IN, "net", buy(), False, account(net_max=10_001)),
+    Case("MAX_EXPOSURE", OUT, "net", buy(), True, account(net_max=10_000)),
+    Case("MAX_EXPOSURE", OUT, "net short", buy(side=-1), True, account(net_max=10_000)),
+    Case("MAX_EXPOSURE", OUT, "strategy", buy(), True, Limits(strategy={"alpha": StrategyLimits(gross_max=10_000)})),
+    Case("MAX_EXPOSURE", IN, "strategy", buy(), False, Limits(strategy={"alpha": StrategyLimits(gross_max=10_001)})),
+    Case("MAX_EXPOSURE", MISSING, "equity", after(equity(0)), True),
+    Case("MAX_EXPOSURE", EXIT, "above the limit", sell_of(100), False, account(gross_max=1)),
+    # ---- 18 margin: a short of 100.01 x 100 at 150 %
+    Case("MARGIN", IN, "long", after(equity(10_001)), False),
+    Case("MARGIN", OUT, "long", after(equity(10_000)), True),
+    Case("MARGIN", IN, "short", after(equity(15_002), then=buy(side=-1)), False),
+    Case("MARGIN", OUT, "short", after(equity(15_001), then=buy(side=-1)), True),
+    Case("MARGIN", OUT, "with working orders", after(resting(1), equity(10_050)), True),
+    Case("MARGIN", MISSING, "equity", after(equity(0)), True),
+    Case("MARGIN", EXIT, "short of equity", sell_of(100, equity(1)), False),
+)  # fmt: skip
+
+
+def judge(case: Case) -> tuple[World, ApprovedOrder | Refusal]:
+    """Build the world of a row and ask the whole gate."""
+    world = build_context(limits=case.limits, changes={0: case.instrument})
+    gate = Gate(world.context, case.limits, ACCOUNT, TAG)
+    intent = case.arrange(world)
+    return world, gate.approve(intent, world.ts_ns, 7)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}-{case.kind}-{case.name}".replace(" ", "_"))
+def test_check(case: Case) -> None:
+    """The check of this code says what its row says, and explains every refusal."""
+    _, verdict = judge(case)
+    failures = verdict.failures if isinstance(verdict, Refusal) else ()
+    found = [failure for failure in failures if failure.code == case.code]
+    assert bool(found) is case.refused, failures
+    for failure in failures:
+        assert failure.value, failure
+        assert failure.limit, failure
+        assert failure.lift, failure
+
+
+def test_every_check_has_its_rows() -> None:
+    """A check nobody has seen passing, refusing and facing an exit proves nothing."""
+    kinds = {check.CODE: {case.kind for case in CASES if case.code == check.CODE} for check in CHECKS}
+    for code, found in kinds.items():
+        assert IN in found, code
+        assert OUT in found or MISSING in found, code
+        assert EXIT in found, code
+        assert {case.refused for case in CASES if case.code == code} == {True, False}, code
+    assert {case.code for case in CASES} == set(kinds)
+
+
+def test_controls_and_codes_are_unique() -> None:
+    """The number and the code name one check."""
+    assert len({check.CONTROL for check in CHECKS}) == len({check.CODE for check in CHECKS}) == len(CHECKS)
+
+
+def test_all_failures_are_told_in_the_order_of_checks() -> None:
+    """The first failure is the one returned; the others are kept with it."""
+    world = build_context()
+    gate = Gate(world.context, Limits(), ACCOUNT, TAG)
+    world.event(e.LinkLost())
+    verdict = gate.approve(world.intent(qty_nanos=20_000 * NANO, limit_px_nanos=200 * NANO + 1), NOON, 1)
+    assert isinstance(verdict, Refusal)
+    codes = [failure.code for failure in verdict.failures]
+    order = [check.CODE for check in CHECKS]
+    assert codes == sorted(codes, key=order.index)
+    assert codes[0] == "LINK_NOT_READY"
+    assert {"ORDER_INVALID", "MAX_ORDER_QUANTITY", "MAX_ORDER_NOTIONAL", "PRICE_COLLAR"} <= set(codes)
+
+
+def test_a_cancel_passes_everything() -> None:
+    """Cancels never meet the gate, and cost neither rate nor duplicate window, even halted and cut off."""
+    world = build_context()
+    order_id = world.rest()
+    world.command(c.MoveLadder(level=ACCOUNT_LEVEL, scope="", state=HALTED, code="KILL", reason="test", by="test"))
+    world.event(e.LinkDegraded())
+    tats, window = dict(world.money.tats), world.money.duplicates.state()
+    world.command(c.CancelOrder(order_id=order_id, reason="test"))
+    assert world.money.orders[order_id].state is State.CANCELLING
+    assert (world.money.tats, world.money.duplicates.state()) == (tats, window)
+    assert not hasattr(Gate, "cancel")
+
+
+def test_the_fake_world_is_what_the_rows_assume() -> None:
+    """Noon of the first session, symbols S0 and S1, a typical order approved."""
+    world = build_context()
+    verdict = Gate(world.context, Limits(), ACCOUNT, TAG).approve(world.intent(), NOON, 36)
+    assert isinstance(verdict, ApprovedOrder)
+    assert verdict.order_ref == "q-test-1-10"
+    assert verdict.notional_nanos == 10_001 * NANO
+    assert not verdict.reduce_only
+    assert session_table().sessions[0].open_ns < NOON < session_table().sessions[0].close_ns
+    assert make_instrument(1).symbol == "S1"

@@ -1,0 +1,43 @@
+"""A daemon's operations without a daemon: records what it was told and answers what the test wants."""
+
+from typing import Any
+
+from core import events as e
+from daemon.control import Reply
+from daemon.status import Counters, FeedRow, Status
+
+
+def a_status(**changes: Any) -> Status:
+    """A small, complete picture."""
+    fields: dict[str, Any] = {
+        "pid": 1, "mode": "replay", "state": "ready", "epoch": 1, "seq": 10, "ts_ns": 1_700_000_000_000_000_000,
+        "wall_ns": 1_700_000_000_000_000_000, "link": "READY", "ladder": "ACTIVE", "safe": False,
+        "disk_available": True, "counters": Counters(events=10, refusals={"16 PRICE_BAND": 2}),
+        "feed": (FeedRow(symbol="BAC", bid="25.1", ask="25.11", last="25.1", age_ms=3, state="", odd=(1, 0)),),
+    }  # fmt: skip
+    return Status(**(fields | changes))
+
+
+class FakeOperations:
+    """Implements daemon.control.Operations."""
+
+    def __init__(self) -> None:
+        self.events: list[e.AnyEvent] = []
+        self.reply = Reply(True, "done")
+        self.picture = a_status()
+        self.fault: Exception | None = None
+
+    def operate(self, event: e.AnyEvent) -> Reply:
+        """Record, then answer or fail as told."""
+        self.events.append(event)
+        if self.fault is not None:
+            raise self.fault
+        return self.reply
+
+    def status(self) -> Status:
+        """The picture the test set."""
+        return self.picture
+
+    def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
+        """One blocker."""
+        return [{"control": 31, "code": "HALTED", "value": "2", "limit": "0", "lift": "operator", "symbol": symbol}]

@@ -1,0 +1,507 @@
+"""The config file: good ones load, and every way to be wrong is one line that names the field and the remedy."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from broker.feeds.spec import SyntheticInstrument, SyntheticSpec
+from core.errors import ConfigError
+from core.units import NANO
+from daemon.config import (
+    Config,
+    config_digest,
+    config_from_json,
+    instruments_of,
+    load_config,
+    parse_config,
+    resolved_json,
+)
+from daemon.config.schema import SyntheticMarket, SyntheticSettings
+from strategies.registry import STRATEGIES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+GOOD = """
+mode = "replay"
+[account]
+id = "DU0000001"
+tag = "du1"
+start_cash = 250000
+[feed]
+kind = "synthetic"
+[feed.synthetic]
+seed = 3
+[[instruments]]
+symbol = "AAA"
+con_id = 11
+tick = 0.01
+round_lot = 100
+[[instruments]]
+symbol = "BBB"
+ticks = [{from = 20130101, increments = [[0, 0.0001], [1, 0.01]]}]
+lots = [{from = 20130101, round_lot = 100}]
+reference = [{from = 20261005, previous_close = 14.05, adv = 1000}]
+[strategies.reversion]
+kind = "meanrev"
+symbols = ["AAA", "BBB"]
+[strategies.reversion.params]
+position_dollars = 5000
+[strategies.reversion.execution]
+algo = "twap"
+[strategies.reversion.execution.params]
+slices = 5
+[limits.account]
+gross_max = 100000.5
+[venue]
+seed = 9
+"""
+
+
+def parse(text: str, folder: Path = ROOT) -> Config:
+    return parse_config(text, file="run.toml", folder=folder)
+
+
+def lines_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    return str(caught.value).splitlines()
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) >= 1, f"the good config has no {old!r}"
+    return GOOD.replace(old, new, 1)
+
+
+# what is wrong: (old, new) in the good config -> field, what the line says, what it advises
+WRONG = {
+    "unknown key": (
+        'tag = "du1"',
+        'tag = "du1"\ncurency = "USD"',
+        "account.curency",
+        "unknown key",
+        "did you mean currency",
+    ),
+    "unknown table": ("[venue]", "[venu]", "venu", "unknown key", "did you mean venue?"),
+    "unknown key without a neighbour": ("seed = 9", "zzz = 9", "venue.zzz", "unknown key", "known here: seed, latency"),
+    "wrong type": ("seed = 9", 'seed = "nine"', "venue.seed", '"nine" does not fit', "give a whole number"),
+    "float for a count": (
+        "slices = 5",
+        "slices = 5.5",
+        "strategies.reversion.execution.params.slices",
+        "5.5",
+        "a whole number",
+    ),
+    "table for a number": (
+        "con_id = 11",
+        "con_id = {a = 1}",
+        "instruments[0].con_id",
+        "{…} does not fit",
+        "a whole number",
+    ),
+    "number for a table": ("[venue]\nseed = 9", "[fees]\nplan = 3", "fees.plan", "3 does not fit", "give a text"),
+    "value for a table": (
+        'mode = "replay"',
+        'mode = "replay"\njournal = 3',
+        "journal",
+        "3 does not fit",
+        "make it a table",
+    ),
+    "table for a list": (
+        "[venue]\nseed = 9",
+        "[limits.deny]\nsymbol = 'AAA'",
+        "limits.deny",
+        "does not fit",
+        "[[limits.deny]]",
+    ),
+    "out of bounds": ("con_id = 11", "con_id = -1", "instruments[0].con_id", "-1 does not fit", "from 0 to 2^31 - 1"),
+    "missing key": ('id = "DU0000001"\n', "", "account.id", "is missing", 'add it: a text such as "DU0000001"'),
+    "bad tag": ('"du1"', '"du-1"', "account.tag", '"du-1" does not fit', 'such as "du1"'),
+    "no cash": ("start_cash = 250000", "start_cash = 0", "account.start_cash", "out of bounds", "above 0"),
+    "cash beyond exactness": ("250000", "5e9", "account.start_cash", "out of bounds", "above 0, at most 4000000000"),
+    "cash below a nano": ("250000", "0.0000000001", "account.start_cash", "nine decimals", "plain number"),
+    "time zone": (
+        "start_cash",
+        'timezone = "Mars/City"\nstart_cash',
+        "account.timezone",
+        "no time zone",
+        "America/New_York",
+    ),
+    "mode": ('"replay"', '"practice"', "mode", '"practice" does not fit', '"paper", "replay"'),
+    "live": (
+        '"replay"',
+        '"live"',
+        "mode",
+        "live needs broker.ib, which this release does not have",
+        "use replay or paper",
+    ),
+    "security type": (
+        "con_id = 11",
+        'sec_type = "OPT"',
+        "instruments[0].sec_type",
+        '"OPT" is not supported',
+        "trades STK only",
+    ),
+    "calendar": ("con_id = 11", 'calendar = "XLON"', "instruments[0].calendar", '"XLON" is unknown', "use one of XNYS"),
+    "currency": (
+        "con_id = 11",
+        'currency = "EUR"',
+        "instruments[0].currency",
+        "EUR is not the account's USD",
+        "no currency",
+    ),
+    "symbol twice": ('"BBB"', '"AAA"', "instruments[1].symbol", "AAA is declared twice", "remove one"),
+    "contract twice": (
+        '"BBB"\n',
+        '"BBB"\ncon_id = 11\n',
+        "instruments[1].con_id",
+        "11 is declared twice",
+        "contract id",
+    ),
+    "no tick": ("tick = 0.01\n", "", "instruments[0].tick", "is missing", "add tick, or ticks"),
+    "two ticks": ("ticks =", "tick = 1\nticks =", "instruments[1].tick", "stands beside ticks", "keep one"),
+    "tick of zero": ("tick = 0.01", "tick = 0", "instruments[0].tick", "0 is out of bounds", "above 0"),
+    "tick below a nano": (
+        "tick = 0.01",
+        "tick = 0.00000000001",
+        "instruments[0].tick",
+        "nine decimals",
+        "at most nine",
+    ),
+    "edges": (
+        "[[0, 0.0001], [1, 0.01]]",
+        "[[1, 0.01]]",
+        "instruments[1].ticks[0].increments",
+        "ascend from 0",
+        "write [[0",
+    ),
+    "no lot": ("round_lot = 100\n", "", "instruments[0].round_lot", "is missing", "add round_lot, or lots"),
+    "odd round lot": (
+        "round_lot = 100\n",
+        "round_lot = 100\nlot = 30\n",
+        "instruments[0].round_lot",
+        "no multiple",
+        "make it",
+    ),
+    "no day": (
+        "{from = 20261005",
+        "{from = 20261305",
+        "instruments[1].reference[0].from",
+        "20261305 is no day",
+        "yyyymmdd",
+    ),
+    "days not sorted": (
+        "reference = [",
+        "reference = [{from = 20270101},",
+        "instruments[1].reference[1].from",
+        "does not come after 20270101",
+        "sort the rows",
+    ),
+    "strategy": (
+        '"meanrev"',
+        '"momentum"',
+        "strategies.reversion.kind",
+        "is 'momentum'",
+        f"use one of {STRATEGIES[0].name}",
+    ),
+    "strategy name": (
+        "[strategies.reversion]",
+        '[strategies."a b"]\n',
+        "strategies.a b",
+        '"a b" does not fit',
+        "a text such as",
+    ),
+    "strategy parameter": (
+        "position_dollars",
+        "position_dolars",
+        "strategies.reversion.params.position_dolars",
+        "unknown",
+        "mean",
+    ),
+    "strategy parameter out of bounds": (
+        "position_dollars = 5000",
+        "position_dollars = 5000\nenter_z = 0",
+        "strategies.reversion.params.enter_z",
+        "is 0",
+        "set it between 0.1 and 100",
+    ),
+    "strategy parameters together": (
+        "position_dollars = 5000",
+        "",
+        "strategies.reversion.params",
+        "exactly one of position_shares",
+        "see docs",
+    ),
+    "symbol not declared": (
+        '["AAA", "BBB"]',
+        '["CCC"]',
+        "strategies.reversion.symbols",
+        "CCC is not declared",
+        "[[instruments]]",
+    ),
+    "symbol named twice": (
+        '["AAA", "BBB"]',
+        '["AAA", "AAA"]',
+        "strategies.reversion.symbols",
+        "named 2 times",
+        "name it once",
+    ),
+    "algo": ('"twap"', '"vwap"', "strategies.reversion.execution.algo", "is 'vwap'", "use one of immediate, twap"),
+    "algo parameter": (
+        "slices = 5",
+        "slice = 5",
+        "strategies.reversion.execution.params.slice",
+        "unknown key",
+        "mean slices?",
+    ),
+    "algo parameter out of bounds": (
+        "slices = 5",
+        "slices = 0",
+        "strategies.reversion.execution.params.slices",
+        "is 0",
+        "set it between 1 and 5000",
+    ),
+    "execution out of bounds": (
+        'algo = "twap"',
+        'algo = "twap"\npatience = 2',
+        "strategies.reversion.execution.patience",
+        "is 2",
+        "between 0 and 1",
+    ),
+    "limit": ("gross_max = 100000.5", "gross_max = -1", "limits.account.gross_max", "-1 is too small", "more than 0"),
+    "limit unknown": ("gross_max", "gros_max", "limits.account.gros_max", "unknown key", "did you mean gross_max?"),
+    "limit of a stranger": (
+        "[limits.account]",
+        "[limits.symbol.CCC]\n[limits.account]",
+        "limits.symbol.CCC",
+        "no such",
+        "remove",
+    ),
+    "limits that contradict": (
+        "[venue]",
+        "[limits.strategy.reversion]\nday_loss_soft_bp = 90\nday_loss_hard_bp = 80\n[venue]",
+        "limits.strategy.reversion.day_loss_soft_bp",
+        "above day_loss_hard_bp",
+        "lower it",
+    ),
+    "fee plan": (
+        "[venue]",
+        '[fees]\nplan = "free"\n[venue]',
+        "fees.plan",
+        '"free" is unknown',
+        "use one of ibkr_pro_fixed",
+    ),
+    "venue": (
+        "seed = 9",
+        "participation_ppm = 1000001",
+        "venue.participation_ppm",
+        "1000001 is not within",
+        "see docs/configuration.md",
+    ),
+    "venue latency": ("seed = 9", "latency = {up_ns = -1}", "venue.latency.up_ns", "must not be negative", "see docs"),
+    "venue fault": ("seed = 9", "faults = {reject_ppm = 2000000}", "venue.faults.reject_ppm", "not within", "see docs"),
+    "venue cash": ("seed = 9", "cash_nanos = 5", "venue.cash_nanos", "is not set here", "set account.start_cash"),
+    "journal": (
+        "[venue]",
+        "[journal]\nsegment_mib = 0\n[venue]",
+        "journal.segment_mib",
+        "0 does not fit",
+        "from 1 to 1,024",
+    ),
+    "socket": (
+        "[venue]",
+        f'[control]\nsocket = "{"x" * 120}"\n[venue]',
+        "control.socket",
+        "longer than the 107",
+        "shorter",
+    ),
+    "speed": (
+        'kind = "synthetic"',
+        'kind = "synthetic"\nspeed = "0x"',
+        "feed.speed",
+        '"0x" does not fit',
+        'such as "50x"',
+    ),
+    "feed kind": ('kind = "synthetic"', 'kind = "live"', "feed.kind", '"live" does not fit', '"replay", "synthetic"'),
+    "files of a made-up market": (
+        'kind = "synthetic"',
+        'kind = "synthetic"\nquotes = ["x"]',
+        "feed.quotes",
+        "no meaning",
+        "remove",
+    ),
+    "no files": ('kind = "synthetic"', 'kind = "replay"', "feed.quotes", "is empty", "name at least one"),
+    "no such day": ("seed = 3", "start_date = 2026-13-40", "", "Expected", "correct the TOML"),
+    "no such day in text": (
+        "seed = 3",
+        'start_date = "2026-02-30"',
+        "feed.synthetic.start_date",
+        "is no day",
+        "2026-01-05",
+    ),
+    "market not declared": (
+        "seed = 3",
+        'instruments = [{symbol = "CCC"}]',
+        "feed.synthetic.instruments[0].symbol",
+        "CCC is not declared",
+        "add an [[instruments]] table",
+    ),
+    "dirty": ("seed = 3", "dirty = {crossed = 0.3, locked = 0.3}", "feed.synthetic.dirty", "sum to 0.6", "0.5 or less"),
+    "not a number": (
+        "seed = 3",
+        "print_share = nan",
+        "feed.synthetic.print_share",
+        "NaN does not fit",
+        "from 0 to 0.9",
+    ),
+    "infinite": ("[venue]", "[engine]\nreconcile_s = inf\n[venue]", "engine.reconcile_s", "Infinity", "from 1 to"),
+    "absurd": (
+        "start_cash = 250000",
+        "start_cash = 1e999999",
+        "account.start_cash",
+        "1E+999999 is out",
+        "at most 4000000000",
+    ),
+    "absurd whole number": ("seed = 9", f"seed = 1{'0' * 5000}", "", "Exceeds", "correct the TOML"),
+    "tolerance": (
+        "[venue]",
+        "[engine]\ncash_tolerance = 1e7\n[venue]",
+        "engine.cash_tolerance",
+        "out of bounds",
+        "of 0 or more, at most 1000000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_one_line_with_field_and_remedy(name: str) -> None:
+    """Each class of mistake names exactly its field, says what is wrong and what to do."""
+    old, new, field, wrong, remedy = WRONG[name]
+    text = changed(old, new)
+    lines = lines_of(text)
+    about = [line for line in lines if line.startswith(f"run.toml: {field}: " if field else "run.toml: ")]
+    assert about, lines
+    assert wrong in about[0]
+    assert remedy in about[0].partition("; ")[2] or not field
+
+
+def test_all_problems_come_at_once() -> None:
+    """Two typing mistakes in different tables are both reported, and so are two of meaning."""
+    typing = lines_of(changed("con_id = 11", "con_id = -1").replace("seed = 9", "sed = 9"))
+    assert [line.split(": ")[1] for line in typing] == ["instruments[0].con_id", "venue.sed"]
+    meaning = lines_of(changed('"meanrev"', '"momentum"').replace('"replay"', '"live"'))
+    assert [line.split(": ")[1] for line in meaning] == ["mode", "strategies.reversion.kind"]
+
+
+def test_a_file_that_is_none_is_one_line(tmp_path: Path) -> None:
+    """A missing file, a folder and broken TOML are errors of one line each."""
+    broken = tmp_path / "broken.toml"
+    broken.write_text("mode = \n", encoding="utf-8")
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "none.toml", tmp_path, broken, binary):
+        with pytest.raises(ConfigError, match=rf"^{path}: [^\n]*; [^\n]*$"):
+            load_config(path)
+
+
+def test_a_missing_tape_and_an_unset_variable_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Paths are checked one by one, after $VARIABLES, and each is reported once."""
+    monkeypatch.delenv("QUANTD_TEST_UNSET", raising=False)
+    monkeypatch.setenv("QUANTD_TEST_SET", str(tmp_path))
+    paths = '["$QUANTD_TEST_UNSET/a.parquet", "$QUANTD_TEST_SET/b.parquet", "c.parquet"]'
+    lines = lines_of(changed('kind = "synthetic"', f"quotes = {paths}"))
+    unset = "run.toml: feed.quotes[0]: $QUANTD_TEST_UNSET is not set; export QUANTD_TEST_UNSET or write the path out"
+    assert lines[0] == unset
+    assert [line.split(": ")[1] for line in lines] == ["feed.quotes[0]", "feed.quotes[1]", "feed.quotes[2]"]
+    lines = lines_of(changed('kind = "synthetic"', f"quotes = {paths.replace('$QUANTD_TEST_UNSET/', '')}"))
+    assert [line.split(": ")[1] for line in lines] == ["feed.quotes[0]", "feed.quotes[1]", "feed.quotes[2]"]
+    assert f"{tmp_path}/b.parquet does not exist; correct the path" in lines[1]
+
+
+def test_a_span_that_ends_before_it_starts_is_refused(tmp_path: Path) -> None:
+    """The feed's own check of start and end is reported at the config's field."""
+    (tmp_path / "a.parquet").touch()
+    span = 'quotes = ["a.parquet"]\nstart = "2013-10-08"\nend = "2013-10-07"'
+    with pytest.raises(ConfigError, match=r"^run.toml: feed.end: "):
+        parse(changed('kind = "synthetic"', span), folder=tmp_path)
+
+
+def test_the_good_config_becomes_core_structs() -> None:
+    """Decimals become exact nanos; cash and currency of the venue follow the account."""
+    config = parse(GOOD)
+    first, second = instruments_of(config)
+    assert (first.inst, first.symbol, first.con_id, first.calendar) == (0, "AAA", 11, "XNYS")
+    assert first.ticks[0].increments == ((0, 10_000_000),)
+    assert second.ticks[0].increments == ((0, 100_000), (NANO, 10_000_000))
+    assert second.lots[0].round_lot_nanos == 100 * NANO
+    assert config.venue.cash_nanos == 250_000 * NANO
+    assert config.strategies["reversion"].execution.params == {"duration_s": 600, "slices": 5}
+    assert config.account.start_cash == Decimal(250_000)
+
+
+def test_paths_are_absolute_and_the_state_dir_can_be_overruled(tmp_path: Path) -> None:
+    """Relative paths start at the file's folder; the socket follows the state directory."""
+    file = tmp_path / "run.toml"
+    file.write_text(GOOD, encoding="utf-8")
+    config = load_config(file)
+    assert config.state_dir == str(tmp_path / "state")
+    assert config.control.socket == str(tmp_path / "state" / "control.sock")
+    other = load_config(file, state_dir=tmp_path / "elsewhere")
+    assert other.control.socket == str(tmp_path / "elsewhere" / "control.sock")
+
+
+def test_the_digest_ignores_order_and_spaces_and_sees_values() -> None:
+    """Key order, table order and white space leave the digest alone; any value changes it."""
+    head, instruments = GOOD.split("[[instruments]]", 1)
+    tables = instruments.split("[strategies.reversion]")
+    shuffled = '\n\n[venue]\nseed   =   9\n[account]\nstart_cash = 250_000\ntag = "du1"\nid = "DU0000001"\n'
+    shuffled += "[feed.synthetic]\nseed = 3\n[feed]\nkind = 'synthetic'\n[[instruments]]" + tables[0]
+    shuffled += "[strategies.reversion]" + tables[1].replace("[venue]\nseed = 9\n", "")
+    assert "[account]" in head
+    assert config_digest(parse(shuffled)) == config_digest(parse(GOOD))
+    for old, new in (
+        ("seed = 3", "seed = 4"),
+        ("slices = 5", "slices = 6"),
+        ("0.01\n", "0.02\n"),
+        ("100000.5", "100000.4"),
+    ):
+        assert config_digest(parse(changed(old, new))) != config_digest(parse(GOOD))
+
+
+def test_the_resolved_config_comes_back_from_the_journal() -> None:
+    """JSON and back gives an equal config, without looking at any file."""
+    config = parse(GOOD)
+    again = config_from_json(resolved_json(config))
+    assert again == config
+    assert config_digest(again) == config_digest(config)
+    with pytest.raises(ConfigError, match=r"^journalled config: account: is missing"):
+        config_from_json("{}")
+
+
+def test_the_examples_load(monkeypatch: pytest.MonkeyPatch, market_data: Path) -> None:
+    """Both example files are good as they stand."""
+    monkeypatch.setenv("QUANTD_MARKET_DATA", str(market_data))
+    for name, symbols in (("bac_ibm_2013", ("BAC", "IBM")), ("synthetic", ("AAA", "BBB", "CCC"))):
+        config = load_config(ROOT / "examples" / f"{name}.toml")
+        assert config.symbols == symbols
+        assert list(config.strategies) == ["reversion"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "not_ours", "not_theirs"),
+    [
+        (SyntheticSettings, SyntheticSpec, {"sessions", "skip_rows", "batch_rows"}, {"start_date", "days"}),
+        (SyntheticMarket, SyntheticInstrument, {"inst", "px_nanos", "tick_nanos", "lot_nanos"}, {"px"}),
+    ],
+)
+def test_the_made_up_market_keeps_up_with_the_feed(
+    ours: type[msgspec.Struct], theirs: type[msgspec.Struct], not_ours: set[str], not_theirs: set[str]
+) -> None:
+    """Every setting of the feed's spec is a key of the config with the same default and bounds."""
+    mine = {f.name: f for f in msgspec.structs.fields(ours)}
+    specs = {f.name: f for f in msgspec.structs.fields(theirs)}
+    assert set(mine) - not_theirs == set(specs) - not_ours
+    for name in sorted(set(mine) & set(specs) - {"symbol", "instruments", "seed"}):
+        assert mine[name].default == specs[name].default, name
+        assert mine[name].type == specs[name].type, name
