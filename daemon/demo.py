@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-from core.errors import QuantdError
+from core.errors import ConfigError, QuantdError
 from daemon.cli.trader import trader_command
-from daemon.client import CommandFailed, ControlClient, NotReachable
+from daemon.client import CommandFailed, ControlClient, NotReachable, is_alive
 from daemon.state_dir import StateDirectory
 from daemon.status import Status
 
@@ -97,6 +97,8 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
     """Run it; returns 0. Raises QuantdError when the trader fails."""
     directory = StateDirectory((state or Path(tempfile.mkdtemp(prefix="quantd-demo-"))).absolute())
     directory.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if is_alive(directory.control_socket):
+        raise ConfigError(f"--state {directory.path}: a trader is running there: stop it, or name another directory")
     with _signals_interrupt():
         trader = Trader(directory, write_config(directory, seed=seed))
         try:

@@ -63,7 +63,7 @@ def print_status(status: Status) -> None:
     """`status`: everything once, as long as it is."""
     console = Console(highlight=False)
     for line in head(status) + [line for part in sections(status) for line in part.lines(len(part.rows))]:
-        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+        console.print(line, soft_wrap=True)
 
 
 def print_summary(summary: dict[str, Any], *, log: str) -> None:

@@ -147,7 +147,7 @@ def _process(p: ProcessFacts, money: Money) -> dict[str, Any]:
     return {
         "pid": p.pid,
         "mode": p.mode,
-        "state": p.state,
+        "state": "halted" if p.state == "ready" and money.latches.everywhere >= HALTED else p.state,
         "epoch": money.epoch,
         "seq": p.seq,
         "ts_ns": p.ts_ns,
@@ -281,11 +281,6 @@ def _feed_state(view: Any, at: int) -> str:
     if view[at + INDEX["blind"]]:
         return "blind"
     return "" if view[at + INDEX["usable"]] else "unusable"
-
-
-def is_halted(money: Money) -> bool:
-    """Process or account halted: what `state` shows once the trader is ready."""
-    return money.latches.everywhere >= HALTED
 
 
 def _first(rows: list[T], bound: int, name: str, more: dict[str, int]) -> tuple[T, ...]:

@@ -5,41 +5,36 @@ operator asks for goes through `operate` as one stamped fact.
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from broker.feeds.client import FeedClient
 from broker.feeds.merge import ControlFact
 from broker.feeds.protocol import FeedEnd, RowsBatch
 from core import events as e
 from core import records as r
-from core.errors import BrokerFault, Bug, ConfigError
-from core.events import AnyEvent
-from core.notes import Failure
+from core.errors import Bug
+from core.latches import STRATEGY
 from daemon.config import Config
 from daemon.config.feed_spec import feed_spec
-from daemon.control import ControlServer, Reply
+from daemon.control import ControlServer
 from daemon.journal import JournalWriter, next_epoch
 from daemon.machine import SESSION_READY
-from daemon.recovery import Recovered, digests, recover, runner_state, take_snapshot
+from daemon.operations import TraderOperations
+from daemon.recovery import Recovered, recover, runner_state, take_snapshot
 from daemon.reference import ReferenceTables, build_reference, covered_days, day_rolls
-from daemon.runner import Rolls, Runner, StepError
+from daemon.runner import Rolls, Runner
 from daemon.state_dir import StateDirectory, TraderCard
-from daemon.status import Status
-from daemon.status_build import ProcessFacts, build_status
 
 SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: a few milliseconds
 END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
 DRAIN_NS: Final = 10 * 10**9  # tape time a stop waits for its cancels
+FLATTEN_NS: Final = 60 * 10**9  # tape time a stop waits for positions that are to be closed
 SLEEP_S_MAX: Final = 0.05
 PROGRESS_S: Final = 0.2
 VENUE_IN_PROCESS: Final = True
@@ -62,6 +57,7 @@ class Trader:
         self.runner: Runner | None = None
         self.control: ControlServer | None = None
         self._drain_until_ns = 0
+        self._flatten_until_ns = 0
         self._next_progress_s = 0.0
         self._next_snapshot_seq = 0
 
@@ -145,13 +141,13 @@ class Trader:
         return day_rolls(tables.sessions[0].table, day_roll=account.day_roll, timezone=account.timezone)
 
     async def _go(self, feed: FeedClient, tables: ReferenceTables, recovered: Recovered) -> None:
-        runner = self._runner
+        runner = self.active_runner
         item = await feed.next()
         fresh = recovered.ended == "new"
         self._begin(item, tables, recovered, fresh=fresh)
         self.control = ControlServer(
             Path(self.config.control.socket),
-            self,
+            TraderOperations(self),
             symbols=self.config.symbols,
             strategies=tuple(self.config.strategies),
         )
@@ -186,14 +182,14 @@ class Trader:
         self.run_s = time.monotonic() - began
 
     @property
-    def _runner(self) -> Runner:
+    def active_runner(self) -> Runner:
         if self.runner is None:
             raise Bug("the runner is used before recovery")
         return self.runner
 
     def _begin(self, item: Any, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
         """Reference records, then the first inputs of this run, at the tape's time."""
-        runner = self._runner
+        runner = self.active_runner
         first_ns = _first_ns(item)
         now_ns = max(runner.engine.ts_ns, first_ns if fresh else 0)
         epoch = next_epoch(self.state.path, at_least=recovered.epoch + 1)
@@ -222,8 +218,9 @@ class Trader:
         elif recovered.changed:
             self._snapshot(tables, recovered)
         self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
-        self._tables = tables
+        self.tables = tables
         self._recovered = recovered
+        self.changed = recovered.changed
 
     # ---- the loop ----------------------------------------------------------------------------------------------
     async def _run_rows(self, rows: Any) -> bool:
@@ -231,7 +228,7 @@ class Trader:
         factor = self.config.feed.speed_factor
         if factor:
             return await self._run_paced(rows, factor)
-        runner = self._runner
+        runner = self.active_runner
         for lo in range(0, len(rows), SLICE_ROWS):
             runner.run_batch(rows, lo, min(lo + SLICE_ROWS, len(rows)))
             await asyncio.sleep(0)
@@ -242,7 +239,7 @@ class Trader:
 
     async def _run_paced(self, rows: Any, factor: float) -> bool:
         """Rows at their own times, scaled: the tape's clock is `factor` times the wall's."""
-        runner, times, at = self._runner, rows["ts_ns"], 0
+        runner, times, at = self.active_runner, rows["ts_ns"], 0
         if not self._pace_wall_ns:
             self._pace_wall_ns, self._pace_tape_ns = time.monotonic_ns(), max(runner.now_ns, int(times[0]))
         while at < len(rows):
@@ -266,16 +263,16 @@ class Trader:
 
     def _tend(self) -> None:
         """Between steps: disk, snapshot, progress."""
-        runner = self._runner
+        runner = self.active_runner
         runner.watch_disk()
         if runner.engine.seq >= self._next_snapshot_seq:
-            self._snapshot(self._tables, self._recovered)
+            self._snapshot(self.tables, self._recovered)
             self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
         if not self.quiet:
             self._progress()
 
     def _snapshot(self, tables: ReferenceTables, recovered: Recovered, *, ended: str = "crash") -> None:
-        runner = self._runner
+        runner = self.active_runner
         money = runner.money
         feed_ended = self.phase == "ended"
         state = runner_state(
@@ -292,19 +289,29 @@ class Trader:
         """Step a requested stop once, then run on until its cancels are answered."""
         if not self.stop_reason:
             return False
-        runner = self._runner
+        runner = self.active_runner
         if not self._drain_until_ns:
+            if self._flattening_at_stop():
+                return False
             self.phase = "draining"
             self._drain_until_ns = runner.now_ns + DRAIN_NS
-            self._flatten_at_stop()
             runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
         return not runner.money.live_orders or runner.now_ns >= self._drain_until_ns
 
-    def _flatten_at_stop(self) -> None:
-        """Strategies with on_stop = flatten: their positions are closed first, and the scope stays latched."""
+    def _flattening_at_stop(self) -> bool:
+        """Whether strategies with on_stop = flatten are still closing; they stay latched until an operator resumes."""
+        runner = self.active_runner
+        names = [name for name, strategy in self.config.strategies.items() if strategy.on_stop == "flatten"]
+        if not self._flatten_until_ns:
+            self._flatten_until_ns = runner.now_ns + FLATTEN_NS
+            for name in names:
+                event = e.OperatorFlattened(level=STRATEGY, scope=name, reason="on_stop", operator="trader")
+                runner.step(event, runner.now_ns)
+        held = any(p.qty_nanos for p in runner.money.ledger.positions.values() if p.strategy in names)
+        return held and runner.now_ns < self._flatten_until_ns
 
     def _end(self, tables: ReferenceTables, recovered: Recovered, *, ended: bool) -> None:
-        runner = self._runner
+        runner = self.active_runner
         if ended:
             runner.advance_to(runner.now_ns + END_GRACE_NS)
             runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)
@@ -320,65 +327,12 @@ class Trader:
         if not sys.stderr.isatty() or (now_s < self._next_progress_s and not last):
             return
         self._next_progress_s = now_s + PROGRESS_S
-        tally, done, total = self._runner.tally, self._runner.rows_done, self.rows_total
+        tally, done, total = self.active_runner.tally, self.active_runner.rows_done, self.rows_total
         share = min(1.0, done / total) if total else 0.0
         bar = "#" * int(share * 30)
         fills = f"{tally.children} orders {tally.fills} fills"
         sys.stderr.write(f"\r[{bar:<30}] {share:4.0%} {done:,} rows {fills} {'':6}" + ("\n" if last else ""))
         sys.stderr.flush()
-
-    # ---- Operations of the control socket ----------------------------------------------------------------------
-    def operate(self, event: AnyEvent) -> Reply:
-        """Step one operator fact at the tape's present time."""
-        runner = self._runner
-        runner.engine.reply = (True, "done")
-        runner.step(event, runner.now_ns)
-        ok, text = runner.engine.reply
-        return Reply(ok=ok, text=text)
-
-    def status(self) -> Status:
-        """The picture of this moment."""
-        runner = self._runner
-        return build_status(
-            runner.engine.context,
-            runner.tally,
-            ProcessFacts(
-                pid=os.getpid(),
-                mode=self.config.mode,
-                state=self.phase,
-                seq=runner.engine.seq,
-                ts_ns=runner.now_ns,
-                wall_ns=time.time_ns(),
-                speed=self.config.feed.speed,
-                rows_done=runner.rows_done,
-                rows_total=self.rows_total,
-                journal_dir=str(self.state.journal),
-                config=str(self.config_path),
-                deploy_digest=digests(self._tables)["config"],
-                changed=self._recovered.changed,
-                control_errors=0 if self.control is None else self.control.malformed,
-            ),
-        )
-
-    def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
-        """Every blocker of a new order, in gate order, then what the desk waits for."""
-        runner = self._runner
-        engine = runner.engine
-        found: list[dict[str, Any]] = []
-        for inst, name in enumerate(engine.symbols):
-            if symbol is not None and name != symbol:
-                continue
-            for strategy in engine.traders[inst]:
-                who = {"symbol": name, "strategy": strategy.name}
-                blockers = engine.gate.blockers(inst, strategy.name, runner.now_ns)
-                found += [who | msgspec.structs.asdict(failure) for failure in blockers]
-                waiting = engine.blocked.get((strategy.name, inst))
-                if waiting:
-                    waits = Failure(
-                        control=0, code="DESK_WAITS", value=waiting, limit="", lift="nobody: it goes on by itself"
-                    )
-                    found.append(who | msgspec.structs.asdict(waits))
-        return found
 
 
 def _first_ns(item: Any) -> int:
@@ -393,15 +347,3 @@ def _date_at(tables: ReferenceTables, ts_ns: int) -> int:
         if ts_ns < session.post_close_ns:
             return session.date
     return 0
-
-
-@contextlib.contextmanager
-def named(stage: str) -> Iterator[None]:
-    """Say which stage an environment fault belongs to."""
-    try:
-        yield
-    except OSError as fault:
-        raise ConfigError(f"{stage}: {fault.strerror}: {fault.filename}") from fault
-
-
-__all__ = ["BrokerFault", "StepError", "Trader", "named"]

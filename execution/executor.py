@@ -79,8 +79,10 @@ class ChaseExecutor:
             return None
         trajectory = algo_of(parent.algo).trajectory(parent, touch.lot.increment_nanos)
         want = self._want(parent, trajectory, touch, ts_ns)
-        if child is not None and want <= 0:
-            return self._drop(child, ts_ns, "ahead of schedule")  # a late fill of an earlier child
+        if child is not None and want < child.remaining_nanos:
+            # After a late fill of an earlier child. Not a replace: one that is refused could only be tried again at
+            # once (a spin) or later (over-fill); a cancel is final, and what is still due follows as a new child.
+            return self._drop(child, ts_ns, "more on the book than is due")
         if money.link != READY or ts_ns < parent.not_before_ns:
             return None
         if child is None:
@@ -114,11 +116,9 @@ class ChaseExecutor:
     def _adjust(
         self, parent: Parent, child: Order, trajectory: Trajectory, touch: Touch, want: int, ts_ns: int
     ) -> Action | None:
-        """Replace a child that is too large, too small or left behind by the market."""
+        """Replace a child that is too small or left behind by the market."""
         px = self._px(parent, trajectory, touch, ts_ns)
         total = child.filled_nanos + want
-        if want < child.remaining_nanos:  # at once, and at its own price: more than is due must not stay on the book
-            return Action(replace=self._intent(parent, child.order_id, total, child.limit_px_nanos, child))
         settings = self._of(parent)
         since, crossing = self._phase(parent, trajectory, ts_ns)
         # A new phase may re-price at once; within one it waits for the chase interval.

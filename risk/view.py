@@ -27,6 +27,7 @@ assert tuple(INDEX)[:13] == _MARKET_FIELDS, "the view reads the head of core.mar
 _ALIVE: Final = INDEX["alive_ts_ns"]
 ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
+_TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
 NO_CROSS: Final = -1  # no resting order of ours on the other side
 
 # What unacknowledged differences of the last synchronisation block.
@@ -119,10 +120,9 @@ class GateView:
         self.limited = 1 if o.order_type == LMT or o.order_type == LOC else 0
         self._read_session(inst, ts_ns)
         self._read_market(inst, ts_ns)
-        self._read_state(o, ts_ns)
-        self._read_orders(o)
-        self._read_books(o)
-        self.reduce_only = 0 if entry else self._reduces(o)
+        self._read_money(o, ts_ns)
+        # Flat is the ordinary case of an entry.
+        self.reduce_only = 0 if entry or not self.position else self._reduces(o)
         self._set_reference(o)
         self._value(o)
 
@@ -162,7 +162,7 @@ class GateView:
         self.age_ns = age = ts_ns - alive
         self.age_ns_max = most = b.age_ns_max_regular if self.phase == REGULAR else b.age_ns_max_extended
         self.stale = 0 if age <= most else self._silent(age, most, ts_ns)
-        self.spread_wide = 1 if usable and (ask - bid) * 2 * BP > (ask + bid) * b.spread_bp_max else 0
+        self.spread_wide = 1 if usable and (ask - bid) * _TWICE_BP > (ask + bid) * b.spread_bp_max else 0
         self.last = last
         self.last_ts_ns = last_ts
         self.quote_ts_ns = quoted
@@ -175,17 +175,21 @@ class GateView:
         newest = max(view[_ALIVE::FIELDS])
         return 0 if ts_ns - newest <= most else 1
 
-    def _read_state(self, o: OrderIntent, ts_ns: int) -> None:
-        money = self._context.money
+    def _read_money(self, o: OrderIntent, ts_ns: int) -> None:
+        """State, live orders and books in one pass: each further method costs 50 ns of a 5 us budget."""
+        context = self._context
+        money = context.money
         b = self.bounds
+        inst, strategy = o.inst, o.strategy
+        book = (strategy, inst)
         self.link = money.link
         self.safe = money.safe
         self.disk = money.disk_available
-        self.ladder = money.latches.effective(strategy=o.strategy, symbol=b.symbol)
-        self.differences = self._difference_level(o.inst) if money.differences else NO_DIFFERENCE
+        self.ladder = money.latches.effective(strategy=strategy, symbol=b.symbol)
+        self.differences = self._difference_level(inst) if money.differences else NO_DIFFERENCE
         tats = money.tats
         self.tat_account = tats.get("a", 0)
-        self.tat_strategy = tats.get(b.strategy_rate_key or "s" + o.strategy, 0)
+        self.tat_strategy = tats.get(b.strategy_rate_key or "s" + strategy, 0)
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
         self.duplicate = money.duplicates.seen(duplicate_key(o), ts_ns)
         self.equity = equity = money.equity_nanos
@@ -194,21 +198,10 @@ class GateView:
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
-
-    def _difference_level(self, inst: int) -> int:
-        """A cash or foreign position difference leaves this position certain: exits pass."""
-        for difference in self._context.money.differences:
-            if difference.kind != "cash" and difference.inst in (inst, -1):
-                return BLOCKS_ALL
-        return BLOCKS_ENTRIES
-
-    def _read_orders(self, o: OrderIntent) -> None:
-        money = self._context.money
+        self._read_books(strategy, book)
         r = money.reservations
         if money.foreign is not self._foreign:
             self._sum_foreign()
-        inst = o.inst
-        book = (o.strategy, inst)
         self.buy_qty = r.buy_qty[inst] + self._foreign_buys[inst]
         self.sell_qty = r.sell_qty[inst] + self._foreign_sells[inst]
         self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
@@ -216,7 +209,7 @@ class GateView:
         self.in_doubt = r.in_doubt[inst]
         self.count = r.count
         self.reserved = r.notional
-        self.reserved_book = r.notional_by_strategy.get(o.strategy, 0)
+        self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
         if o.side > 0:
             limits = r.sell_limits[inst]
@@ -234,6 +227,33 @@ class GateView:
             self._read_replaced(o)
         elif o.order_id < money.next_order_id:
             self.id_used = 1
+
+    def _read_books(self, strategy: str, key: tuple[str, int]) -> None:
+        context = self._context
+        ledger = context.money.ledger
+        exposure = context.exposure
+        position = ledger.positions.get(key)
+        self.position = ledger.holdings[key[1]]
+        self.book_position = 0 if position is None else position.qty_nanos
+        book = ledger.books.get(strategy)
+        if book is None:
+            self.enabled = False
+            self.book_profit = 0
+        else:
+            self.enabled = book.enabled
+            open_profit = exposure.strategy_unrealised.get(strategy, 0)
+            self.book_profit = book.realised_nanos - book.fees_nanos - book.day_base_nanos + open_profit
+        self.gross = exposure.gross
+        self.net = exposure.net
+        self.book_gross = exposure.strategy_gross.get(strategy, 0)
+        self.mark_missing = exposure.unmarked
+
+    def _difference_level(self, inst: int) -> int:
+        """A cash or foreign position difference leaves this position certain: exits pass."""
+        for difference in self._context.money.differences:
+            if difference.kind != "cash" and difference.inst in (inst, -1):
+                return BLOCKS_ALL
+        return BLOCKS_ENTRIES
 
     def _read_replaced(self, o: OrderIntent) -> None:
         """A replace is judged by what it adds: the order's own share leaves the sums of the others."""
@@ -267,27 +287,6 @@ class GateView:
                 rest = report.qty_nanos - report.filled_nanos
                 (self._foreign_buys if report.side > 0 else self._foreign_sells)[report.inst] += rest
 
-    def _read_books(self, o: OrderIntent) -> None:
-        context = self._context
-        ledger = context.money.ledger
-        exposure = context.exposure
-        inst, strategy = o.inst, o.strategy
-        position = ledger.positions.get((strategy, inst))
-        self.position = ledger.holdings[inst]
-        self.book_position = 0 if position is None else position.qty_nanos
-        book = ledger.books.get(strategy)
-        if book is None:
-            self.enabled = False
-            self.book_profit = 0
-        else:
-            self.enabled = book.enabled
-            open_profit = exposure.strategy_unrealised.get(strategy, 0)
-            self.book_profit = book.realised_nanos - book.fees_nanos - book.day_base_nanos + open_profit
-        self.gross = exposure.gross
-        self.net = exposure.net
-        self.book_gross = exposure.strategy_gross.get(strategy, 0)
-        self.mark_missing = exposure.unmarked
-
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""
         held, own, qty = self.position, self.book_position, self.qty_new
@@ -312,7 +311,8 @@ class GateView:
         else:
             self.reference = reference = self._context.previous_close_nanos[o.inst]
         band = reference * b.collar_bp // BP
-        ticks = b.collar_ticks * self.rules.increment_at(reference)
+        rules = self.rules
+        ticks = b.collar_ticks * (rules.increment or rules.increment_at(reference))
         band = ticks if ticks > band else band
         spreads = b.collar_spreads * spread
         band = spreads if spreads > band else band
@@ -329,7 +329,7 @@ class GateView:
         oldest = self.ts_ns - self.account.exit_reference_ns_max
         bid, ask = self.bid, self.ask
         quoted = 0 < bid <= ask and self.quote_ts_ns >= oldest
-        quoted = quoted and (ask - bid) * 2 * BP <= (ask + bid) * self.bounds.spread_bp_max
+        quoted = quoted and (ask - bid) * _TWICE_BP <= (ask + bid) * self.bounds.spread_bp_max
         traded = self.last > 0 and self.last_ts_ns >= oldest
         if quoted and (not traded or self.quote_ts_ns >= self.last_ts_ns):
             mid: int = (bid + ask) // 2

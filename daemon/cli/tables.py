@@ -1,5 +1,6 @@
 """Plain tables on the terminal: rows of daemon/status.py, or dicts as the daemon sends them."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -9,24 +10,27 @@ from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from daemon.status import cut
 
 WATCH_SECONDS: Final = 0.5
+PIPED_WIDTH: Final = 200
 _LEFT: Final = ("code", "lift", "reason", "side", "state", "strategy", "symbol", "text", "time")
 
 
-def row_table(title: str, rows: list[Any]) -> Table:
-    """One column per field of the first row; `…_ns` becomes a time of day."""
+def row_table(title: str, rows: list[Any]) -> Table | Text:
+    """One column per field of the rows; `…_ns` becomes a time of day."""
+    if not rows:
+        return Text(f"{title}: none")
     table = Table(title=f"{title}: {len(rows)}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    if rows:
-        shown = [row if isinstance(row, Mapping) else _fields(row) for row in rows]
-        names = list(dict.fromkeys(name for row in shown for name in row))
-        for name in names:
-            head = "time" if name == "ts_ns" else name.removesuffix("_ns")
-            table.add_column(head, justify="left" if head in _LEFT else "right", overflow="fold")
-        for row in shown:
-            table.add_row(*(_text(name, row.get(name, "")) for name in names))
+    shown = [row if isinstance(row, Mapping) else _fields(row) for row in rows]
+    names = list(dict.fromkeys(name for row in shown for name in row))
+    for name in names:
+        head = "time" if name == "ts_ns" else name.removesuffix("_ns")
+        table.add_column(head, justify="left" if head in _LEFT else "right", overflow="fold")
+    for row in shown:
+        table.add_row(*(_text(name, row.get(name, "")) for name in names))
     return table
 
 
@@ -48,9 +52,14 @@ def clock(ts_ns: int) -> str:
     return datetime.fromtimestamp(ts_ns / 1e9, UTC).strftime("%m-%d %H:%M:%S.%f")[:-3]
 
 
+def new_console() -> Console:
+    """As wide as the terminal; wide enough for every table where there is none."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
 def print_rows(title: str, rows: list[Any]) -> None:
     """Print a table once."""
-    Console(highlight=False).print(row_table(title, rows))
+    new_console().print(row_table(title, rows))
 
 
 def print_dicts(title: str, rows: list[dict[str, Any]]) -> None:
@@ -60,7 +69,7 @@ def print_dicts(title: str, rows: list[dict[str, Any]]) -> None:
 
 def watch_rows(title: str, rows: Callable[[], list[Any]]) -> None:
     """Keep a table on the screen until Ctrl-C."""
-    with Live(row_table(title, rows()), auto_refresh=False, console=Console(highlight=False)) as live:
+    with Live(row_table(title, rows()), auto_refresh=False, console=new_console()) as live:
         while True:
             time.sleep(WATCH_SECONDS)
             live.update(row_table(title, rows()), refresh=True)

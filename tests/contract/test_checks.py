@@ -1,5 +1,5 @@
-"""The contract of every risk check: passes just inside its limit, refuses just outside, denies what is missing, keeps to
-the reduce-only profile. A check without rows here fails `test_every_check_has_its_rows`.
+"""The contract of every risk check: passes just inside its limit, refuses just outside, denies what is missing, keeps
+to the reduce-only profile. A check without rows here fails `test_every_check_has_its_rows`.
 """
 
 from collections.abc import Callable

@@ -18,6 +18,7 @@ from daemon.config import (
     parse_config,
     resolved_json,
 )
+from daemon.config.decode import FAULTY, Problems, decode
 from daemon.config.schema import SyntheticMarket, SyntheticSettings
 from strategies.registry import STRATEGIES
 
@@ -467,6 +468,24 @@ def test_the_digest_ignores_order_and_spaces_and_sees_values() -> None:
         ("100000.5", "100000.4"),
     ):
         assert config_digest(parse(changed(old, new))) != config_digest(parse(GOOD))
+
+
+def test_the_digest_ignores_the_order_of_named_tables() -> None:
+    """Strategies and limits by symbol mean the same in any order, and so does their JSON."""
+    strategies = [
+        f'[strategies.{name}]\nkind = "meanrev"\nsymbols = ["AAA"]\nparams = {{position_shares = 5}}\n' for name in "ab"
+    ]
+    limits = [f"[limits.symbol.{name}]\ncollar_bp = 50\n" for name in ("AAA", "BBB")]
+    one, other = (GOOD + "".join(tables) for tables in (strategies + limits, strategies[::-1] + limits[::-1]))
+    assert resolved_json(parse(one)) == resolved_json(parse(other))
+    assert list(parse(other).strategies) == ["a", "b", "reversion"]
+
+
+def test_what_is_no_number_fits_nowhere() -> None:
+    """TOML writes nan and inf; a float without bounds would take them."""
+    problems = Problems("run.toml")
+    assert decode(Decimal("nan"), float, "a.b", problems) is FAULTY
+    assert problems.lines == ["run.toml: a.b: NaN does not fit; give a number"]
 
 
 def test_the_resolved_config_comes_back_from_the_journal() -> None:

@@ -275,18 +275,19 @@ def test_a_correction_is_traded_again_but_never_over() -> None:
     assert summary(desk.send()) == (60, 1003, 0)
 
 
-def test_a_late_fill_shrinks_the_live_child_at_once() -> None:
-    """A fill of an earlier child after its cancel: the live child is cut to what is still due, at its own price."""
+def test_a_late_fill_takes_the_live_child_off() -> None:
+    """A fill of an earlier child after its cancel: the live child goes at once, what is still due follows later."""
     desk = Desk()
     desk.send()
     desk.bench.fold(e.OrderCancelled(order_id=1))
     desk.at(6)
     desk.send()
     desk.bench.fill(1, 15)
-    assert summary(desk.send()) == (5, 1000, 1)
-    desk.bench.fill(1, 5)
-    desk.at(7)
-    assert desk.act() == Action(cancel=2, reason="ahead of schedule")
+    assert desk.act() == Action(cancel=2, reason="more on the book than is due")
+    desk.bench.fold(c.CancelOrder(order_id=2, reason=""))
+    desk.bench.fold(e.OrderCancelled(order_id=2))
+    desk.at(11)
+    assert summary(desk.send()) == (5, 1003, 0)
 
 
 def test_a_child_that_came_back_blocks_the_next() -> None:

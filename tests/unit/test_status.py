@@ -242,7 +242,7 @@ def test_the_picture_shows_what_blocks() -> None:
         Latch(level=ACCOUNT, scope="", code="OPERATOR", state=HALTED, reason="test", by="root", since_ns=5)
     )
     picture = build_status(context, Tally(("BAC", "IBM")), PROCESS)
-    assert (picture.link, picture.ladder, picture.unknown) == ("DOWN", "HALTED", (1,))
+    assert (picture.state, picture.link, picture.ladder, picture.unknown) == ("halted", "DOWN", "HALTED", (1,))
     assert (picture.latches[0].code, picture.latches[0].by) == ("OPERATOR", "root")
 
 

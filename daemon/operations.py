@@ -1,0 +1,76 @@
+"""What the trader offers to its control socket: one stamped fact per command, its status, why an order would not go."""
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core.events import AnyEvent
+from core.notes import Failure
+from daemon.control import Reply
+from daemon.recovery import digests
+from daemon.status import Status
+from daemon.status_build import ProcessFacts, build_status
+
+if TYPE_CHECKING:
+    from daemon.trader import Trader
+
+
+class TraderOperations:
+    """Implements daemon.control.Operations."""
+
+    def __init__(self, trader: "Trader") -> None:
+        self._trader = trader
+
+    def operate(self, event: AnyEvent) -> Reply:
+        """Step one operator fact at the tape's present time."""
+        runner = self._trader.active_runner
+        runner.engine.reply = (True, "done")
+        runner.step(event, runner.now_ns)
+        ok, text = runner.engine.reply
+        return Reply(ok=ok, text=text)
+
+    def status(self) -> Status:
+        """The picture of this moment."""
+        runner = self._trader.active_runner
+        return build_status(
+            runner.engine.context,
+            runner.tally,
+            ProcessFacts(
+                pid=os.getpid(),
+                mode=self._trader.config.mode,
+                state=self._trader.phase,
+                seq=runner.engine.seq,
+                ts_ns=runner.now_ns,
+                wall_ns=time.time_ns(),
+                speed=self._trader.config.feed.speed,
+                rows_done=runner.rows_done,
+                rows_total=self._trader.rows_total,
+                journal_dir=str(self._trader.state.journal),
+                config=str(self._trader.config_path),
+                deploy_digest=digests(self._trader.tables)["config"],
+                changed=self._trader.changed,
+                control_errors=0 if self._trader.control is None else self._trader.control.malformed,
+            ),
+        )
+
+    def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
+        """Every blocker of a new order, in gate order, then what the desk waits for."""
+        runner = self._trader.active_runner
+        engine = runner.engine
+        found: list[dict[str, Any]] = []
+        for inst, name in enumerate(engine.symbols):
+            if symbol is not None and name != symbol:
+                continue
+            for strategy in engine.traders[inst]:
+                who = {"symbol": name, "strategy": strategy.name}
+                blockers = engine.gate.blockers(inst, strategy.name, runner.now_ns)
+                found += [who | msgspec.structs.asdict(failure) for failure in blockers]
+                waiting = engine.blocked.get((strategy.name, inst))
+                if waiting:
+                    waits = Failure(
+                        control=0, code="DESK_WAITS", value=waiting, limit="", lift="nobody: it goes on by itself"
+                    )
+                    found.append(who | msgspec.structs.asdict(waits))
+        return found

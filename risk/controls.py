@@ -1,0 +1,132 @@
+"""The 48 risk controls this daemon is held to, and where each of them is: `quantd risk coverage` prints this table, and
+docs/risk.md is made from it and from the checks (`risk_page`; a test holds the file to it). Decides nothing.
+"""
+
+from typing import Final
+
+import msgspec
+
+from risk.checks import CHECKS
+from risk.limits import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
+
+IN_FORCE: Final = "in force"
+IN_PART: Final = "in part"
+LATER: Final = "later"
+
+
+class Control(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One control: its number, what it is called, the modules that hold it, and whether it is in force."""
+
+    number: int
+    name: str
+    where: str = ""
+    status: str = LATER
+
+
+def _row(number: int, name: str, where: str = "", status: str = "") -> Control:
+    return Control(number=number, name=name, where=where, status=status or (IN_FORCE if where else LATER))
+
+
+CONTROLS: Final = (
+    _row(1, "max order quantity", "risk/checks/order_quantity.py"),
+    _row(2, "max order notional", "risk/checks/order_notional.py"),
+    _row(3, "price collar", "risk/checks/price_collar.py"),
+    _row(4, "order validity", "risk/checks/order_validity.py"),
+    _row(5, "max position", "risk/checks/position.py"),
+    _row(6, "gross, net, leverage", "risk/checks/gross_exposure.py"),
+    _row(7, "concentration"),
+    _row(8, "participation in volume"),
+    _row(9, "order rate", "risk/checks/order_rate.py"),
+    _row(10, "short-window value cap"),
+    _row(11, "repeated automated execution"),
+    _row(12, "duplicate order", "risk/checks/duplicate_order.py"),
+    _row(13, "max working orders", "risk/checks/working_orders.py"),
+    _row(14, "message budget"),
+    _row(15, "self-trade prevention", "risk/checks/self_trade.py"),
+    _row(16, "restricted and allow list", "risk/checks/restricted.py"),
+    _row(17, "short sale"),
+    _row(18, "margin and buying power", "risk/checks/margin.py", IN_PART),  # no what-if answers yet
+    _row(19, "intraday margin"),
+    _row(20, "session and calendar", "risk/checks/session_hours.py"),
+    _row(21, "halts and bands", "risk/checks/market_quality.py", IN_PART),  # halts; no bands yet
+    _row(22, "stale or insane data", "risk/checks/market_quality.py"),
+    _row(23, "connectivity loss", "risk/checks/link_ready.py"),
+    _row(24, "daily loss", "risk/ladder.py, risk/checks/day_loss.py"),
+    _row(25, "drawdown"),
+    _row(26, "kill levels", "core/latches.py, risk/checks/ladder_state.py"),
+    _row(27, "kill is verified", "core/money/state.py, risk/ladder.py"),
+    _row(28, "attribution", "core/commands.py"),
+    _row(29, "reduce-only state", "risk/checks/ladder_state.py, risk/view.py"),
+    _row(30, "dead-man"),
+    _row(31, "latches survive", "core/latches.py, core/money/snapshot.py"),
+    _row(32, "start sequence", "risk/checks/link_ready.py, core/money/syncs.py"),
+    _row(33, "continuous reconciliation", "core/reconcile.py, risk/checks/unexplained_difference.py"),
+    _row(34, "ambiguous send", "core/orders.py, risk/checks/unknown_order.py"),
+    _row(35, "overfill and unknown fill", "core/ledger.py, core/money/state.py"),
+    _row(36, "clock"),
+    _row(37, "heartbeats"),
+    _row(38, "alerts"),
+    _row(39, "limit changes are audited"),
+    _row(40, "override of a block"),
+    _row(41, "two-person re-arm"),
+    _row(42, "deploy integrity"),
+    _row(43, "deployment limits"),
+    _row(44, "drills"),
+    _row(45, "self-assessment"),
+    _row(46, "surveillance"),
+    _row(47, "exclusive control", "risk/gate.py, core/ports.py"),
+    _row(48, "fail closed", "risk/checks/fail_closed.py"),
+)
+
+_HEAD: Final = """# Risk: what stops an order, and who can lift it
+
+Made from the code; `python -m tests.risk_page` writes it again. Ask the running trader first: `quantd why-not SYMBOL`.
+
+Every order, an operator's and a kill's too, passes every check below, in this order. The refusal carries the code of
+the first that failed and lists all of them. Cancels pass no check. An **exit** is an order after which position and all
+other resting orders of its direction stay on the same side of zero, for the account and for the strategy; its terms:
+
+- the loss, position, exposure and margin checks, a disabled strategy and a missing mark do not bind it;
+- its collar is wider and may use an older price; stale or blind data leave it limit orders only; a halt holds it;
+- it has order rates and working orders of its own; it is sliced, not refused, where it is too large for one order;
+- link, contract rules, session, disk reserve, duplicate and self-trade bind it like any order.
+
+REDUCING lets any exit pass. HALTED lets an exit pass only when an operator asked to flatten. While the link is not
+READY nothing leaves but cancels. A strategy's day loss counts its open profit in full, that of earlier days included.
+"""
+_SCOPES: Final = """Scopes in the config: `[limits.account]`, `[limits.strategy.NAME]`, `[limits.class.etf]`,
+`[limits.class.stock]`, `[limits.symbol.SYMBOL]`. Factory values are for replay and paper; live must set every limit."""
+
+
+def risk_page() -> str:
+    """The operator's page as Markdown."""
+    lines = [_HEAD, "## Checks, in order", "", "| control | code | who lifts |", "|---|---|---|"]
+    lines += [f"| {check.CONTROL} | `{check.CODE}` | {check.LIFT} |" for check in CHECKS]
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "Config table `[limits.account]`; factory values are for replay and paper, live must set all.",
+    ]
+    for title, rows in (("every scope; the tightest binds", ORDER_ROWS), ("account and strategy", BOOK_ROWS),
+                        ("account", ACCOUNT_ROWS)):  # fmt: skip
+        lines += ["", f"Scope: {title}.", "", "| control | limit | unit | factory | meaning |", "|---|---|---|---|---|"]
+        lines += [_limit_line(row) for row in rows]
+    tighter = "; ".join(
+        f"{name} `{field}` {value}" for name, own in FACTORY_CLASS.items() for field, value in own.items()
+    )
+    lines += ["", f"Factory values of a class: {tighter}. Restrictions: `[[limits.deny]]` with `symbol` or `con_id`,"]
+    lines += ["`exit_allowed` and `reason`; `allow = [...]` denies every symbol not named.", ""]
+    lines += ["## All controls", "", "| control | name | status | where |", "|---|---|---|---|"]
+    lines += [f"| {c.number} | {c.name} | {c.status} | {c.where} |" for c in CONTROLS]
+    return "\n".join(lines) + "\n"
+
+
+def _limit_line(row: Limit) -> str:
+    factory = str(row.factory).lower() if isinstance(row.factory, bool) else f"{row.factory:,}"
+    return f"| {row.control} | `{row.name}` | {row.unit} | {factory} | {row.meaning} |"
+
+
+def limits_of(control: int) -> list[str]:
+    """Names of the limits that belong to a control."""
+    return [row.name for row in ROWS.values() if row.control == control]
