@@ -102,7 +102,9 @@ class Trader:
 
     def _expected_rows(self, feed: FeedClient, recovered: Recovered) -> int:
         estimate = feed.header.rows_estimate
-        return 0 if estimate == 0 else max(estimate, recovered.rows)
+        if estimate == 0 or self.config.feed.start or self.config.feed.end:
+            return 0  # endless, or a part of a tape: nobody knows how many
+        return max(estimate, recovered.rows)
 
     def _recover(self, tables: ReferenceTables) -> Recovered:
         """Continue the journal that is there, or begin one; a tape that ended makes room for a new run."""
@@ -192,7 +194,7 @@ class Trader:
         runner = self.active_runner
         first_ns = _first_ns(item)
         now_ns = max(runner.engine.ts_ns, first_ns if fresh else 0)
-        epoch = next_epoch(self.state.path, at_least=recovered.epoch + 1)
+        epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
         for record in tables.records():
             seq += 1
@@ -329,9 +331,9 @@ class Trader:
         self._next_progress_s = now_s + PROGRESS_S
         tally, done, total = self.active_runner.tally, self.active_runner.rows_done, self.rows_total
         share = min(1.0, done / total) if total else 0.0
-        bar = "#" * int(share * 30)
-        fills = f"{tally.children} orders {tally.fills} fills"
-        sys.stderr.write(f"\r[{bar:<30}] {share:4.0%} {done:,} rows {fills} {'':6}" + ("\n" if last else ""))
+        bar = f"[{'#' * int(share * 30):<30}] {share:4.0%} " if total else ""
+        text = f"{bar}{done:,} rows {tally.children} orders {tally.fills} fills"
+        sys.stderr.write(f"\r{text:<78}" + ("\n" if last else ""))
         sys.stderr.flush()
 
 

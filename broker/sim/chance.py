@@ -36,10 +36,11 @@ def mix(number: int) -> int:
 class Chance:
     """Draws for one seed. `key` is the order id (negative: something that is not one of our orders)."""
 
-    __slots__ = ("_base",)
+    __slots__ = ("_base", "calm")
 
     def __init__(self, seed: int) -> None:
         self._base = mix(seed & _MASK)
+        self.calm = False  # True = the time of faults is over; latencies go on
 
     def draw(self, key: int, purpose: int, counter: int) -> int:
         """64 uniform bits."""
@@ -50,5 +51,5 @@ class Chance:
         return self.draw(key, purpose, counter) % (span + 1) if span else 0
 
     def hits(self, ppm: int, key: int, purpose: int, counter: int) -> bool:
-        """True with a probability of `ppm` parts per million."""
-        return ppm > 0 and self.draw(key, purpose, counter) % PPM < ppm
+        """Whether a fault of `ppm` parts per million strikes."""
+        return ppm > 0 and not self.calm and self.draw(key, purpose, counter) % PPM < ppm

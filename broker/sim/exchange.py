@@ -28,7 +28,7 @@ from broker.sim.agenda import (
 )
 from broker.sim.book import Quote, SimOrder
 from broker.sim.chance import Chance
-from broker.sim.config import VenueConfig
+from broker.sim.config import NEVER, VenueConfig
 from broker.sim.hours import Hours
 from broker.sim.inbox import BrokerCommand, Inbox
 from broker.sim.outbox import Outbox
@@ -66,7 +66,9 @@ class Exchange:
         self._config = config
         self._quotes = quotes[list(QUOTE_FIELDS)]  # a view: the caller's updates show through
         self._now_ns = state.now_ns
-        chance = Chance(config.seed)
+        self._calm_ns = config.faults.until_ns or NEVER
+        self._chance = chance = Chance(config.seed)
+        chance.calm = state.now_ns >= self._calm_ns
         self._agenda = agenda = Agenda(state.agenda, state.pushed)
         self._link = state.link
         self._outbox = outbox = Outbox(agenda, chance, config, state.link)
@@ -124,7 +126,7 @@ class Exchange:
             return
         if ts_ns > self._agenda.next_due_ns or ts_ns < self._now_ns:
             raise Bug(f"market row at {ts_ns}: the venue stands at {self._now_ns} and is due at {self.next_due_ns}")
-        self._now_ns = ts_ns
+        self._pass_to(ts_ns)
         if kind == QUOTE:
             if 0 < bid_px_nanos < ask_px_nanos and bid_qty_nanos > 0 and ask_qty_nanos > 0:
                 self._venue.quote_row(book, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, ts_ns)
@@ -181,7 +183,7 @@ class Exchange:
         agenda = self._agenda
         while agenda.next_due_ns <= ts_ns:
             due_ns, _, kind, key, payload = agenda.pop()
-            self._now_ns = max(self._now_ns, due_ns)
+            self._pass_to(max(self._now_ns, due_ns))
             if kind == FACT:
                 assert not isinstance(payload, Revision | CancelAsk | SyncAsk | Correction | None)
                 return due_ns, payload
@@ -284,4 +286,9 @@ class Exchange:
     def _move_to(self, ts_ns: int) -> None:
         if ts_ns < self._now_ns:
             raise Bug(f"the venue stands at {self._now_ns} and was told of {ts_ns}")
+        self._pass_to(ts_ns)
+
+    def _pass_to(self, ts_ns: int) -> None:
         self._now_ns = ts_ns
+        if ts_ns >= self._calm_ns:
+            self._chance.calm = True

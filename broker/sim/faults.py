@@ -79,6 +79,7 @@ class FaultPlan(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unkn
     commission_first_ppm: int = 0  # the commission report overtakes its execution
     sync_end_ppm: int = 0  # the executions End of a sync never comes
     resubmit_queued: bool = True  # commands sent while degraded leave at the end (the front's own default)
+    until_ns: int = 0  # chance strikes before this moment only; 0 = always. Outages have times of their own
 
     def __post_init__(self) -> None:
         for name in (
@@ -90,6 +91,8 @@ class FaultPlan(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unkn
             "sync_end_ppm",
         ):
             check_ppm(f"faults.{name}", getattr(self, name))
+        if self.until_ns < 0:
+            raise ConfigError("faults.until_ns: must not be negative; 0 = faults for ever")
         kinds = [fault.kind for fault in self.messages]
         if len(kinds) != len(dict.fromkeys(kinds)):
             raise ConfigError("faults.messages: a kind is named twice; merge its entries")
