@@ -9,7 +9,8 @@ import msgspec
 from core.events import AnyEvent
 from core.notes import Failure
 from daemon.control import Reply
-from daemon.recovery import digests
+from daemon.recovery import deploy_digest
+from daemon.runner import StepError
 from daemon.status import Status
 from daemon.status_build import ProcessFacts, build_status
 
@@ -27,7 +28,11 @@ class TraderOperations:
         """Step one operator fact at the tape's present time."""
         runner = self._trader.active_runner
         runner.engine.reply = (True, "done")
-        runner.step(event, runner.now_ns)
+        try:
+            runner.step(event, runner.now_ns)
+        except StepError as fault:
+            self._trader.failure = fault  # the loop leaves with it at its next look
+            return Reply(ok=False, text=f"the engine stopped on this command: {fault}; the trader ends")
         ok, text = runner.engine.reply
         return Reply(ok=ok, text=text)
 
@@ -49,7 +54,7 @@ class TraderOperations:
                 rows_total=self._trader.rows_total,
                 journal_dir=str(self._trader.state.journal),
                 config=str(self._trader.config_path),
-                deploy_digest=digests(self._trader.tables)["config"],
+                deploy_digest=deploy_digest(self._trader.tables),
                 changed=self._trader.changed,
                 control_errors=0 if self._trader.control is None else self._trader.control.malformed,
             ),

@@ -11,7 +11,9 @@ from core import records as r
 from core.errors import ConfigError, JournalError
 from core.reference import CodeVersion, ConfigResolved, Reference
 from daemon.build import Restored, build_machine
+from daemon.command_digest import command_digest
 from daemon.config import Config, config_from_json
+from daemon.digests import digest
 from daemon.journal import JournalReader, Record, latest_snapshot, write_snapshot
 from daemon.machine import Machine
 from daemon.reference import ReferenceTables, from_records
@@ -128,6 +130,11 @@ def digests(tables: ReferenceTables) -> dict[str, str]:
     }
 
 
+def deploy_digest(tables: ReferenceTables) -> str:
+    """One digest over all of them: what `quantd arm` confirms."""
+    return digest(f"{name} {value}".encode() for name, value in sorted(digests(tables).items()))
+
+
 def _restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
     kept = msgspec.msgpack.decode(state, type=RunnerState)
     rerun.rows = kept.rows
@@ -168,6 +175,7 @@ class ReplayReport(msgspec.Struct, kw_only=True):
     commands: int = 0
     runs: int = 0
     equity_nanos: int = 0
+    command_digest: str = ""
     difference: str = ""  # the first one; "" = none
 
     @property
@@ -204,6 +212,7 @@ def verify_replay(directory: Path) -> ReplayReport:
             report.difference = str(fault)
             break
         report.frames += 1
+    report.command_digest = command_digest(directory)
     if rerun is not None:
         report.rows, report.commands = rerun.rows, rerun.commands
         report.equity_nanos = rerun.engine.money.equity_nanos

@@ -7,7 +7,7 @@ from core.latches import LEVEL_NAMES, STATE_NAMES
 from core.market import COUNTERS
 from core.positions import value_at
 from core.units import exact_text
-from daemon.digest import command_digest
+from daemon.command_digest import command_digest
 from daemon.trader import Trader
 
 

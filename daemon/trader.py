@@ -28,7 +28,7 @@ from daemon.machine import SESSION_READY
 from daemon.operations import TraderOperations
 from daemon.recovery import Recovered, recover, runner_state, take_snapshot
 from daemon.reference import ReferenceTables, build_reference, covered_days, day_rolls
-from daemon.runner import Rolls, Runner
+from daemon.runner import Rolls, Runner, StepError
 from daemon.state_dir import StateDirectory, TraderCard
 
 SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: a few milliseconds
@@ -50,6 +50,7 @@ class Trader:
         self.quiet = quiet
         self.phase = "starting"
         self.stop_reason = ""
+        self.failure: StepError | None = None  # raised by an operator's command
         self.rows_total = 0
         self.started_s = time.monotonic()
         self.run_s = 0.0
@@ -289,6 +290,8 @@ class Trader:
 
     def _drained(self) -> bool:
         """Step a requested stop once, then run on until its cancels are answered."""
+        if self.failure is not None:
+            raise self.failure
         if not self.stop_reason:
             return False
         runner = self.active_runner

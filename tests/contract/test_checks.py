@@ -203,6 +203,16 @@ def sent(count: int) -> Step:
     return place
 
 
+def held(strategy: str, shares: int) -> Step:
+    """A position of one strategy, at 100."""
+
+    def hold(w: World) -> None:
+        w.hold(0, shares, strategy=strategy)
+        w.quote(0, BID, ASK)
+
+    return hold
+
+
 def forget_day_base(w: World) -> None:
     """The day's first equity is not known."""
     w.money.day_base_equity_nanos = 0
@@ -241,6 +251,16 @@ def duplicate(seconds: int) -> Arrange:
 
 
 FLATTEN = {"purpose": c.INTENT_FLATTEN}
+
+
+def own(shares: int, equity_bp: int = 1_000) -> Limits:
+    """Position limits of strategy alpha alone."""
+    alpha = StrategyLimits(position_long_max=shares, position_short_max=shares, position_equity_bp_max=equity_bp)
+    return Limits(strategy={"alpha": alpha})
+
+
+SHORTS = resting(5, side=-1, limit_px_nanos=110 * NANO)
+OFFER = resting(1, side=-1, limit_px_nanos=110 * NANO)
 
 CASES: tuple[Case, ...] = (
     # ---- 29 ladder
@@ -336,6 +356,7 @@ CASES: tuple[Case, ...] = (
     Case("ORDER_INVALID", OUT, "replace turns the side", reprice(side=-1, limit_px_nanos=ASK), True),
     Case("ORDER_INVALID", MISSING, "replace of nothing", buy(version=1), True),
     Case("ORDER_INVALID", EXIT, "off tick", sell_of(100, limit_px_nanos=ASK + 1), True),
+    Case("ORDER_INVALID", OUT, "limit with a stop price", buy(stop_px_nanos=ASK), True),
     # ---- 20 session
     Case("SESSION", IN, "first moment", after(at(MIDNIGHT + 9 * HOUR + HOUR // 2)), False),
     Case("SESSION", OUT, "the moment before", after(at(MIDNIGHT + 9 * HOUR + HOUR // 2 - 1)), True),
@@ -423,6 +444,8 @@ CASES: tuple[Case, ...] = (
     Case("MAX_ORDER_NOTIONAL", MISSING, "no price", after(no_reference, then=buy(order_type=c.MKT)), True),
     Case("MAX_ORDER_NOTIONAL", EXIT, "of equity", sell_of(100, equity(1000)), False),
     Case("MAX_ORDER_NOTIONAL", EXIT, "one share", sell_of(1), False, account(order_notional_max=1)),
+    Case("MAX_ORDER_NOTIONAL", EXIT, "at the limit", sell_of(100), False, account(order_notional_max=10_001)),
+    Case("MAX_ORDER_NOTIONAL", EXIT, "is sliced, not clipped", sell_of(100), True, account(order_notional_max=EXACT)),
     # ---- 3 collar: 3 % of 100
     Case("PRICE_COLLAR", IN, "buy", buy(limit_px_nanos=103 * NANO), False),
     Case("PRICE_COLLAR", OUT, "buy", buy(limit_px_nanos=103 * NANO + CENT), True),
@@ -461,6 +484,12 @@ CASES: tuple[Case, ...] = (
     Case("ORDER_RATE", IN, "after its interval", after(sent(5), later(SECOND // 5)), False),
     Case("ORDER_RATE", EXIT, "reserve", sell_of(100, sent(9)), False),
     Case("ORDER_RATE", EXIT, "reserve used up", sell_of(100, sent(10)), True),
+    Case("ORDER_RATE", IN, "account", after(sent(1)), False, account(rate_account_orders=2)),
+    Case("ORDER_RATE", IN, "symbol", after(sent(1)), False, account(rate_symbol_orders=2)),
+    Case("ORDER_RATE", EXIT, "account", sell_of(100, sent(6)), False, account(rate_account_orders=2)),
+    Case("ORDER_RATE", EXIT, "account used up", sell_of(100, sent(7)), True, account(rate_account_orders=2)),
+    Case("ORDER_RATE", EXIT, "symbol", sell_of(100, sent(6)), False, account(rate_symbol_orders=2)),
+    Case("ORDER_RATE", EXIT, "symbol used up", sell_of(100, sent(7)), True, account(rate_symbol_orders=2)),
     # ---- 13 working orders
     Case("WORKING_ORDERS", IN, "the tenth of a side", after(resting(9)), False),
     Case("WORKING_ORDERS", OUT, "the eleventh", after(resting(10)), True),
@@ -489,6 +518,12 @@ CASES: tuple[Case, ...] = (
     Case("MAX_POSITION", OUT, "of equity", after(equity(100_000)), True),
     Case("MAX_POSITION", MISSING, "equity", after(equity(0)), True),
     Case("MAX_POSITION", EXIT, "above the limit", sell_of(100), False, account(position_long_max=0)),
+    Case("MAX_POSITION", IN, "all of the strategy's", after(held("alpha", 5), resting(5)), False, own(110)),
+    Case("MAX_POSITION", OUT, "all of the strategy's", after(held("alpha", 5), resting(5)), True, own(109)),
+    Case("MAX_POSITION", IN, "all of its shorts", after(held("alpha", -5), SHORTS, then=buy(side=-1)), False, own(110)),
+    Case("MAX_POSITION", OUT, "all of its shorts", after(held("alpha", -5), SHORTS, then=buy(side=-1)), True, own(109)),
+    Case("MAX_POSITION", IN, "the strategy's, of equity", after(equity(1_000_100)), False, own(1_000, 100)),
+    Case("MAX_POSITION", OUT, "the strategy's, of equity", after(equity(1_000_000)), True, own(1_000, 100)),
     # ---- 6 exposure
     Case("MAX_EXPOSURE", IN, "gross", buy(), False, account(gross_max=10_001)),
     Case("MAX_EXPOSURE", OUT, "gross", buy(), True, account(gross_max=EXACT)),
@@ -502,12 +537,31 @@ CASES: tuple[Case, ...] = (
     Case("MAX_EXPOSURE", IN, "strategy", buy(), False, Limits(strategy={"alpha": StrategyLimits(gross_max=10_001)})),
     Case("MAX_EXPOSURE", MISSING, "equity", after(equity(0)), True),
     Case("MAX_EXPOSURE", EXIT, "above the limit", sell_of(100), False, account(gross_max=1)),
+    Case("MAX_EXPOSURE", IN, "gross of all books", after(held("beta", 100)), False, account(gross_max=20_001)),
+    Case("MAX_EXPOSURE", OUT, "gross of all books", after(held("beta", 100)), True, account(gross_max=20_000)),
+    Case("MAX_EXPOSURE", IN, "leverage of all books", after(held("beta", 100), equity(20_001)), False),
+    Case("MAX_EXPOSURE", OUT, "leverage of all books", after(held("beta", 100), equity(20_000)), True),
+    Case("MAX_EXPOSURE", IN, "net with working buys", after(resting(1)), False, account(net_max=10_091)),
+    Case("MAX_EXPOSURE", OUT, "net with working buys", after(resting(1)), True, account(net_max=10_090)),
+    Case("MAX_EXPOSURE", IN, "net without working sells", after(OFFER), False, account(net_max=10_001)),
+    Case("MAX_EXPOSURE", IN, "net of a long book", after(held("beta", 100), then=buy(side=-1)), False,
+         account(net_max=1)),
+    Case("MAX_EXPOSURE", IN, "strategy with all of its own", after(held("alpha", 100), resting(1)), False,
+         Limits(strategy={"alpha": StrategyLimits(gross_max=20_091)})),
+    Case("MAX_EXPOSURE", OUT, "strategy with all of its own", after(held("alpha", 100), resting(1)), True,
+         Limits(strategy={"alpha": StrategyLimits(gross_max=20_090)})),
     # ---- 18 margin: a short of 100.01 x 100 at 150 %
     Case("MARGIN", IN, "long", after(equity(10_001)), False),
     Case("MARGIN", OUT, "long", after(equity(10_000)), True),
     Case("MARGIN", IN, "short", after(equity(15_002), then=buy(side=-1)), False),
     Case("MARGIN", OUT, "short", after(equity(15_001), then=buy(side=-1)), True),
     Case("MARGIN", OUT, "with working orders", after(resting(1), equity(10_050)), True),
+    Case("MARGIN", IN, "with a working sell", after(OFFER, equity(10_166)), False),
+    Case("MARGIN", OUT, "with a working sell", after(OFFER, equity(10_165)), True),
+    Case("MARGIN", IN, "short beside a long", after(held("beta", 100), equity(25_002), then=buy(side=-1)), False),
+    Case("MARGIN", OUT, "short beside a long", after(held("beta", 100), equity(25_001), then=buy(side=-1)), True),
+    Case("MARGIN", IN, "long beside a short", after(held("beta", -100), equity(25_001)), False),
+    Case("MARGIN", OUT, "long beside a short", after(held("beta", -100), equity(25_000)), True),
     Case("MARGIN", MISSING, "equity", after(equity(0)), True),
     Case("MARGIN", EXIT, "short of equity", sell_of(100, equity(1)), False),
 )  # fmt: skip

@@ -22,6 +22,7 @@ print("noise before the summary")
 print("ready", file=sys.stderr, flush=True)
 signal.pause()
 """
+FAILS_AFTER_ITS_SUMMARY = "import sys; print('{}'); sys.exit(1)"
 FAILS = "import sys; print('feed.quotes[0]: no such file', file=sys.stderr); sys.exit(2)"
 
 
@@ -50,6 +51,15 @@ def test_a_child_that_fails_shows_its_last_words(
     assert out == ""
     assert "feed.quotes[0]: no such file" in err
     assert "Traceback" not in err
+
+
+def test_a_summary_does_not_hide_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code counts, whatever was printed."""
+    stand_in(monkeypatch, FAILS_AFTER_ITS_SUMMARY)
+    assert cli.main(["demo", "--json", "--state", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_ctrl_c_ends_it_with_the_summary(

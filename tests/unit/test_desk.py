@@ -217,6 +217,7 @@ def test_flatten_closes_a_position_and_is_left_alone_by_the_desk() -> None:
     ladder(room, level=ACCOUNT, scope="", state=HALTED)
     opened = flatten_parent(room.bench.context, strategy="alpha", inst=0, ts_ns=OPEN_NS + 5)
     assert opened is not None
+    assert room.desk.flatten("alpha", 0, OPEN_NS + 5) == opened
     assert (opened.side, opened.qty_nanos, opened.algo, opened.purpose) == (1, 30 * SHARE, "immediate", 2)
     assert (opened.start_ts_ns, opened.end_ts_ns) == (OPEN_NS + 5, CLOSE_NS)
     night = flatten_parent(room.bench.context, strategy="alpha", inst=0, ts_ns=CLOSE_NS + 7200 * NANO)

@@ -147,6 +147,12 @@ def test_the_bound_holds_whatever_the_lists_and_texts(alerts: int, latches: int,
     assert len(shown.latches) + shown.more.get("latches", 0) == latches
 
 
+def test_even_one_row_that_is_too_big_gives_way() -> None:
+    """The halving ends at nothing, not at one."""
+    shown = s.decode_status(s.encode_status(a_status(differences=("x" * s.STATUS_BYTES_MAX,))))
+    assert (shown.differences, shown.more) == ((), {"differences": 1})
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [("plain", "plain"), ("a\x1b[2Jb\nc", "a [2Jb c"), ("x" * 97, "x" * 95 + "…"), ("x" * 96, "x" * 96)],

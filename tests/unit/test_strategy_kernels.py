@@ -102,7 +102,7 @@ def oracle(rows: Any, tau_ns: int) -> tuple[float, float]:
     """Weighted mean and variance of the mid over time, by the definition: one weight for each interval between
     quotes, exp(-age of its end) - exp(-age of its start), and the rest of the mass on the first mid.
     """
-    ts = rows["ts_ns"].astype(np.float64) - float(rows["ts_ns"][0])
+    ts = (rows["ts_ns"] - rows["ts_ns"][0]).astype(np.float64)
     mids = (rows["bid_px_nanos"] + rows["ask_px_nanos"]) * 0.5
     age = (ts[-1] - ts) / tau_ns
     weights = np.exp(-age[1:]) - np.exp(-age[:-1])

@@ -1,0 +1,155 @@
+"""The small world of the simulation: two stocks, two strategies that trade often, tight limits, and a tape by seed.
+
+Composed by the trader's own daemon/build.py, so that what is simulated is what runs.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from broker.sim.config import VenueConfig
+from core.fees import DEFAULT_PLANS
+from core.reference import CodeVersion, ConfigResolved, FeesLoaded, InstrumentLoaded, SessionsLoaded
+from core.rows import PRINT, QUOTE, ROW
+from core.units import NANO
+from daemon.build import Restored, build_machine
+from daemon.config import Config, instruments_of, parse_config
+from daemon.config.schema import EngineIntervals
+from daemon.machine import Machine
+from daemon.reference import ReferenceTables
+from strategies import pipeline as compiled
+from tests.fakes.tape import DATES, OPEN_NS, session_table
+
+SYMBOLS: Final = ("AAA", "BBB")
+STRATEGIES: Final = ("alpha", "beta")
+DATE: Final = DATES[0]
+START_NS: Final = OPEN_NS + 600 * NANO
+CENT: Final = NANO // 100
+POSITION_MAX: Final = 600 * NANO
+ORDER_MAX: Final = 250 * NANO
+GROSS_MAX: Final = 60_000 * NANO
+WORKING_MAX: Final = 6
+WORKING_EXIT_RESERVE: Final = 2
+ROWS_PER_SECOND: Final = 5
+
+_CONFIG: Final = """
+[account]
+id = "DU0000001"
+tag = "sim"
+start_cash = 1_000_000
+[feed]
+kind = "synthetic"
+[[instruments]]
+symbol = "AAA"
+tick = 0.01
+round_lot = 100
+[[instruments]]
+symbol = "BBB"
+tick = 0.01
+round_lot = 100
+[strategies.alpha]
+kind = "meanrev"
+symbols = ["AAA", "BBB"]
+params = { half_life_s = 4, enter_z = 0.9, leave_z = 0.2, position_shares = 300, cadence_s = 1, warm_up_s = 2, \
+quotes_min = 5 }
+execution = { algo = "twap", params = { duration_s = 9, slices = 3 }, patience = 0.5, chase_s = 0.5, backoff_s = 1.5, \
+grace_s = 4 }
+[strategies.beta]
+kind = "meanrev"
+symbols = ["AAA", "BBB"]
+params = { half_life_s = 9, enter_z = 1.2, leave_z = 0.3, position_shares = 240, cadence_s = 2, warm_up_s = 2, \
+quotes_min = 5 }
+execution = { algo = "immediate", patience = 0.3, chase_s = 1, backoff_s = 2, grace_s = 2 }
+[limits.account]
+order_quantity_max = 250
+position_long_max = 600
+position_short_max = 600
+position_equity_bp_max = 10000
+order_equity_bp_max = 10000
+gross_max = 60000
+working_orders_max = 6
+working_exit_reserve = 2
+age_seconds_max_regular = 20
+"""
+
+
+@cache
+def base_config() -> Config:
+    """The config every schedule varies."""
+    return parse_config(_CONFIG, file="simulation", folder=Path.cwd())
+
+
+@cache
+def tables() -> ReferenceTables:
+    """Reference tables made by hand: three days of XNYS."""
+    return ReferenceTables(
+        config=ConfigResolved(json="", digest=""),
+        code=CodeVersion(version="", source_digest="", kernel_digest="", platform=""),
+        sessions=(SessionsLoaded(table=session_table()),),
+        instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(base_config())),
+        fees=FeesLoaded(plan="ibkr_pro_fixed", rows=DEFAULT_PLANS["ibkr_pro_fixed"]),
+        slow=(),
+    )
+
+
+def config_with(venue: VenueConfig, *, reconcile_s: int) -> Config:
+    """The base config with a venue of its own."""
+    return msgspec.structs.replace(
+        base_config(), venue=venue, engine=EngineIntervals(reconcile_s=reconcile_s, ack_timeout_s=2.0)
+    )
+
+
+def new_machine(config: Config, *, with_venue: bool = True, restored: Restored | None = None) -> Machine:
+    """A machine as the trader builds it. The kernels' start-up check runs once a process, not once a machine."""
+    _check_kernels_once()
+    return build_machine(config, tables(), with_venue=with_venue, restored=restored)
+
+
+@cache
+def _check_kernels_once() -> None:
+    compiled.assert_live_equals_batch()
+    compiled.assert_live_equals_batch = lambda: None
+
+
+def make_tape(seed: int, *, seconds: int) -> Any:
+    """Rows of both stocks from START_NS on: a mean-reverting walk in cents, prints at the touch, some dirt."""
+    draw = np.random.default_rng(seed)
+    count = seconds * ROWS_PER_SECOND * len(SYMBOLS)
+    rows = np.zeros(count, ROW)
+    rows["ts_ns"] = START_NS + np.sort(draw.integers(0, seconds * NANO, count))
+    rows["exchange_ts_ns"] = rows["ts_ns"]
+    rows["inst"] = inst = draw.integers(0, len(SYMBOLS), count)
+    rows["kind"] = kind = np.where(draw.random(count) < 0.3, PRINT, QUOTE)
+    for number in range(len(SYMBOLS)):
+        mine = np.flatnonzero(inst == number)
+        bid = 3_000 * (number + 1) + _walk(draw, len(mine))
+        ask = bid + draw.integers(1, 4, len(mine))
+        printed = kind[mine] == PRINT
+        sizes = draw.integers(1, 6, (2, len(mine))) * 100 * NANO
+        rows["bid_px_nanos"][mine] = np.where(printed & (draw.random(len(mine)) < 0.5), ask, bid) * CENT
+        rows["ask_px_nanos"][mine] = np.where(printed, 0, ask * CENT)
+        rows["bid_qty_nanos"][mine] = sizes[0]
+        rows["ask_qty_nanos"][mine] = np.where(printed, 0, sizes[1])
+        _spoil(draw, rows, mine[~printed])
+    return rows
+
+
+def _walk(draw: Any, count: int) -> Any:
+    steps = draw.integers(-3, 4, count)
+    level = np.zeros(count, np.int64)
+    at = 0
+    for number, step in enumerate(steps):
+        at += int(step) - (at // 12)
+        level[number] = at
+    return level
+
+
+def _spoil(draw: Any, rows: Any, quotes: Any) -> None:
+    """Crossed, one-sided and empty quotes, one in fifty each."""
+    for name in ("ask_px_nanos", "bid_qty_nanos"):
+        rows[name][quotes[draw.random(len(quotes)) < 0.02]] = 0
+    crossed = quotes[draw.random(len(quotes)) < 0.02]
+    rows["bid_px_nanos"][crossed] += 5 * CENT
