@@ -103,6 +103,10 @@ class Strategy(Protocol):
         """Its position was taken from it (kill, flatten): start over from flat."""
         ...
 
+    def adopt(self) -> None:
+        """After a cold start: stand where the targets in the books say, so that hysteresis goes on from there."""
+        ...
+
 
 class Action(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the executor wants done for one parent now: at most one of the fields is set."""

@@ -81,6 +81,8 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
             f"state_dir: the simulated venue of this journal cannot be recovered under the changed {changed} "
             f"({fault}); finish it with the version and config that began it, or use a fresh state_dir"
         ) from fault
+    if not opinion:
+        _start_cold(machine)
     return Recovered(
         machine=machine,
         tally=tally,
@@ -94,6 +96,15 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
         last_seq=machine.engine.seq,
         failures=rerun.failures,
     )
+
+
+def _start_cold(machine: Machine) -> None:
+    """Opinion of other code is worth nothing: market and features warm up again, strategies stand on their targets.
+
+    The schedules themselves are money state: the first input of the run wakes them.
+    """
+    for strategy in machine.engine.strategies.values():
+        strategy.adopt()
 
 
 def take_snapshot(directory: Path, machine: Machine, tally: Tally, tables: ReferenceTables, state: RunnerState) -> Path:

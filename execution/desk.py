@@ -59,10 +59,6 @@ class NettingDesk:
         """A parent that closes the whole position; None when there is nothing to close."""
         return flatten_parent(self._context, strategy=strategy, inst=inst, ts_ns=ts_ns)
 
-    def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
-        """See `flatten_parent`."""
-        return flatten_parent(self._context, strategy=strategy, inst=inst, ts_ns=ts_ns)
-
     def _live_parent(self, strategy: str, inst: int) -> Parent | None:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
         found: Parent | None = None

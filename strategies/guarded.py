@@ -32,6 +32,10 @@ class Guarded:
         """Must not raise: it runs while a position is being taken away, and there is no verdict to carry an error."""
         self._inner.forget(inst)
 
+    def adopt(self) -> None:
+        """Must not raise either: it runs before the first input."""
+        self._inner.adopt()
+
 
 def describe(fault: Exception) -> str:
     """`Type: text at file:line` of where it was raised; the file without its folder, so machines agree."""
