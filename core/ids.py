@@ -22,16 +22,18 @@ ORDER_REF_LENGTH_MAX: Final = 32
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
+_PAIRS = [high + low for high in _BASE36 for low in _BASE36]  # two digits at a time: this is on the order path
+
+
 def base36(number: int) -> str:
-    """Write a non-negative integer in base 36, lower case."""
+    """Write a non-negative integer in base 36, lower case, without leading zeros."""
     if number < 0:
         raise ValueError(f"base36 takes a non-negative integer, was {number}")
     digits = ""
-    while True:
-        number, rest = divmod(number, 36)
-        digits = _BASE36[rest] + digits
-        if number == 0:
-            return digits
+    while number >= 1296:
+        number, rest = divmod(number, 1296)
+        digits = _PAIRS[rest] + digits
+    return (_PAIRS[number] if number >= 36 else _BASE36[number]) + digits
 
 
 def order_ref(account_tag: str, epoch: int, seq: int) -> OrderRef:

@@ -161,6 +161,10 @@ class Gate(Protocol):
         """Every check in order; the only maker of `ApprovedOrder`."""
         ...
 
+    def slice_max_nanos(self, strategy: str, inst: int, side: int, ts_ns: int) -> int:
+        """Largest quantity one order may have now by controls 1 and 2: exits are cut to it, never refused for size."""
+        ...
+
     def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:
         """Everything that would stop a typical new order now, in gate order (`quantd why-not`)."""
         ...
@@ -171,6 +175,14 @@ class Monitor(Protocol):
 
     def on_mark(self, ts_ns: int) -> list[c.MoveLadder]:
         """After every equity mark."""
+        ...
+
+    def state(self) -> list[tuple[int, str, str, int]]:
+        """What it has counted so far, for a snapshot."""
+        ...
+
+    def load(self, state: list[tuple[int, str, str, int]]) -> None:
+        """From a snapshot."""
         ...
 
     def may_lift(self, level: int, scope: str, code: str) -> str:

@@ -104,7 +104,7 @@ class NettingDesk:
         book = money.ledger.books[strategy]
         if not book.enabled:
             return f"strategy disabled: {book.disabled_reason}"
-        return "" if money.link == READY else f"link {LINK_NAMES[money.link]}"
+        return "" if money.sendable == READY else f"link {LINK_NAMES[money.sendable]}"
 
     def _ladder_fault(self, strategy: str, inst: int, held: int, need: int) -> str:
         state = self._context.money.latches.effective(strategy=strategy, symbol=self._context.instruments[inst].symbol)

@@ -100,6 +100,14 @@ class Ladder:
             limit=decimal_text(limit),
         )
 
+    def state(self) -> list[tuple[int, str, str, int]]:
+        """The streaks, for a snapshot."""
+        return [(level, scope, code, streak) for (level, scope, code), streak in self._streaks.items()]
+
+    def load(self, state: list[tuple[int, str, str, int]]) -> None:
+        """From a snapshot."""
+        self._streaks = {(level, scope, code): streak for level, scope, code, streak in state}
+
     def may_lift(self, level: int, scope: str, code: str) -> str:
         """Why an operator must not lift a latch now; "" = it may be lifted. Each reason names a remedy."""
         money = self._context.money

@@ -50,6 +50,8 @@ class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     blocked: list[tuple[str, int, str]]
     retry: list[tuple[str, int]]
     stopping: bool
+    unsynced: bool
+    monitor: list[tuple[int, str, str, int]]
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -95,6 +97,7 @@ class Engine:
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
         self.stopping = False
+        self.unsynced = True  # no complete sync since the link came back: schedules wait for it
         self.next_deadline_ns = NEVER
 
     # ---- the two entries ---------------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ class Engine:
 
     def reconcile(self, strategy: str, inst: int) -> None:
         """Bring position and schedules of one strategy in one instrument in line with its target."""
-        if self.stopping:
+        if self.stopping or self.money.safe:  # SAFE: status and cancels only; whatever raised twice is not asked again
             return
         if self.money.latches.any_held and self._flattening(strategy, inst):
             self._flatten(strategy, inst)
@@ -231,7 +234,7 @@ class Engine:
 
     def work(self, parent: Parent) -> None:
         """Let the executor take its next steps for one schedule."""
-        if self.stopping:
+        if self.stopping or self.money.safe:
             return
         for _ in range(ACTIONS_PER_STEP_MAX):
             action = self.executor.act(parent, self.ts_ns)
@@ -246,11 +249,18 @@ class Engine:
                 self.emit(c.CancelOrder(order_id=action.cancel, reason=action.reason))
                 break
             if action.place is not None:
-                self._submit(parent, action.place, new=True)
+                self._submit(parent, self._sliced(action.place), new=True)
             elif action.replace is not None:
                 self._submit(parent, action.replace, new=False)
             break
         self.timers.set_wake(parent.parent_id, self.executor.wake_ns(parent, self.ts_ns))
+
+    def _sliced(self, intent: c.OrderIntent) -> c.OrderIntent:
+        """An exit larger than one order may be goes out in slices; an entry that large is refused by the gate."""
+        if self.money.ledger.held_nanos(intent.strategy, intent.inst) * intent.side >= 0:
+            return intent
+        most = self.gate.slice_max_nanos(intent.strategy, intent.inst, intent.side, self.ts_ns)
+        return intent if intent.qty_nanos <= most or not most else msgspec.structs.replace(intent, qty_nanos=most)
 
     def _submit(self, parent: Parent, intent: c.OrderIntent, *, new: bool) -> None:
         verdict = self.gate.approve(intent, self.ts_ns, self.seq + 1)
@@ -272,6 +282,8 @@ class Engine:
             blocked=[(strategy, inst, why) for (strategy, inst), why in self.blocked.items()],
             retry=list(self.retry),
             stopping=self.stopping,
+            unsynced=self.unsynced,
+            monitor=self.monitor.state(),
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -286,6 +298,8 @@ class Engine:
         self.blocked = {(strategy, inst): why for strategy, inst, why in opinion.blocked}
         self.retry = dict.fromkeys(opinion.retry)
         self.stopping = opinion.stopping
+        self.unsynced = opinion.unsynced
+        self.monitor.load(opinion.monitor)
         self.next_deadline_ns = self.timers.next_ns()
 
     # ---- proof -------------------------------------------------------------------------------------------------

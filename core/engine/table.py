@@ -9,7 +9,7 @@ from core import commands as c
 from core import events as e
 from core.engine import ladder
 from core.engine.scope import chase_kills, reconcile_all, refence
-from core.latches import ACCOUNT, PROCESS, REDUCING
+from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
 from core.notes import DifferenceFound, Odd
 from core.orders import State
@@ -147,8 +147,9 @@ def _sync_completed(engine: "Engine", event: e.SyncCompleted) -> None:
     if not money.differences:
         _book_cash(engine, cash_difference_nanos(sync, money.ledger))
     ladder.verify_kills(engine, event.sync_id, sync.started_ts_ns)
-    for strategy, inst in list(engine.retry):  # trades that waited for the first sync after the link came back
-        engine.reconcile(strategy, inst)
+    if engine.unsynced:
+        engine.unsynced = False
+        reconcile_all(engine)  # what waited for the first sync after the link came back
 
 
 def _settle_lost(engine: "Engine") -> None:
@@ -193,9 +194,9 @@ def _link_restored(engine: "Engine", event: e.LinkRestored) -> None:
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
     if unknown:
         engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
+    engine.unsynced = True
     chase_kills(engine)
     engine.emit(c.RequestSync(reason="link restored"))
-    reconcile_all(engine)
 
 
 def _link_degraded(engine: "Engine", event: e.LinkDegraded) -> None:
@@ -247,16 +248,24 @@ def _started(engine: "Engine", event: e.TraderStarted) -> None:
     if event.changed:
         ladder.halt(engine, "DEPLOY", f"changed since the last run: {event.changed}")
     if event.ended == "crash" and event.after_crash == "halted":
-        for parent in list(engine.money.live_parents.values()):
-            if parent.active and not parent.paused:
-                engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=True, reason="crash"))
-        engine.emit(
-            c.MoveLadder(level=ACCOUNT, scope="", state=2, code="CRASH", reason="started after a crash", by="trader")
-        )
+        _hold(engine, "CRASH", "started after a crash")
+    unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
+    if unknown:
+        _hold(engine, "UNKNOWN", f"started with orders {unknown} without an answer: settle them, then resume")
     refence(engine)
     for parent in list(engine.money.live_parents.values()):
         if parent.active and not engine.timers.has_wake(parent.parent_id):
             engine.timers.set_wake(parent.parent_id, engine.ts_ns + 1)
+
+
+def _hold(engine: "Engine", code: str, reason: str) -> None:
+    """Halt with everything left where it is: orders stay, schedules wait for `resume` and go on exactly."""
+    for parent in list(engine.money.live_parents.values()):
+        if parent.active and not parent.paused:
+            engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=True, reason="crash"))
+    move = c.MoveLadder(level=ACCOUNT, scope="", state=HALTED, code=code, reason=reason, by="trader")
+    engine.emit(move)
+    engine.alert(code, "critical", reason)
 
 
 def _stopped(engine: "Engine", event: e.TraderStopped) -> None:

@@ -83,7 +83,7 @@ class Timers:
             self.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
         if self.sync_ns == NEVER and money.link == READY:
             self.sync_ns = engine.ts_ns + engine.settings.sync_interval_ns
-        if self.kill_ns == NEVER and money.kills and money.kills[-1].verified_ns == 0:
+        if self.kill_ns == NEVER and any(not kill.verified_ns for kill in money.kills):
             self.kill_ns = engine.ts_ns + engine.settings.kill_retry_ns
 
     def _exposed(self) -> bool:
@@ -127,7 +127,7 @@ class Timers:
         money, exposure = engine.money, engine.exposure
         exposure.mark_all(engine.market, money.ledger)
         equity = money.ledger.equity_nanos(exposure.marks)
-        if equity != money.equity_nanos:
+        if equity != money.equity_nanos and not exposure.unmarked:  # a position without a mark would look lost
             unrealised = money.ledger.unrealised_nanos(exposure.marks)
             engine.emit(c.MarkEquity(equity_nanos=equity, unrealised_nanos=unrealised))
             self._note_equity(unrealised)

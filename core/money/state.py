@@ -22,7 +22,8 @@ from core.units import notional_nanos
 DOWN: Final = 0
 DEGRADED: Final = 1
 READY: Final = 2
-LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY"}
+UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
+LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
 KILLS_KEPT_MAX: Final = 32
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
@@ -163,6 +164,11 @@ class Money:
         if order is None:
             self.odds.append((order_id, f"{what} for an order we do not know"))
         return order
+
+    @property
+    def sendable(self) -> int:
+        """The link as it binds orders: READY only after a complete sync since it came back (control 32)."""
+        return UNSYNCED if self.link == READY and self.last_sync_ts_ns < self.link_since_ns else self.link
 
     def story_of(self, order_id: int) -> str:
         """The order's whole story, for errors."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ Kind = Annotated[
     str | None, typer.Option("--kind", metavar="KIND", help="reference, input, note, command, outcome, rows.")
 ]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="So many records; 0 = all.")]
+Days = Annotated[int, typer.Option("--days", min=1, max=36_500, help="Rows younger than this stay as they are.")]
 HashSeed = Annotated[
     int | None, typer.Option("--hash-seed", min=0, max=4294967295, help="Replay again in a process with this seed.")
 ]
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     journal_app = typer.Typer(help="Look into a journal.", no_args_is_help=True, rich_markup_mode=None)
     journal_app.command("show")(journal_show)
     journal_app.command("verify")(journal_verify)
+    journal_app.command("retain")(journal_retain)
     app.add_typer(journal_app, name="journal")
     replay_app = typer.Typer(help="Replay a journal.", no_args_is_help=True, rich_markup_mode=None)
     replay_app.callback()(_replay)
@@ -36,6 +39,23 @@ def register(app: typer.Typer) -> None:
 
 def _replay() -> None:
     """Replay a journal."""  # a callback keeps `verify` a sub-command although it is the only one
+
+
+def journal_retain(directory: o.Directory, days: Days = 30, as_json: o.Json = False) -> None:
+    """Move old market rows to Parquet, up to the oldest kept snapshot; all other records stay. Safe beside a trader."""
+    from daemon.journal import oldest_snapshot_seq, retain
+
+    journal = o.journal_below(directory)
+    snapshot_seq = oldest_snapshot_seq(journal)
+    # This release has no follower: what a snapshot covers, nobody else needs row by row.
+    written = retain(
+        journal, keep_rows_days=days, now_ns=time.time_ns(), follower_seq=snapshot_seq, snapshot_seq=snapshot_seq
+    )
+    names = [str(path) for path in written]
+    if as_json:
+        o.print_json({"written": names})
+    else:
+        print("\n".join(names) or "nothing to move: no closed segment is old enough and below the oldest snapshot")
 
 
 def journal_show(

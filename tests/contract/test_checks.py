@@ -74,18 +74,23 @@ def after(*steps: Step, then: Arrange | None = None) -> Arrange:
     return arrange
 
 
-def sell_of(shares: int, *steps: Step, **changes: Any) -> Arrange:
-    """Hold 100 shares, let things happen, then sell: up to 100 is an exit."""
+def sell_of(shares: int, *steps: Step, side: int = -1, **changes: Any) -> Arrange:
+    """Hold 100 shares (short for a buy), let things happen, then close: up to 100 is an exit."""
 
     def arrange(w: World) -> OrderIntent:
-        w.hold(0, 100)
+        w.hold(0, -side * 100)
         w.ts_ns += 2 * SECOND
         w.quote(0, BID, ASK)
         for step in steps:
             step(w)
-        return w.intent(**({"side": -1, "qty_nanos": shares * NANO} | changes))
+        return w.intent(**({"side": side, "qty_nanos": shares * NANO} | changes))
 
     return arrange
+
+
+def buy_back(shares: int, *steps: Step, **changes: Any) -> Arrange:
+    """The mirror of `sell_of`."""
+    return sell_of(shares, *steps, side=1, **changes)
 
 
 def latch(level: int, scope: str, state: int) -> Step:
@@ -153,7 +158,7 @@ def no_reference(w: World) -> None:
     w.context.previous_close_nanos[0] = 0
 
 
-def foreign_buy(shares: int) -> Step:
+def foreign(shares: int, side: int = 1) -> Step:
     """Another client's open order in the symbol."""
     report = e.OpenOrderReported(
         sync_id=1,
@@ -161,7 +166,7 @@ def foreign_buy(shares: int) -> Step:
         order_ref="",
         perm_id=9,
         inst=0,
-        side=1,
+        side=side,
         qty_nanos=shares * NANO,
         filled_nanos=0,
         status=2,
@@ -174,6 +179,7 @@ def unknown(w: World) -> None:
     w.place(w.approved(w.intent(side=1, limit_px_nanos=BID - CENT)), acknowledged=False)
     w.event(e.LinkLost())
     w.event(e.LinkRestored())
+    w.money.last_sync_ts_ns = w.money.ts_ns
     assert w.money.orders[w.money.next_order_id - 1].state is State.UNKNOWN
 
 
@@ -259,6 +265,7 @@ def own(shares: int, equity_bp: int = 1_000) -> Limits:
     return Limits(strategy={"alpha": alpha})
 
 
+REDUCE = latch(ACCOUNT_LEVEL, "", REDUCING)
 SHORTS = resting(5, side=-1, limit_px_nanos=110 * NANO)
 OFFER = resting(1, side=-1, limit_px_nanos=110 * NANO)
 
@@ -273,6 +280,19 @@ CASES: tuple[Case, ...] = (
     Case("LADDER_STATE", EXIT, "halted", sell_of(100, latch(SYMBOL, "S0", HALTED)), True),
     Case("LADDER_STATE", EXIT, "flatten", sell_of(100, latch(SYMBOL, "S0", HALTED), **FLATTEN), False),
     Case("LADDER_STATE", OUT, "through zero", sell_of(101, latch(SYMBOL, "S0", HALTED), **FLATTEN), True),
+    Case("LADDER_STATE", EXIT, "all but what rests", sell_of(99, REDUCE, OFFER), False),
+    Case("LADDER_STATE", OUT, "more than rests", sell_of(100, REDUCE, OFFER), True),
+    Case("LADDER_STATE", OUT, "another client sells too", sell_of(100, REDUCE, foreign(1, -1)), True),
+    Case("LADDER_STATE", OUT, "another book's position", after(held("beta", 100), REDUCE, then=buy(side=-1)), True),
+    Case("LADDER_STATE", OUT, "the account is short", sell_of(100, held("beta", -200), REDUCE), True),
+    Case("LADDER_STATE", EXIT, "cover", buy_back(100, REDUCE), False),
+    Case("LADDER_STATE", OUT, "cover through zero", buy_back(101, REDUCE), True),
+    Case("LADDER_STATE", EXIT, "cover all but what rests", buy_back(99, REDUCE, resting(1)), False),
+    Case("LADDER_STATE", OUT, "cover more than rests", buy_back(100, REDUCE, resting(1)), True),
+    Case("LADDER_STATE", OUT, "another client covers too", buy_back(100, REDUCE, foreign(1)), True),
+    Case("LADDER_STATE", OUT, "cover of another book", after(held("beta", -100), REDUCE), True),
+    Case("LADDER_STATE", OUT, "the account is long", buy_back(100, held("beta", 200), REDUCE), True),
+    Case("LADDER_STATE", OUT, "only its own rests", buy_back(100, held("beta", -200), REDUCE, resting(1)), True),
     # ---- 24 day loss: 1 % of 1,000,000
     Case("DAY_LOSS", IN, "account", after(equity(990_001)), False),
     Case("DAY_LOSS", OUT, "account", after(equity(990_000)), True),
@@ -309,6 +329,7 @@ CASES: tuple[Case, ...] = (
     Case("FAIL_CLOSED", EXIT, "disk", sell_of(100, setting("disk_available", False)), True),
     # ---- 32 link
     Case("LINK_NOT_READY", IN, "ready", buy(), False),
+    Case("LINK_NOT_READY", OUT, "not synced", after(setting("last_sync_ts_ns", 0)), True),
     Case("LINK_NOT_READY", OUT, "degraded", after(lambda w: w.event(e.LinkDegraded(code=1100))), True),
     Case("LINK_NOT_READY", MISSING, "down", after(lambda w: w.event(e.LinkLost())), True),
     Case("LINK_NOT_READY", EXIT, "degraded", sell_of(100, lambda w: w.event(e.LinkDegraded())), True),
@@ -506,7 +527,7 @@ CASES: tuple[Case, ...] = (
     Case("MAX_POSITION", OUT, "long", after(resting(11)), True, account(position_long_max=110)),
     Case("MAX_POSITION", OUT, "another strategy's order counts", after(resting(11, strategy="beta")), True,
          account(position_long_max=110)),
-    Case("MAX_POSITION", OUT, "another client's order counts", after(foreign_buy(11)), True,
+    Case("MAX_POSITION", OUT, "another client's order counts", after(foreign(11)), True,
          account(position_long_max=110)),
     Case("MAX_POSITION", IN, "short", buy(side=-1), False, account(position_short_max=100)),
     Case("MAX_POSITION", OUT, "short", buy(side=-1), True, account(position_short_max=99)),
@@ -539,6 +560,10 @@ CASES: tuple[Case, ...] = (
     Case("MAX_EXPOSURE", EXIT, "above the limit", sell_of(100), False, account(gross_max=1)),
     Case("MAX_EXPOSURE", IN, "gross of all books", after(held("beta", 100)), False, account(gross_max=20_001)),
     Case("MAX_EXPOSURE", OUT, "gross of all books", after(held("beta", 100)), True, account(gross_max=20_000)),
+    Case("MAX_EXPOSURE", IN, "gross with other books' orders", after(resting(1, strategy="beta")), False,
+         account(gross_max=10_091)),
+    Case("MAX_EXPOSURE", OUT, "gross with other books' orders", after(resting(1, strategy="beta")), True,
+         account(gross_max=10_090)),
     Case("MAX_EXPOSURE", IN, "leverage of all books", after(held("beta", 100), equity(20_001)), False),
     Case("MAX_EXPOSURE", OUT, "leverage of all books", after(held("beta", 100), equity(20_000)), True),
     Case("MAX_EXPOSURE", IN, "net with working buys", after(resting(1)), False, account(net_max=10_091)),

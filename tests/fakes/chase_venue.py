@@ -171,6 +171,7 @@ class ChaseVenue:
     def restore_link(self) -> None:
         """The link returns and a synchronisation settles every doubt by what the venue really holds."""
         self.bench.fold(e.LinkRestored())
+        self.bench.money.last_sync_ts_ns = self.bench.money.ts_ns
         for order in list(self.bench.money.live_orders.values()):
             resting = self.orders.get(order.order_id)
             if resting is None:

@@ -221,6 +221,7 @@ def build_context(
         e.TraderStarted(epoch=1, mode="paper", ended="new", after_crash="halted", guard_fired=False, changed="")
     )
     world.event(e.LinkRestored(reason="test"))
+    world.money.last_sync_ts_ns = world.money.ts_ns  # a complete sync came with it
     if quoted:
         for inst in range(instruments):
             world.quote(inst, 100 * NANO - CENT, 100 * NANO + CENT)

@@ -228,6 +228,7 @@ def test_link_states() -> None:
     desk.bench.fold(e.LinkDegraded(reason="1100"))
     assert desk.act() is None
     desk.bench.fold(e.LinkRestored())
+    desk.bench.money.last_sync_ts_ns = desk.bench.money.ts_ns
     desk.send()
     desk.bench.fold(c.PauseParent(parent_id=desk.parent_id, paused=True, reason="operator"))
     desk.bench.fold(e.LinkLost(reason="socket"))

@@ -154,7 +154,10 @@ def test_why_not_tells_the_side() -> None:
     limits = Limits(account=AccountLimits(position_long_max=50), deny=(Restriction(symbol="S1", reason="list"),))
     found = gate_of(world, limits).blockers(0, "alpha", NOON)
     assert [(failure.code, failure.value) for failure in found] == [("MAX_POSITION", "BUY: account 100 long")]
-    assert [failure.code for failure in gate_of(world, limits).blockers(1, "alpha", NOON)] == ["RESTRICTED", "MAX_POSITION"]
+    assert [failure.code for failure in gate_of(world, limits).blockers(1, "alpha", NOON)] == [
+        "RESTRICTED",
+        "MAX_POSITION",
+    ]
 
 
 def test_why_not_at_night_blames_the_session() -> None:
