@@ -24,6 +24,7 @@ from daemon.config import Config
 from daemon.config.feed_spec import feed_spec
 from daemon.control import ControlServer
 from daemon.journal import JournalWriter, next_epoch
+from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
 from daemon.operations import TraderOperations
 from daemon.recovery import Recovered, recover, runner_state, take_snapshot
@@ -57,6 +58,8 @@ class Trader:
         self.first_rows = 0  # rows that were in the journal before this run
         self.runner: Runner | None = None
         self.control: ControlServer | None = None
+        self.log = open_log()
+        self._alerts = AlertLog(self.log)
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
@@ -121,7 +124,9 @@ class Trader:
         rolls = Rolls(self._rolls(tables))
         self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
         self.runner.rows_done = self.first_rows = recovered.rows
-        rolls.skip_to(recovered.machine.engine.ts_ns)
+        self._alerts.start_at(recovered.tally)
+        self.runner.controls_here = list(recovered.controls)
+        rolls.skip_past(recovered.machine.engine.money.trading_date)
         return recovered
 
     def _journal(self, directory: Path, *, begin: bool) -> JournalWriter:
@@ -164,6 +169,7 @@ class Trader:
             )
         )
         self.phase = "ready"
+        self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -181,6 +187,7 @@ class Trader:
                     runner.advance_to(item.ts_ns)
                     runner.step(item.event, item.ts_ns)
             item = await feed.next()
+            self._leave_on_failure()
         self._end(tables, recovered, ended=isinstance(item, FeedEnd))
         self.run_s = time.monotonic() - began
 
@@ -194,7 +201,7 @@ class Trader:
         """Reference records, then the first inputs of this run, at the tape's time."""
         runner = self.active_runner
         first_ns = _first_ns(item)
-        now_ns = max(runner.engine.ts_ns, first_ns if fresh else 0)
+        now_ns = max(runner.machine.now_ns, first_ns if fresh else 0)
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
         for record in tables.records():
@@ -215,11 +222,16 @@ class Trader:
             ),
             now_ns,
         )
-        if fresh:
+        # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
+        if not runner.money.trading_date:
             runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
+        if not runner.money.link_since_ns:
             runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
-        elif recovered.changed:
+        if not fresh and recovered.changed:
             self._snapshot(tables, recovered)
+        self.log.info("started", epoch=epoch, ended=recovered.ended, changed=recovered.changed, rows=recovered.rows)
+        if runner.journal.torn is not None:
+            self.log.warning("journal tail cut", **runner.journal.torn._asdict())
         self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
         self.tables = tables
         self._recovered = recovered
@@ -268,6 +280,7 @@ class Trader:
         """Between steps: disk, snapshot, progress."""
         runner = self.active_runner
         runner.watch_disk()
+        self._alerts.tell(runner.tally)
         if runner.engine.seq >= self._next_snapshot_seq:
             self._snapshot(self.tables, self._recovered)
             self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
@@ -279,7 +292,13 @@ class Trader:
         money = runner.money
         feed_ended = self.phase == "ended"
         state = runner_state(
-            recovered, runner.tally, rows=runner.rows_done, ended=ended, epoch=money.epoch, feed_ended=feed_ended
+            recovered,
+            runner.tally,
+            rows=runner.rows_done,
+            ended=ended,
+            epoch=money.epoch,
+            feed_ended=feed_ended,
+            controls=runner.controls_here,
         )
         runner.journal.sync()
         take_snapshot(self.state.journal, runner.machine, runner.tally, tables, state)
@@ -290,8 +309,7 @@ class Trader:
 
     def _drained(self) -> bool:
         """Step a requested stop once, then run on until its cancels are answered."""
-        if self.failure is not None:
-            raise self.failure
+        self._leave_on_failure()
         if not self.stop_reason:
             return False
         runner = self.active_runner
@@ -302,6 +320,11 @@ class Trader:
             self._drain_until_ns = runner.now_ns + DRAIN_NS
             runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
         return not runner.money.live_orders or runner.now_ns >= self._drain_until_ns
+
+    def _leave_on_failure(self) -> None:
+        """After every await: an operator's command may have broken the engine, and nothing may be stepped on it."""
+        if self.failure is not None:
+            raise self.failure
 
     def _flattening_at_stop(self) -> bool:
         """Whether strategies with on_stop = flatten are still closing; they stay latched until an operator resumes."""
@@ -317,6 +340,8 @@ class Trader:
 
     def _end(self, tables: ReferenceTables, recovered: Recovered, *, ended: bool) -> None:
         runner = self.active_runner
+        self._alerts.tell(runner.tally)
+        self.log.info("stopped", tape_ended=ended, asked_by=self.stop_reason, open_orders=len(runner.money.live_orders))
         if ended:
             runner.advance_to(runner.now_ns + END_GRACE_NS)
             runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)

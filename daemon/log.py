@@ -1,0 +1,55 @@
+"""What the trader says while it runs: one JSON object per line on stderr, or plain text where stderr is a terminal.
+
+The journal is the account of everything; these lines are for whoever watches the unit's log.
+"""
+
+import sys
+from typing import Final
+
+import structlog
+
+from daemon.status_build import Tally
+
+_LEVELS: Final = {"info": "info", "warning": "warning", "critical": "critical"}
+
+
+def open_log() -> structlog.typing.FilteringBoundLogger:
+    """The trader's logger. UTC times; nothing is written to stdout, which belongs to the summary."""
+    terminal = sys.stderr.isatty()
+    render = structlog.dev.ConsoleRenderer(colors=False) if terminal else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            render,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+class AlertLog:
+    """Writes the alerts a tally has seen since the last look."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self._log = log
+        self._seen = 0
+
+    def start_at(self, tally: Tally) -> None:
+        """Alerts of the journal so far were told by an earlier run."""
+        self._seen = tally.alerts
+
+    def tell(self, tally: Tally) -> None:
+        """Log what is new; beyond what the tally remembers, how many there were."""
+        fresh = tally.alerts - self._seen
+        if fresh <= 0:
+            return
+        self._seen = tally.alerts
+        known = list(tally.last_alerts)[-fresh:]
+        if fresh > len(known):
+            self._log.warning("alerts not shown", count=fresh - len(known), see="quantd journal show --kind command")
+        for row in known:
+            speak = getattr(self._log, _LEVELS.get(row.severity, "warning"))
+            speak("alert", code=row.code, text=row.text, tape_ns=row.ts_ns)
