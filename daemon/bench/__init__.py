@@ -1,0 +1,85 @@
+"""`quantd bench`: the speed of the public steps, one JSON object per line. Goals are those of docs/performance.md."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from core.errors import ConfigError
+from daemon.bench.samples import Line, reference_line
+
+Bench = Callable[[], Iterator[Line]]
+
+
+def main(names: list[str], *, as_json: bool) -> int:
+    """Run the named benches (all without a name) and print their lines; returns 0. Raises ConfigError on a name."""
+    chosen: dict[Bench, None] = {}
+    wanted: set[str] = set()
+    for name in names or list(BENCHES):
+        bench = BENCHES.get(name.partition(".")[0])
+        if bench is None:
+            raise ConfigError(f"bench: {name!r} is unknown; use one of {', '.join(BENCHES)}")
+        chosen[bench] = None
+        wanted.update((name, *BESIDE.get(name.partition(".")[0], ())))
+    for bench in chosen:
+        for line in bench():
+            if not names or line["name"] in wanted or line["name"].partition(".")[0] in wanted:
+                print(json.dumps(line) if as_json else text_of(line), flush=True)
+    return 0
+
+
+def text_of(line: Line) -> str:
+    """A line for people: what was measured, then what was wanted."""
+    numbers = {name: value for name, value in line.items() if name not in ("name", "goal", "met", "port", "data")}
+    shown = "  ".join(f"{name} {_number(value)}" for name, value in numbers.items())
+    verdict = f"  [{'met' if line['met'] else 'NOT MET'}: {line['goal']}]" if line.get("goal") else ""
+    return f"{line['name']:<22} {shown}{verdict}"
+
+
+def _number(value: object) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _orders() -> Iterator[Line]:
+    from daemon.bench import orders, tape
+
+    yield reference_line()
+    yield orders.fsync()
+    yield from orders.tick_to_order()
+    yield from tape.natural()
+
+
+def _gate() -> Iterator[Line]:
+    from daemon.bench import orders
+
+    yield from orders.gate()
+
+
+def _replay() -> Iterator[Line]:
+    from daemon.bench import tape
+
+    yield tape.replay()
+
+
+def _recover() -> Iterator[Line]:
+    from daemon.bench import tape
+
+    yield from tape.recover_lines()
+
+
+def _memory() -> Iterator[Line]:
+    from daemon.bench import tape
+
+    yield tape.memory()
+
+
+BESIDE: Final = {"tick_to_order": ("reference", "fsync")}  # what its numbers are read against
+BENCHES: Final[dict[str, Bench]] = {
+    "reference": _orders,
+    "fsync": _orders,
+    "step_quote": _orders,
+    "gate": _gate,
+    "tick_to_order": _orders,
+    "replay": _replay,
+    "recover": _recover,
+    "memory": _memory,
+}

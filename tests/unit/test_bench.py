@@ -1,0 +1,129 @@
+"""The benches in their smallest form: that every line is there and holds what docs/performance.md says it holds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import ConfigError
+from daemon.bench import BENCHES, main, orders, tape
+from daemon.bench import world as worlds
+from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
+
+
+@pytest.fixture
+def no_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without the recorded days."""
+    monkeypatch.delenv(worlds.MARKET_DATA, raising=False)
+
+
+def _timed(line: dict[str, Any]) -> None:
+    assert 0 < line["p50_us"] <= line["p99_us"], line
+
+
+def test_percentiles_are_ranks_of_the_samples() -> None:
+    """Nearest rank over the sorted samples, in microseconds; no sample, no number."""
+    assert percentiles(range(1000, 101_000, 1000)) == {"p50_us": 51.0, "p99_us": 100.0}
+    assert percentiles([]) == {}
+
+
+def test_the_first_samples_of_each_round_are_dropped() -> None:
+    """A round warms up with samples that do not count."""
+    samples = Samples(dropped=2)
+    for _ in range(2):
+        samples.begin_round()
+        for number in range(5):
+            samples.add(number)
+    assert samples.kept == [2, 3, 4, 2, 3, 4]
+
+
+def test_a_goal_is_met_by_all_its_fields_or_not_at_all() -> None:
+    """Rates must reach their goal, everything else must stay below; a missing field never meets one."""
+    assert judged({"p50_us": 2.0}, p50_us=2)["met"]
+    assert not judged({"p50_us": 1.0, "p99_us": 9.0}, p50_us=2, p99_us=8)["met"]
+    assert judged({"per_s": 300_000}, per_s=300_000)["met"]
+    assert not judged({"per_s": 299_999}, per_s=300_000)["met"]
+    assert not judged({}, p50_us=2)["met"]
+
+
+def test_an_unknown_bench_is_refused_by_name() -> None:
+    """Before anything is measured."""
+    with pytest.raises(ConfigError, match="warp"):
+        main(["warp"], as_json=True)
+
+
+def test_the_reference_loop_and_the_timer_are_positive() -> None:
+    """Both say what the machine is worth."""
+    _timed(reference_line(rounds=200))
+    assert timer_us(rounds=100) > 0
+
+
+@pytest.mark.slow
+def test_tick_to_order_lines() -> None:
+    """Three lines, every quote an order; a crowded book is measured too."""
+    lines = list(orders.tick_to_order(rounds=1, hot=120, paced=12))
+    assert [line["name"] for line in lines] == ["tick_to_order.hot", "tick_to_order.paced", "tick_to_order.hot_1000"]
+    assert [line["orders"] for line in lines] == [70, 11, 10]
+    for line in lines:
+        _timed(line)
+        assert line["port"] == worlds.PORT_SINK
+
+
+@pytest.mark.slow
+def test_gate_lines() -> None:
+    """The empty book and a thousand working orders."""
+    lines = list(orders.gate(rounds=1, each=80))
+    assert [line["name"] for line in lines] == ["gate.empty", "gate.1000"]
+    for line in lines:
+        _timed(line)
+        assert line["orders"] == 30
+
+
+@pytest.mark.slow
+def test_fsync_line() -> None:
+    """One sync of the journal."""
+    _timed(orders.fsync(syncs=3))
+
+
+@pytest.mark.slow
+def test_natural_lines_without_recordings(no_recordings: None) -> None:
+    """A user without the recordings gets the made-up market and is told so."""
+    lines = {line["name"]: line for line in tape.natural(rows_max=60_000)}
+    assert list(lines) == ["step_quote", "tick_to_order.natural", "tick_to_order.timer"]
+    _timed(lines["step_quote"])
+    for line in lines.values():
+        assert line["data"].startswith("synthetic")
+        assert line["rows"] >= 60_000
+
+
+@pytest.mark.slow
+def test_recover_lines(no_recordings: None) -> None:
+    """With a snapshot half way and without one."""
+    lines = list(tape.recover_lines(events=20_000))
+    assert [line["name"] for line in lines] == ["recover.snapshot", "recover.cold"]
+    for line in lines:
+        assert line["s"] > 0
+        assert line["events"] >= 20_000
+
+
+@pytest.mark.slow
+def test_memory_line(no_recordings: None) -> None:
+    """Measured in a process of its own."""
+    line = tape.memory(first=20_000, last=60_000)
+    assert line["mb"] > line["private_mb"] > 0
+    assert line["events"] >= 60_000
+
+
+def test_the_command_prints_one_json_object_a_line(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    """And nothing of what was not asked for."""
+    monkeypatch.setitem(BENCHES, "gate", lambda: iter([{"name": "gate.empty"}, {"name": "gate.1000"}]))
+    assert main(["gate.1000"], as_json=True) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"name": "gate.1000"}]
+
+
+def test_the_sink_takes_orders_and_says_nothing(tmp_path: Path) -> None:
+    """It stands in for the venue: never due, nothing to tell."""
+    port = worlds.SinkPort()
+    port.pop_due(10**18)
+    assert (port.orders, port.next_due_ns > 10**18) == (0, True)
