@@ -39,14 +39,19 @@ class Exposure:
         """Set one instrument's mark (0 = none known: the last one stays) and bring the sums in line."""
         if mark_nanos:
             self.marks[inst] = mark_nanos
-        value = value_at(ledger.holdings[inst], self.marks[inst])
+        else:
+            mark_nanos = self.marks[inst]
+        held = ledger.holdings[inst]
+        value = value_at(held, mark_nanos)
         old = self._by_inst[inst]
-        self._by_inst[inst] = value
-        self.net += value - old
-        self.gross += abs(value) - abs(old)
-        unmarked = 1 if ledger.holdings[inst] and not self.marks[inst] else 0
-        self.unmarked += unmarked - self._unmarked[inst]
-        self._unmarked[inst] = unmarked
+        if value != old:
+            self._by_inst[inst] = value
+            self.net += value - old
+            self.gross += abs(value) - abs(old)
+        unmarked = 1 if held and not mark_nanos else 0
+        if unmarked != self._unmarked[inst]:
+            self.unmarked += unmarked - self._unmarked[inst]
+            self._unmarked[inst] = unmarked
         for strategy in ledger.books:
             self._mark_strategy(strategy, inst, ledger)
 
@@ -55,11 +60,13 @@ class Exposure:
         position = ledger.positions.get(key)
         if position is None:
             return
-        value = abs(value_at(position.qty_nanos, self.marks[inst]))
+        mark = self.marks[inst]
+        signed = value_at(position.qty_nanos, mark)
+        value = signed if signed >= 0 else -signed
         old = self._by_position.get(key, 0)
         self._by_position[key] = value
         self.strategy_gross[strategy] = self.strategy_gross.get(strategy, 0) + value - old
-        profit = position.unrealised_nanos(self.marks[inst]) if self.marks[inst] else 0
+        profit = signed - position.cost_nanos if mark else 0
         change = profit - self._open_profit.get(key, 0)
         self._open_profit[key] = profit
         self.strategy_unrealised[strategy] = self.strategy_unrealised.get(strategy, 0) + change

@@ -91,7 +91,8 @@ class Ledger:
             return False
         self.executions[execution.exec_id] = execution
         self.uncharged += 1
-        self._move(execution, execution.side, execution.qty_nanos, execution.px_nanos)
+        if execution.qty_nanos:  # none: taken back before it was known here
+            self._move(execution, execution.side, execution.qty_nanos, execution.px_nanos)
         commission = self.waiting_commissions.pop(execution.exec_id, None)
         if commission is not None:
             self._charge(execution, commission)
@@ -140,6 +141,8 @@ class Ledger:
     def charge(self, exec_id: str, commission_nanos: int) -> bool:
         """Book a commission; one for an execution not seen yet waits. False if it was booked already."""
         execution = self.executions.get(exec_id)
+        if execution is None:  # of a correction we have not heard of: the cost is the same one's
+            execution = self.executions.get(self.version_before(exec_id))
         if execution is None:
             if exec_id in self.waiting_commissions:
                 return False
@@ -160,6 +163,12 @@ class Ledger:
         self.fees_nanos += change
         self.position(execution.strategy, execution.inst).fees_nanos += change
         self.book_of(execution.strategy).fees_nanos += change
+
+    def awaits_cost(self, since_ns: int) -> bool:
+        """Whether the cost of an execution booked after `since_ns` is still to come."""
+        return self.uncharged > 0 and any(
+            not execution.commission_known and execution.ts_ns > since_ns for execution in self.executions.values()
+        )
 
     def transfer(self, inst: int, qty_nanos: int, px_nanos: int) -> None:
         """Take a position over at a mark into the book of nobody; no cash moves (as a securities transfer)."""

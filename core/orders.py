@@ -47,6 +47,7 @@ class Fact(IntEnum):
     ABSENT = 11  # settled: two complete syncs do not show it, or an operator said so
     NOT_SENT = 12
     REDUCED = 13  # a correction or bust took executed quantity back
+    LISTED = 14  # a sync asked for after its last change lists it as open at the broker
 
 
 # (state, fact) -> (next state, why this row is odd; empty = ordinary)
@@ -63,6 +64,7 @@ TABLE: Final[dict[tuple[State, Fact], Row]] = {
     (_S.SENDING, Fact.SILENCE): (_S.UNKNOWN, ""),
     (_S.SENDING, Fact.NOT_SENT): (_S.NOT_SENT, ""),
     (_S.SENDING, Fact.ABSENT): (_S.LOST, ""),
+    (_S.SENDING, Fact.LISTED): (_S.WORKING, ""),
     (_S.WORKING, Fact.ACK): (_S.WORKING, ""),  # duplicates of openOrder/orderStatus are normal
     (_S.WORKING, Fact.PART): (_S.WORKING, ""),
     (_S.WORKING, Fact.FULL): (_S.FILLED, ""),
@@ -75,6 +77,7 @@ TABLE: Final[dict[tuple[State, Fact], Row]] = {
     (_S.WORKING, Fact.SILENCE): (_S.WORKING, ""),
     (_S.WORKING, Fact.NOT_SENT): (_S.WORKING, ""),  # a replace or cancel of ours that never left
     (_S.WORKING, Fact.ABSENT): (_S.LOST, "a working order vanished at the broker"),
+    (_S.WORKING, Fact.LISTED): (_S.WORKING, ""),
     (_S.WORKING, Fact.REDUCED): (_S.WORKING, "execution corrected"),
     (_S.CANCELLING, Fact.ACK): (_S.CANCELLING, ""),
     (_S.CANCELLING, Fact.PART): (_S.CANCELLING, ""),  # fill while PendingCancel
@@ -88,6 +91,7 @@ TABLE: Final[dict[tuple[State, Fact], Row]] = {
     (_S.CANCELLING, Fact.SILENCE): (_S.UNKNOWN, ""),  # an unknown cancel: the order still counts as working
     (_S.CANCELLING, Fact.NOT_SENT): (_S.WORKING, ""),
     (_S.CANCELLING, Fact.ABSENT): (_S.LOST, ""),
+    (_S.CANCELLING, Fact.LISTED): (_S.CANCELLING, ""),
     (_S.CANCELLING, Fact.REDUCED): (_S.CANCELLING, "execution corrected"),
     (_S.UNKNOWN, Fact.ACK): (_S.WORKING, ""),
     (_S.UNKNOWN, Fact.PART): (_S.WORKING, ""),
@@ -101,6 +105,7 @@ TABLE: Final[dict[tuple[State, Fact], Row]] = {
     (_S.UNKNOWN, Fact.SILENCE): (_S.UNKNOWN, ""),
     (_S.UNKNOWN, Fact.NOT_SENT): (_S.UNKNOWN, ""),
     (_S.UNKNOWN, Fact.ABSENT): (_S.LOST, ""),
+    (_S.UNKNOWN, Fact.LISTED): (_S.WORKING, ""),
     (_S.UNKNOWN, Fact.REDUCED): (_S.UNKNOWN, "execution corrected"),
     (_S.INACTIVE, Fact.ACK): (_S.WORKING, "revived from Inactive"),
     (_S.INACTIVE, Fact.PART): (_S.WORKING, "filled while Inactive"),
@@ -114,6 +119,7 @@ TABLE: Final[dict[tuple[State, Fact], Row]] = {
     (_S.INACTIVE, Fact.SILENCE): (_S.INACTIVE, ""),
     (_S.INACTIVE, Fact.NOT_SENT): (_S.INACTIVE, ""),
     (_S.INACTIVE, Fact.ABSENT): (_S.LOST, ""),
+    (_S.INACTIVE, Fact.LISTED): (_S.INACTIVE, ""),
     (_S.INACTIVE, Fact.REDUCED): (_S.INACTIVE, "execution corrected"),
 }
 
@@ -129,6 +135,9 @@ def _terminal_rows() -> None:
     TABLE[_S.FILLED, Fact.ACK] = (_S.FILLED, "")  # C2: status often trails the execution
     TABLE[_S.CANCELLED, Fact.CANCELLED] = (_S.CANCELLED, "")  # 202 after orderStatus Cancelled
     TABLE[_S.CANCELLED, Fact.FULL] = (_S.FILLED, "fill after cancel completed the order")
+    for state in (_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.LOST, _S.NOT_SENT):  # an operator or a fact was wrong
+        TABLE[state, Fact.LISTED] = (_S.WORKING, f"{state.name.lower()} here and still open at the broker")
+    TABLE[_S.LOST, Fact.PART] = (_S.WORKING, "an order settled as lost is being filled")
     TABLE[_S.LOST, Fact.FULL] = (_S.FILLED, "an order settled as lost was filled")
     TABLE[_S.LOST, Fact.ACK] = (_S.WORKING, "an order settled as lost is working at the broker")
     TABLE[_S.FILLED, Fact.REDUCED] = (_S.FILLED, "execution corrected after the order was complete")

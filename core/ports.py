@@ -57,6 +57,13 @@ class Pipeline(Protocol):
         """
         ...
 
+    def quote(
+        self, at: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+        bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
+    ) -> int:  # fmt: skip
+        """Write a live row at `at` of the block that was handed over at construction and apply it; returns its code."""
+        ...
+
     @property
     def code(self) -> int:
         """Code of the last row applied by `run`."""

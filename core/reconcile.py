@@ -14,6 +14,7 @@ from core.units import exact_text
 
 LOST_AFTER_SYNCS: Final = 2
 SYNC_SPACING_NS: Final = 30_000_000_000  # between two syncs that count towards LOST
+COST_WAIT_NS: Final = 90_000_000_000  # a commission report comes within seconds, or with the next two syncs
 READY_BEFORE_LOST_NS: Final = 60_000_000_000
 
 
@@ -75,8 +76,10 @@ def _filled(order: Order, theirs_nanos: int) -> Difference:
 
 
 def cash_difference_nanos(sync: Sync, ledger: Ledger) -> int:
-    """Broker cash less ours in the base currency; 0 while a commission is still to come (it would be counted twice)."""
+    """Broker cash less ours in the base currency; 0 while a commission is still to come (it would be counted twice),
+    but not for ever: one that was lost must not hide a difference.
+    """
     theirs = sync.cash.get(ledger.currency)
-    if theirs is None or ledger.uncharged:
+    if theirs is None or ledger.awaits_cost(sync.started_ts_ns - COST_WAIT_NS):
         return 0
     return theirs - ledger.cash[ledger.currency]

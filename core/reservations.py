@@ -60,6 +60,10 @@ class Reservations:
         self.count = 0
         self._held: dict[int, Held] = {}
 
+    def any_live(self, inst: int) -> bool:
+        """Whether any order of ours works in an instrument: what spares a search of all of them."""
+        return self.buy_count[inst] > 0 or self.sell_count[inst] > 0
+
     def update(self, order: Order) -> None:
         """Bring the sums in line with an order after any change to it."""
         held = self._held.get(order.order_id)

@@ -61,4 +61,5 @@ def _loop(trader: Any) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
     sys.exit(main())

@@ -17,9 +17,10 @@ from core.market import MarketReader, new_market
 from core.money.snapshot import load
 from core.money.state import Money, MoneySettings
 from core.ports import Context
+from core.rows import ROW
 from core.sessions import Calendar
 from daemon.config import Config
-from daemon.machine import Machine
+from daemon.machine import LIVE_ROWS_MAX, Machine
 from daemon.reference import ReferenceTables
 from execution.desk import NettingDesk
 from execution.executor import ChaseExecutor
@@ -59,14 +60,15 @@ def build_machine(
         exposure=Exposure(len(instruments)),
     )
     context.roll(money.trading_date)
-    engine = _engine(config, context, KernelPipeline(market, watch, _slots(config)))
+    live_rows = np.zeros(LIVE_ROWS_MAX, ROW)
+    engine = _engine(config, context, KernelPipeline(market, watch, _slots(config), buffer=live_rows))
     exchange = None
     if with_venue:
         state = None if restored is None else restored.exchange
         exchange = _exchange(config, tables, instruments, watch, market, state)
     if restored is not None and restored.opinion is not None:
         engine.load_opinion(restored.opinion)
-    return Machine(engine, exchange)
+    return Machine(engine, exchange, live_rows)
 
 
 def money_settings(config: Config) -> MoneySettings:

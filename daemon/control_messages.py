@@ -43,7 +43,7 @@ class Scoped(Request, frozen=True, kw_only=True):
 
 
 class Halt(Scoped, frozen=True, tag="halt"):
-    """Block new risk; orders stay."""
+    """Block new risk; orders come off, except those that only reduce."""
 
 
 class Resume(Scoped, frozen=True, tag="resume"):

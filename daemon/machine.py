@@ -17,6 +17,7 @@ from core.money.fold import fold_outcome
 
 DECIDE: Final = 1
 WATCHED: Final = 2
+LIVE_ROWS_MAX: Final = 64  # quiet rows journalled at once: an order never waits behind more (hotpath.md rule 10)
 _QUOTE_TS: Final = INDEX["quote_ts_ns"]
 
 # What the venue itself says. Everything else (time, operator, shell, feed) comes from elsewhere.
@@ -26,15 +27,17 @@ VENUE_FACTS: Final = (
     e.CompletedOrderReported, e.ExecutionReported, e.PositionReported, e.CashReported, e.SyncCompleted,
     e.LinkDegraded, e.LinkLost,
 )  # fmt: skip
+FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
 SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the shell itself sends at the first start
 
 
 class Machine:
     """One engine with its port. Without an exchange (replay verify) commands go nowhere."""
 
-    def __init__(self, engine: Engine, exchange: Exchange | None) -> None:
+    def __init__(self, engine: Engine, exchange: Exchange | None, live_rows: Any) -> None:
         self.engine = engine
         self.exchange = exchange
+        self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
         self.rejected_stale = 0
 
     @property
@@ -44,6 +47,12 @@ class Machine:
         if self.exchange is not None and self.exchange.next_due_ns < due:
             due = self.exchange.next_due_ns
         return due
+
+    @property
+    def now_ns(self) -> int:
+        """Where time stands: the venue may have moved on, without a word, after the engine's last step."""
+        engine, exchange = self.engine, self.exchange
+        return engine.ts_ns if exchange is None else max(engine.ts_ns, exchange.now_ns)
 
     def next_fact(self, ts_ns: int) -> tuple[int, Any] | None:
         """The next fact or deadline at or before `ts_ns`: the venue's facts first, then the engine's time."""
@@ -60,10 +69,10 @@ class Machine:
                 return deadline, _TIME
             return None
 
-    def show_row(self, row: Any) -> None:
-        """Show the venue a row it watches; the market state already holds it."""
+    def show_row(self, row: tuple[int, ...]) -> None:
+        """Show the venue a row it watches (its fields, as in core.rows.ROW); the market state already holds it."""
         if self.exchange is not None:
-            ts_ns, _, inst, kind, flags, bid, ask, bid_qty, ask_qty = row.item()
+            ts_ns, _, inst, kind, flags, bid, ask, bid_qty, ask_qty = row
             self.exchange.on_row(
                 ts_ns=ts_ns,
                 inst=inst,
@@ -118,4 +127,4 @@ class Machine:
 _TIME: Final = e.TimeAdvanced()
 _CALM: Final = frozenset({c.CancelOrder, c.CancelAllOrders, c.RequestSync})
 
-__all__ = ["DECIDE", "NEVER", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]
+__all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]

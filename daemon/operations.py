@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.events import AnyEvent
+from core.events import AnyEvent, DeployArmed
 from core.notes import Failure
 from daemon.control import Reply
 from daemon.recovery import deploy_digest
@@ -27,6 +27,9 @@ class TraderOperations:
     def operate(self, event: AnyEvent) -> Reply:
         """Step one operator fact at the tape's present time."""
         runner = self._trader.active_runner
+        running = deploy_digest(self._trader.tables)
+        if type(event) is DeployArmed and event.digest != running:
+            return Reply(ok=False, text=f"{event.digest} is not what runs: it is {running}")
         runner.engine.reply = (True, "done")
         try:
             runner.step(event, runner.now_ns)

@@ -9,6 +9,7 @@ import msgspec
 
 from core import records as r
 from core.errors import ConfigError, JournalError
+from core.events import AnyEvent, TraderStarted
 from core.reference import CodeVersion, ConfigResolved, Reference
 from daemon.build import Restored, build_machine
 from daemon.command_digest import command_digest
@@ -17,10 +18,8 @@ from daemon.digests import digest
 from daemon.journal import JournalReader, Record, latest_snapshot, write_snapshot
 from daemon.machine import Machine
 from daemon.reference import ReferenceTables, from_records
-from daemon.rerun import Divergence, Rerun
+from daemon.rerun import Divergence, Rerun, is_poisoned
 from daemon.status_build import Tally
-
-POISON_WINDOW_NS: Final = 3_600 * 10**9  # the second failure of one error within an hour starts in SAFE
 
 
 class RunnerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +32,7 @@ class RunnerState(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     feed_ended: bool
     failures: list[tuple[int, str]]
+    controls: list[tuple[int, AnyEvent]] = []  # of the feed, after the last row
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +83,8 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
         ) from fault
     if not opinion:
         _start_cold(machine)
+    if changed:
+        machine = _cold(config, tables, machine)
     return Recovered(
         machine=machine,
         tally=tally,
@@ -91,7 +93,8 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
         ended=rerun.ended or "new",
         epoch=rerun.epoch,
         changed=changed,
-        safe=_is_poisoned(rerun.failures),
+        safe=bool(rerun.unfoldable_seq)
+        or (is_poisoned(rerun.failures) and not changed),  # what changed is armed by hand anyway
         feed_ended=rerun.feed_ended,
         last_seq=machine.engine.seq,
         failures=rerun.failures,
@@ -107,6 +110,15 @@ def _start_cold(machine: Machine) -> None:
         strategy.adopt()
 
 
+def _cold(config: Config, tables: ReferenceTables, warm: Machine) -> Machine:
+    """Money state and venue go on, opinion starts anew: what the tail taught the kernels is of another program."""
+    assert warm.exchange is not None
+    restored = Restored(money=warm.engine.dump()["money"], exchange=warm.exchange.snapshot())
+    machine = build_machine(config, tables, with_venue=True, restored=restored)
+    machine.engine.seq, machine.engine.ts_ns = warm.engine.seq, warm.engine.ts_ns
+    return machine
+
+
 def take_snapshot(directory: Path, machine: Machine, tally: Tally, tables: ReferenceTables, state: RunnerState) -> Path:
     """Write the whole state at the machine's present seq; nothing may be pending."""
     parts = machine.engine.dump()
@@ -117,7 +129,14 @@ def take_snapshot(directory: Path, machine: Machine, tally: Tally, tables: Refer
 
 
 def runner_state(
-    recovered: Recovered, tally: Tally, *, rows: int, ended: str, epoch: int, feed_ended: bool
+    recovered: Recovered,
+    tally: Tally,
+    *,
+    rows: int,
+    ended: str,
+    epoch: int,
+    feed_ended: bool,
+    controls: list[tuple[int, AnyEvent]],
 ) -> RunnerState:
     """The runner's part of a snapshot."""
     return RunnerState(
@@ -127,7 +146,8 @@ def runner_state(
         ended=ended,
         epoch=epoch,
         feed_ended=feed_ended,
-        failures=recovered.failures[-8:],
+        controls=controls,
+        failures=[] if ended == "clean" and is_poisoned(recovered.failures) else recovered.failures[-8:],
     )
 
 
@@ -151,6 +171,7 @@ def _restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
     rerun.rows = kept.rows
     rerun.ended, rerun.epoch, rerun.feed_ended = kept.ended, kept.epoch, kept.feed_ended
     rerun.failures = list(kept.failures)
+    rerun.controls_here = list(kept.controls)
     for name, count in kept.counts.items():
         setattr(tally, name, count)
     tally.refusals = dict(kept.refusals)
@@ -167,13 +188,6 @@ def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: d
             theirs = {"code": message.source_digest, "kernels": message.kernel_digest, "platform": message.platform}
             found.update((name, None) for name, digest in theirs.items() if wanted[name] != digest)
     return ",".join(found)
-
-
-def _is_poisoned(failures: list[tuple[int, str]]) -> bool:
-    if len(failures) < 2:
-        return False
-    last_ns, last = failures[-1]
-    return any(error == last and last_ns - ts_ns <= POISON_WINDOW_NS for ts_ns, error in failures[:-1])
 
 
 # ---- proof ------------------------------------------------------------------------------------------------------
@@ -202,21 +216,19 @@ def verify_replay(directory: Path) -> ReplayReport:
     """
     report = ReplayReport(journal=str(directory))
     rerun: Rerun | None = None
-    references: list[Reference] = []
-    running: ReferenceTables | None = None
+    tables: ReferenceTables | None = None
     for frame in JournalReader(directory).frames():
         if frame[0].kind == r.REFERENCE:
-            references = [_reference(record) for record in frame if record.kind == r.REFERENCE]
-            tables = from_records(references)
+            tables = from_records(_reference(record) for record in frame)
             report.runs += 1
-            if running is None or digests(running) != digests(tables):
-                rerun = _machine_for(tables, rerun)
-                running = tables
             report.frames += 1
-            rerun_checked(rerun).engine.seq = frame[-1].seq
+            rerun = rerun or _machine_for(tables, None)
+            rerun.engine.seq = frame[-1].seq
             continue
-        if rerun is None:
+        if rerun is None or tables is None:
             raise JournalError(f"{directory.name}: the journal does not begin with its reference records")
+        if _starts_cold(frame[0]):
+            rerun = _machine_for(tables, rerun)
         try:
             rerun.frame(frame)
         except Divergence as fault:
@@ -230,11 +242,12 @@ def verify_replay(directory: Path) -> ReplayReport:
     return report
 
 
-def rerun_checked(rerun: Rerun | None) -> Rerun:
-    """The rerun, which the first reference frame made."""
-    if rerun is None:
-        raise JournalError("no reference records before the first input")
-    return rerun
+def _starts_cold(record: Record) -> bool:
+    """Whether a run begins here that found another program's journal: it threw opinion state away."""
+    if record.kind != r.INPUT:
+        return False
+    event = r.decode(r.INPUT, record.payload)
+    return isinstance(event, TraderStarted) and bool(event.changed)
 
 
 def _machine_for(tables: ReferenceTables, before: Rerun | None) -> Rerun:
@@ -244,6 +257,7 @@ def _machine_for(tables: ReferenceTables, before: Rerun | None) -> Rerun:
     rerun = Rerun(machine, Tally(config.symbols), opinion=True)
     if before is not None:
         rerun.rows, rerun.commands = before.rows, before.commands
+        machine.engine.seq, machine.engine.ts_ns = before.engine.seq, before.engine.ts_ns
     return rerun
 
 

@@ -14,10 +14,12 @@ from core.errors import JournalError
 from core.money.fold import fold_command, fold_input, fold_outcome
 from core.records import decode, encode
 from daemon.journal import Record
-from daemon.machine import DECIDE, NEVER, VENUE_FACTS, WATCHED, Machine
+from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, VENUE_FACTS, WATCHED, Machine
 from daemon.status_build import Tally
 
-_FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
+POISON_WINDOW_NS: Final = 3_600 * 10**9  # the second failure of one error within an hour starts in SAFE
+# Before these the venue has done all that was due; a halt most of all: what arrived before it was still matched.
+_VENUE_MOVES_FIRST: Final = frozenset({e.TimeAdvanced, e.DayRolled, e.HaltChanged})
 _VENUE_COMMANDS: Final = frozenset(c.BROKER_COMMANDS)
 
 
@@ -40,6 +42,7 @@ class Rerun:
         self.epoch = 0
         self.feed_ended = False
         self.commands = 0
+        self.unfoldable_seq = 0  # an input that could not be booked at all: the start must be SAFE
         self._refused: list[tuple[int, c.NotSent]] = []
 
     def frame(self, records: list[Record]) -> None:
@@ -76,7 +79,7 @@ class Rerun:
             at, code = done, pipeline.code
             row = rows[at - 1]
             if code & WATCHED:
-                machine.show_row(row)
+                machine.show_row(row.item())
             seq = record.seq + at - 1
             if code & DECIDE and self.opinion and seq != poisoned:
                 made = engine.wake(seq, int(row["ts_ns"]), int(row["inst"]))
@@ -109,33 +112,47 @@ class Rerun:
         if self.opinion and record.seq != poisoned and type(event) is not e.StepFailed:
             made = engine.step(e.Stamped(record.seq, record.ts_ns, event))  # type: ignore[arg-type]
         else:
-            fold_input(engine.money, record.seq, record.ts_ns, event)
+            self._fold_only(record, event, poisoned)
             engine.money.odds.clear()
             engine.seq, engine.ts_ns = record.seq, record.ts_ns
+            if type(event) is e.StepFailed and self.machine.exchange is not None:
+                # What the shell did last, after its last record.
+                self.machine.exchange.submit(c.CancelAllOrders(reason=event.error[:200]), ts_ns=record.ts_ns)
         self.tally.take_event(record.seq, record.ts_ns, event, engine.money)
         if made:
             self._dispatch(made, record.ts_ns)
         return made
+
+    def _fold_only(self, record: Record, event: Any, poisoned: int) -> None:
+        """Money state alone. An input that breaks even that is left out, or no start would ever get past it."""
+        try:
+            fold_input(self.engine.money, record.seq, record.ts_ns, event)
+        except Exception:  # edge: the poisoned input may break the fold too; the trader then starts in SAFE
+            if record.seq != poisoned:
+                raise
+            self.unfoldable_seq = record.seq
 
     def _meet_venue(self, record: Record, event: Any) -> None:
         exchange = self.machine.exchange
         if exchange is None:
             return
         told = type(event) in VENUE_FACTS or (type(event) is e.LinkRestored and exchange.next_due_ns <= record.ts_ns)
-        if told or type(event) is e.TimeAdvanced or type(event) is e.DayRolled:
+        if told or type(event) in _VENUE_MOVES_FIRST:
             fact = exchange.pop_due(record.ts_ns)
             if (fact[1] if fact else None) != (event if told else None) or (fact and fact[0] != record.ts_ns):
                 raise Divergence(f"seq {record.seq}: recorded {event!r}, the venue says {fact!r}")
 
     def _remember(self, record: Record, event: Any) -> None:
         known = type(event)
-        if known in _FEED_CONTROLS:
+        if known in FEED_CONTROLS:
             self.controls_here.append((record.ts_ns, event))
         elif known is e.TraderStarted:
             self.ended = "crash"
             self.epoch = event.epoch
         elif known is e.TraderStopped:
             self.ended = "clean"
+            if is_poisoned(self.failures):
+                self.failures.clear()  # SAFE was seen and stopped on purpose: the next start is an ordinary one
         elif known is e.FeedEnded:
             self.feed_ended = True
         elif known is e.StepFailed:
@@ -182,6 +199,14 @@ class Rerun:
     def _nothing_left(self, expected: list[tuple[int, int, Any]] | None, record: Record) -> None:
         if expected:
             raise Divergence(f"at seq {record.seq}: the rerun also made {expected[0][2]!r}, which was not recorded")
+
+
+def is_poisoned(failures: list[tuple[int, str]]) -> bool:
+    """Whether the newest failure repeats an error of the hour before it."""
+    if len(failures) < 2:
+        return False
+    last_ns, last = failures[-1]
+    return any(error == last and last_ns - ts_ns <= POISON_WINDOW_NS for ts_ns, error in failures[:-1])
 
 
 def _poisoned(records: list[Record]) -> int:

@@ -4,6 +4,7 @@ Market rows that decide nothing stay in the batch they came in and are journalle
 the next thing that happens. One frame holds an input and all it caused; nothing is dispatched before it is committed.
 """
 
+from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +15,12 @@ from core import records as r
 from core.money.state import Money
 from core.rows import ROW_BYTES
 from daemon.journal import JournalWriter
-from daemon.machine import DECIDE, NEVER, WATCHED, Machine
+from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, WATCHED, Machine
 from daemon.status_build import Tally
 
-QUIET_ROWS_MAX: Final = 1024  # rows journalled at once when nothing happens
+QUIET_ROWS_MAX: Final = 1024  # rows of a batch journalled at once when nothing happens
+_ROW: Final = Struct("<qqihhqqqq")  # core.rows.ROW: numpy takes five times as long to give one row's numbers
+_WORDS: Final = ROW_BYTES // 8  # a row as 64-bit words; the first is its time
 
 _encode = r.encode
 
@@ -38,10 +41,13 @@ class Runner:
         self.roll = roll
         self.now_ns = machine.engine.ts_ns
         self.rows_done = 0
-        self.controls_here = 0  # control facts taken since the last row, for an exact resume of the feed
+        self.controls_here: list[tuple[int, Any]] = []  # feed controls since the last row, for an exact resume
         self._fsync = journal.durability == "fsync"
-        self._rows: Any = None  # the batch being run
-        self._bytes = memoryview(b"")
+        self._live = machine.live_rows
+        assert len(machine.live_rows) == LIVE_ROWS_MAX, "the machine was built for another block"
+        self._rows: Any = None  # the batch being run, or the block of live rows
+        self._bytes = memoryview(b"")  # its memory, and the same as 64-bit words
+        self._words = self._bytes.cast("q")
         self._from = 0  # first row of it that is not journalled
         self._applied = 0  # rows of it that were applied
 
@@ -54,38 +60,73 @@ class Runner:
         if rows is not self._rows:
             self._begin_batch(rows)
         assert lo == self._applied, "rows must be run in order"
-        times = rows["ts_ns"]
-        machine, pipeline, roll = self.machine, self.pipeline, self.roll
+        words, pipeline = self._words, self.pipeline
         at = lo
         while at < hi:
-            first = int(times[at])
-            if machine.due_ns <= first or roll.next_ns <= first:
+            first = words[at * _WORDS]
+            stop = self.next_ns
+            if stop <= first:
                 self.advance_to(first)
-            stop = machine.due_ns
-            at = pipeline.run(rows, at, hi, stop if stop < roll.next_ns else roll.next_ns)
+                stop = self.next_ns
+            at = pipeline.run(rows, at, hi, stop)
             code = pipeline.code
             self._applied = at
             if code:
-                self._stop_at(rows, at - 1, code)
+                self._stop_at(at - 1, code)
             if at - self._from >= QUIET_ROWS_MAX:
-                self._flush()
-        self._flush()
+                self.flush()
+        self.flush()
         if hi > lo:
-            self.now_ns = max(self.now_ns, int(times[hi - 1]))
+            self.now_ns = max(self.now_ns, words[(hi - 1) * _WORDS])
+
+    def on_quote(
+        self, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+        bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
+    ) -> None:  # fmt: skip
+        """Apply one market row of a live feed (core/rows.py; integers only), received at `ts_ns`.
+
+        Whatever is due before it is stepped first, as in `run_batch`; a receipt before `now_ns` counts as now. Quiet
+        rows are journalled in blocks of at most `LIVE_ROWS_MAX`, and before anything else is. Raises StepError.
+        """
+        if ts_ns < self.now_ns:
+            ts_ns = self.now_ns
+        if self.next_ns <= ts_ns:
+            self.advance_to(ts_ns)
+        if self._rows is not self._live:
+            self._begin_batch(self._live)
+        at = self._applied
+        code = self.pipeline.quote(
+            at, ts_ns, exchange_ts_ns, inst, kind, flags, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos
+        )
+        self._applied = at + 1
+        self.now_ns = ts_ns
+        if code:
+            self._stop_at(at, code)
+        if at == LIVE_ROWS_MAX - 1:
+            self.flush()
+            self._from = self._applied = 0
+
+    @property
+    def next_ns(self) -> int:
+        """When something is due without a market row."""
+        due, roll = self.machine.due_ns, self.roll.next_ns
+        return due if due < roll else roll
 
     def _begin_batch(self, rows: Any) -> None:
+        self.flush()
         self._rows = rows
         self._bytes = memoryview(rows.view(np.uint8)).cast("B")
+        self._words = self._bytes.cast("q")
         self._from = 0
         self._applied = 0
 
-    def _stop_at(self, rows: Any, at: int, code: int) -> None:
+    def _stop_at(self, at: int, code: int) -> None:
         """A row somebody asked for: the venue sees it first, then the strategies."""
-        row = rows[at]
+        row = _ROW.unpack_from(self._bytes, at * ROW_BYTES)
         if code & WATCHED:
             self.machine.show_row(row)
         if code & DECIDE:
-            self._wake(at, int(row["ts_ns"]), int(row["inst"]))
+            self._wake(at, row[0], row[2])
 
     def _wake(self, at: int, ts_ns: int, inst: int) -> None:
         engine = self.engine
@@ -108,17 +149,20 @@ class Runner:
         count = self._applied - self._from
         if count <= 0:
             return seq
-        ts_ns = int(self._rows[self._from]["ts_ns"])
+        ts_ns = self._words[self._from * _WORDS]
         block = self._bytes[self._from * ROW_BYTES : self._applied * ROW_BYTES]
         self.journal.add_rows(seq + 1, block, count, ts_ns)
+        last_ns = self._words[(self._applied - 1) * _WORDS]
+        if last_ns > self.engine.ts_ns:  # as the rerun does: the venue saw this row, so nothing may happen before it
+            self.engine.ts_ns = last_ns
         self._from = self._applied
         self.rows_done += count
-        self.controls_here = 0
+        self.controls_here = []
         self.tally.take_rows(count)
         return seq + count
 
-    def _flush(self) -> None:
-        """Journal quiet rows."""
+    def flush(self) -> None:
+        """Journal the rows that wait for it: before a snapshot, and when a live feed is silent."""
         if self._applied > self._from:
             self.engine.seq = self._put_rows(self.engine.seq)
             self.journal.commit()
@@ -141,6 +185,8 @@ class Runner:
         """Journal and step one fact, then dispatch what it caused. Raises StepError when the engine raises."""
         engine = self.engine
         seq = self._put_rows(engine.seq) + 1
+        if type(event) in FEED_CONTROLS:
+            self.controls_here.append((ts_ns, event))
         self.machine.before(event, ts_ns)
         self.journal.add(r.INPUT, seq, ts_ns, 0, _encode(event))
         try:
@@ -225,6 +271,11 @@ class Rolls:
         date = self._rolls[self._at][1]
         self._at += 1
         return e.DayRolled(date=date)
+
+    def skip_past(self, date: int) -> None:
+        """Pass over the rolls that led to `date` or before: the books say which were taken, time alone does not."""
+        while self._at < len(self._rolls) and self._rolls[self._at][1] <= date:
+            self._at += 1
 
     def skip_to(self, ts_ns: int) -> int:
         """Pass over the rolls up to `ts_ns`; returns the date they lead to (0 = before the first)."""

@@ -125,6 +125,8 @@ class NettingDesk:
         for parent in money.live_parents.values():
             if parent.inst == inst and parent.side != _side(need) and parent.strategy != strategy:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
+        if not money.reservations.any_live(inst):
+            return ""
         for order in money.live_orders.values():
             if order.inst == inst and (order.strategy == strategy or order.side != _side(need)):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"

@@ -192,7 +192,10 @@ class ChaseExecutor:
 
     def _has_stray(self, parent: Parent) -> bool:
         """An earlier child came back to life (an order settled as lost): one live child at most, so wait for it."""
-        return any(order.parent_id == parent.parent_id for order in self._context.money.live_orders.values())
+        money = self._context.money
+        if not money.reservations.any_live(parent.inst):
+            return False
+        return any(order.parent_id == parent.parent_id for order in money.live_orders.values())
 
     def _retry_ns(self, parent: Parent) -> int:
         """Not before this after a child that ended unfilled (rejected, not sent, cancelled by others)."""

@@ -63,9 +63,10 @@ class Ladder:
 
     def _watch(self, moves: list[MoveLadder], level: int, scope: str, soft_bp: int, hard_bp: int) -> None:
         loss = self._loss_nanos(level, scope)
+        base, scaled = self._context.money.day_base_equity_nanos, loss * BP  # `_breached`, once a second and limit
         for code, state, bp in ((DAY_LOSS_SOFT, REDUCING, soft_bp), (DAY_LOSS_HARD, HALTED, hard_bp)):
             key = (level, scope, code)
-            if not self._breached(loss, bp):
+            if base > 0 and scaled < base * bp:
                 self._streaks[key] = 0
                 continue
             streak = self._streaks[key] = self._streaks.get(key, 0) + 1

@@ -103,6 +103,11 @@ class Exchange:
         return self._agenda.next_due_ns
 
     @property
+    def now_ns(self) -> int:
+        """The last moment anything happened here; it may lie behind the last fact told."""
+        return self._now_ns
+
+    @property
     def account(self) -> Account:
         """Broker-side truth, for tests and the paper gateway's account pages."""
         return self._account

@@ -2,7 +2,7 @@
 changes nothing.
 """
 
-from broker.sim.account import Account
+from broker.sim.account import Account, Execution
 from broker.sim.book import SimOrder
 from broker.sim.venue import VenueState
 from core.events import (
@@ -10,6 +10,7 @@ from core.events import (
     STATUS_FILLED,
     AnyEvent,
     CashReported,
+    CommissionReported,
     CompletedOrderReported,
     ExecutionReported,
     OpenOrderReported,
@@ -23,21 +24,9 @@ def sync_facts(sync_id: int, venue: VenueState, account: Account, *, since_ns: i
     facts += [
         completed_order(sync_id, order) for order in venue.orders.values() if order.done and order.ended_ns >= since_ns
     ]
-    facts += [
-        ExecutionReported(
-            sync_id=sync_id,
-            order_id=execution.order_id,
-            exec_id=execution.exec_id,
-            side=execution.side,
-            qty_nanos=execution.qty_nanos,
-            px_nanos=execution.px_nanos,
-            inst=execution.inst,
-            perm_id=execution.perm_id,
-            order_ref=execution.order_ref,
-        )
-        for execution in account.state.executions.values()
-        if execution.qty_nanos and execution.changed_ns >= since_ns
-    ]
+    for execution in account.state.executions.values():
+        if execution.changed_ns >= since_ns:
+            facts += execution_facts(sync_id, execution, account.currency(execution.inst))
     facts += [
         PositionReported(
             sync_id=sync_id, inst=inst, qty_nanos=position.qty_nanos, average_cost_nanos=position.average_cost_nanos
@@ -67,6 +56,29 @@ def open_order(sync_id: int, order: SimOrder) -> OpenOrderReported:
         limit_px_nanos=order.limit_px_nanos,
         client_id=order.client_id,
     )
+
+
+def execution_facts(sync_id: int, execution: Execution, currency: str) -> list[AnyEvent]:
+    """One execution and its cost: the broker sends a commission report with each execution it is asked for. One that
+    was taken back is no longer shown, its cost is.
+    """
+    cost = CommissionReported(
+        exec_id=execution.exec_id, commission_nanos=execution.commission_nanos, currency=currency
+    )  # fmt: skip
+    if not execution.qty_nanos:
+        return [cost]
+    told = ExecutionReported(
+        sync_id=sync_id,
+        order_id=execution.order_id,
+        exec_id=execution.exec_id,
+        side=execution.side,
+        qty_nanos=execution.qty_nanos,
+        px_nanos=execution.px_nanos,
+        inst=execution.inst,
+        perm_id=execution.perm_id,
+        order_ref=execution.order_ref,
+    )
+    return [told, cost]
 
 
 def completed_order(sync_id: int, order: SimOrder) -> CompletedOrderReported:

@@ -15,13 +15,14 @@ from core.engine import table
 from core.engine.timers import NEVER, Timers, TimerState
 from core.money.fold import fold_command, fold_input
 from core.money.snapshot import dump
-from core.notes import AnyNote, Blocked
+from core.notes import AnyNote, Blocked, Refusal
 from core.orders import State
 from core.parents import NO_ORDER, Parent, ParentState
 from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strategy
 
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
+SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
 
@@ -249,7 +250,7 @@ class Engine:
                 self.emit(c.CancelOrder(order_id=action.cancel, reason=action.reason))
                 break
             if action.place is not None:
-                self._submit(parent, self._sliced(action.place), new=True)
+                self._submit(parent, action.place, new=True)
             elif action.replace is not None:
                 self._submit(parent, action.replace, new=False)
             break
@@ -264,6 +265,10 @@ class Engine:
 
     def _submit(self, parent: Parent, intent: c.OrderIntent, *, new: bool) -> None:
         verdict = self.gate.approve(intent, self.ts_ns, self.seq + 1)
+        if isinstance(verdict, Refusal) and new and verdict.failures[0].control in SIZE_CONTROLS:
+            sliced = self._sliced(intent)
+            if sliced is not intent:
+                verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
         if isinstance(verdict, c.ApprovedOrder):
             self.emit(c.PlaceOrder(order=verdict) if new else c.ReplaceOrder(order=verdict))
             return

@@ -17,6 +17,8 @@ from core.parents import ParentState
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
+DEPLOY = "DEPLOY"  # latch of a changed program: armed by its digest (control 42), never just resumed
+
 
 def move_ladder(engine: "Engine", move: c.MoveLadder) -> None:
     """Set or lift a latch and act on it: a scope that is now HALTED parks its schedules."""
@@ -173,6 +175,8 @@ def _why_not_resume(engine: "Engine", event: e.OperatorResumed, held: list[Latch
         return (
             f"orders {unknown} are UNKNOWN: `quantd orders resolve ID --lost|--cancelled|--filled QTY@PX --reason TEXT`"
         )
+    if any(latch.code == DEPLOY for latch in held):
+        return "code, config or models changed: read `quantd status`, then `quantd arm --reason TEXT`"
     for latch in held:
         reason = engine.monitor.may_lift(latch.level, latch.scope, latch.code)
         if reason:
@@ -241,7 +245,7 @@ def on_acknowledged(engine: "Engine", event: e.DifferenceAcknowledged) -> None:
 
 def on_armed(engine: "Engine", event: e.DeployArmed) -> None:
     """An operator confirms changed code, config or models (control 42)."""
-    held = [latch for latch in engine.money.latches.held(ACCOUNT, "") if latch.code == "DEPLOY"]
+    held = [latch for latch in engine.money.latches.held(ACCOUNT, "") if latch.code == DEPLOY]
     if not held:
         engine.reply = (False, "nothing waits to be armed")
         return

@@ -20,7 +20,8 @@ from core.rows import PRINT, QUOTE, ROW
 if TYPE_CHECKING:
     from core.engine.engine import Engine
 
-_ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished")
+_ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished", "still open")
+_HALTING: Final = ("lost", "overfill", "still open")
 
 
 def report_odds(engine: "Engine") -> None:
@@ -30,7 +31,7 @@ def report_odds(engine: "Engine") -> None:
         engine.note(Odd(order_id=order_id, what=what))
         if any(word in what for word in _ALARMING):
             engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
-            if "lost" in what or "overfill" in what:
+            if any(word in what for word in _HALTING):
                 ladder.halt(engine, "ODD_EXECUTION", what)
 
 
@@ -135,13 +136,12 @@ def _replace_rejected(engine: "Engine", event: e.ReplaceRejected) -> None:
 # ---- synchronisation -------------------------------------------------------------------------------------------
 def _sync_completed(engine: "Engine", event: e.SyncCompleted) -> None:
     money = engine.money
-    sync = money.sync
-    if sync is None or sync.sync_id != event.sync_id:
+    sync = money.closed_sync
+    if sync is None:
         if not event.complete:
             engine.alert("SYNC_INCOMPLETE", "warning", f"sync {event.sync_id} lacks {event.missing}: asked again")
             engine.emit(c.RequestSync(reason=f"{event.missing} missing"))
         return
-    money.sync = None
     _settle_lost(engine)
     _report_differences(engine, event.sync_id)
     if not money.differences:
@@ -184,7 +184,7 @@ def _book_cash(engine: "Engine", amount_nanos: int) -> None:
     if abs(amount_nanos) <= tolerance:
         engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount_nanos, reason="unexplained"))
         engine.alert("CASH_ADJUSTED", "warning", text)
-    elif money.latches.scope_state(ACCOUNT, "") < REDUCING:
+    elif all(latch.code != "CASH" for latch in money.latches.held(ACCOUNT, "")):
         move = c.MoveLadder(level=ACCOUNT, scope="", state=REDUCING, code="CASH", reason=text, by="trader")
         ladder.move_ladder(engine, move)
 
@@ -239,6 +239,7 @@ def _trigger(engine: "Engine", event: e.TriggerFired) -> None:
 def _started(engine: "Engine", event: e.TraderStarted) -> None:
     """The start table of ARCHITECTURE section 4; differences follow with the first complete sync."""
     engine.stopping = False
+    _mark_unmarked(engine)
     if event.safe:
         ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
     if event.guard_fired:
@@ -246,7 +247,7 @@ def _started(engine: "Engine", event: e.TraderStarted) -> None:
             engine.end_parent(parent, state=ParentState.CANCELLED, reason="guard fired")
         ladder.halt(engine, "GUARD", "the guard cancelled orders while the trader was away")
     if event.changed:
-        ladder.halt(engine, "DEPLOY", f"changed since the last run: {event.changed}")
+        ladder.halt(engine, ladder.DEPLOY, f"changed since the last run: {event.changed}")
     if event.ended == "crash" and event.after_crash == "halted":
         _hold(engine, "CRASH", "started after a crash")
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
@@ -256,6 +257,14 @@ def _started(engine: "Engine", event: e.TraderStarted) -> None:
     for parent in list(engine.money.live_parents.values()):
         if parent.active and not engine.timers.has_wake(parent.parent_id):
             engine.timers.set_wake(parent.parent_id, engine.ts_ns + 1)
+
+
+def _mark_unmarked(engine: "Engine") -> None:
+    """After a cold start nothing is valued yet: an account that holds something must not look empty to the gate."""
+    exposure, ledger = engine.exposure, engine.money.ledger
+    for (_, inst), position in ledger.positions.items():
+        if position.qty_nanos and not exposure.marks[inst]:
+            exposure.mark(inst, engine.market.mark_nanos(inst), ledger)
 
 
 def _hold(engine: "Engine", code: str, reason: str) -> None:

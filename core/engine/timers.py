@@ -87,7 +87,8 @@ class Timers:
             self.kill_ns = engine.ts_ns + engine.settings.kill_retry_ns
 
     def _exposed(self) -> bool:
-        return self._engine.exposure.gross != 0
+        exposure = self._engine.exposure
+        return exposure.gross != 0 or exposure.unmarked > 0
 
     # ---- firing ------------------------------------------------------------------------------------------------
     def fire(self) -> None:

@@ -14,7 +14,7 @@ class DayRolled(Event, frozen=True, tag=71):
 
 
 class OperatorHalted(Event, frozen=True, tag=80):
-    """Block new risk in a scope; orders stay."""
+    """Block new risk in a scope: schedules are parked and their children cancelled, orders that only reduce stay."""
 
     level: int
     scope: str

@@ -56,6 +56,7 @@ def _correct(m: Money, order_id: int, corrects: str, exec_id: str, qty_nanos: in
         return  # a sync told it before
     if old is None:
         m.odds.append((order_id, f"correction of execution {corrects} that we do not have"))
+        _book_corrected(m, order_id, exec_id, qty_nanos, px_nanos)
         return
     old_value = notional_nanos(old.px_nanos, old.qty_nanos)
     change = m.ledger.correct(corrects=corrects, exec_id=exec_id, qty_nanos=qty_nanos, px_nanos=px_nanos) or 0
@@ -69,8 +70,30 @@ def _correct(m: Money, order_id: int, corrects: str, exec_id: str, qty_nanos: in
         m.advance_order(order, Fact.REDUCED)
 
 
+def _book_corrected(m: Money, order_id: int, exec_id: str, qty_nanos: int, px_nanos: int) -> None:
+    """The execution was lost on the way: its correction says what stands. One taken back has its cost all the same."""
+    order = m.orders.get(order_id)
+    if order is None:
+        return  # the next sync names instrument and side
+    execution = Execution(
+        exec_id=exec_id,
+        order_id=order_id,
+        strategy=order.strategy,
+        inst=order.inst,
+        side=order.side,
+        qty_nanos=qty_nanos,
+        px_nanos=px_nanos,
+        ts_ns=m.ts_ns,
+        seq=m.seq,
+    )
+    if qty_nanos:
+        m.book(execution)
+    else:
+        m.ledger.execute(execution)
+
+
 def _commissioned(m: Money, event: e.CommissionReported) -> None:
-    if not m.ledger.charge(event.exec_id, event.commission_nanos):
+    if not m.ledger.charge(event.exec_id, event.commission_nanos) and m.sync is None:  # a sync repeats what we have
         m.odds.append((0, f"commission of {event.exec_id} reported again"))
 
 
@@ -170,6 +193,13 @@ def _trader_started(m: Money, event: e.TraderStarted) -> None:
             _doubt_all(m)
 
 
+def _step_failed(m: Money, event: e.StepFailed) -> None:
+    """The shell left after a cancel of everything (poison rule): nobody has seen an answer to it."""
+    for order in list(m.live_orders.values()):
+        order.cancel_ts_ns = m.ts_ns
+        m.advance_order(order, Fact.CANCEL_SENT)
+
+
 def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
@@ -192,5 +222,6 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.CashAdjusted: _cash_adjusted,
     e.DayRolled: _day_rolled,
     e.TraderStarted: _trader_started,
+    e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
 }

@@ -48,6 +48,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     foreign: dict[int, OpenOrderReported]
     kills: list[Kill]
     safe: bool
+    live: list[int] = []  # live orders in the order they are worked through: one that came back is last
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -98,6 +99,7 @@ def dump(m: Money) -> bytes:
             foreign=m.foreign,
             kills=m.kills,
             safe=m.safe,
+            live=list(m.live_orders),
         )
     )
 
@@ -109,7 +111,8 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     for name in _SCALARS:
         setattr(m, name, getattr(s, name))
     m.orders = {order.order_id: order for order in s.orders}
-    m.live_orders = {order.order_id: order for order in s.orders if order.live}
+    live = s.live or [order.order_id for order in s.orders if order.live]  # none: written before they were kept
+    m.live_orders = {order_id: m.orders[order_id] for order_id in live}
     for order in m.live_orders.values():
         m.reservations.update(order)
     m.parents = {parent.parent_id: parent for parent in s.parents}

@@ -5,6 +5,7 @@ what a strategy thinks) lives elsewhere. `core/money/fold.py` is the only writer
 moves that several folds share.
 """
 
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 import msgspec
@@ -75,11 +76,15 @@ class Money:
         self.parents: dict[int, Parent] = {}
         self.live_parents: dict[int, Parent] = {}  # active, or ended with a live child
         self.live_orders: dict[int, Order] = {}
+        # Ids of ended orders, smallest first, for `prune`; made when it first has something to do. An id whose order
+        # came back to life or is gone is passed over.
+        self._ended: list[int] | None = None
         self.latches = Latches()
         self.reservations = Reservations(len(settings.symbols))
         self.tats: dict[str, int] = {}
         self.duplicates = DuplicateWindow(settings.duplicate_window_ns)
         self.sync: Sync | None = None
+        self.closed_sync: Sync | None = None  # what the step's SyncCompleted closed, for the engine to conclude from
         self.last_sync_ts_ns = 0
         self.last_sync_id = 0
         self.differences: tuple[Difference, ...] = ()
@@ -106,6 +111,8 @@ class Money:
         self.reservations.update(order)
         if not order.live and order.order_id in self.live_orders:
             del self.live_orders[order.order_id]
+            if self._ended is not None:
+                heappush(self._ended, order.order_id)
             self._release_child(order)
         elif order.live and order.order_id not in self.live_orders:
             self.live_orders[order.order_id] = order
@@ -119,10 +126,14 @@ class Money:
         self.prune()
 
     def prune(self) -> None:
-        """Forget the oldest ended orders and parents beyond the bound; O(1) amortised because dicts keep order."""
+        """Forget the oldest ended orders and parents beyond the bound, without a look at those that work."""
         while len(self.orders) > len(self.live_orders) + ENDED_KEPT_MAX:
-            oldest = next(order_id for order_id, order in self.orders.items() if not order.live)
-            del self.orders[oldest]
+            if self._ended is None:
+                self._ended = [order_id for order_id in self.orders if order_id not in self.live_orders]
+                heapify(self._ended)
+            oldest = heappop(self._ended)
+            if oldest not in self.live_orders:
+                self.orders.pop(oldest, None)
         while len(self.parents) > len(self.live_parents) + ENDED_KEPT_MAX:
             oldest = next(parent_id for parent_id in self.parents if parent_id not in self.live_parents)
             del self.parents[oldest]
@@ -142,6 +153,7 @@ class Money:
             self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
             return False
         if order is None:
+            self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))
             return True
         order.filled_nanos += execution.qty_nanos
@@ -162,8 +174,14 @@ class Money:
         """The order, or None with an odd line saying that a fact came for a stranger."""
         order = self.orders.get(order_id)
         if order is None:
+            self.use_id(order_id)
             self.odds.append((order_id, f"{what} for an order we do not know"))
         return order
+
+    def use_id(self, order_id: int) -> None:
+        """An id the broker shows is taken, even where a lost tail of the journal made us forget the order."""
+        if order_id >= self.next_order_id:
+            self.next_order_id = order_id + 1
 
     @property
     def sendable(self) -> int:

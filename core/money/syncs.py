@@ -32,7 +32,9 @@ def _open_reported(m: Money, event: e.OpenOrderReported) -> None:
     elif order.state is State.UNKNOWN and event.status != e.PENDING_SUBMIT:
         order.perm_id = event.perm_id or order.perm_id
         _settle_versions(m, order, event)
-        m.advance_order(order, Fact.ACK)
+        m.advance_order(order, Fact.LISTED)
+    elif not order.live and order.changed_ts_ns < sync.started_ts_ns:
+        m.advance_order(order, Fact.LISTED)  # it still holds risk, so it is ours to cancel
 
 
 def _settle_versions(m: Money, order: Order, event: e.OpenOrderReported) -> None:
@@ -70,7 +72,7 @@ def _adopt(m: Money, event: e.OpenOrderReported) -> None:
     )
     tell(order.story, m.seq, m.ts_ns, "ADOPTED")
     m.orders[order.order_id] = m.live_orders[order.order_id] = order
-    m.next_order_id = max(m.next_order_id, order.order_id + 1)
+    m.use_id(order.order_id)
     m.reservations.update(order)
     m.odds.append((order.order_id, f"adopted {event.order_ref}: the broker holds it, the journal does not"))
 
@@ -80,6 +82,7 @@ def _completed_reported(m: Money, event: e.CompletedOrderReported) -> None:
     if sync is None or sync.sync_id != event.sync_id:
         return
     sync.completed[event.order_id] = event
+    m.use_id(event.order_id)
     order = m.orders.get(event.order_id)
     if order is not None and order.state is State.UNKNOWN and event.filled_nanos <= order.filled_nanos:
         m.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.CANCELLED)
@@ -97,12 +100,15 @@ def _cash_reported(m: Money, event: e.CashReported) -> None:
 
 def _sync_completed(m: Money, event: e.SyncCompleted) -> None:
     sync = m.sync
+    m.closed_sync = None
     if sync is None or sync.sync_id != event.sync_id:
         return
+    m.sync = None
     if not event.complete:
-        m.sync = None
         return
+    m.closed_sync = sync
     m.foreign = sync.foreign
+    _settle_completed(m, sync)
     for order in list(m.live_orders.values()):
         if order.sent_ts_ns < sync.started_ts_ns and order.order_id not in sync.open:
             if order.order_id not in sync.completed:
@@ -117,6 +123,14 @@ def _sync_completed(m: Money, event: e.SyncCompleted) -> None:
         m.difference_sync_id = sync.sync_id
     else:
         m.differences = ()
+
+
+def _settle_completed(m: Money, sync: Sync) -> None:
+    """Every execution is in by now: an order the broker calls completed is over, whatever we had not heard of it."""
+    for order_id, ended in sync.completed.items():
+        order = m.live_orders.get(order_id)
+        if order is not None and ended.filled_nanos <= order.filled_nanos:
+            m.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.CANCELLED)
 
 
 def _count_absence(m: Money, order: Order) -> None:

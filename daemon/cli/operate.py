@@ -74,7 +74,7 @@ def _operate(state: Path | None, command: str, **fields: Any) -> None:
 
 
 def halt(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Block new risk; working orders stay."""
+    """Block new risk; working orders come off, except those that only reduce."""
     _operate(state, "halt", reason=reason, strategy=strategy, symbol=symbol)
 
 

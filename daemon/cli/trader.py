@@ -85,7 +85,7 @@ def bench(names: Names = None, as_json: o.Json = False) -> int:
     configure()
     from daemon import bench as benchmarks
 
-    return int(benchmarks.run(tuple(names or ()), as_json=as_json) or 0)
+    return benchmarks.main(list(names or ()), as_json=as_json)
 
 
 def version() -> None:

@@ -24,7 +24,7 @@ from core.sessions import SessionTable
 from daemon import digests, reference, trader
 from daemon.command_digest import command_digest
 from daemon.config import load_config
-from daemon.journal import JournalReader, Record
+from daemon.journal import JournalReader, JournalWriter, Record
 from daemon.journal.layout import HEADER_BYTES, frames, list_segments
 from daemon.journal.opening import map_segment
 from daemon.recovery import Recovered, recover
@@ -82,7 +82,7 @@ on_stop = "{on_stop}"
 
 [strategies.reversion.params]
 half_life_s = 120
-enter_z = 1.8
+enter_z = 2.4
 leave_z = 0.3
 position_dollars = 40_000
 cadence_s = 2.0
@@ -111,7 +111,7 @@ after_crash = "{after_crash}"
 """
 DEFAULTS: dict[str, Any] = {
     "seed": 11,
-    "mark_interval_s": 20.0,
+    "mark_interval_s": 60.0,
     "events_per_second": 0.3,
     "halts_per_hour": 0.0,
     "on_disable": "park",
@@ -213,9 +213,13 @@ class Rig:
             for record in JournalReader(self.journal).records(frozenset({kind}))
         ]
 
-    def keep(self) -> Path:
+    def open_and_close(self) -> None:
+        """Take the journal over as a start does: a torn tail is cut."""
+        JournalWriter.open_existing(self.journal, segment_bytes=1 << 20, reserve_bytes=0, background=False).close()
+
+    def keep(self, name: str = "whole") -> Path:
         """Put the journal of a finished run aside, for `cut`."""
-        whole = self.folder / "whole"
+        whole = self.folder / name
         self.journal.rename(whole)
         return whole
 
@@ -286,9 +290,3 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(trader, "SLICE_ROWS", 64)
     patch.setattr(reference, "build_in_child", _table)
     patch.setattr(reference, "code_version", _code)
-
-
-@pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that run a `Rig`."""
-    install(monkeypatch)

@@ -7,6 +7,7 @@ journal (`SHARED`), or the broker goes on while we are away and we come back as 
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from broker.sim.agenda import FACT, SYNC
@@ -18,6 +19,7 @@ from core import records as r
 from core.money.snapshot import dump
 from core.money.state import READY, Money
 from core.orders import State
+from core.units import NANO
 from daemon.build import Restored, money_settings
 from daemon.config import Config
 from daemon.journal import JournalReader, JournalWriter
@@ -25,12 +27,34 @@ from daemon.machine import SESSION_READY, Machine
 from daemon.rerun import Rerun
 from daemon.runner import Rolls, Runner
 from daemon.status_build import Tally
-from tests.simulation.checkers import Watch
-from tests.simulation.schedule import APART, END_MS, MS, RESTEPPED, SHARED, STOP_MS, Act, Schedule
+from tests.simulation.checkers import Watch, latch_keys
+from tests.simulation.schedule import (
+    APART,
+    CALM_MS,
+    COLD,
+    END_MS,
+    LOST_TAIL,
+    MS,
+    RESTEPPED,
+    SHARED,
+    STOP_MS,
+    Act,
+    Schedule,
+)
 from tests.simulation.world import DATE, START_NS, SYMBOLS, base_config, config_with, make_tape, new_machine
 
 SEGMENT_BYTES = 256 << 10
 RECONNECT_NS = 40 * MS
+
+
+LAST_ACTS = (
+    Act(at_ms=CALM_MS, kind="disarm"),  # a crash that waits for a command must not come into the peace
+    Act(at_ms=STOP_MS - 9_000, kind="compare"),
+    Act(at_ms=STOP_MS - 4_500, kind="compare"),
+    Act(at_ms=STOP_MS, kind="compare"),
+    Act(at_ms=STOP_MS, kind="stop"),
+    Act(at_ms=END_MS - 5, kind="end"),
+)
 
 
 class CrashError(Exception):
@@ -79,15 +103,12 @@ class Rig:
     def __init__(self, schedule: Schedule, directory: Path) -> None:
         self.schedule = schedule
         self.directory = directory
-        self.config: Config = config_with(
-            schedule.venue_config(base_config().venue), reconcile_s=schedule.reconcile_s
-        )
+        self.config: Config = config_with(schedule.venue_config(base_config().venue), reconcile_s=schedule.reconcile_s)
         self.rows = make_tape(schedule.seed, seconds=END_MS // 1_000)
         self.times = self.rows["ts_ns"]
         self.watch = Watch()
         self.snapshot: tuple[int, int, dict[str, bytes]] | None = None
         self.epoch = 1
-        self.crashes = 0
         self.base = 0  # first row of the present batch
         machine = new_machine(self.config)
         journal = JournalWriter(
@@ -118,7 +139,7 @@ class Rig:
         """Run the schedule to its end and check the end. Raises AssertionError and whatever the engine raises."""
         try:
             self._start(ended="new", ts_ns=START_NS)
-            for act in (*self.schedule.acts, Act(at_ms=STOP_MS, kind="stop"), Act(at_ms=END_MS - 5, kind="end")):
+            for act in sorted((*self.schedule.acts, *LAST_ACTS), key=lambda act: act.at_ms):
                 self._run_to(START_NS + act.at_ms * MS)
                 self._do(act)
             self.watch.at_end(self.machine)
@@ -148,7 +169,7 @@ class Rig:
                 self.runner.advance_to(ts_ns)
                 return
             except CrashError:
-                self._crash(self.runner.now_ns)
+                self._crash()
 
     def _begin(self, machine: Machine, journal: JournalWriter, *, at: int) -> None:
         """A runner on a machine, at a row of the tape."""
@@ -164,19 +185,55 @@ class Rig:
         kind, runner = act.kind, self.runner
         if kind == "crash":
             self.crash = act
-            if act.point == "between":
-                self._crash(runner.now_ns)
+            if act.point in ("between", LOST_TAIL):
+                self._crash()
             else:
                 runner.armed = act.point
             return
         if kind == "snapshot":
             self._snapshot()
             return
+        if kind == "restart":
+            self._restart(act)
+            return
+        if kind == "foreign order":
+            self._foreign(act)
+            return
+        if kind == "disarm":
+            runner.armed = ""
+            return
+        if kind == "compare":
+            self.watch.in_peace(self.machine, runner.now_ns)
+            return
         for event in _facts(act, self.money, self.exchange):
+            if type(event) is e.DifferenceAcknowledged and self.money.differences:
+                self.watch.note_mistake()
+            if type(event) is e.OrderResolved and act.choice % 5 == 0:
+                self.watch.note_mistake()
             try:
                 runner.step(event, max(runner.now_ns, START_NS + act.at_ms * MS))
             except CrashError:
-                self._crash(runner.now_ns)
+                self._crash()
+
+    def _restart(self, act: Act) -> None:
+        """A stop on purpose: cancels get two seconds for their answers, then the trader leaves and comes back."""
+        if self.runner.armed:
+            return  # one trouble at a time
+        self.watch.counts["restarts"] = self.watch.counts.get("restarts", 0) + 1
+        self.runner.step(e.TraderStopped(reason="restart"), self.runner.now_ns)
+        self._run_to(START_NS + (act.at_ms + 2_000) * MS)
+        self.crash = msgspec.structs.replace(act, point="between", opinion=COLD if act.choice % 2 else RESTEPPED)
+        self._crash(ended="clean")
+
+    def _foreign(self, act: Act) -> None:
+        """A person trades the account by hand."""
+        inst, side = act.choice % len(SYMBOLS), 1 if act.choice % 3 else -1
+        quote = self.machine.engine.market
+        px = quote.get(inst, "bid_px_nanos") or 30 * NANO
+        self.exchange.foreign_order(
+            inst=inst, side=side, qty_nanos=(20 + act.choice % 50) * NANO, order_type=c.LMT, tif=c.DAY,
+            ts_ns=max(self.runner.now_ns, self.machine.now_ns), limit_px_nanos=px,
+        )  # fmt: skip
 
     def _snapshot(self) -> None:
         engine = self.runner.engine
@@ -184,12 +241,15 @@ class Rig:
         self.snapshot = (engine.seq, self.base + self.runner._applied, parts)
 
     # ---- crash -------------------------------------------------------------------------------------------------
-    def _crash(self, ts_ns: int) -> None:
+    def _crash(self, *, ended: str = "crash") -> None:
         act, before = self.crash, self.money
-        self.crashes += 1
+        ts_ns = max(self.runner.now_ns, self.machine.now_ns)
+        if ended == "crash":
+            self.watch.counts["crashes"] = self.watch.counts.get("crashes", 0) + 1
         self.epoch += 1
         self.runner.journal.close()
-        latches = self.watch.latches
+        # What was not committed did not happen; what was, did, whoever had seen it.
+        latches = self.watch.latches if act.point == "before commit" else latch_keys(before)
         if self.schedule.venue == SHARED:
             machine, at, now_ns = self._recover_shared()
         else:
@@ -199,9 +259,13 @@ class Rig:
         )
         self._begin(machine, journal, at=at)
         self.runner.now_ns = now_ns
-        self.watch.recovered(machine, latches, exact=act.point in ("between",), before=before)
-        self._start(ended="crash", ts_ns=now_ns, after=act.after)
+        if act.point == LOST_TAIL:
+            self.watch.tail_lost(machine, self.exchange)
+        else:
+            self.watch.recovered(machine, latches, exact=act.point == "between", before=before)
+        self._start(ended=ended, ts_ns=now_ns, after=act.after)
         if self.schedule.venue == APART:
+            self.watch.in_doubt(machine, crashed=ended == "crash")
             state = self.exchange._link.state
             if state == LINK_READY:
                 self.runner.step(e.LinkRestored(reason="reconnected"), now_ns)
@@ -216,7 +280,7 @@ class Rig:
         machine = new_machine(self.config, restored=restored)
         machine.engine.seq = seq
         rerun = self._rerun(machine, opinion=True, from_seq=seq + 1)
-        return machine, rows + rerun.rows, max(machine.engine.ts_ns, START_NS)
+        return machine, rows + rerun.rows, max(machine.now_ns, START_NS)
 
     def _recover_apart(self, ts_ns: int, act: Act) -> tuple[Machine, int, int]:
         """The broker lives on without us: what it says meanwhile nobody hears, and the new session hears none of it."""
@@ -229,13 +293,21 @@ class Rig:
             _show(exchange, row)
         while exchange.pop_due(back_ns) is not None:
             pass
+        if act.point == LOST_TAIL:
+            cut_tail(self.directory, frames=1 + act.choice % 40, keep_seq=self.snapshot[0] if self.snapshot else 0)
         exchange._agenda.remove_kind(FACT)
         exchange._agenda.remove_kind(SYNC)
-        fresh = dump(Money(money_settings(self.config)))
-        machine = new_machine(self.config, restored=Restored(money=fresh, exchange=exchange.snapshot()))
+        warm = act.opinion == RESTEPPED
+        seq, _, parts = self.snapshot or (0, 0, {"money": dump(Money(money_settings(self.config)))})
+        opinion = parts if warm and "opinion" in parts else None
+        restored = Restored(money=parts["money"], opinion=opinion, exchange=exchange.snapshot())
+        machine = new_machine(self.config, restored=restored)
+        machine.engine.seq = seq
         survivor, machine.exchange = machine.exchange, None
-        self._rerun(machine, opinion=act.opinion == RESTEPPED, from_seq=0)
+        self._rerun(machine, opinion=warm, from_seq=seq + 1)
         machine.exchange = survivor
+        if not warm:  # what comes now cannot be stepped again from before it
+            self.snapshot = (machine.engine.seq, 0, machine.engine.dump())
         return machine, at, back_ns
 
     def _rerun(self, machine: Machine, *, opinion: bool, from_seq: int) -> Rerun:
@@ -243,6 +315,21 @@ class Rig:
         for frame in JournalReader(self.directory, from_seq=from_seq).frames():
             rerun.frame(frame)
         return rerun
+
+
+def cut_tail(directory: Path, *, frames: int, keep_seq: int) -> None:
+    """Take the last frames of a closed journal away, as a power cut does that came before they were on the disk."""
+    reader = JournalReader(directory)
+    ends = [(*reader.position, frame[-1].last_seq) for frame in reader.frames()]
+    kept = [end for end in ends[: len(ends) - frames] if end[2] > keep_seq]
+    if not kept:
+        return
+    name, at, _ = kept[-1]
+    for path in sorted(directory.glob("segment-*.qj")):
+        if path.name > name:
+            path.unlink()
+    with (directory / name).open("r+b") as file:
+        file.truncate(at)
 
 
 def _show(exchange: Exchange, row: Any) -> None:

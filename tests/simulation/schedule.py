@@ -17,13 +17,14 @@ from tests.simulation.world import START_NS, STRATEGIES, SYMBOLS
 MS: Final = 1_000_000
 CALM_MS: Final = 70_000
 # READY for 60 s and two syncs 30 s apart settle what is unknown; then a stop, and a last sync.
-STOP_MS: Final = 205_000
-END_MS: Final = 245_000
+STOP_MS: Final = 185_000
+END_MS: Final = 220_000
 
 COMMANDS: Final = ("PlaceOrder", "ReplaceOrder", "CancelOrder", "CancelAllOrders", "RequestSync")
 SHARED: Final = "in process"  # the venue dies with the trader and is recovered through the journal
 APART: Final = "apart"  # the broker outlives the trader
 CRASH_POINTS: Final = ("between", "before commit", "before dispatch", "within dispatch")
+LOST_TAIL: Final = "lost tail"  # a power cut takes the last frames, whose commands had left: broker apart only
 COLD: Final = "cold"
 RESTEPPED: Final = "restepped"
 
@@ -32,7 +33,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing done to the trader at a moment. Which fields count depends on `kind`."""
 
     at_ms: int
-    kind: str  # crash | snapshot | halt | kill | flatten | resume | resolve | acknowledge | trading halt | gap | trip
+    kind: str  # crash, restart, or as in rig._facts
     level: int = 0
     scope: str = ""
     point: str = ""  # crash: where in the step
@@ -85,9 +86,7 @@ def make_schedule(seed: int) -> Schedule:
         messages=_messages(chance),
         links=_links(chance),
         chances=_chances(chance),
-        switches=tuple(
-            name for name in ("two_step_ack", "silent_replace_of_filled") if chance.random() < 0.3
-        ),
+        switches=tuple(name for name in ("two_step_ack", "silent_replace_of_filled") if chance.random() < 0.3),
         acts=_acts(chance, venue),
         keep_queued=chance.random() < 0.7,
         reconcile_s=chance.choice((5, 15, 30)),
@@ -138,6 +137,13 @@ def _chances(chance: Random) -> dict[str, int]:
 def _acts(chance: Random, venue: str) -> tuple[Act, ...]:
     found = [_act(chance, venue) for _ in range(chance.choice((0, 2, 4, 8, 12)))]
     found += [_crash(chance, venue) for _ in range(chance.choice((0, 0, 1, 1, 2, 4)))]
+    if chance.random() < 0.6:  # an operator puts things right afterwards
+        found += [Act(at_ms=145_000, kind="acknowledge"), Act(at_ms=146_000, kind="trade on")]
+        scopes = [(ACCOUNT, ""), *((SYMBOL, name) for name in SYMBOLS), *((STRATEGY, name) for name in STRATEGIES)]
+        found += [
+            Act(at_ms=147_000 + number, kind="resume", level=level, scope=scope)
+            for number, (level, scope) in enumerate(scopes)
+        ]
     return tuple(sorted(found, key=lambda act: act.at_ms))
 
 
@@ -145,21 +151,22 @@ def _crash(chance: Random, venue: str) -> Act:
     return Act(
         at_ms=chance.randrange(1_000, CALM_MS),
         kind="crash",
-        point=chance.choice(CRASH_POINTS),
+        point=chance.choice((*CRASH_POINTS, LOST_TAIL) if venue == APART else CRASH_POINTS),
         opinion=chance.choice((COLD, RESTEPPED)),
         after=chance.choice(("as_latched", "as_latched", "halted")),
         down_ms=chance.choice((50, 2_000, 12_000)) if venue == APART else 0,
+        choice=chance.randrange(1_000),
     )
 
 
 _KINDS: Final = (
     "halt", "kill", "flatten", "resume", "resume", "resume", "resolve", "resolve", "acknowledge", "trading halt", "gap",
-    "trip", "snapshot",
+    "trip", "snapshot", "restart",
 )  # fmt: skip
 
 
 def _act(chance: Random, venue: str) -> Act:
-    kind = chance.choice(_KINDS)
+    kind = chance.choice((*_KINDS, "foreign order") if venue == APART else _KINDS)
     level = chance.choice((PROCESS, ACCOUNT, SYMBOL, STRATEGY))
     scope = {SYMBOL: chance.choice(SYMBOLS), STRATEGY: chance.choice(STRATEGIES)}.get(level, "")
     return Act(

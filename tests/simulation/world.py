@@ -6,6 +6,7 @@ Composed by the trader's own daemon/build.py, so that what is simulated is what 
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -20,7 +21,6 @@ from daemon.config import Config, instruments_of, parse_config
 from daemon.config.schema import EngineIntervals
 from daemon.machine import Machine
 from daemon.reference import ReferenceTables
-from strategies import pipeline as compiled
 from tests.fakes.tape import DATES, OPEN_NS, session_table
 
 SYMBOLS: Final = ("AAA", "BBB")
@@ -53,14 +53,14 @@ round_lot = 100
 [strategies.alpha]
 kind = "meanrev"
 symbols = ["AAA", "BBB"]
-params = { half_life_s = 4, enter_z = 0.9, leave_z = 0.2, position_shares = 300, cadence_s = 1, warm_up_s = 2, \
+params = { half_life_s = 4, enter_z = 0.9, leave_z = 0.2, position_shares = 300, cadence_s = 2, warm_up_s = 2, \
 quotes_min = 5 }
 execution = { algo = "twap", params = { duration_s = 9, slices = 3 }, patience = 0.5, chase_s = 0.5, backoff_s = 1.5, \
 grace_s = 4 }
 [strategies.beta]
 kind = "meanrev"
 symbols = ["AAA", "BBB"]
-params = { half_life_s = 9, enter_z = 1.2, leave_z = 0.3, position_shares = 240, cadence_s = 2, warm_up_s = 2, \
+params = { half_life_s = 9, enter_z = 1.2, leave_z = 0.3, position_shares = 240, cadence_s = 4, warm_up_s = 2, \
 quotes_min = 5 }
 execution = { algo = "immediate", patience = 0.3, chase_s = 1, backoff_s = 2, grace_s = 2 }
 [limits.account]
@@ -103,15 +103,9 @@ def config_with(venue: VenueConfig, *, reconcile_s: int) -> Config:
 
 
 def new_machine(config: Config, *, with_venue: bool = True, restored: Restored | None = None) -> Machine:
-    """A machine as the trader builds it. The kernels' start-up check runs once a process, not once a machine."""
-    _check_kernels_once()
-    return build_machine(config, tables(), with_venue=with_venue, restored=restored)
-
-
-@cache
-def _check_kernels_once() -> None:
-    compiled.assert_live_equals_batch()
-    compiled.assert_live_equals_batch = lambda: None
+    """A machine as the trader builds it. The kernels' start-up check is left to their own tests."""
+    with patch("strategies.pipeline.assert_live_equals_batch"):
+        return build_machine(config, tables(), with_venue=with_venue, restored=restored)
 
 
 def make_tape(seed: int, *, seconds: int) -> Any:

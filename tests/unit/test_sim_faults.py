@@ -133,6 +133,33 @@ def test_lost_link_swallows_commands_and_facts_and_sync_shows_the_truth() -> Non
     assert driver.of(SyncCompleted)[-1].complete
 
 
+def test_a_sync_tells_the_cost_with_each_execution() -> None:
+    """A lost commission report comes again; of an execution that was taken back only the cost is told."""
+    lost = MessageFault(kind="CommissionReported", drop_ppm=ALL)
+    plain = faulty(lost).place(2, order(1, kind=MKT)).until(5).sync(6)
+    assert [type(fact) for _, fact in plain.facts].count(CommissionReported) == 1
+    assert plain.of(CommissionReported)[0].exec_id == plain.of(ExecutionReported)[0].exec_id
+    busted = faulty(lost, bust_ppm=ALL).place(2, order(1, kind=MKT)).until(10).sync(11)
+    assert busted.of(ExecutionReported) == []
+    assert busted.of(CommissionReported)[0].commission_nanos == plain.of(CommissionReported)[0].commission_nanos
+
+
+def test_faults_end_when_the_plan_says_so() -> None:
+    """Before the moment every order is lost, from it on none; a restart in between changes nothing."""
+    driver = faulty(MessageFault(kind="PlaceOrder", drop_ppm=ALL), until_ns=at(4)).place(2, order(1, limit=990))
+    driver.until(3).place(4, order(2, limit=990)).until(5)
+    driver.restart()
+    driver.place(6, order(3, limit=990)).until(8)
+    assert [fact.order_id for fact in driver.of(OrderAcknowledged)] == [2, 3]
+
+
+def test_now_is_the_last_moment_anything_happened() -> None:
+    """Also when nobody was told: an order that arrived and was not answered."""
+    driver = faulty(MessageFault(kind="OrderAcknowledged", drop_ppm=ALL)).place(2, order(1, limit=990)).until(3)
+    assert driver.facts == []
+    assert driver.exchange.now_ns == at(2.001)
+
+
 def test_sync_cut_off_by_an_outage_ends_incomplete() -> None:
     """Every sync that starts ends once, also when the link goes in between or is down."""
     driver = faulty(links=(outage("lost"),)).sync(9.9985).sync(22)

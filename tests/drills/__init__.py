@@ -1,0 +1,48 @@
+"""Drills: rehearsals that take longer than a test. Each runs in numbered parts, so that a drill that was broken off
+goes on where it stopped, and leaves a record in docs/drills/. `python -m tests.drills` runs them all.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+PartResult = dict[str, Any]
+
+
+class Drill(msgspec.Struct, frozen=True, kw_only=True):
+    """One drill. `part(number)` runs one part and returns its counts; the key `failures` lists what went wrong."""
+
+    name: str
+    meaning: str
+    parts: int  # how many, unless the command line says otherwise
+    part: Callable[[int], PartResult]
+
+
+def _faults(number: int) -> PartResult:
+    from tests.drills.faults import run_part  # here, so that one drill does not load what only another needs
+
+    return run_part(number)
+
+
+def _kill9(number: int) -> PartResult:
+    from tests.drills.kill9 import run_part
+
+    return run_part(number)
+
+
+# Another drill: one entry here.
+DRILLS: Final = (
+    Drill(
+        name="faults",
+        meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
+        parts=100,
+        part=_faults,
+    ),
+    Drill(
+        name="kill9",
+        meaning="kill -9 of the trader at 20 random points of the BAC and IBM days, with restart; a part is one point",
+        parts=20,
+        part=_kill9,
+    ),
+)

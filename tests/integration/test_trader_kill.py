@@ -1,0 +1,217 @@
+"""Kill, halt, flatten and resume in the middle of a fast replay of the real trader."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import commands as c
+from core import events as e
+from core import records as r
+from core.latches import ACCOUNT, STRATEGY, SYMBOL
+from daemon import cli
+from daemon.client import connected, is_alive
+from daemon.operations import TraderOperations
+from daemon.recovery import verify_replay
+from tests.fakes.process import JournalSize, TraderProcess
+from tests.fakes.trader import Rig, Slow, install
+
+SENDING = (c.PlaceOrder, c.ReplaceOrder)
+SCOPES: list[tuple[int, str]] = [(ACCOUNT, ""), (STRATEGY, "reversion"), (SYMBOL, "AAA")]
+
+
+def scope_of(level: int, scope: str) -> dict[str, Any]:
+    """Fields of an operator's fact."""
+    return {"level": level, "scope": scope, "reason": "drill", "operator": "ann"}
+
+
+def reached(rig: Rig, level: int, scope: str, seq: int) -> list[Any]:
+    """Orders of a scope sent after a seq."""
+    found = []
+    for at, x in rig.records(r.COMMAND):
+        if at > seq and isinstance(x, SENDING):
+            intent = x.order.intent
+            if level == ACCOUNT or scope in (intent.strategy, ("AAA", "CCC")[intent.inst]):
+                found.append(x.order)
+    return found
+
+
+def busy(level: int, scope: str) -> Callable[[Slow], bool]:
+    """Whether the scope has an order on the book and holds something."""
+
+    def look(trader: Slow) -> bool:
+        money = trader.active_runner.money
+        inst = 0 if level == SYMBOL else None
+        orders = [o for o in money.live_orders.values() if inst in (None, o.inst) and not o.busy]
+        held = any(qty for i, qty in enumerate(money.ledger.holdings) if inst in (None, i))
+        return bool(orders) and held
+
+    return look
+
+
+def at(condition: Callable[[Slow], bool], *actions: Callable[[Slow], None], rows: int = 0) -> Callable[[Slow], None]:
+    """Do each action once: the first when the condition holds, each later one `rows` rows after the one before."""
+    left = list(actions)
+    since = [0]
+
+    def look(trader: Slow) -> None:
+        done = trader.active_runner.rows_done
+        if left and (condition(trader) if len(left) == len(actions) else done - since[0] > rows):
+            since[0] = done
+            left.pop(0)(trader)
+
+    return look
+
+
+def step(event: Any, *, ok: bool = True, says: str = "") -> Callable[[Slow], None]:
+    """An operator's command and its answer."""
+
+    def act(trader: Slow) -> None:
+        reply = TraderOperations(trader).operate(event)
+        assert reply.ok is ok, reply.text
+        assert says in reply.text
+
+    return act
+
+
+@pytest.mark.parametrize(("level", "scope"), SCOPES)
+def test_kill_blocks_cancels_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: int, scope: str) -> None:
+    """Latch first, then cancels, then proof by a sync; nothing new in the scope; `resume` needs reason and proof."""
+    install(monkeypatch)
+    rig = Rig(tmp_path)
+    kill = e.OperatorKilled(**scope_of(level, scope))
+    resume = e.OperatorResumed(**scope_of(level, scope))
+    early = step(resume, ok=False, says="not verified")
+    look = at(busy(level, scope), lambda trader: (step(kill)(trader), early(trader))[0])
+    run = rig.run(look)
+    money = run.active_runner.money
+    commands = rig.records(r.COMMAND)
+    killed = next(seq for seq, x in commands if type(x) is c.MoveLadder and x.code == "KILL")
+    cancels = [seq for seq, x in commands if seq > killed and isinstance(x, c.CancelOrder | c.CancelAllOrders)]
+    proof = next(seq for seq, x in commands if type(x) is c.VerifyKill)
+    assert killed < cancels[0] < proof
+    assert reached(rig, level, scope, killed) == []
+    assert all(kill.verified_ns for kill in money.kills)
+    assert [order for order in money.live_orders.values() if level == ACCOUNT] == []
+    if level == SYMBOL:
+        assert reached(rig, SYMBOL, "CCC", killed), "the other symbol trades on"
+    assert verify_replay(rig.journal).difference == ""
+
+
+@pytest.mark.parametrize(("level", "scope"), SCOPES)
+def test_a_kill_is_resumed_with_a_reason_once_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: int, scope: str
+) -> None:
+    """After the proof: refused with a blank reason, done with one, and the scope trades again."""
+    install(monkeypatch)
+    rig = Rig(tmp_path)
+    blank = msg(e.OperatorResumed, level, scope, reason=" ")
+    look = at(
+        busy(level, scope),
+        step(e.OperatorKilled(**scope_of(level, scope))),
+        step(blank, ok=False, says="reason"),
+        step(e.OperatorResumed(**scope_of(level, scope)), says="resumed"),
+        rows=400,
+    )
+    rig.run(look)
+    lifted = next(seq for seq, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder and x.state == 0)
+    assert reached(rig, level, scope, lifted)
+    assert verify_replay(rig.journal).difference == ""
+
+
+def msg(kind: Any, level: int, scope: str, **changes: Any) -> Any:
+    """An operator's fact with other fields."""
+    return kind(**(scope_of(level, scope) | changes))
+
+
+@pytest.mark.parametrize(("level", "scope"), SCOPES)
+def test_halt_blocks_and_resume_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: int, scope: str
+) -> None:
+    """No new order in the scope while it stands; the schedules it paused end with their full quantity afterwards."""
+    install(monkeypatch)
+    rig = Rig(tmp_path)
+    paused: list[int] = []
+
+    def remember(trader: Slow) -> None:
+        step(e.OperatorHalted(**scope_of(level, scope)))(trader)
+        paused.extend(p.parent_id for p in trader.active_runner.money.live_parents.values() if p.paused)
+
+    run = rig.run(at(busy(level, scope), remember, step(e.OperatorResumed(**scope_of(level, scope))), rows=64))
+    moves = [seq for seq, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder]
+    while_halted = reached(rig, level, scope, moves[0])
+    after = reached(rig, level, scope, moves[1])
+    assert len(while_halted) == len(after) > 0
+    assert paused
+    parents = run.active_runner.money.parents
+    for parent_id in paused:
+        parent = parents[parent_id]
+        fills = sum(o.filled_nanos for o in run.active_runner.money.orders.values() if o.parent_id == parent_id)
+        assert fills == parent.filled_nanos <= parent.qty_nanos
+    assert verify_replay(rig.journal).difference == ""
+
+
+@pytest.mark.parametrize(("level", "scope"), SCOPES)
+def test_flatten_closes_with_orders_that_only_reduce(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: int, scope: str
+) -> None:
+    """Flat at the end; every order after the latch is reduce-only."""
+    install(monkeypatch)
+    rig = Rig(tmp_path)
+    run = rig.run(at(busy(level, scope), step(e.OperatorFlattened(**scope_of(level, scope)))))
+    latched = next(seq for seq, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder and x.code == "FLATTEN")
+    orders = reached(rig, level, scope, latched)
+    assert orders
+    assert all(order.reduce_only for order in orders)
+    positions = run.active_runner.money.ledger.positions.values()
+    assert not [p for p in positions if p.qty_nanos and (level != SYMBOL or p.inst == 0)]
+    assert verify_replay(rig.journal).difference == ""
+
+
+def quantd(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and everything said of one command."""
+    code = cli.main([*arguments, "--state", str(folder)])
+    told = capsys.readouterr()
+    return code, told.out + told.err
+
+
+def test_kill_through_the_socket_of_a_running_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`quantd kill` during a fast replay; the halt survives kill -9 and restart; `resume` is refused without reason."""
+    rig = Rig(tmp_path, events_per_second=5.0)
+    with TraderProcess(rig.config_path) as trader:
+        size = JournalSize(rig.journal)
+        while size.bytes() < 200_000:
+            assert trader.process.poll() is None
+        code, said = quantd(capsys, tmp_path, "kill", "--reason", "drill")
+        assert (code, "killed" in said) == (0, True), said
+        with connected(tmp_path / "control.sock") as client:
+            while not any(latch[3] == "KILL" for latch in as_rows(client.status().latches)):
+                assert trader.process.poll() is None
+        trader.kill_at(rig.journal, size.bytes() + 100_000)
+    killed = next(seq for seq, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder and x.code == "KILL")
+    assert reached(rig, ACCOUNT, "", killed) == []
+    with TraderProcess(rig.config_path) as trader:
+        while not answers(tmp_path):
+            assert trader.process.poll() is None
+        assert quantd(capsys, tmp_path, "resume", "--reason", " ")[0] == 4
+        code, said = 4, "not verified"
+        while code == 4 and "not verified" in said:
+            code, said = quantd(capsys, tmp_path, "resume", "--reason", "drill over")
+        assert code == 0, said
+        trader.process.terminate()
+        summary = trader.summary()
+    assert (summary["stopped_by"], summary["open_orders"]) == ("SIGTERM", 0)
+    moves = [x.state for _, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder]
+    assert moves == [2, 0]
+    assert [type(x) for _, x in rig.records(r.COMMAND) if type(x) is c.VerifyKill] == [c.VerifyKill]
+
+
+def as_rows(latches: Any) -> list[list[str]]:
+    """Latches of a status as plain lists: level, scope, state, code."""
+    return [[latch.level, latch.scope, latch.state, latch.code] for latch in latches]
+
+
+def answers(folder: Path) -> bool:
+    """Whether the trader listens."""
+    return is_alive(folder / "control.sock")

@@ -1,0 +1,34 @@
+"""The engine's deadlines: a kill is chased until it is verified, whatever was killed after it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.engine.timers import NEVER, Timers
+from core.latches import STRATEGY, SYMBOL
+from core.money.state import DOWN, Kill
+
+
+def a_kill(level: int, *, verified_ns: int) -> Kill:
+    """One kill of one scope."""
+    return Kill(level=level, scope="x", since_ns=1, reason="r", by="me", verified_ns=verified_ns)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "armed"), [(0, 0, True), (0, 5, True), (5, 0, True), (5, 5, False)], ids=str
+)
+def test_any_unverified_kill_is_chased(first: int, second: int, armed: bool) -> None:
+    """Also one that is not the newest."""
+    kills = [a_kill(SYMBOL, verified_ns=first), a_kill(STRATEGY, verified_ns=second)]
+    money = SimpleNamespace(kills=kills, live_orders={}, live_parents={}, link=DOWN)
+    engine: Any = SimpleNamespace(
+        money=money,
+        retry={},
+        ts_ns=100,
+        exposure=SimpleNamespace(gross=0, unmarked=0),
+        settings=SimpleNamespace(kill_retry_ns=7),
+    )
+    timers = Timers(engine)
+    timers.rearm()
+    assert timers.kill_ns == (107 if armed else NEVER)
