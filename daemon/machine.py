@@ -11,7 +11,7 @@ from core import commands as c
 from core import events as e
 from core import records as r
 from core.engine import Engine
-from core.engine.timers import NEVER
+from core.engine.deadlines import NEVER
 from core.market import FIELDS, INDEX
 from core.money.fold import fold_outcome
 

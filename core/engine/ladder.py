@@ -4,23 +4,19 @@ Block first, then cancel, then verify; flatten is separate and explicit (RTS 6 a
 is for the monitor in risk/ to say.
 """
 
-from typing import TYPE_CHECKING
-
 from core import commands as c
 from core import events as e
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
-from core.latches import ACCOUNT, ACTIVE, HALTED, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL, Latch
+from core.engine.trading import Trading
+from core.latches import ACCOUNT, ACTIVE, HALTED, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL, Latch, Latches
 from core.money.state import READY
 from core.orders import State
 from core.parents import ParentState
 
-if TYPE_CHECKING:
-    from core.engine.engine import Engine
-
 DEPLOY = "DEPLOY"  # latch of a changed program: armed by its digest (control 42), never just resumed
 
 
-def move_ladder(engine: "Engine", move: c.MoveLadder) -> None:
+def move_ladder(engine: Trading, move: c.MoveLadder) -> None:
     """Set or lift a latch and act on it: a scope that is now HALTED parks its schedules."""
     before = engine.money.latches.scope_state(move.level, move.scope)
     engine.emit(move)
@@ -33,7 +29,7 @@ def move_ladder(engine: "Engine", move: c.MoveLadder) -> None:
         engine.alert(move.code, "critical" if now == HALTED else "warning", f"{where}: {move.reason}")
 
 
-def park(engine: "Engine", level: int, scope: str, reason: str, *, cancel: bool = True) -> None:
+def park(engine: Trading, level: int, scope: str, reason: str, *, cancel: bool = True) -> None:
     """Pause the schedules of a scope; their children go, except those that only reduce."""
     for parent in parents_in(engine, level, scope):
         if parent.active and not parent.paused and parent.purpose != c.INTENT_FLATTEN:
@@ -44,14 +40,14 @@ def park(engine: "Engine", level: int, scope: str, reason: str, *, cancel: bool 
                 engine.cancel(order.order_id, reason)
 
 
-def on_halted(engine: "Engine", event: e.OperatorHalted) -> None:
+def on_halted(engine: Trading, event: e.OperatorHalted) -> None:
     """Block new risk in a scope."""
     move = _latch(event, "HALT")
     move_ladder(engine, move)
     engine.reply = (True, f"{_where(event.level, event.scope)} HALTED")
 
 
-def on_killed(engine: "Engine", event: e.OperatorKilled) -> None:
+def on_killed(engine: Trading, event: e.OperatorKilled) -> None:
     """Block, cancel, verify. The latch is recorded before the first cancel leaves."""
     engine.emit(_latch(event, "KILL"))
     refence(engine)
@@ -68,7 +64,7 @@ def on_killed(engine: "Engine", event: e.OperatorKilled) -> None:
     engine.reply = (True, f"{_where(event.level, event.scope)} killed; {live} orders being cancelled and verified")
 
 
-def verify_kills(engine: "Engine", sync_id: int, started_ts_ns: int) -> None:
+def verify_kills(engine: Trading, sync_id: int, started_ts_ns: int) -> None:
     """After a complete sync: a kill whose scope is empty here and at the broker is done."""
     money = engine.money
     for kill in list(money.kills):
@@ -80,7 +76,7 @@ def verify_kills(engine: "Engine", sync_id: int, started_ts_ns: int) -> None:
         engine.alert("KILL_VERIFIED", "info", f"{_where(kill.level, kill.scope)}: no open order at the broker")
 
 
-def on_flattened(engine: "Engine", event: e.OperatorFlattened) -> None:
+def on_flattened(engine: Trading, event: e.OperatorFlattened) -> None:
     """Latch the scope, take its orders off and close its positions through the reduce-only lane."""
     engine.emit(_latch(event, "FLATTEN"))
     refence(engine)
@@ -95,14 +91,14 @@ def on_flattened(engine: "Engine", event: e.OperatorFlattened) -> None:
     engine.reply = (True, f"{_where(event.level, event.scope)} HALTED; positions are being closed")
 
 
-def _end_parents(engine: "Engine", level: int, scope: str, reason: str) -> None:
+def _end_parents(engine: Trading, level: int, scope: str, reason: str) -> None:
     for parent in parents_in(engine, level, scope):
         if parent.active:
             engine.emit(c.EndParent(parent_id=parent.parent_id, state=ParentState.CANCELLED, reason=reason))
             engine.timers.drop_wake(parent.parent_id)
 
 
-def _drop_targets(engine: "Engine", level: int, scope: str, *, to_zero: bool) -> None:
+def _drop_targets(engine: Trading, level: int, scope: str, *, to_zero: bool) -> None:
     """Strategies of a scope want what they hold (kill) or nothing (flatten), and start over from there."""
     ledger = engine.money.ledger
     for name, book in list(ledger.books.items()):
@@ -118,7 +114,7 @@ def _drop_targets(engine: "Engine", level: int, scope: str, *, to_zero: bool) ->
                 engine.strategies[name].forget(inst)
 
 
-def on_resumed(engine: "Engine", event: e.OperatorResumed) -> None:
+def on_resumed(engine: Trading, event: e.OperatorResumed) -> None:
     """Lift the latches of a scope, if nothing forbids it, and let its schedules go on where they stood."""
     levels = (PROCESS, ACCOUNT) if event.level <= ACCOUNT else (event.level,)
     held = [latch for level in levels for latch in engine.money.latches.held(level, event.scope)]
@@ -145,7 +141,7 @@ def on_resumed(engine: "Engine", event: e.OperatorResumed) -> None:
     reconcile_all(engine)
 
 
-def unpause(engine: "Engine") -> None:
+def unpause(engine: Trading) -> None:
     """Let go every paused schedule whose scopes are all free again."""
     for parent in list(engine.money.live_parents.values()):
         state = engine.money.latches.effective(strategy=parent.strategy, symbol=engine.symbols[parent.inst])
@@ -153,7 +149,7 @@ def unpause(engine: "Engine") -> None:
             engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=False, reason="resume"))
 
 
-def _why_not_resume(engine: "Engine", event: e.OperatorResumed, held: list[Latch]) -> str:
+def _why_not_resume(engine: Trading, event: e.OperatorResumed, held: list[Latch]) -> str:
     """The first thing that forbids lifting; "" = nothing does."""
     money = engine.money
     disabled = event.level == STRATEGY and not money.ledger.book_of(event.scope).enabled
@@ -184,7 +180,7 @@ def _why_not_resume(engine: "Engine", event: e.OperatorResumed, held: list[Latch
     return ""
 
 
-def on_resolved(engine: "Engine", event: e.OrderResolved) -> None:
+def on_resolved(engine: Trading, event: e.OrderResolved) -> None:
     """An operator settles an UNKNOWN order; anything else is refused."""
     order = engine.money.orders.get(event.order_id)
     if order is None:
@@ -211,30 +207,25 @@ def on_resolved(engine: "Engine", event: e.OrderResolved) -> None:
     engine.reconcile(order.strategy, order.inst)
 
 
-def on_acknowledged(engine: "Engine", event: e.DifferenceAcknowledged) -> None:
-    """An operator accepts the broker's word: position differences go to the book of nobody; other latches stay."""
+def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
+    """An operator accepts the broker's word: position differences go to the book of nobody, cash is adjusted."""
     money = engine.money
-    if not money.differences:
-        engine.reply = (False, "there is no difference report to acknowledge")
-        return
-    if event.sync_id and event.sync_id != money.difference_sync_id:
-        engine.reply = (
-            False,
-            f"the report of sync {event.sync_id} is out of date; read sync {money.difference_sync_id}",
-        )
+    refusal = _why_not_acknowledge(engine, event)
+    if refusal:
+        engine.reply = (False, refusal)
         return
     for found in money.differences:
         if found.kind == "position" and found.inst >= 0:
-            px = engine.market.mark_nanos(found.inst) or engine.exposure.marks[found.inst]
-            if not px:
-                engine.reply = (False, f"{engine.symbols[found.inst]} has no price to take the position over at")
-                return
+            px = _mark_of(engine, found.inst)
             engine.emit(
                 c.TransferPosition(inst=found.inst, qty_nanos=found.qty_nanos, px_nanos=px, reason=event.reason)
             )
             engine.exposure.mark(found.inst, px, money.ledger)
+    if holds(money.latches, "CASH") and not money.differences:
+        amount = money.cash_difference_nanos
+        engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount, reason=event.reason))
     for latch in money.latches.held(ACCOUNT, ""):
-        if latch.code == "RECONCILE":
+        if latch.code == "RECONCILE" or (latch.code == "CASH" and not money.differences):
             engine.emit(_lift(latch, event.reason, event.operator))
     engine.emit(c.RequestSync(reason="difference acknowledged"))
     unpause(engine)
@@ -243,7 +234,29 @@ def on_acknowledged(engine: "Engine", event: e.DifferenceAcknowledged) -> None:
     engine.reply = (True, "difference acknowledged; checking with the broker again")
 
 
-def on_armed(engine: "Engine", event: e.DeployArmed) -> None:
+def _why_not_acknowledge(engine: Trading, event: e.DifferenceAcknowledged) -> str:
+    """Why the report cannot be accepted; "" = it can."""
+    money = engine.money
+    if not money.differences:
+        return "" if holds(money.latches, "CASH") else "there is no difference report to acknowledge"
+    if event.sync_id and event.sync_id != money.difference_sync_id:
+        return f"the report of sync {event.sync_id} is out of date; read sync {money.difference_sync_id}"
+    for found in money.differences:
+        if found.kind == "position" and found.inst >= 0 and not _mark_of(engine, found.inst):
+            return f"{engine.symbols[found.inst]} has no price to take the position over at"
+    return ""
+
+
+def _mark_of(engine: Trading, inst: int) -> int:
+    return engine.market.mark_nanos(inst) or engine.exposure.marks[inst]
+
+
+def holds(latches: Latches, code: str) -> bool:
+    """Whether a cause holds the account."""
+    return any(latch.code == code for latch in latches.held(ACCOUNT, ""))
+
+
+def on_armed(engine: Trading, event: e.DeployArmed) -> None:
     """An operator confirms changed code, config or models (control 42)."""
     held = [latch for latch in engine.money.latches.held(ACCOUNT, "") if latch.code == DEPLOY]
     if not held:
@@ -257,8 +270,10 @@ def on_armed(engine: "Engine", event: e.DeployArmed) -> None:
     engine.reply = (True, "armed")
 
 
-def halt(engine: "Engine", code: str, reason: str, *, level: int = ACCOUNT, scope: str = "") -> None:
-    """Halt a scope on our own account."""
+def halt(engine: Trading, code: str, reason: str, *, level: int = ACCOUNT, scope: str = "") -> None:
+    """Halt a scope on our own account; a cause that stands is not told again."""
+    if any(latch.code == code and latch.reason == reason for latch in engine.money.latches.held(level, scope)):
+        return
     move_ladder(engine, c.MoveLadder(level=level, scope=scope, state=HALTED, code=code, reason=reason, by="trader"))
 
 

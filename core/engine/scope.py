@@ -1,18 +1,14 @@
 """Acting on a scope of the ladder: its orders and schedules, where strategies may decide, kills that are not done."""
 
-from typing import TYPE_CHECKING
-
 from core import commands as c
+from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, SYMBOL
 from core.money.state import DOWN
 from core.orders import Order
 from core.parents import Parent
 
-if TYPE_CHECKING:
-    from core.engine.engine import Engine
 
-
-def chase_kills(engine: "Engine") -> None:
+def chase_kills(engine: Trading) -> None:
     """Cancel again whatever is still live under a kill that is not verified, and ask the broker (control 27)."""
     money = engine.money
     for kill in money.kills:
@@ -27,7 +23,7 @@ def chase_kills(engine: "Engine") -> None:
         engine.emit(c.RequestSync(reason="verify kill"))
 
 
-def in_scope(engine: "Engine", level: int, scope: str) -> list[Order]:
+def in_scope(engine: Trading, level: int, scope: str) -> list[Order]:
     """Live orders of a scope, oldest first."""
     symbols = engine.symbols
     return [
@@ -37,7 +33,7 @@ def in_scope(engine: "Engine", level: int, scope: str) -> list[Order]:
     ]
 
 
-def refence(engine: "Engine") -> None:
+def refence(engine: Trading) -> None:
     """Let kernels ask for decisions only where a strategy may act: enabled, not halted, in regular hours."""
     money, context = engine.money, engine.context
     for strategy in engine.strategies.values():
@@ -51,7 +47,7 @@ def refence(engine: "Engine") -> None:
                 engine.pipeline.fence(strategy.name, inst, 0, 0)
 
 
-def reconcile_all(engine: "Engine") -> None:
+def reconcile_all(engine: Trading) -> None:
     """Look at every target and every position again, in a fixed order."""
     ledger = engine.money.ledger
     pairs = [(book.strategy, inst) for book in ledger.books.values() for inst in book.targets]
@@ -63,7 +59,7 @@ def reconcile_all(engine: "Engine") -> None:
             engine.work(parent)
 
 
-def parents_in(engine: "Engine", level: int, scope: str) -> list[Parent]:
+def parents_in(engine: Trading, level: int, scope: str) -> list[Parent]:
     """Live parents of a scope, oldest first."""
     symbols = engine.symbols
     return [

@@ -1,30 +1,29 @@
 """The engine's table: what happens after a fact was folded into money state. A test proves that no fact is missing."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import ladder
+from core.engine import clock, ladder
 from core.engine.scope import chase_kills, reconcile_all, refence
+from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
 from core.notes import DifferenceFound, Odd
 from core.orders import State
 from core.parents import ParentState
-from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS, cash_difference_nanos
+from core.ports import Strategy
+from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS
 from core.rows import PRINT, QUOTE, ROW
-
-if TYPE_CHECKING:
-    from core.engine.engine import Engine
 
 _ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished", "still open")
 _HALTING: Final = ("lost", "overfill", "still open")
 
 
-def report_odds(engine: "Engine") -> None:
+def report_odds(engine: Trading) -> None:
     """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
     odds, engine.money.odds = engine.money.odds, []
     for order_id, what in odds:
@@ -35,7 +34,7 @@ def report_odds(engine: "Engine") -> None:
                 ladder.halt(engine, "ODD_EXECUTION", what)
 
 
-def disable_strategy(engine: "Engine", name: str, error: str) -> None:
+def disable_strategy(engine: Trading, name: str, error: str) -> None:
     """A strategy raised: it is off, its children are cancelled, its schedules parked, held or flattened by setting."""
     engine.emit(c.SetStrategy(strategy=name, enabled=False, reason=error))
     engine.alert("STRATEGY_FAILED", "critical", f"{name}: {error}")
@@ -49,39 +48,54 @@ def disable_strategy(engine: "Engine", name: str, error: str) -> None:
         )
 
 
+def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
+    """Let one strategy decide on one instrument."""
+    verdict = strategy.decide(engine.ts_ns, inst)
+    if verdict.error:
+        disable_strategy(engine, strategy.name, verdict.error)
+        return
+    decision = verdict.decision
+    if decision is None:
+        return
+    engine.note(decision)
+    if engine.money.ledger.book_of(strategy.name).targets.get(inst) != decision.target_nanos:
+        engine.emit(c.SetTarget(strategy=strategy.name, inst=inst, qty_nanos=decision.target_nanos))
+    engine.reconcile(strategy.name, inst)
+
+
 # ---- market ----------------------------------------------------------------------------------------------------
 def _row(
-    engine: "Engine", kind: int, inst: int, flags: int, exchange_ts_ns: int, four: tuple[int, int, int, int]
+    engine: Trading, kind: int, inst: int, flags: int, exchange_ts_ns: int, four: tuple[int, int, int, int]
 ) -> None:
     row = np.zeros(1, ROW)
     row[0] = (engine.ts_ns, exchange_ts_ns, inst, kind, flags, *four)
     if engine.pipeline.step(row) & 1:
         for strategy in engine.traders[inst]:
-            engine.ask(strategy, inst)
+            ask(engine, strategy, inst)
 
 
-def _quote(engine: "Engine", q: e.QuoteChanged) -> None:
+def _quote(engine: Trading, q: e.QuoteChanged) -> None:
     four = (q.bid_px_nanos, q.ask_px_nanos, q.bid_qty_nanos, q.ask_qty_nanos)
     _row(engine, QUOTE, q.inst, q.flags, q.exchange_ts_ns, four)
 
 
-def _print(engine: "Engine", p: e.TradePrinted) -> None:
+def _print(engine: Trading, p: e.TradePrinted) -> None:
     _row(engine, PRINT, p.inst, p.flags, p.exchange_ts_ns, (p.px_nanos, 0, p.qty_nanos, p.condition))
 
 
-def _gapped(engine: "Engine", event: e.FeedGapped) -> None:
+def _gapped(engine: Trading, event: e.FeedGapped) -> None:
     engine.market.set_gap(event.inst)
     engine.alert("FEED_GAP", "warning", f"{engine.symbols[event.inst]}: {event.dropped} rows lost, {event.reason}")
 
 
-def _halt_changed(engine: "Engine", event: e.HaltChanged) -> None:
+def _halt_changed(engine: Trading, event: e.HaltChanged) -> None:
     engine.market.set_halt(event.inst, event.halted)
     if not event.halted:
         reconcile_all(engine)
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------
-def _go_on(engine: "Engine", order_id: int) -> None:
+def _go_on(engine: Trading, order_id: int) -> None:
     """After any fact about an order: its schedule takes the next step, or the desk looks again."""
     order = engine.money.orders.get(order_id)
     if order is None:
@@ -93,17 +107,17 @@ def _go_on(engine: "Engine", order_id: int) -> None:
         engine.reconcile(order.strategy, order.inst)
 
 
-def _order_fact(engine: "Engine", event: Any) -> None:
+def _order_fact(engine: Trading, event: Any) -> None:
     _go_on(engine, event.order_id)
 
 
-def _executed(engine: "Engine", event: e.OrderFilled | e.ExecutionReported) -> None:
+def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> None:
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
     _go_on(engine, event.order_id)
 
 
-def _execution_corrected(engine: "Engine", event: e.ExecutionCorrected) -> None:
+def _execution_corrected(engine: Trading, event: e.ExecutionCorrected) -> None:
     execution = engine.money.ledger.executions.get(event.exec_id)
     if execution is not None:
         mark = engine.market.mark_nanos(execution.inst)
@@ -113,7 +127,7 @@ def _execution_corrected(engine: "Engine", event: e.ExecutionCorrected) -> None:
     _go_on(engine, event.order_id)
 
 
-def _rejected(engine: "Engine", event: e.OrderRejected) -> None:
+def _rejected(engine: Trading, event: e.OrderRejected) -> None:
     """A reject is an answer: the schedule backs off and tries again within its own time."""
     engine.alert("ORDER_REJECTED", "warning", f"#{event.order_id} code {event.code}: {event.text}")
     order = engine.money.orders.get(event.order_id)
@@ -124,7 +138,7 @@ def _rejected(engine: "Engine", event: e.OrderRejected) -> None:
     _go_on(engine, event.order_id)
 
 
-def _replace_rejected(engine: "Engine", event: e.ReplaceRejected) -> None:
+def _replace_rejected(engine: Trading, event: e.ReplaceRejected) -> None:
     order = engine.money.orders.get(event.order_id)
     parent = None if order is None else engine.money.live_parents.get(order.parent_id)
     if parent is not None and parent.active:
@@ -134,7 +148,7 @@ def _replace_rejected(engine: "Engine", event: e.ReplaceRejected) -> None:
 
 
 # ---- synchronisation -------------------------------------------------------------------------------------------
-def _sync_completed(engine: "Engine", event: e.SyncCompleted) -> None:
+def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
     money = engine.money
     sync = money.closed_sync
     if sync is None:
@@ -145,14 +159,14 @@ def _sync_completed(engine: "Engine", event: e.SyncCompleted) -> None:
     _settle_lost(engine)
     _report_differences(engine, event.sync_id)
     if not money.differences:
-        _book_cash(engine, cash_difference_nanos(sync, money.ledger))
+        _book_cash(engine, money.cash_difference_nanos)
     ladder.verify_kills(engine, event.sync_id, sync.started_ts_ns)
     if engine.unsynced:
         engine.unsynced = False
         reconcile_all(engine)  # what waited for the first sync after the link came back
 
 
-def _settle_lost(engine: "Engine") -> None:
+def _settle_lost(engine: Trading) -> None:
     """ARCHITECTURE section 3: READY for 60 s and two complete syncs 30 s apart, none showing the order."""
     money = engine.money
     if money.link != READY or engine.ts_ns - money.link_since_ns < READY_BEFORE_LOST_NS:
@@ -164,7 +178,7 @@ def _settle_lost(engine: "Engine") -> None:
             _go_on(engine, order.order_id)
 
 
-def _report_differences(engine: "Engine", sync_id: int) -> None:
+def _report_differences(engine: Trading, sync_id: int) -> None:
     money = engine.money
     if not money.differences or money.difference_sync_id != sync_id:
         return
@@ -174,7 +188,7 @@ def _report_differences(engine: "Engine", sync_id: int) -> None:
     ladder.halt(engine, "RECONCILE", f"differs from the broker: {text}")
 
 
-def _book_cash(engine: "Engine", amount_nanos: int) -> None:
+def _book_cash(engine: Trading, amount_nanos: int) -> None:
     """Control 33: a small unexplained cash difference is booked and alerted; a larger one reduces."""
     if not amount_nanos:
         return
@@ -184,13 +198,13 @@ def _book_cash(engine: "Engine", amount_nanos: int) -> None:
     if abs(amount_nanos) <= tolerance:
         engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount_nanos, reason="unexplained"))
         engine.alert("CASH_ADJUSTED", "warning", text)
-    elif all(latch.code != "CASH" for latch in money.latches.held(ACCOUNT, "")):
+    elif not ladder.holds(money.latches, "CASH"):
         move = c.MoveLadder(level=ACCOUNT, scope="", state=REDUCING, code="CASH", reason=text, by="trader")
         ladder.move_ladder(engine, move)
 
 
 # ---- link, time, shell -----------------------------------------------------------------------------------------
-def _link_restored(engine: "Engine", event: e.LinkRestored) -> None:
+def _link_restored(engine: Trading, event: e.LinkRestored) -> None:
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
     if unknown:
         engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
@@ -199,25 +213,25 @@ def _link_restored(engine: "Engine", event: e.LinkRestored) -> None:
     engine.emit(c.RequestSync(reason="link restored"))
 
 
-def _link_degraded(engine: "Engine", event: e.LinkDegraded) -> None:
+def _link_degraded(engine: Trading, event: e.LinkDegraded) -> None:
     engine.alert("LINK_DEGRADED", "warning", f"code {event.code}: {event.reason}; only cancels leave")
     chase_kills(engine)
 
 
-def _link_lost(engine: "Engine", event: e.LinkLost) -> None:
+def _link_lost(engine: Trading, event: e.LinkLost) -> None:
     engine.alert("LINK_LOST", "critical", f"code {event.code}: {event.reason}; nothing leaves")
 
 
-def _time(engine: "Engine", event: e.TimeAdvanced) -> None:
-    engine.timers.fire()
+def _time(engine: Trading, event: e.TimeAdvanced) -> None:
+    clock.fire(engine)
 
 
-def _day_rolled(engine: "Engine", event: e.DayRolled) -> None:
+def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     engine.context.roll(event.date)
     refence(engine)
 
 
-def _trigger(engine: "Engine", event: e.TriggerFired) -> None:
+def _trigger(engine: Trading, event: e.TriggerFired) -> None:
     """A monitor outside the engine asks for less; upward moves are for operators."""
     if event.state <= engine.money.latches.scope_state(event.level, event.scope):
         return
@@ -236,7 +250,7 @@ def _trigger(engine: "Engine", event: e.TriggerFired) -> None:
     )
 
 
-def _started(engine: "Engine", event: e.TraderStarted) -> None:
+def _started(engine: Trading, event: e.TraderStarted) -> None:
     """The start table of ARCHITECTURE section 4; differences follow with the first complete sync."""
     engine.stopping = False
     _mark_unmarked(engine)
@@ -259,7 +273,7 @@ def _started(engine: "Engine", event: e.TraderStarted) -> None:
             engine.timers.set_wake(parent.parent_id, engine.ts_ns + 1)
 
 
-def _mark_unmarked(engine: "Engine") -> None:
+def _mark_unmarked(engine: Trading) -> None:
     """After a cold start nothing is valued yet: an account that holds something must not look empty to the gate."""
     exposure, ledger = engine.exposure, engine.money.ledger
     for (_, inst), position in ledger.positions.items():
@@ -267,7 +281,7 @@ def _mark_unmarked(engine: "Engine") -> None:
             exposure.mark(inst, engine.market.mark_nanos(inst), ledger)
 
 
-def _hold(engine: "Engine", code: str, reason: str) -> None:
+def _hold(engine: Trading, code: str, reason: str) -> None:
     """Halt with everything left where it is: orders stay, schedules wait for `resume` and go on exactly."""
     for parent in list(engine.money.live_parents.values()):
         if parent.active and not parent.paused:
@@ -277,7 +291,7 @@ def _hold(engine: "Engine", code: str, reason: str) -> None:
     engine.alert(code, "critical", reason)
 
 
-def _stopped(engine: "Engine", event: e.TraderStopped) -> None:
+def _stopped(engine: Trading, event: e.TraderStopped) -> None:
     """A stop on purpose: park takes the children off and keeps the schedules; hold leaves all; flatten closes."""
     for order in list(engine.money.live_orders.values()):
         if engine.settings.on_stop.get(order.strategy, "park") != "hold":
@@ -286,18 +300,18 @@ def _stopped(engine: "Engine", event: e.TraderStopped) -> None:
     refence(engine)
 
 
-def _disk(engine: "Engine", event: e.DiskReserveChanged) -> None:
+def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
     if event.available:
         reconcile_all(engine)
     else:
         engine.alert("DISK_RESERVE", "critical", f"{event.free_mb} MiB free: no new orders, cancels still go")
 
 
-def _nothing(engine: "Engine", event: Any) -> None:
+def _nothing(engine: Trading, event: Any) -> None:
     """A fact that the folds or a later part use; nothing follows from it here."""
 
 
-HANDLERS: Final[dict[type, Callable[["Engine", Any], None]]] = {
+HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.QuoteChanged: _quote,
     e.TradePrinted: _print,
     e.FeedGapped: _gapped,

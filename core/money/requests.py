@@ -207,6 +207,7 @@ def _adjust_cash(m: Money, command: c.AdjustCash) -> None:
 def _doubt(m: Money, command: c.DoubtOrder) -> None:
     order = m.orders[command.order_id]
     tell(order.story, m.seq, m.ts_ns, command.reason)
+    order.changed_ts_ns = m.ts_ns  # asked again one answer time later: a replace in doubt leaves the order WORKING
     m.advance_order(order, Fact.SILENCE)
 
 

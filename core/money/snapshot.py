@@ -45,6 +45,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     last_sync_id: int
     differences: tuple[Difference, ...]
     difference_sync_id: int
+    cash_difference_nanos: int
     foreign: dict[int, OpenOrderReported]
     kills: list[Kill]
     safe: bool
@@ -96,6 +97,7 @@ def dump(m: Money) -> bytes:
             last_sync_id=m.last_sync_id,
             differences=m.differences,
             difference_sync_id=m.difference_sync_id,
+            cash_difference_nanos=m.cash_difference_nanos,
             foreign=m.foreign,
             kills=m.kills,
             safe=m.safe,
@@ -126,7 +128,7 @@ def load(settings: MoneySettings, state: bytes) -> Money:
 _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
-    "last_sync_id", "differences", "difference_sync_id", "foreign", "kills", "safe",
+    "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
 )  # fmt: skip
 
 

@@ -84,6 +84,7 @@ class Money:
         self.tats: dict[str, int] = {}
         self.duplicates = DuplicateWindow(settings.duplicate_window_ns)
         self.sync: Sync | None = None
+        self.cash_difference_nanos = 0  # broker less ours at the last complete sync
         self.closed_sync: Sync | None = None  # what the step's SyncCompleted closed, for the engine to conclude from
         self.last_sync_ts_ns = 0
         self.last_sync_id = 0

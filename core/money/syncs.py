@@ -9,7 +9,7 @@ from core.ids import is_own_ref
 from core.ledger import UNCLAIMED
 from core.money.state import Money
 from core.orders import Fact, Order, State
-from core.reconcile import SYNC_SPACING_NS, Sync, order_differences, position_differences
+from core.reconcile import SYNC_SPACING_NS, Sync, cash_difference_nanos, order_differences, position_differences
 from core.story import tell
 from core.units import notional_nanos
 
@@ -118,6 +118,7 @@ def _sync_completed(m: Money, event: e.SyncCompleted) -> None:
     found = position_differences(sync, m.ledger.holdings, m.settings.symbols) + order_differences(sync, m.orders)
     m.last_sync_ts_ns = m.ts_ns
     m.last_sync_id = sync.sync_id
+    m.cash_difference_nanos = cash_difference_nanos(sync, m.ledger)
     if found:
         m.differences = tuple(found)
         m.difference_sync_id = sync.sync_id

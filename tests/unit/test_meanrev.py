@@ -111,6 +111,9 @@ class Broken:
     def decide(self, ts_ns: int, inst: int) -> Verdict:
         raise ValueError(f"no opinion on {inst}")
 
+    def adopt(self) -> None:
+        """Nothing to stand on."""
+
     def forget(self, inst: int) -> None:
         """Nothing to forget."""
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.engine.timers import NEVER, Timers
+from core.engine import clock
+from core.engine.deadlines import NEVER, Deadlines
 from core.latches import STRATEGY, SYMBOL
 from core.money.state import DOWN, Kill
 
@@ -28,7 +29,7 @@ def test_any_unverified_kill_is_chased(first: int, second: int, armed: bool) -> 
         ts_ns=100,
         exposure=SimpleNamespace(gross=0, unmarked=0),
         settings=SimpleNamespace(kill_retry_ns=7),
+        timers=Deadlines(),
     )
-    timers = Timers(engine)
-    timers.rearm()
-    assert timers.kill_ns == (107 if armed else NEVER)
+    clock.rearm(engine)
+    assert engine.timers.kill_ns == (107 if armed else NEVER)

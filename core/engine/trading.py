@@ -1,0 +1,280 @@
+"""The engine's state and the moves every handler makes: emit, note, alert, reconcile, work. Knows no fact and no table:
+what happens on which fact is above this (scope, ladder, clock, table, engine: each imports only those before it).
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from core import commands as c
+from core import records as r
+from core.engine.deadlines import NEVER, Deadlines, DeadlineState
+from core.money.fold import fold_command
+from core.money.snapshot import dump
+from core.notes import AnyNote, Blocked, Refusal
+from core.orders import State
+from core.parents import NO_ORDER, Parent, ParentState
+from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strategy
+
+Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
+
+SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
+FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
+ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
+
+
+class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Times the engine works to, in nanoseconds, and what happens when a strategy fails."""
+
+    mark_interval_ns: int = 1_000_000_000
+    sync_interval_ns: int = 30_000_000_000
+    ack_timeout_ns: int = 5_000_000_000
+    kill_retry_ns: int = 2_000_000_000
+    equity_note_interval_ns: int = 60_000_000_000
+    cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
+    cash_tolerance_nanos: int = 500 * 10**9
+    on_disable: dict[str, str] = {}  # by strategy: park (default), hold or flatten
+    on_stop: dict[str, str] = {}
+
+
+class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Snapshot form of what is neither money nor market."""
+
+    seq: int
+    ts_ns: int
+    timers: DeadlineState
+    marks: list[int]
+    blocked: list[tuple[str, int, str]]
+    retry: list[tuple[str, int]]
+    stopping: bool
+    unsynced: bool
+    monitor: list[tuple[int, str, str, int]]
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(OpinionState).decode
+
+
+class Trading:
+    """Market, money and opinion state of one trader, and the moves a step is made of."""
+
+    def __init__(
+        self,
+        *,
+        settings: EngineSettings,
+        context: Context,
+        pipeline: Pipeline,
+        strategies: tuple[Strategy, ...],
+        desk: Desk,
+        executor: Executor,
+        gate: Gate,
+        monitor: Monitor,
+    ) -> None:
+        self.settings = settings
+        self.context = context
+        self.money = context.money
+        self.market = context.market
+        self.exposure = context.exposure
+        self.pipeline = pipeline
+        self.strategies = {strategy.name: strategy for strategy in strategies}
+        self.desk = desk
+        self.executor = executor
+        self.gate = gate
+        self.monitor = monitor
+        self.symbols = tuple(instrument.symbol for instrument in context.instruments)
+        self.traders: tuple[tuple[Strategy, ...], ...] = tuple(
+            tuple(s for s in strategies if inst in s.instruments) for inst in range(len(context.instruments))
+        )
+        self.seq = 0
+        self.ts_ns = 0
+        self.cause_seq = 0
+        self.records: Records = []
+        self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
+        self.timers = Deadlines()
+        self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
+        self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
+        self.stopping = False
+        self.unsynced = True  # no complete sync since the link came back: schedules wait for it
+        self.next_deadline_ns = NEVER
+
+    # ---- what a step can do ------------------------------------------------------------------------------------
+    def emit(self, command: Any) -> None:
+        """Record a command; money state follows at once, so the next check in this step sees it."""
+        self.seq += 1
+        fold_command(self.money, self.seq, self.ts_ns, command)
+        self.records.append((r.COMMAND, self.seq, command))
+
+    def note(self, note: AnyNote) -> None:
+        """Record an explanation."""
+        self.seq += 1
+        self.records.append((r.NOTE, self.seq, note))
+
+    def alert(self, code: str, severity: str, text: str) -> None:
+        """Tell a person."""
+        self.emit(c.RaiseAlert(code=code, severity=severity, text=text))
+
+    def reconcile(self, strategy: str, inst: int) -> None:
+        """Bring position and schedules of one strategy in one instrument in line with its target."""
+        if self.stopping or self.money.safe:  # SAFE: status and cancels only; whatever raised twice is not asked again
+            return
+        if self.money.latches.any_held and self._flattening(strategy, inst):
+            self._flatten(strategy, inst)
+            return
+        for _ in range(ACTIONS_PER_STEP_MAX):
+            plan = self.desk.plan(strategy, inst, self.ts_ns)
+            if plan is None or plan.blocked:
+                self._note_blocked(strategy, inst, "" if plan is None else plan.blocked)
+                return
+            self._note_blocked(strategy, inst, "")
+            if plan.supersede:
+                if not self.end_parent(
+                    self.money.parents[plan.supersede], state=ParentState.SUPERSEDED, reason="target changed"
+                ):
+                    return  # its child must be gone before another schedule may trade
+                continue
+            if plan.open is not None:
+                self.emit(plan.open)
+                self.work(self.money.parents[plan.open.parent_id])
+            return
+
+    def _flattening(self, strategy: str, inst: int) -> bool:
+        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it."""
+        return any(
+            latch.code == FLATTEN for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst])
+        )
+
+    def _flatten(self, strategy: str, inst: int) -> None:
+        """Close what is held, once nothing of the strategy works in the instrument any more."""
+        money = self.money
+        for parent in money.live_parents.values():
+            if parent.strategy == strategy and parent.inst == inst:
+                return
+        for order in money.live_orders.values():
+            if order.strategy == strategy and order.inst == inst:
+                return
+        opening = self.desk.flatten(strategy, inst, self.ts_ns)
+        if opening is not None:
+            self.emit(opening)
+            self.work(money.parents[opening.parent_id])
+
+    def _note_blocked(self, strategy: str, inst: int, reason: str) -> None:
+        key = (strategy, inst)
+        if not reason:
+            if self.blocked:
+                self.blocked.pop(key, None)
+                self.retry.pop(key, None)
+            return
+        self.retry[key] = None
+        if self.blocked.get(key) != reason:
+            self.blocked[key] = reason
+            self.note(Blocked(strategy=strategy, inst=inst, reason=reason))
+
+    def end_parent(self, parent: Parent, *, state: int, reason: str) -> bool:
+        """End a schedule and take its child off the book; True when nothing of it is live any more."""
+        if parent.active:
+            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason))
+        if parent.child == NO_ORDER:
+            self.timers.drop_wake(parent.parent_id)
+            return True
+        self.cancel(parent.child, reason)
+        return False
+
+    def cancel(self, order_id: int, reason: str) -> None:
+        """Cancel a live order unless a cancel is on its way."""
+        order = self.money.live_orders.get(order_id)
+        if order is not None and order.state is not State.CANCELLING:
+            self.emit(c.CancelOrder(order_id=order_id, reason=reason))
+
+    def work(self, parent: Parent) -> None:
+        """Let the executor take its next steps for one schedule."""
+        if self.stopping or self.money.safe:
+            return
+        for _ in range(ACTIONS_PER_STEP_MAX):
+            action = self.executor.act(parent, self.ts_ns)
+            if action is None:
+                break
+            if action.end:
+                self.emit(c.EndParent(parent_id=parent.parent_id, state=action.end, reason=action.reason))
+                self.timers.drop_wake(parent.parent_id)
+                self.reconcile(parent.strategy, parent.inst)
+                return
+            if action.cancel:
+                self.emit(c.CancelOrder(order_id=action.cancel, reason=action.reason))
+                break
+            if action.place is not None:
+                self._submit(parent, action.place, new=True)
+            elif action.replace is not None:
+                self._submit(parent, action.replace, new=False)
+            break
+        self.timers.set_wake(parent.parent_id, self.executor.wake_ns(parent, self.ts_ns))
+
+    def _sliced(self, intent: c.OrderIntent) -> c.OrderIntent:
+        """An exit larger than one order may be goes out in slices; an entry that large is refused by the gate."""
+        if self.money.ledger.held_nanos(intent.strategy, intent.inst) * intent.side >= 0:
+            return intent
+        most = self.gate.slice_max_nanos(intent.strategy, intent.inst, intent.side, self.ts_ns)
+        return intent if intent.qty_nanos <= most or not most else msgspec.structs.replace(intent, qty_nanos=most)
+
+    def _submit(self, parent: Parent, intent: c.OrderIntent, *, new: bool) -> None:
+        verdict = self.gate.approve(intent, self.ts_ns, self.seq + 1)
+        if isinstance(verdict, Refusal) and new and verdict.failures[0].control in SIZE_CONTROLS:
+            sliced = self._sliced(intent)
+            if sliced is not intent:
+                verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
+        if isinstance(verdict, c.ApprovedOrder):
+            self.emit(c.PlaceOrder(order=verdict) if new else c.ReplaceOrder(order=verdict))
+            return
+        self.note(verdict)
+        until = self.ts_ns + self.executor.backoff_ns(parent)
+        self.emit(c.AdvanceParent(parent_id=parent.parent_id, next_ts_ns=until, chases=parent.chases))
+
+    # ---- snapshot ----------------------------------------------------------------------------------------------
+    def dump(self) -> dict[str, bytes]:
+        """All state of the engine, by part; `load` on a fresh engine of the same code and config continues it."""
+        opinion = OpinionState(
+            seq=self.seq,
+            ts_ns=self.ts_ns,
+            timers=self.timers.state(),
+            marks=self.exposure.marks,
+            blocked=[(strategy, inst, why) for (strategy, inst), why in self.blocked.items()],
+            retry=list(self.retry),
+            stopping=self.stopping,
+            unsynced=self.unsynced,
+            monitor=self.monitor.state(),
+        )
+        return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
+
+    def load_opinion(self, parts: dict[str, bytes]) -> None:
+        """Opinion state from a snapshot; money state was given to the constructor."""
+        opinion = _decode(parts["opinion"])
+        self.pipeline.load(parts["pipeline"])
+        self.seq, self.ts_ns = opinion.seq, opinion.ts_ns
+        self.timers.load(opinion.timers)
+        for inst, mark in enumerate(opinion.marks):
+            self.exposure.mark(inst, mark, self.money.ledger)
+        self.blocked = {(strategy, inst): why for strategy, inst, why in opinion.blocked}
+        self.retry = dict.fromkeys(opinion.retry)
+        self.stopping = opinion.stopping
+        self.unsynced = opinion.unsynced
+        self.monitor.load(opinion.monitor)
+        self.next_deadline_ns = self.timers.next_ns()
+
+    # ---- proof -------------------------------------------------------------------------------------------------
+    def assert_invariants(self) -> None:
+        """Raise AssertionError when the books do not add up; run after every step in tests."""
+        money = self.money
+        money.ledger.assert_identity()
+        for parent in money.live_parents.values():
+            assert parent.filled_nanos <= parent.qty_nanos, f"parent {parent.parent_id} over-filled"
+            if parent.child != NO_ORDER:
+                child = money.orders[parent.child]
+                room = parent.qty_nanos - parent.filled_nanos
+                assert not child.live or child.reserved_nanos <= room, (
+                    f"child {child.order_id} may over-fill its parent"
+                )
+        buys = [0] * len(self.symbols)
+        sells = [0] * len(self.symbols)
+        for order in money.live_orders.values():
+            (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
+        assert buys == money.reservations.buy_qty, f"reserved buys {money.reservations.buy_qty} but orders say {buys}"
+        assert sells == money.reservations.sell_qty, "reserved sells do not match the orders"
