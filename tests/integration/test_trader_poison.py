@@ -11,7 +11,10 @@ import pytest
 from core import commands as c
 from core import events as e
 from core import records as r
+from core.errors import Bug
 from core.latches import ACCOUNT, PROCESS
+from core.ledger import Execution
+from core.money.state import Money
 from core.orders import State
 from core.parents import Parent, ParentState
 from daemon import app
@@ -259,3 +262,25 @@ def test_a_strategys_exception_disables_that_strategy(
     if how == "park":
         assert not after
         assert not money.live_orders
+
+
+def test_an_input_that_breaks_the_books_themselves_starts_safe(tmp_path: Path) -> None:
+    """The fold raises on the poisoned input at recovery too: it is left out, and the start is SAFE at once."""
+    rig = Rig(tmp_path)
+    book = Money.book
+    bad: list[int] = []
+
+    def raising(self: Money, execution: Execution) -> bool:
+        if execution.order_id >= 3 and (not bad or self.seq == bad[0]):
+            bad.append(self.seq)
+            raise Bug("the books cannot take this")
+        return book(self, execution)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Money, "book", raising)
+        with pytest.raises(StepError, match="cannot take this"):
+            rig.run()
+        again = rig.run(lambda trader: trader.request_stop("seen"))
+    assert again.active_runner.money.safe
+    assert bad == [bad[0], bad[0]], "once in the run, once at recovery"
+    assert "SAFE" in [latch.code for latch in again.active_runner.money.latches.held()]

@@ -204,6 +204,40 @@ def test_a_difference_halts_until_acknowledged(tmp_path: Path) -> None:
     assert verify_replay(rig.journal).difference == ""
 
 
+def test_a_large_cash_difference_reduces_until_acknowledged(tmp_path: Path) -> None:
+    """Cash that left the broker without a trade: REDUCING; acknowledging adjusts our cash to the broker's."""
+    rig = Rig(tmp_path)
+    steps: list[str] = []
+
+    def withdraw(trader: Slow) -> None:
+        exchange = trader.active_runner.machine.exchange
+        assert exchange is not None
+        exchange.account.state.cash_nanos["USD"] -= 50_000 * 10**9
+        steps.append("withdrawn")
+
+    def look(trader: Slow) -> None:
+        money = trader.active_runner.money
+        if steps == ["withdrawn"] and "CASH" in latches(trader):
+            steps.append("reduced")
+            assert money.cash_difference_nanos == -50_000 * 10**9
+            seen = e.DifferenceAcknowledged(sync_id=0, reason="withdrawn by the owner", operator="ann")
+            assert operate(trader, seen).ok
+            assert latches(trader) == []
+            assert not operate(trader, seen).ok
+
+    def both(trader: Slow) -> None:
+        if not steps and mid_schedule(trader):
+            withdraw(trader)
+        look(trader)
+
+    ended = rig.run(both)
+    assert steps == ["withdrawn", "reduced"]
+    ended.active_runner.money.ledger.assert_identity()
+    booked = [x for _, x in rig.records(r.COMMAND) if type(x) is c.AdjustCash]
+    assert [x.amount_nanos for x in booked] == [-50_000 * 10**9]
+    assert verify_replay(rig.journal).difference == ""
+
+
 def started(trader: Slow, **changes: Any) -> None:
     """The fact of a start, on the machine as it stands."""
     fields: dict[str, Any] = {
