@@ -22,14 +22,14 @@ define stage
 	echo "== make test: stage '$(1)' failed after $$SECONDS s" >&2; exit 1; fi
 endef
 
-.PHONY: help install demo test test-slow drill bench lock clean
+.PHONY: help install demo test test-quick drill bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.warm ## make .venv with the pinned libraries and compile the kernels (nothing to do when up to date)
 
-demo: install ## trade a simulated morning against a simulated broker and show the account of it
+demo: install ## trade a made-up market on the simulated venue, live on the screen
 	@$(BIN)/quantd demo $(ARGS)
 
 test: $(VENV)/.dev ## all checks that must pass before a commit
@@ -38,11 +38,11 @@ test: $(VENV)/.dev ## all checks that must pass before a commit
 	$(call stage,types,$(BIN)/mypy)
 	$(call stage,layers,$(BIN)/lint-imports --no-logo)
 	$(call stage,kernels,$(MAKE) --no-print-directory $(VENV)/.warm)
-	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS))
+	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 $(ARGS))
 	@echo "== make test: all stages passed"
 
-test-slow: $(VENV)/.dev $(VENV)/.warm ## the tests marked slow
-	@$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+test-quick: $(VENV)/.dev $(VENV)/.warm ## the tests alone, without those marked slow
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
 
 drill: $(VENV)/.dev $(VENV)/.warm ## rehearse a failure for real: make drill NAME=kill9
 	@$(BIN)/python -m tests.drills $(NAME) $(ARGS)
