@@ -9,6 +9,7 @@ from core import commands as c
 from core.ids import BUY, SELL, Side
 from core.instruments import LotRule, rule_on
 from core.latches import ACTIVE, HALTED, STATE_NAMES
+from core.ledger import StrategyBook
 from core.money.state import LINK_NAMES, READY
 from core.parents import Parent
 from core.ports import Context, DeskPlan
@@ -16,7 +17,7 @@ from core.sessions import PHASE_NAMES, REGULAR
 from core.units import exact_text, round_down
 from execution.algos import IMMEDIATE, find_algo
 from execution.settings import ExecutionSettings
-from execution.touch import quote_fault, regular_session
+from execution.touch import Days, quote_fault
 
 _PHASES_LOOKED_AT_MAX = 64  # four a day: two weeks without a regular session end the search
 
@@ -24,7 +25,7 @@ _PHASES_LOOKED_AT_MAX = 64  # four a day: two weeks without a regular session en
 class NettingDesk:
     """Implements core.ports.Desk. Stateless: money state and the market say everything."""
 
-    __slots__ = ("_context", "_default", "_settings")
+    __slots__ = ("_context", "_days", "_default", "_settings")
 
     def __init__(
         self, context: Context, *, settings: Mapping[str, ExecutionSettings], default: ExecutionSettings
@@ -32,32 +33,41 @@ class NettingDesk:
         self._context = context
         self._settings = settings  # by strategy
         self._default = default
+        self._days = Days(context)
 
     def plan(self, strategy: str, inst: int, ts_ns: int) -> DeskPlan | None:
         """None = nothing to do. An ended parent's child must be gone before the next parent opens."""
         money = self._context.money
         book = money.ledger.books.get(strategy)
         target = None if book is None else book.targets.get(inst)
-        if target is None:
+        if book is None or target is None:
             return None
-        date = money.trading_date
-        session = self._context.calendars[inst].session(ts_ns)
-        lot = rule_on(self._context.instruments[inst].lots, date if session is None else session.date)
+        day = self._days.regular(inst, ts_ns)
+        lot = self._lot_outside(inst, ts_ns) if day is None else day.lot
         if lot is None:
             return DeskPlan(blocked="no lot rule for the day")
         held = money.ledger.held_nanos(strategy, inst)
         need = need_nanos(held, target, lot.increment_nanos)
-        live = self._live_parent(strategy, inst)
-        if live is not None:
-            return _against(live, need, lot.increment_nanos)
+        if money.live_parents:
+            live = self._live_parent(strategy, inst)
+            if live is not None:
+                return _against(live, need, lot.increment_nanos)
         if need == 0:
             return _stuck(held, target, lot.increment_nanos)
-        reason = self._blocked(strategy, inst, held, need, lot, ts_ns)
-        return DeskPlan(blocked=reason) if reason else DeskPlan(open=self._open(strategy, inst, need, lot, ts_ns))
+        reason = self._blocked(book, inst, held, need, day is not None, lot, ts_ns)
+        if reason or day is None:
+            return DeskPlan(blocked=reason)
+        return DeskPlan(open=self._open(strategy, inst, need, lot, day.close_ns, ts_ns))
 
     def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
         """A parent that closes the whole position; None when there is nothing to close."""
         return flatten_parent(self._context, strategy=strategy, inst=inst, ts_ns=ts_ns)
+
+    def _lot_outside(self, inst: int, ts_ns: int) -> LotRule | None:
+        """The lot outside regular hours: of the session's date, or between sessions of the trading date."""
+        session = self._context.calendars[inst].session(ts_ns)
+        date = self._context.money.trading_date if session is None else session.date
+        return rule_on(self._context.instruments[inst].lots, date)
 
     def _live_parent(self, strategy: str, inst: int) -> Parent | None:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
@@ -67,19 +77,18 @@ class NettingDesk:
                 found = parent
         return found
 
-    def _open(self, strategy: str, inst: int, need: int, lot: LotRule, ts_ns: int) -> c.OpenParent:
+    def _open(self, strategy: str, inst: int, need: int, lot: LotRule, close_ns: int, ts_ns: int) -> c.OpenParent:
         settings = self._settings.get(strategy, self._default)
-        session = regular_session(self._context, inst, ts_ns)
-        assert session is not None, "the desk opens nothing outside regular hours"
+        qty = need if need > 0 else -need
         plan = find_algo(settings.algo).plan(
-            settings.params, lots=abs(need) // lot.increment_nanos, start_ns=ts_ns, close_ns=session.close_ns
+            settings.params, lots=qty // lot.increment_nanos, start_ns=ts_ns, close_ns=close_ns
         )
         return c.OpenParent(
             parent_id=self._context.money.next_parent_id,
             strategy=strategy,
             inst=inst,
             side=_side(need),
-            qty_nanos=abs(need),
+            qty_nanos=qty,
             algo=settings.algo,
             start_ts_ns=plan.start_ns,
             end_ts_ns=plan.end_ns,
@@ -88,47 +97,40 @@ class NettingDesk:
         )
 
     # ---- why a need waits --------------------------------------------------------------------------------------
-    def _blocked(self, strategy: str, inst: int, held: int, need: int, lot: LotRule, ts_ns: int) -> str:
-        return (
-            self._trader_fault(strategy)
-            or self._ladder_fault(strategy, inst, held, need)
-            or self._market_fault(inst, ts_ns)
-            or ("less than the smallest order" if abs(need) < lot.minimum_nanos else "")
-            or self._traffic_fault(strategy, inst, need)
-        )
-
-    def _trader_fault(self, strategy: str) -> str:
+    def _blocked(
+        self, book: StrategyBook, inst: int, held: int, need: int, regular: bool, lot: LotRule, ts_ns: int
+    ) -> str:
+        """The first reason in the order trader, ladder, market, size, own traffic; "" = none."""
         money = self._context.money
         if money.safe:
             return "safe mode"
-        book = money.ledger.books[strategy]
         if not book.enabled:
             return f"strategy disabled: {book.disabled_reason}"
-        return "" if money.sendable == READY else f"link {LINK_NAMES[money.sendable]}"
+        if money.sendable != READY:
+            return f"link {LINK_NAMES[money.sendable]}"
+        state = money.latches.effective(strategy=book.strategy, symbol=self._context.instruments[inst].symbol)
+        if state != ACTIVE and not (state < HALTED and _reduces(held, need)):
+            return f"ladder {STATE_NAMES[state]}"
+        if not regular:
+            return f"session {PHASE_NAMES[self._context.calendars[inst].phase(ts_ns)]}"
+        fault = quote_fault(self._context, inst)
+        if fault:
+            return fault
+        if abs(need) < lot.minimum_nanos:
+            return "less than the smallest order"
+        idle = not money.live_parents and not money.live_orders
+        return "" if idle else self._traffic_fault(book.strategy, inst, _side(need))
 
-    def _ladder_fault(self, strategy: str, inst: int, held: int, need: int) -> str:
-        state = self._context.money.latches.effective(strategy=strategy, symbol=self._context.instruments[inst].symbol)
-        reducing = held != 0 and (held > 0) != (need > 0) and abs(need) <= abs(held)
-        if state == ACTIVE or (state < HALTED and reducing):
-            return ""
-        return f"ladder {STATE_NAMES[state]}"
-
-    def _market_fault(self, inst: int, ts_ns: int) -> str:
-        phase = self._context.calendars[inst].phase(ts_ns)
-        if phase != REGULAR:
-            return f"session {PHASE_NAMES[phase]}"
-        return quote_fault(self._context, inst)
-
-    def _traffic_fault(self, strategy: str, inst: int, need: int) -> str:
+    def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
         """Own orders in the way: of this book outside any parent, or of another book on the other side."""
         money = self._context.money
         for parent in money.live_parents.values():
-            if parent.inst == inst and parent.side != _side(need) and parent.strategy != strategy:
+            if parent.inst == inst and parent.side != side and parent.strategy != strategy:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
         if not money.reservations.any_live(inst):
             return ""
         for order in money.live_orders.values():
-            if order.inst == inst and (order.strategy == strategy or order.side != _side(need)):
+            if order.inst == inst and (order.strategy == strategy or order.side != side):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
         return ""
 
@@ -139,6 +141,10 @@ def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
     if held_nanos and (held_nanos > 0) != (gap > 0) and abs(gap) > abs(held_nanos):
         return -round_down(held_nanos, lot_nanos)
     return gap
+
+
+def _reduces(held_nanos: int, need: int) -> bool:
+    return held_nanos != 0 and (held_nanos > 0) != (need > 0) and abs(need) <= abs(held_nanos)
 
 
 def _against(live: Parent, need: int, lot_nanos: int) -> DeskPlan | None:

@@ -1,5 +1,6 @@
 """The executor: chases any trajectory with one child order at a time. It keeps nothing of its own: everything it reads
-is the parent, its child order, the clock handed in and the market, so a crash resumes every schedule exactly.
+is the parent, its child order, the clock handed in and the market, so a crash resumes every schedule exactly. (What
+`Days` and `Stages` remember follows from the reference tables and the parents' own unchanging fields.)
 
 Each slice rests at the near touch first and crosses after its patient part; what a slice missed is due with the next.
 It knows no risk limits (the gate refuses) and no strategy.
@@ -10,26 +11,25 @@ from typing import Final
 
 from core import commands as c
 from core.errors import Bug
-from core.instruments import increment_at
+from core.instruments import LotRule, increment_at
 from core.money.state import DOWN, READY
 from core.orders import Order, State
 from core.parents import Parent, ParentState
 from core.ports import Action, Context
-from core.sessions import Session
 from core.units import NANO, exact_text, round_down
-from execution.algos import algo_of
 from execution.settings import ExecutionSettings
-from execution.touch import Touch, crossing_px, is_marketable, passive_px, regular_session, touch_of
-from execution.trajectory import Trajectory
+from execution.stage import Stage, Stages
+from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passive_px, touch_of
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
 IDLE_NS: Final = 60 * NANO  # wake-up where even the session table knows no next moment
+_INACTIVE: Final = State.INACTIVE
 
 
 class ChaseExecutor:
     """Implements core.ports.Executor."""
 
-    __slots__ = ("_context", "_default", "_settings")
+    __slots__ = ("_context", "_days", "_default", "_settings", "_stages")
 
     def __init__(
         self, context: Context, *, settings: Mapping[str, ExecutionSettings], default: ExecutionSettings
@@ -37,6 +37,8 @@ class ChaseExecutor:
         self._context = context
         self._settings = settings  # by strategy
         self._default = default  # for parents of a strategy that has left the config
+        self._days = Days(context)
+        self._stages = Stages(len(context.instruments))
 
     def backoff_ns(self, parent: Parent) -> int:
         """How long to wait after the gate refused a child."""
@@ -45,40 +47,41 @@ class ChaseExecutor:
     # ---- what to do now ----------------------------------------------------------------------------------------
     def act(self, parent: Parent, ts_ns: int) -> Action | None:
         """The next single step; None = wait. A child with an answer outstanding is never touched."""
-        child = self._child(parent)
+        child = self._child(parent) if parent.child else None
         if child is not None and child.busy:
             return None
         if not parent.active:
             return self._drop(child, ts_ns, "parent ended")
-        if parent.remaining_nanos <= 0:
+        if parent.filled_nanos >= parent.qty_nanos:
             if child is None:
                 return Action(end=ParentState.DONE, reason="filled")
             return None if _crashed(parent) else self._drop(child, ts_ns, "parent filled")
         if parent.paused:
             return None if _crashed(parent) else self._drop(child, ts_ns, "parent paused")
-        if ts_ns >= parent.end_ts_ns + self._of(parent).grace_ns:
+        settings = self._of(parent)
+        if ts_ns >= parent.end_ts_ns + settings.grace_ns:
             return self._expire(parent, child, ts_ns)
-        return self._work(parent, child, ts_ns)
+        return self._work(parent, child, settings, ts_ns)
 
     def _expire(self, parent: Parent, child: Order | None, ts_ns: int) -> Action | None:
         """Out of time. Outside regular hours a child is left alone: it is a DAY order and ends by itself."""
         if child is None:
             rest = exact_text(parent.remaining_nanos)
             return Action(end=ParentState.EXPIRED, reason=f"out of time with {rest} to go")
-        if regular_session(self._context, parent.inst, ts_ns) is None:
+        if self._days.regular(parent.inst, ts_ns) is None:
             return None
         return self._drop(child, ts_ns, "out of time")
 
-    def _work(self, parent: Parent, child: Order | None, ts_ns: int) -> Action | None:
+    def _work(self, parent: Parent, child: Order | None, settings: ExecutionSettings, ts_ns: int) -> Action | None:
         money = self._context.money
-        session = regular_session(self._context, parent.inst, ts_ns)
-        if session is None or ts_ns < parent.start_ts_ns or money.link == DOWN:
+        day = self._days.regular(parent.inst, ts_ns)
+        if day is None or ts_ns < parent.start_ts_ns or money.link == DOWN:
             return None
-        touch = touch_of(self._context, parent.inst, session)
-        if touch is None or (child is not None and child.state is State.INACTIVE):
+        touch = touch_of(self._context, parent.inst, day)
+        if touch is None or (child is not None and child.state is _INACTIVE):
             return None
-        trajectory = algo_of(parent.algo).trajectory(parent, touch.lot.increment_nanos)
-        want = self._want(parent, trajectory, touch, ts_ns)
+        stage = self._stages.at(parent, settings, touch.lot.increment_nanos, ts_ns)
+        want = _want(parent, stage)
         if child is not None and want < child.remaining_nanos:
             # After a late fill of an earlier child. Not a replace: one that is refused could only be tried again at
             # once (a spin) or later (over-fill); a cancel is final, and what is still due follows as a new child.
@@ -86,72 +89,20 @@ class ChaseExecutor:
         if money.sendable != READY or ts_ns < parent.not_before_ns:
             return None
         if child is None:
-            return self._place(parent, trajectory, touch, want, ts_ns)
-        return self._adjust(parent, child, trajectory, touch, want, ts_ns)
+            return self._place(parent, settings, stage, touch, want, ts_ns)
+        return _adjust(parent, child, settings, stage, touch, want, ts_ns)
 
-    def _want(self, parent: Parent, trajectory: Trajectory, touch: Touch, ts_ns: int) -> int:
-        """Whole lots due and not filled; never more than what is left of the parent."""
-        due = trajectory.cumulative_nanos(ts_ns) - parent.filled_nanos
-        most = parent.remaining_nanos
-        return round_down(due if due < most else most, touch.lot.increment_nanos)
-
-    def _place(self, parent: Parent, trajectory: Trajectory, touch: Touch, want: int, ts_ns: int) -> Action | None:
-        if ts_ns < self._retry_ns(parent) or not self._is_enough(parent, trajectory, touch, want, ts_ns):
+    def _place(
+        self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int
+    ) -> Action | None:
+        if not _is_enough(settings, stage, touch.lot, want) or ts_ns < self._retry_ns(parent, settings):
             return None
         if self._has_stray(parent):
             return None
-        px = self._px(parent, trajectory, touch, ts_ns)
+        px = _px(parent, settings, touch, crossing=ts_ns >= stage.cross_ns)
         if px <= 0:
             return None
-        return Action(place=self._intent(parent, self._context.money.next_order_id, want, px))
-
-    def _is_enough(self, parent: Parent, trajectory: Trajectory, touch: Touch, want: int, ts_ns: int) -> bool:
-        """Whether a new child of this size is worth sending: the last slice takes any size the venue takes."""
-        lot = touch.lot
-        if want <= 0 or want < lot.minimum_nanos:
-            return False
-        last = trajectory.slice_at(ts_ns) >= trajectory.slices - 1
-        return last or want >= self._of(parent).child_lots_min * lot.increment_nanos
-
-    def _adjust(
-        self, parent: Parent, child: Order, trajectory: Trajectory, touch: Touch, want: int, ts_ns: int
-    ) -> Action | None:
-        """Replace a child that is too small or left behind by the market."""
-        px = self._px(parent, trajectory, touch, ts_ns)
-        total = child.filled_nanos + want
-        settings = self._of(parent)
-        since, crossing = self._phase(parent, trajectory, ts_ns)
-        # A new phase may re-price at once; within one it waits for the chase interval.
-        if child.changed_ts_ns >= since and ts_ns < child.changed_ts_ns + settings.chase_ns:
-            return None
-        behind = (px - child.limit_px_nanos) * parent.side >= increment_at(touch.tick, px)
-        if crossing and is_marketable(touch, parent.side, child.limit_px_nanos):
-            behind = False  # it reaches the touch already: a fill is under way
-        if px <= 0 or not (behind or want > child.remaining_nanos):
-            return None
-        return Action(replace=self._intent(parent, child.order_id, total, px, child))
-
-    def _px(self, parent: Parent, trajectory: Trajectory, touch: Touch, ts_ns: int) -> int:
-        _, crossing = self._phase(parent, trajectory, ts_ns)
-        if crossing:
-            ticks = self._of(parent).cross_ticks_max
-            return crossing_px(touch, parent.side, parent.limit_px_nanos, ticks)
-        return passive_px(touch, parent.side, parent.limit_px_nanos)
-
-    def _phase(self, parent: Parent, trajectory: Trajectory, ts_ns: int) -> tuple[int, bool]:
-        """When the present phase began, and whether it crosses."""
-        number = trajectory.slice_at(ts_ns)
-        if number >= trajectory.slices:
-            return trajectory.boundary_ns(trajectory.slices), True
-        cross = self._cross_ns(parent, trajectory, number)
-        return (cross, True) if ts_ns >= cross else (trajectory.boundary_ns(number), False)
-
-    def _cross_ns(self, parent: Parent, trajectory: Trajectory, number: int) -> int:
-        """When slice `number` stops being patient."""
-        begin = trajectory.boundary_ns(number)
-        if algo_of(parent.algo).crosses_at_once or parent.purpose == c.INTENT_FLATTEN:
-            return begin
-        return begin + (trajectory.boundary_ns(number + 1) - begin) * self._of(parent).patience_nanos // NANO
+        return Action(place=_intent(parent, self._context.money.next_order_id, want, px))
 
     def _drop(self, child: Order | None, ts_ns: int, reason: str) -> Action | None:
         """Cancel a child; again only after the back-off, when a cancel was refused."""
@@ -159,32 +110,12 @@ class ChaseExecutor:
             return None
         return Action(cancel=child.order_id, reason=reason)
 
-    def _intent(
-        self, parent: Parent, order_id: int, qty_nanos: int, px_nanos: int, child: Order | None = None
-    ) -> c.OrderIntent:
-        return c.OrderIntent(
-            order_id=order_id,
-            parent_id=parent.parent_id,
-            slice_no=parent.children if child is None else child.slice_no,
-            strategy=parent.strategy,
-            inst=parent.inst,
-            side=parent.side,
-            qty_nanos=qty_nanos,
-            order_type=c.LMT,
-            limit_px_nanos=px_nanos,
-            tif=c.DAY,
-            purpose=parent.purpose,
-            algo=parent.algo,
-            version=0 if child is None else child.version + 1,
-        )
-
     # ---- what it reads -----------------------------------------------------------------------------------------
     def _of(self, parent: Parent) -> ExecutionSettings:
         return self._settings.get(parent.strategy, self._default)
 
-    def _child(self, parent: Parent) -> Order | None:
-        if not parent.child:
-            return None
+    def _child(self, parent: Parent) -> Order:
+        """The live child of a parent that has one."""
         child = self._context.money.live_orders.get(parent.child)
         if child is None:
             raise Bug(f"parent {parent.parent_id} has child {parent.child}, which is not live")
@@ -197,12 +128,12 @@ class ChaseExecutor:
             return False
         return any(order.parent_id == parent.parent_id for order in money.live_orders.values())
 
-    def _retry_ns(self, parent: Parent) -> int:
+    def _retry_ns(self, parent: Parent, settings: ExecutionSettings) -> int:
         """Not before this after a child that ended unfilled (rejected, not sent, cancelled by others)."""
-        order = self._context.money.orders.get(parent.last_child)
+        order = self._context.money.orders.get(parent.last_child) if parent.last_child else None
         if order is None or order.live or order.state is State.FILLED:
             return 0
-        return order.changed_ts_ns + self._of(parent).backoff_ns
+        return order.changed_ts_ns + settings.backoff_ns
 
     def _cancel_ns(self, child: Order) -> int:
         settings = self._settings.get(child.strategy, self._default)
@@ -211,50 +142,107 @@ class ChaseExecutor:
     # ---- when to be asked again --------------------------------------------------------------------------------
     def wake_ns(self, parent: Parent, ts_ns: int) -> int:
         """The next moment at which `act` may answer differently without an event; always after `ts_ns`."""
-        child = self._child(parent)
-        calendar = self._context.calendars[parent.inst]
-        best = calendar.next_boundary_ns(ts_ns)
-        if best <= ts_ns:
-            best = ts_ns + IDLE_NS
-        moments = [self._cancel_ns(child)] if child is not None else []
+        child = self._child(parent) if parent.child else None
+        day = self._days.regular(parent.inst, ts_ns)
+        best = self._boundary_ns(parent.inst, ts_ns) if day is None else day.close_ns
+        if child is not None and child.cancel_ts_ns:
+            cancel = self._cancel_ns(child)
+            best = cancel if ts_ns < cancel < best else best
         if parent.active and not parent.paused:
-            moments += self._timeline(parent, ts_ns)
-            session = regular_session(self._context, parent.inst, ts_ns)
-            if session is not None:
-                moments.append(self._poll_ns(parent, child, session, ts_ns))
-        for moment in moments:
-            if ts_ns < moment < best:
-                best = moment
+            for moment in self._schedule(parent, child, day, ts_ns):
+                if ts_ns < moment < best:
+                    best = moment
         return best
 
-    def _timeline(self, parent: Parent, ts_ns: int) -> list[int]:
-        """Moments of the schedule around a time; those that have passed are harmless."""
-        end = parent.end_ts_ns
-        moments = [parent.start_ts_ns, end, end + self._of(parent).grace_ns, parent.not_before_ns]
-        if not parent.child:
-            moments.append(self._retry_ns(parent))
-        trajectory = algo_of(parent.algo).trajectory(parent, 1)  # times do not depend on the lot
-        number = trajectory.slice_at(ts_ns)
-        if 0 <= number < trajectory.slices:
-            moments += [trajectory.boundary_ns(number + 1), self._cross_ns(parent, trajectory, number)]
-        return moments
+    def _boundary_ns(self, inst: int, ts_ns: int) -> int:
+        """The next change of the session's phase."""
+        boundary = self._context.calendars[inst].next_boundary_ns(ts_ns)
+        return boundary if boundary > ts_ns else ts_ns + IDLE_NS
 
-    def _poll_ns(self, parent: Parent, child: Order | None, session: Session, ts_ns: int) -> int:
+    def _schedule(self, parent: Parent, child: Order | None, day: Day | None, ts_ns: int) -> tuple[int, ...]:
+        """Moments of the schedule around a time; those that have passed are harmless."""
+        settings = self._of(parent)
+        lot = None if day is None else day.lot
+        # Times do not depend on the lot: outside regular hours any will do.
+        stage = self._stages.at(parent, settings, 1 if lot is None else lot.increment_nanos, ts_ns)
+        expiry = parent.end_ts_ns + settings.grace_ns
+        retry = self._retry_ns(parent, settings) if child is None else 0
+        poll = 0
+        if day is not None and parent.start_ts_ns <= ts_ns < expiry:
+            poll = self._poll_ns(parent, child, settings, stage, day, ts_ns)
+        return stage.cross_ns, stage.until_ns, parent.end_ts_ns, expiry, parent.not_before_ns, retry, poll
+
+    def _poll_ns(
+        self, parent: Parent, child: Order | None, settings: ExecutionSettings, stage: Stage, day: Day, ts_ns: int
+    ) -> int:
         """The next look at the market: by the chase interval from the child's last change, or while no child could be
         placed. 0 = nothing to look for before the schedule moves.
         """
-        settings = self._of(parent)
-        if ts_ns < parent.start_ts_ns or ts_ns >= parent.end_ts_ns + settings.grace_ns:
-            return 0
         if child is not None:
+            if child.busy:
+                return 0
             passed = ts_ns - child.changed_ts_ns
-            return 0 if child.busy else child.changed_ts_ns + (passed // settings.chase_ns + 1) * settings.chase_ns
-        touch = touch_of(self._context, parent.inst, session)
-        if touch is None:
+            return child.changed_ts_ns + (passed // settings.chase_ns + 1) * settings.chase_ns
+        touch = touch_of(self._context, parent.inst, day)
+        if touch is None or _is_enough(settings, stage, touch.lot, _want(parent, stage)):
             return ts_ns + settings.chase_ns
-        trajectory = algo_of(parent.algo).trajectory(parent, touch.lot.increment_nanos)
-        want = self._want(parent, trajectory, touch, ts_ns)
-        return ts_ns + settings.chase_ns if self._is_enough(parent, trajectory, touch, want, ts_ns) else 0
+        return 0
+
+
+def _want(parent: Parent, stage: Stage) -> int:
+    """Whole lots due and not filled; never more than what is left of the parent."""
+    due = stage.due_nanos - parent.filled_nanos
+    most = parent.remaining_nanos
+    return round_down(due if due < most else most, stage.lot_nanos)
+
+
+def _is_enough(settings: ExecutionSettings, stage: Stage, lot: LotRule, want: int) -> bool:
+    """Whether a new child of this size is worth sending: the last slice takes any size the venue takes."""
+    if want <= 0 or want < lot.minimum_nanos:
+        return False
+    return stage.final or want >= settings.child_lots_min * lot.increment_nanos
+
+
+def _adjust(
+    parent: Parent, child: Order, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int
+) -> Action | None:
+    """Replace a child that is too small or left behind by the market."""
+    crossing = ts_ns >= stage.cross_ns
+    since = stage.cross_ns if crossing else stage.from_ns
+    # A new phase may re-price at once; within one it waits for the chase interval.
+    if child.changed_ts_ns >= since and ts_ns < child.changed_ts_ns + settings.chase_ns:
+        return None
+    px = _px(parent, settings, touch, crossing=crossing)
+    behind = (px - child.limit_px_nanos) * parent.side >= increment_at(touch.tick, px)
+    if crossing and is_marketable(touch, parent.side, child.limit_px_nanos):
+        behind = False  # it reaches the touch already: a fill is under way
+    if px <= 0 or not (behind or want > child.remaining_nanos):
+        return None
+    return Action(replace=_intent(parent, child.order_id, child.filled_nanos + want, px, child))
+
+
+def _px(parent: Parent, settings: ExecutionSettings, touch: Touch, *, crossing: bool) -> int:
+    if crossing:
+        return crossing_px(touch, parent.side, parent.limit_px_nanos, settings.cross_ticks_max)
+    return passive_px(touch, parent.side, parent.limit_px_nanos)
+
+
+def _intent(parent: Parent, order_id: int, qty_nanos: int, px_nanos: int, child: Order | None = None) -> c.OrderIntent:
+    return c.OrderIntent(
+        order_id=order_id,
+        parent_id=parent.parent_id,
+        slice_no=parent.children if child is None else child.slice_no,
+        strategy=parent.strategy,
+        inst=parent.inst,
+        side=parent.side,
+        qty_nanos=qty_nanos,
+        order_type=c.LMT,
+        limit_px_nanos=px_nanos,
+        tif=c.DAY,
+        purpose=parent.purpose,
+        algo=parent.algo,
+        version=0 if child is None else child.version + 1,
+    )
 
 
 def _crashed(parent: Parent) -> bool:

@@ -1,6 +1,9 @@
-"""The market as an order sees it: touch, tick and lot of one instrument, or None where nothing may be sent. Owns how
-prices are rounded to the tick: a resting price never away from the market, a limit never beyond its bound.
+"""The market as an order sees it: regular hours, touch, tick and lot of one instrument, or None where nothing may be
+sent. Owns how prices are rounded to the tick: a resting price never away from the market, a limit never beyond its
+bound.
 """
+
+from typing import Final
 
 import msgspec
 
@@ -8,13 +11,50 @@ from core.ids import Side
 from core.instruments import LotRule, TickRule, increment_at, rule_on
 from core.market import FIELDS, INDEX
 from core.ports import Context
-from core.sessions import Session
 
-_BID = INDEX["bid_px_nanos"]
-_ASK = INDEX["ask_px_nanos"]
-_USABLE = INDEX["usable"]
-_BLIND = INDEX["blind"]
-_HALTED = INDEX["halted"]
+_BID: Final = INDEX["bid_px_nanos"]
+_ASK: Final = INDEX["ask_px_nanos"]
+_USABLE: Final = INDEX["usable"]
+_BLIND: Final = INDEX["blind"]
+_HALTED: Final = INDEX["halted"]
+
+
+class Day(msgspec.Struct, frozen=True, gc=False):
+    """Regular hours [open_ns, close_ns) of an instrument and its rules in force; None = none, so nothing is sent."""
+
+    open_ns: int
+    close_ns: int
+    tick: TickRule | None
+    lot: LotRule | None
+
+
+_NO_DAY: Final = Day(0, 0, None, None)
+
+
+class Days:
+    """Finds the regular session of a time. Remembers the day found last, because nearly every question is about it;
+    reference tables never change while a process runs.
+    """
+
+    __slots__ = ("_context", "_last")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._last = [_NO_DAY] * len(context.instruments)
+
+    def regular(self, inst: int, ts_ns: int) -> Day | None:
+        """The day whose regular hours hold `ts_ns`; None outside."""
+        day = self._last[inst]
+        return day if day.open_ns <= ts_ns < day.close_ns else self._find(inst, ts_ns)
+
+    def _find(self, inst: int, ts_ns: int) -> Day | None:
+        session = self._context.calendars[inst].session(ts_ns)
+        if session is None or not session.open_ns <= ts_ns < session.close_ns:
+            return None
+        instrument = self._context.instruments[inst]
+        tick, lot = rule_on(instrument.ticks, session.date), rule_on(instrument.lots, session.date)
+        day = self._last[inst] = Day(session.open_ns, session.close_ns, tick, lot)
+        return day
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False):
@@ -24,14 +64,6 @@ class Touch(msgspec.Struct, frozen=True, gc=False):
     ask_px_nanos: int
     tick: TickRule
     lot: LotRule
-
-
-def regular_session(context: Context, inst: int, ts_ns: int) -> Session | None:
-    """The session, if it is in its regular hours."""
-    session = context.calendars[inst].session(ts_ns)
-    if session is None or not session.open_ns <= ts_ns < session.close_ns:
-        return None
-    return session
 
 
 def quote_fault(context: Context, inst: int) -> str:
@@ -45,20 +77,17 @@ def quote_fault(context: Context, inst: int) -> str:
     return "" if view[at + _USABLE] else "quote not usable"
 
 
-def touch_of(context: Context, inst: int, session: Session) -> Touch | None:
+def touch_of(context: Context, inst: int, day: Day) -> Touch | None:
     """None without a usable quote or without a rule for the day."""
-    if quote_fault(context, inst):
-        return None
-    instrument = context.instruments[inst]
-    tick = rule_on(instrument.ticks, session.date)
-    lot = rule_on(instrument.lots, session.date)
-    if tick is None or lot is None:
-        return None
+    tick, lot = day.tick, day.lot
     at = inst * FIELDS
-    return Touch(context.market.view[at + _BID], context.market.view[at + _ASK], tick, lot)
+    view = context.market.view
+    if tick is None or lot is None or view[at + _HALTED] or view[at + _BLIND] or not view[at + _USABLE]:
+        return None
+    return Touch(view[at + _BID], view[at + _ASK], tick, lot)
 
 
-def to_tick(rule: TickRule, px_nanos: int, *, up: bool) -> int:
+def to_tick(rule: TickRule, px_nanos: int, up: bool) -> int:
     """The nearest price on the grid, up or down."""
     tick = increment_at(rule, px_nanos)
     return -(-px_nanos // tick) * tick if up else px_nanos // tick * tick
@@ -67,16 +96,19 @@ def to_tick(rule: TickRule, px_nanos: int, *, up: bool) -> int:
 def passive_px(touch: Touch, side: Side, limit_px_nanos: int) -> int:
     """At the near touch, within the parent's limit (0 = none); rounded so that it never crosses by rounding."""
     near = touch.bid_px_nanos if side > 0 else touch.ask_px_nanos
-    return _within(touch.tick, side, to_tick(touch.tick, near, up=side < 0), limit_px_nanos)
+    px = to_tick(touch.tick, near, side < 0)
+    return _within(touch.tick, side, px, limit_px_nanos) if limit_px_nanos else px
 
 
 def crossing_px(touch: Touch, side: Side, limit_px_nanos: int, ticks: int) -> int:
     """At the far touch and up to `ticks` beyond it, within the parent's limit (0 = none)."""
     far = touch.ask_px_nanos if side > 0 else touch.bid_px_nanos
-    grid = to_tick(touch.tick, far, up=side > 0)
+    grid = to_tick(touch.tick, far, side > 0)
     tick = increment_at(touch.tick, grid)
     px = grid + side * ticks * tick
-    return _within(touch.tick, side, px if px > tick else tick, limit_px_nanos)
+    if px < tick:
+        px = tick
+    return _within(touch.tick, side, px, limit_px_nanos) if limit_px_nanos else px
 
 
 def is_marketable(touch: Touch, side: Side, px_nanos: int) -> bool:
@@ -85,7 +117,5 @@ def is_marketable(touch: Touch, side: Side, px_nanos: int) -> bool:
 
 
 def _within(rule: TickRule, side: Side, px_nanos: int, limit_px_nanos: int) -> int:
-    if not limit_px_nanos:
-        return px_nanos
-    bound = to_tick(rule, limit_px_nanos, up=side < 0)
+    bound = to_tick(rule, limit_px_nanos, side < 0)
     return min(px_nanos, bound) if side > 0 else max(px_nanos, bound)

@@ -35,8 +35,12 @@ class Trajectory(Protocol):
         """The slice that holds a time: -1 before the start, `slices` at and after the end."""
         ...
 
+    def due_nanos(self, parts: int) -> int:
+        """Quantity due after `parts` slices have begun: monotone, whole lots, and exactly the total from the last."""
+        ...
+
     def cumulative_nanos(self, ts_ns: int) -> int:
-        """Quantity due at a time: monotone, whole lots, and exactly the total from the last slice on."""
+        """Quantity due at a time: it grows where a slice begins and nowhere else."""
         ...
 
 
@@ -75,10 +79,10 @@ class EvenSteps(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.due_nanos(self.slice_at(ts_ns) + 1)
 
     def due_nanos(self, parts: int) -> int:
-        """Quantity due after `parts` slices have begun."""
+        """See `Trajectory`."""
         if parts <= 0:
             return 0
         if parts >= self.slices:
             return self.total_nanos
-        lots = div_half_even(self.total_nanos * parts, self.slices * self.lot_nanos)
-        return min(lots * self.lot_nanos, self.total_nanos)
+        due = div_half_even(self.total_nanos * parts, self.slices * self.lot_nanos) * self.lot_nanos
+        return due if due < self.total_nanos else self.total_nanos

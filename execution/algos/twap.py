@@ -45,7 +45,9 @@ class Twap:
         assert isinstance(params, TwapParams), f"twap was given {type(params).__name__}"
         end = window(params.duration_s, start_ns=start_ns, close_ns=close_ns)
         most = (end - start_ns) * SLICES_PER_SECOND_MAX // NANOS_PER_SECOND
-        slices = max(1, min(params.slices, lots, most))
+        slices = params.slices if params.slices < lots else lots
+        slices = slices if slices < most else most
+        slices = slices if slices > 1 else 1
         return Plan(start_ns=start_ns, end_ns=end, slices=slices)
 
     def trajectory(self, parent: Parent, lot_nanos: int) -> Trajectory:

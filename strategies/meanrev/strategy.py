@@ -2,15 +2,33 @@
 decides when to ask and holds all state, so that a snapshot of the pipeline is a snapshot of the strategy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import Final
 
 from core.instruments import rule_on
+from core.market import FIELDS, INDEX
 from core.notes import Decision
 from core.ports import Context, Verdict
 from core.units import NANO, round_down
-from strategies.kernels import wanted_side
+from strategies.kernels import FEATURE_INDEX, wanted_side
 from strategies.meanrev.params import MeanReversionParams
 from strategies.pipeline import FeatureReader, Slot
+
+_ASKED: Final = FEATURE_INDEX["asked"]
+_SIDE: Final = FEATURE_INDEX["side"]
+_SHORT_SIDE: Final = FEATURE_INDEX["short_side"]
+_ENTER: Final = FEATURE_INDEX["enter"]
+_LEAVE: Final = FEATURE_INDEX["leave"]
+_Z: Final = FEATURE_INDEX["z"]
+_MID: Final = FEATURE_INDEX["mid_nanos"]
+_MEAN: Final = FEATURE_INDEX["mean_nanos"]
+_VAR: Final = FEATURE_INDEX["var_nanos2"]
+_BID: Final = INDEX["bid_px_nanos"]
+_ASK: Final = INDEX["ask_px_nanos"]
+
+# The kernel's own rule as Python runs it: comparisons alone, so the answer is the same, without a compiled call's cost.
+_wanted_side: Final[Callable[[float, int, float, float, int], int]] = wanted_side.py_func
+_NOTHING: Final = Verdict()
 
 
 class MeanReversion:
@@ -19,8 +37,9 @@ class MeanReversion:
     def __init__(self, context: Context, slot: Slot, params: MeanReversionParams, features: FeatureReader) -> None:
         self._context = context
         self._slot = slot
-        self._params = params
         self._features = features
+        self._places = tuple(features.place(inst, slot.slot) for inst in range(len(context.instruments)))
+        self._shares_nanos = params.position_shares * NANO
         self._cash_nanos = params.position_cash_nanos()
 
     @property
@@ -35,45 +54,39 @@ class MeanReversion:
 
     def decide(self, ts_ns: int, inst: int) -> Verdict:
         """Answer its kernel's question; an empty verdict when this slot did not ask."""
-        read, slot = self._features, self._slot.slot
-        if not read.integer(inst, slot, "asked"):
-            return Verdict()
-        read.put(inst, slot, "asked", 0)
-        z = read.number(inst, slot, "z")
-        side = wanted_side(
-            z,
-            read.integer(inst, slot, "side"),
-            read.number(inst, slot, "enter"),
-            read.number(inst, slot, "leave"),
-            read.integer(inst, slot, "short_side"),
+        ints, floats, place = self._features.ints, self._features.floats, self._places[inst]
+        if not ints[place + _ASKED]:
+            return _NOTHING
+        ints[place + _ASKED] = 0
+        z = floats[place + _Z]
+        side = _wanted_side(
+            z, ints[place + _SIDE], floats[place + _ENTER], floats[place + _LEAVE], ints[place + _SHORT_SIDE]
         )
-        read.put(inst, slot, "side", side)
+        ints[place + _SIDE] = side
         return Verdict(decision=self._decision(inst, side, z))
 
     def _decision(self, inst: int, side: int, z: float) -> Decision:
-        numbers = self._numbers(inst)
+        """The target, and for the note mid, mean and deviation in price units."""
+        floats, place = self._features.floats, self._places[inst]
+        market, at = self._context.market.view, inst * FIELDS
         return Decision(
-            strategy=self.name,
+            strategy=self._slot.strategy,
             inst=inst,
-            features=(*numbers.items(), ("z", z)),
+            features=(
+                ("mid", floats[place + _MID] / 1e9),
+                ("mean", floats[place + _MEAN] / 1e9),
+                ("sd", floats[place + _VAR] ** 0.5 / 1e9),
+                ("z", z),
+            ),
             score=z,
-            target_nanos=side * self._size_nanos(inst),
-            bid_px_nanos=self._context.market.get(inst, "bid_px_nanos"),
-            ask_px_nanos=self._context.market.get(inst, "ask_px_nanos"),
+            target_nanos=side * self._size_nanos(inst) if side else 0,
+            bid_px_nanos=market[at + _BID],
+            ask_px_nanos=market[at + _ASK],
         )
-
-    def _numbers(self, inst: int) -> Mapping[str, float]:
-        """Mid, mean and deviation in price units, for the note."""
-        read, slot = self._features, self._slot.slot
-        return {
-            "mid": read.number(inst, slot, "mid_nanos") / 1e9,
-            "mean": read.number(inst, slot, "mean_nanos") / 1e9,
-            "sd": read.number(inst, slot, "var_nanos2") ** 0.5 / 1e9,
-        }
 
     def _size_nanos(self, inst: int) -> int:
         """A full position in whole order increments: fixed shares, or dollars at the mid."""
-        size = self._params.position_shares * NANO
+        size = self._shares_nanos
         if not size:
             mid = self._context.market.mark_nanos(inst)
             size = self._cash_nanos * NANO // mid if mid else 0
