@@ -29,6 +29,10 @@ class State(IntEnum):
 
 
 TERMINAL_FROM: Final = 10
+# Bound once: looking a member up in its enum costs more than the comparison (the executor asks at every step).
+_SENDING: Final = State.SENDING
+_CANCELLING: Final = State.CANCELLING
+_UNKNOWN: Final = State.UNKNOWN
 
 
 class Fact(IntEnum):
@@ -186,7 +190,8 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
     @property
     def busy(self) -> bool:
         """An answer is outstanding: the executor waits."""
-        return self.pending_version > 0 or self.state in (State.SENDING, State.CANCELLING, State.UNKNOWN)
+        state = self.state
+        return self.pending_version > 0 or state is _SENDING or state is _CANCELLING or state is _UNKNOWN
 
     @property
     def remaining_nanos(self) -> int:

@@ -9,16 +9,15 @@ NANOS_PER_SECOND: Final = 1_000_000_000
 DuplicateKey = tuple[int, int, int, int, int, int, int]  # inst, side, qty, limit, parent, slice, version
 
 
-class RateLimit(msgspec.Struct, frozen=True, gc=False):
-    """`events` per `window_ns`, with a burst of `events`."""
+class RateLimit(msgspec.Struct, gc=False):
+    """`events` per `window_ns`, with a burst of `events`. `interval_ns` is the time one event uses up: derived."""
 
     events: int
     window_ns: int
+    interval_ns: int = 0
 
-    @property
-    def interval_ns(self) -> int:
-        """Time one event uses up."""
-        return self.window_ns // self.events
+    def __post_init__(self) -> None:
+        self.interval_ns = self.window_ns // self.events
 
 
 def conforms(tat_ns: int, ts_ns: int, limit: RateLimit) -> bool:

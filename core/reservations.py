@@ -68,10 +68,12 @@ class Reservations:
         """Bring the sums in line with an order after any change to it."""
         held = self._held.get(order.order_id)
         now = contribution(order)
-        if held == now:
-            return
         if held is not None:
+            if held == now:
+                return
             self._apply(order, held, -1)
+        elif now is None:
+            return
         if now is None:
             self._held.pop(order.order_id, None)
         else:
@@ -107,8 +109,11 @@ def contribution(order: Order) -> Held | None:
     if not order.live:
         return None
     qty = order.reserved_nanos
-    most = max(order.qty_nanos, order.pending_qty_nanos)
-    dearest = max(order.notional_nanos, order.pending_notional_nanos)
+    if order.pending_version:
+        most = max(order.qty_nanos, order.pending_qty_nanos)
+        dearest = max(order.notional_nanos, order.pending_notional_nanos)
+    else:
+        most, dearest = order.qty_nanos, order.notional_nanos
     notional = share_of(dearest, qty, most) if most else 0
     if order.order_type in (MKT, MOC, STP):
         limit = _NO_LIMIT if order.side > 0 else 0

@@ -66,5 +66,4 @@ def exact_text(nanos: int) -> str:
 
 def round_down(nanos: int, step_nanos: int) -> int:
     """Round towards zero to a multiple of a step (tick or lot)."""
-    whole = abs(nanos) // step_nanos * step_nanos
-    return whole if nanos >= 0 else -whole
+    return nanos // step_nanos * step_nanos if nanos >= 0 else -(-nanos // step_nanos * step_nanos)
