@@ -41,6 +41,10 @@ class AlertLog:
         """Alerts of the journal so far were told by an earlier run."""
         self._seen = tally.alerts
 
+    def has_news(self, tally: Tally) -> bool:
+        """Whether there is anything to tell."""
+        return tally.alerts > self._seen
+
     def tell(self, tally: Tally) -> None:
         """Log what is new; beyond what the tally remembers, how many there were."""
         fresh = tally.alerts - self._seen

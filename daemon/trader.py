@@ -280,7 +280,7 @@ class Trader:
         """Between steps: disk, snapshot, progress."""
         runner = self.active_runner
         runner.watch_disk()
-        self._alerts.tell(runner.tally)
+        self._tell_alerts()
         if runner.engine.seq >= self._next_snapshot_seq:
             self._snapshot(self.tables, self._recovered)
             self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
@@ -340,16 +340,24 @@ class Trader:
 
     def _end(self, tables: ReferenceTables, recovered: Recovered, *, ended: bool) -> None:
         runner = self.active_runner
-        self._alerts.tell(runner.tally)
-        self.log.info("stopped", tape_ended=ended, asked_by=self.stop_reason, open_orders=len(runner.money.live_orders))
         if ended:
             runner.advance_to(runner.now_ns + END_GRACE_NS)
             runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)
             runner.step(e.TraderStopped(reason="the tape ended"), runner.now_ns)
             self.phase = "ended"
         self._snapshot(tables, recovered, ended="clean")
+        self._tell_alerts()
         if not self.quiet:
             self._progress(last=True)
+        self.log.info("stopped", tape_ended=ended, asked_by=self.stop_reason, open_orders=len(runner.money.live_orders))
+
+    def _tell_alerts(self) -> None:
+        """Log new alerts; on a terminal the progress line makes room."""
+        tally = self.active_runner.tally
+        if self._alerts.has_news(tally):
+            if not self.quiet and sys.stderr.isatty():
+                sys.stderr.write("\r\x1b[K")
+            self._alerts.tell(tally)
 
     def _progress(self, *, last: bool = False) -> None:
         """One line on stderr, five times a second; only for a terminal."""
