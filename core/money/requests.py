@@ -128,7 +128,7 @@ def _end_parent(m: Money, command: c.EndParent) -> None:
     parent.reason = command.reason
     tell(parent.story, m.seq, m.ts_ns, parent.state.name)
     if parent.child == NO_ORDER:
-        m.live_parents.pop(parent.parent_id, None)
+        m.retire_parent(parent.parent_id)
         m.prune()
 
 

@@ -79,6 +79,7 @@ class Money:
         # Ids of ended orders, smallest first, for `prune`; made when it first has something to do. An id whose order
         # came back to life or is gone is passed over.
         self._ended: list[int] | None = None
+        self._ended_parents: list[int] | None = None  # the same: a dict asked for its oldest key scans what was deleted
         self.latches = Latches()
         self.reservations = Reservations(len(settings.symbols))
         self.tats: dict[str, int] = {}
@@ -123,8 +124,13 @@ class Money:
         if parent is not None and parent.child == order.order_id:
             parent.child = NO_ORDER
             if not parent.active:
-                self.live_parents.pop(parent.parent_id, None)
+                self.retire_parent(parent.parent_id)
         self.prune()
+
+    def retire_parent(self, parent_id: int) -> None:
+        """An ended parent without a live child is only remembered from now on."""
+        if self.live_parents.pop(parent_id, None) is not None and self._ended_parents is not None:
+            heappush(self._ended_parents, parent_id)
 
     def prune(self) -> None:
         """Forget the oldest ended orders and parents beyond the bound, without a look at those that work."""
@@ -136,8 +142,10 @@ class Money:
             if oldest not in self.live_orders:
                 self.orders.pop(oldest, None)
         while len(self.parents) > len(self.live_parents) + ENDED_KEPT_MAX:
-            oldest = next(parent_id for parent_id in self.parents if parent_id not in self.live_parents)
-            del self.parents[oldest]
+            if self._ended_parents is None:
+                self._ended_parents = [parent_id for parent_id in self.parents if parent_id not in self.live_parents]
+                heapify(self._ended_parents)
+            self.parents.pop(heappop(self._ended_parents), None)
 
     def drop_pending(self, order: Order) -> None:
         """Forget a replace that did not or will not happen, or has become the order."""
