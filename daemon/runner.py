@@ -18,7 +18,7 @@ from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, WATCHED, Machine
 from daemon.status_build import Tally
 
-QUIET_ROWS_MAX: Final = 1024  # rows of a batch journalled at once when nothing happens
+QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
 _ROW: Final = Struct("<qqihhqqqq")  # core.rows.ROW: numpy takes five times as long to give one row's numbers
 _WORDS: Final = ROW_BYTES // 8  # a row as 64-bit words; the first is its time
 
@@ -68,7 +68,8 @@ class Runner:
             if stop <= first:
                 self.advance_to(first)
                 stop = self.next_ns
-            at = pipeline.run(rows, at, hi, stop)
+            full = self._from + QUIET_ROWS_MAX
+            at = pipeline.run(rows, at, full if full < hi else hi, stop)
             code = pipeline.code
             self._applied = at
             if code:
