@@ -1,5 +1,5 @@
 """Reference records: whatever a decision reads that is not market data or state. Frozen, journalled before the first
-input that uses them. No row for the day means deny. Built by daemon/reference.py.
+input that uses them. No row for the day means deny. Built by daemon/reference/tables.py.
 """
 
 import msgspec

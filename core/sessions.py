@@ -1,5 +1,5 @@
-"""The session table: when an exchange trades, day by day, as UTC nanoseconds. Built by daemon/reference.py; a day
-without a row is a day without trading, and a time outside the table's range denies.
+"""The session table: when an exchange trades, day by day, as UTC nanoseconds. Built in daemon/reference/; a day without
+a row is a day without trading, and a time outside the table's range denies.
 """
 
 from bisect import bisect_right

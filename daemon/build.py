@@ -21,7 +21,7 @@ from core.rows import ROW
 from core.sessions import Calendar
 from daemon.config import Config
 from daemon.machine import LIVE_ROWS_MAX, Machine
-from daemon.reference import ReferenceTables
+from daemon.reference.tables import ReferenceTables
 from execution.desk import NettingDesk
 from execution.executor import ChaseExecutor
 from execution.settings import DEFAULT_SETTINGS, resolve

@@ -21,9 +21,9 @@ from typing import Any, Final, NoReturn
 
 from core.errors import ConfigError, QuantdError
 from daemon.cli.trader import trader_command
-from daemon.client import CommandFailed, ControlClient, NotReachable, is_alive
+from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
 from daemon.state_dir import StateDirectory
-from daemon.status import Status
+from daemon.status.picture import Status
 
 CONFIG: Final = Path(__file__).with_name("demo.toml")
 START_SECONDS_MAX: Final = 180.0  # kernels may have to be compiled first
@@ -114,7 +114,7 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
     if as_json:
         print(json.dumps(summary))
         return 0
-    from daemon.screen import print_summary
+    from daemon.status.screen import print_summary
 
     print_summary(summary, log=str(trader.log))
     return 0
@@ -153,7 +153,7 @@ def _show(trader: Trader, seconds: float, *, as_json: bool) -> None:
         while goes_on():
             time.sleep(min(POLL_SECONDS, max(0.0, end_s - time.monotonic())))
     elif sys.stdout.isatty():
-        from daemon.screen import run_screen
+        from daemon.status.screen import run_screen
 
         run_screen(trader.picture, goes_on, title="quantd demo: a made-up market, a simulated broker; Ctrl-C ends it")
     else:

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from daemon.status_build import Tally
+from daemon.status.build import Tally
 
 _LEVELS: Final = {"info": "info", "warning": "warning", "critical": "critical"}
 

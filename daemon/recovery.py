@@ -17,9 +17,9 @@ from daemon.config import Config, config_from_json
 from daemon.digests import digest
 from daemon.journal import JournalReader, Record, latest_snapshot, write_snapshot
 from daemon.machine import Machine
-from daemon.reference import ReferenceTables, from_records
+from daemon.reference.tables import ReferenceTables, from_records
 from daemon.rerun import Divergence, Rerun, is_poisoned
-from daemon.status_build import Tally
+from daemon.status.build import Tally
 
 
 class RunnerState(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from core.money.fold import fold_command, fold_input, fold_outcome
 from core.records import decode, encode
 from daemon.journal import Record
 from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, VENUE_FACTS, WATCHED, Machine
-from daemon.status_build import Tally
+from daemon.status.build import Tally
 
 POISON_WINDOW_NS: Final = 3_600 * 10**9  # the second failure of one error within an hour starts in SAFE
 # Before these the venue has done all that was due; a halt most of all: what arrived before it was still matched.

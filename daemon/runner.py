@@ -16,7 +16,7 @@ from core.money.state import Money
 from core.rows import ROW_BYTES
 from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, WATCHED, Machine
-from daemon.status_build import Tally
+from daemon.status.build import Tally
 
 QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
 _ROW: Final = Struct("<qqihhqqqq")  # core.rows.ROW: numpy takes five times as long to give one row's numbers

@@ -22,13 +22,13 @@ from core.errors import Bug
 from core.latches import STRATEGY
 from daemon.config import Config
 from daemon.config.feed_spec import feed_spec
-from daemon.control import ControlServer
+from daemon.control.operations import TraderOperations
+from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
-from daemon.operations import TraderOperations
 from daemon.recovery import Recovered, recover, runner_state, take_snapshot
-from daemon.reference import ReferenceTables, build_reference, covered_days, day_rolls
+from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
 from daemon.runner import Rolls, Runner, StepError
 from daemon.state_dir import StateDirectory, TraderCard
 

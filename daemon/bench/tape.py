@@ -20,7 +20,7 @@ from daemon.bench.world import PORT_VENUE, TimedVenue, World, opened, shipped_co
 from daemon.config import Config
 from daemon.config.feed_spec import replay_spec, synthetic_spec
 from daemon.recovery import recover
-from daemon.reference import ReferenceTables
+from daemon.reference.tables import ReferenceTables
 
 DAYS_MADE_UP: Final = 3  # of the synthetic market: about as many rows as the recordings
 BLOCK: Final = 8192

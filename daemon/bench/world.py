@@ -21,9 +21,9 @@ from daemon.digests import ROOT
 from daemon.journal import JournalWriter
 from daemon.machine import NEVER, SESSION_READY, Machine
 from daemon.recovery import RunnerState, take_snapshot
-from daemon.reference import ReferenceTables, build_reference, covered_days, day_rolls
+from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
 from daemon.runner import Rolls, Runner
-from daemon.status_build import Tally
+from daemon.status.build import Tally
 
 MARKET_DATA: Final = "QUANTD_MARKET_DATA"
 RECORDED: Final = ROOT / "examples" / "bac_ibm_2013.toml"

@@ -13,7 +13,7 @@ import typer
 
 from core.errors import ConfigError, QuantdError, Refused
 from daemon.cli import books, operate, records, trader
-from daemon.client import NotReachable
+from daemon.control.client import NotReachable
 
 DONE: Final = 0
 FAILED: Final = 1

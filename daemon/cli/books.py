@@ -11,9 +11,9 @@ import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.client import connected
+from daemon.control.client import connected
 from daemon.state_dir import state_directory
-from daemon.status import FillRow, Row, named
+from daemon.status.picture import FillRow, Row, named
 
 if TYPE_CHECKING:
     from daemon.journal_fold import JournalFold
@@ -56,7 +56,7 @@ def fills(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False
 
 
 def _orders(fold: "JournalFold", *, everything: bool) -> list[Row]:
-    from daemon.status_rows import child_row
+    from daemon.status.rows import child_row
 
     money = fold.money
     chosen = money.orders if everything else money.live_orders
@@ -64,13 +64,13 @@ def _orders(fold: "JournalFold", *, everything: bool) -> list[Row]:
 
 
 def _positions(fold: "JournalFold") -> list[Row]:
-    from daemon.status_rows import position_rows
+    from daemon.status.rows import position_rows
 
     return list(position_rows(fold.money, fold.mark_nanos))
 
 
 def _fills(fold: "JournalFold") -> list[FillRow]:
-    from daemon.status_rows import fill_row
+    from daemon.status.rows import fill_row
 
     money = fold.money
     booked = {execution.exec_id: execution for execution in money.ledger.executions.values() if execution.qty_nanos}

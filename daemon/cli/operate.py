@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli import options as o
-from daemon.client import ControlClient, connected
+from daemon.control.client import ControlClient, connected
 from daemon.state_dir import state_directory
-from daemon.status import Status, named
+from daemon.status.picture import Status, named
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = Fals
     """Show what the trader is doing."""
     with connected(state_directory(state).socket_in_use()) as client:
         if watch and not as_json:
-            from daemon.screen import watch_status
+            from daemon.status.screen import watch_status
 
             watch_status(client.status)
             return
@@ -43,7 +43,7 @@ def _print_status(picture: Status, *, as_json: bool) -> None:
     if as_json:
         o.print_json(named(picture))
         return
-    from daemon.screen import print_status
+    from daemon.status.screen import print_status
 
     print_status(picture)
 

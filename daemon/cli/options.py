@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from daemon.client import ControlClient
+from daemon.control.client import ControlClient
 from daemon.state_dir import state_directory
 
 State = Annotated[

@@ -1,4 +1,4 @@
-"""Plain tables on the terminal: rows of daemon/status.py, or dicts as the daemon sends them."""
+"""Plain tables on the terminal: rows of daemon/status/picture.py, or dicts as the daemon sends them."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from daemon.status import cut
+from daemon.status.picture import cut
 
 WATCH_SECONDS: Final = 0.5
 PIPED_WIDTH: Final = 200

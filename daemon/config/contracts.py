@@ -14,7 +14,7 @@ from core.units import NANO, parse_nanos
 from daemon.config.decode import Problems
 from daemon.config.schema import Config, Dated, DatedLot, InstrumentSettings
 from daemon.config.wording import shown
-from daemon.market_hours import HOURS, day_of
+from daemon.reference.hours import HOURS, day_of
 
 ALWAYS: Final = 19000101  # an undated rule's first day
 DIGITS_MAX: Final = 20

@@ -8,7 +8,7 @@ from core.instruments import Instrument, increment_at, rule_on
 from core.sessions import SessionTable
 from core.units import parse_nanos
 from daemon.config.schema import Config, SyntheticMarket, SyntheticSettings
-from daemon.market_hours import number_of
+from daemon.reference.hours import number_of
 
 
 def feed_spec(

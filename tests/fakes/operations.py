@@ -3,8 +3,8 @@
 from typing import Any
 
 from core import events as e
-from daemon.control import Reply
-from daemon.status import Counters, FeedRow, Status
+from daemon.control.server import Reply
+from daemon.status.picture import Counters, FeedRow, Status
 
 
 def a_status(**changes: Any) -> Status:

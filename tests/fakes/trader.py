@@ -21,14 +21,15 @@ from broker.feeds.spec import FeedHeader, FeedSpec
 from core import records as r
 from core.reference import CodeVersion
 from core.sessions import SessionTable
-from daemon import digests, reference, trader
+from daemon import digests, trader
 from daemon.command_digest import command_digest
 from daemon.config import load_config
 from daemon.journal import JournalReader, JournalWriter, Record
 from daemon.journal.layout import HEADER_BYTES, frames, list_segments
 from daemon.journal.opening import map_segment
 from daemon.recovery import Recovered, recover
-from daemon.reference import ReferenceTables, build_reference, covered_days
+from daemon.reference import tables as reference
+from daemon.reference.tables import ReferenceTables, build_reference, covered_days
 from daemon.summary import summarise
 from daemon.trader import Trader
 

@@ -13,10 +13,10 @@ import pytest
 from core import events as e
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
 from daemon import cli
-from daemon.client import NotReachable, connected
-from daemon.control import ControlServer, Reply
+from daemon.control.client import NotReachable, connected
+from daemon.control.server import ControlServer, Reply
 from daemon.state_dir import StateDirectory, TraderCard
-from daemon.status import LatchRow
+from daemon.status.picture import LatchRow
 from tests.fakes.operations import FakeOperations, a_status
 
 

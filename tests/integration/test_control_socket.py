@@ -15,9 +15,9 @@ import pytest
 from core import events as e
 from core.errors import Bug, ConfigError
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
-from daemon import control
-from daemon.control import ControlServer, Reply
-from daemon.control_messages import LINE_BYTES_MAX
+from daemon.control import server as control
+from daemon.control.messages import LINE_BYTES_MAX
+from daemon.control.server import ControlServer, Reply
 from tests.fakes.operations import FakeOperations
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
@@ -63,7 +63,7 @@ async def talk(path: Path, content: bytes, *, answers: int = 1) -> list[dict[str
 
 def control_address(path: Path) -> Any:
     """The address as the server's own clients find it."""
-    from daemon.control_socket import reachable
+    from daemon.control.endpoint import reachable
 
     return reachable(path)
 

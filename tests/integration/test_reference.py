@@ -12,13 +12,20 @@ from core.errors import ConfigError
 from core.instruments import LotRule
 from core.reference import FeesLoaded
 from core.sessions import CLOSED, POST, PRE, REGULAR, Calendar, Session, SessionTable
-from daemon import reference
 from daemon.config import Config, parse_config
 from daemon.config.feed_spec import feed_spec
 from daemon.digests import ROOT
-from daemon.market_hours import HOURS
-from daemon.reference import build_in_child, build_reference, covered_days, day_rolls, from_records, session_table
-from daemon.reference_build import build, main
+from daemon.reference import tables as reference
+from daemon.reference.builder import build, main
+from daemon.reference.hours import HOURS
+from daemon.reference.tables import (
+    build_in_child,
+    build_reference,
+    covered_days,
+    day_rolls,
+    from_records,
+    session_table,
+)
 from tests.unit.test_config import GOOD
 
 
@@ -252,7 +259,7 @@ def test_the_trader_side_imports_no_heavy_library(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
         "from daemon.config import load_config\n"
-        "from daemon.reference import build_reference, covered_days\n"
+        "from daemon.reference.tables import build_reference, covered_days\n"
         "config = load_config(Path(sys.argv[1])); first, last = covered_days(config)\n"
         "tables = build_reference(config, first=first, last=last)\n"
         "heavy = {'pandas', 'pyarrow', 'exchange_calendars', 'sqlalchemy', 'lightgbm', 'typer'}\n"
@@ -265,9 +272,8 @@ def test_the_trader_side_imports_no_heavy_library(tmp_path: Path) -> None:
 
 def test_importing_the_reference_module_imports_no_heavy_library() -> None:
     """The quick form of the test above: nothing is built."""
-    program = (
-        "import sys, daemon.reference; print(sorted({'pandas', 'pyarrow', 'exchange_calendars'} & set(sys.modules)))"
-    )
+    heavy = "{'pandas', 'pyarrow', 'exchange_calendars'}"
+    program = f"import sys, daemon.reference.tables; print(sorted({heavy} & set(sys.modules)))"
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
     )

@@ -11,8 +11,8 @@ from core import events as e
 from core import records as r
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
 from daemon import cli
-from daemon.client import connected, is_alive
-from daemon.operations import TraderOperations
+from daemon.control.client import connected, is_alive
+from daemon.control.operations import TraderOperations
 from daemon.recovery import verify_replay
 from tests.fakes.process import JournalSize, TraderProcess
 from tests.fakes.trader import Rig, Slow, install

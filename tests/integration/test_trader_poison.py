@@ -18,7 +18,7 @@ from core.money.state import Money
 from core.orders import State
 from core.parents import Parent, ParentState
 from daemon import app
-from daemon.operations import TraderOperations
+from daemon.control.operations import TraderOperations
 from daemon.recovery import verify_replay
 from daemon.runner import StepError
 from execution.executor import ChaseExecutor

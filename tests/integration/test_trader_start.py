@@ -13,8 +13,8 @@ from core import records as r
 from core.latches import ACCOUNT
 from core.orders import State
 from core.parents import ParentState
-from daemon.control import Reply
-from daemon.operations import TraderOperations
+from daemon.control.operations import TraderOperations
+from daemon.control.server import Reply
 from daemon.recovery import deploy_digest, verify_replay
 from tests.fakes.trader import Rig, Slow, frame_records, install, outcome
 

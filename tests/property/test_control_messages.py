@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.control_messages import COMMANDS, BadRequest, decode_request, not_done
+from daemon.control.messages import COMMANDS, BadRequest, decode_request, not_done
 
 KEYS = st.sampled_from(["id", "command", "reason", "strategy", "symbol", "order_id", "outcome", "qty", "px", "sync_id"])
 VALUES = st.recursive(

@@ -26,7 +26,7 @@ from daemon.journal import JournalReader, JournalWriter
 from daemon.machine import SESSION_READY, Machine
 from daemon.rerun import Rerun
 from daemon.runner import Rolls, Runner
-from daemon.status_build import Tally
+from daemon.status.build import Tally
 from tests.simulation.checkers import Watch, latch_keys
 from tests.simulation.schedule import (
     APART,

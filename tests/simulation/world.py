@@ -20,7 +20,7 @@ from daemon.build import Restored, build_machine
 from daemon.config import Config, instruments_of, parse_config
 from daemon.config.schema import EngineIntervals
 from daemon.machine import Machine
-from daemon.reference import ReferenceTables
+from daemon.reference.tables import ReferenceTables
 from tests.fakes.tape import DATES, OPEN_NS, session_table
 
 SYMBOLS: Final = ("AAA", "BBB")

@@ -60,7 +60,7 @@ def test_the_real_program_is_covered() -> None:
     """The kernels and the row layout are in the kernel digest; the version record carries both digests."""
     names = {path.relative_to(ROOT).as_posix() for path in kernel_files()}
     assert names >= {"core/market.py", "core/rows.py", "strategies/kernels.py", "broker/feeds/synthesis.py"}
-    assert "daemon/reference.py" not in names
+    assert "daemon/reference/tables.py" not in names
     found = code_version()
     assert (found.source_digest, found.kernel_digest) == (code_digest(), kernel_digest())
     assert "numba-" in found.platform

@@ -16,7 +16,7 @@ from core.rows import PRINT, QUOTE, ROW
 from core.units import NANO
 from daemon.journal import JournalWriter, write_snapshot
 from daemon.journal_fold import JournalFold, journal_settings
-from daemon.status_rows import position_rows
+from daemon.status.rows import position_rows
 
 CONFIG = {
     "account": {"id": "DU1", "tag": "t", "currency": "USD", "start_cash": "1000"},

@@ -13,7 +13,7 @@ from daemon.digests import ROOT
 from daemon.journal import JournalReader
 from daemon.machine import LIVE_ROWS_MAX
 from daemon.recovery import verify_replay
-from daemon.reference import ReferenceTables
+from daemon.reference.tables import ReferenceTables
 
 ROWS = 60_000
 

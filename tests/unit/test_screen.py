@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from daemon import screen
-from daemon import status as s
+from daemon.status import picture as s
+from daemon.status import screen
 from tests.fakes.operations import a_status
 
 

@@ -17,8 +17,8 @@ from core.money.state import Money, MoneySettings
 from core.ports import Context
 from core.rates import RateLimit
 from core.units import NANO
-from daemon import status as s
-from daemon.status_build import ProcessFacts, Tally, build_status
+from daemon.status import picture as s
+from daemon.status.build import ProcessFacts, Tally, build_status
 from tests.fakes.operations import a_status
 
 LIMIT = RateLimit(events=100, window_ns=NANO)

@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from core.errors import QuantdError, Refused
-from daemon.control_messages import LINE_BYTES_MAX
-from daemon.control_socket import connect_control
-from daemon.status import Status, decode_status
+from daemon.control.endpoint import connect_control
+from daemon.control.messages import LINE_BYTES_MAX
+from daemon.status.picture import Status, decode_status
 
 TIMEOUT_SECONDS: Final = 5.0
 REPLY_BYTES_MAX: Final = 4 << 20  # why-not over many symbols is the longest

@@ -25,7 +25,7 @@ class Ping(Request, frozen=True, tag="ping"):
 
 
 class GetStatus(Request, frozen=True, tag="status"):
-    """The picture of daemon/status.py."""
+    """The picture of daemon/status/picture.py."""
 
 
 class WhyNot(Request, frozen=True, tag="why-not"):

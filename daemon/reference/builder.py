@@ -1,4 +1,4 @@
-"""Builds one session table as JSON on stdout: `python -m daemon.reference_build CALENDAR FIRST LAST`.
+"""Builds one session table as JSON on stdout: `python -m daemon.reference.builder CALENDAR FIRST LAST`.
 
 The one place that imports exchange_calendars (and so pandas, 0.5 s and 80 MB); always a process of its own.
 Exit status 2 and one line on stderr when the calendar is unknown or the library does not cover the range.
@@ -14,7 +14,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.sessions import Session, SessionTable
-from daemon.market_hours import HOURS, Hours, local_ns, number_of
+from daemon.reference.hours import HOURS, Hours, local_ns, number_of
 
 
 def build(calendar: str, *, first: date, last: date) -> SessionTable:

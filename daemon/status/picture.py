@@ -1,6 +1,6 @@
 """The picture of the trader that goes over the control socket: its structs, their bounds and their bytes.
 
-Imports nothing heavy, so that `quantd status` answers at once. daemon/status_build.py fills it; here is no market and
+Imports nothing heavy, so that `quantd status` answers at once. daemon/status/build.py fills it; here is no market and
 no money state. Rows travel as arrays (a third of the bytes); `named` gives them their names back.
 """
 

@@ -8,11 +8,11 @@ import msgspec
 
 from core.events import AnyEvent, DeployArmed
 from core.notes import Failure
-from daemon.control import Reply
+from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
 from daemon.runner import StepError
-from daemon.status import Status
-from daemon.status_build import ProcessFacts, build_status
+from daemon.status.build import ProcessFacts, build_status
+from daemon.status.picture import Status
 
 if TYPE_CHECKING:
     from daemon.trader import Trader

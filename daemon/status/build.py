@@ -1,4 +1,4 @@
-"""Makes the picture of daemon/status.py from money state, market and a tally. Reads only; decides nothing."""
+"""Makes the picture of daemon/status/picture.py from money state, market and a tally. Reads only; decides nothing."""
 
 from collections import deque
 from typing import Any, Final, TypeVar
@@ -16,8 +16,8 @@ from core.money.state import LINK_NAMES, Money
 from core.orders import State
 from core.ports import Context
 from core.units import exact_text
-from daemon import status as s
-from daemon.status_rows import child_row, fill_row, parent_row, position_rows, symbol_of
+from daemon.status import picture as s
+from daemon.status.rows import child_row, fill_row, parent_row, position_rows, symbol_of
 
 T = TypeVar("T")
 

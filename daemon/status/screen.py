@@ -1,5 +1,5 @@
-"""The terminal's picture of a running trader: `quantd demo`, `status` and `status --watch`. Reads daemon/status.py's
-picture only. Lines have a fixed form, so that everything that matters fits on 80 by 24; more room shows more rows.
+"""The terminal's picture of a running trader: `quantd demo`, `status` and `status --watch`. Reads the picture
+only. Lines have a fixed form, so that everything that matters fits on 80 by 24; more room shows more rows.
 """
 
 import time
@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from daemon.status import ODDITIES, Status
+from daemon.status.picture import ODDITIES, Status
 
 REFRESH_SECONDS: Final = 0.25
 TWO_COLUMNS_FROM: Final = 150

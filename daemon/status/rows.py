@@ -13,7 +13,7 @@ from core.money.state import Money
 from core.orders import Order
 from core.parents import Parent
 from core.units import decimal_text, exact_text
-from daemon import status as s
+from daemon.status import picture as s
 
 
 def symbol_of(symbols: tuple[str, ...], inst: int) -> str:

@@ -19,9 +19,9 @@ import msgspec
 from core import events as e
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
 from core.units import CASH_NANOS_MAX, parse_nanos
-from daemon import control_messages as m
-from daemon.control_socket import bind_control, peer_is_trusted, remove_own_socket
-from daemon.status import Status, encode_status
+from daemon.control import messages as m
+from daemon.control.endpoint import bind_control, peer_is_trusted, remove_own_socket
+from daemon.status.picture import Status, encode_status
 
 CONNECTIONS_MAX: Final = 16
 UNSENT_BYTES_MAX: Final = 256 * 1024  # a client that asks and does not read is cut off

@@ -1,5 +1,5 @@
 """Builds the reference tables of a run: whatever its decisions read that is neither market data nor state, ready to be
-journalled before the first input. Session tables come from a process of their own (`daemon.reference_build`) and are
+journalled before the first input. Session tables come from a process of their own (`daemon.reference.builder`) and are
 kept as files, because the trader must not import the calendar library. Decides nothing: a day without a row is denied
 by whoever reads the tables.
 """
@@ -33,12 +33,12 @@ from core.reference import (
 from core.sessions import Calendar, SessionTable
 from daemon.config import Config, config_digest, instruments_of, reference_of, resolved_json
 from daemon.digests import ROOT, code_version
-from daemon.market_hours import HOURS, day_of, local_day, local_ns, number_of
+from daemon.reference.hours import HOURS, day_of, local_day, local_ns, number_of
 
 MARGIN: Final = timedelta(days=7)  # around the days of the feed: weekends, holidays, and what is still working after it
 ENDLESS_DAYS: Final = 366  # how far an endless feed's table reaches
 BUILD_SECONDS_MAX: Final = 120.0
-TABLE_FORMAT: Final = 1  # part of the file name: raised when the hours in market_hours.py change
+TABLE_FORMAT: Final = 1  # part of the file name: raised when hours.py changes
 LIBRARY: Final = "exchange_calendars"
 
 
@@ -188,7 +188,7 @@ def session_table(calendar: str, *, first: date, last: date, folder: Path) -> Se
 
 def build_in_child(calendar: str, *, first: date, last: date, python: str = sys.executable) -> SessionTable:
     """One table, built in a process of its own. Raises ConfigError with the builder's own words."""
-    command = [python, "-m", "daemon.reference_build", calendar, first.isoformat(), last.isoformat()]
+    command = [python, "-m", "daemon.reference.builder", calendar, first.isoformat(), last.isoformat()]
     place = f"instruments.calendar: sessions of {calendar} for {first}..{last}"
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
