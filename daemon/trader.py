@@ -27,6 +27,7 @@ from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
+from daemon.pace import TapeClock
 from daemon.recovery import Recovered, recover, runner_state, take_snapshot
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
 from daemon.runner import Rolls, Runner, StepError
@@ -36,6 +37,7 @@ SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: 
 END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
 DRAIN_NS: Final = 10 * 10**9  # tape time a stop waits for its cancels
 FLATTEN_NS: Final = 60 * 10**9  # tape time a stop waits for positions that are to be closed
+SLEEP_S_MIN: Final = 0.0002
 SLEEP_S_MAX: Final = 0.05
 PROGRESS_S: Final = 0.2
 VENUE_IN_PROCESS: Final = True
@@ -60,6 +62,7 @@ class Trader:
         self.control: ControlServer | None = None
         self.log = open_log()
         self._alerts = AlertLog(self.log)
+        self._clock = TapeClock(config.feed.speed_factor)
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
@@ -184,6 +187,8 @@ class Trader:
                 if (item.ts_ns, item.event) in controls:
                     controls.remove((item.ts_ns, item.event))  # repeated by the feed at the place we left it
                 else:
+                    if not await self._wait_for(item.ts_ns):
+                        break
                     runner.advance_to(item.ts_ns)
                     runner.step(item.event, item.ts_ns)
             item = await feed.next()
@@ -240,9 +245,8 @@ class Trader:
     # ---- the loop ----------------------------------------------------------------------------------------------
     async def _run_rows(self, rows: Any) -> bool:
         """Run one batch at the configured speed; False when a stop has drained."""
-        factor = self.config.feed.speed_factor
-        if factor:
-            return await self._run_paced(rows, factor)
+        if self._clock.factor:
+            return await self._run_paced(rows)
         runner = self.active_runner
         for lo in range(0, len(rows), SLICE_ROWS):
             runner.run_batch(rows, lo, min(lo + SLICE_ROWS, len(rows)))
@@ -252,29 +256,36 @@ class Trader:
                 return False
         return True
 
-    async def _run_paced(self, rows: Any, factor: float) -> bool:
-        """Rows at their own times, scaled: the tape's clock is `factor` times the wall's."""
+    async def _run_paced(self, rows: Any) -> bool:
+        """Rows at their own times; False when a stop has drained."""
         runner, times, at = self.active_runner, rows["ts_ns"], 0
-        if not self._pace_wall_ns:
-            self._pace_wall_ns, self._pace_tape_ns = time.monotonic_ns(), max(runner.now_ns, int(times[0]))
         while at < len(rows):
-            tape_ns = self._pace_tape_ns + int((time.monotonic_ns() - self._pace_wall_ns) * factor)
-            upto = int(times.searchsorted(tape_ns, side="right"))
-            if upto > at:
-                runner.run_batch(rows, at, upto)
-                at = upto
-            if tape_ns > runner.now_ns and (at == len(rows) or int(times[at]) > tape_ns):
-                runner.advance_to(tape_ns if at < len(rows) else min(tape_ns, runner.now_ns))
+            if not await self._wait_for(int(times[at])):
+                return False
+            upto = max(at + 1, int(times.searchsorted(self._clock.now_ns(0), side="right")))
+            runner.run_batch(rows, at, upto)
+            at = upto
+            await asyncio.sleep(0)
+        self._tend()
+        return not self._drained()
+
+    async def _wait_for(self, ts_ns: int) -> bool:
+        """Let the tape's clock come to `ts_ns` (at once at full speed), stepping what is due before; False when a stop
+        has drained.
+        """
+        runner, clock = self.active_runner, self._clock
+        while clock.factor:
             self._tend()
             if self._drained():
                 return False
-            if at < len(rows):
-                due_ns = min(int(times[at]), runner.machine.due_ns)
-                await asyncio.sleep(min(SLEEP_S_MAX, max(0.0002, (due_ns - tape_ns) / factor / 1e9)))
+            tape_ns = clock.now_ns(max(runner.now_ns, ts_ns))
+            if tape_ns >= ts_ns:
+                break
+            if tape_ns > runner.now_ns:
+                runner.advance_to(tape_ns)
+            due_ns = min(ts_ns, runner.next_ns)
+            await asyncio.sleep(min(SLEEP_S_MAX, max(SLEEP_S_MIN, clock.wall_s(due_ns - tape_ns))))
         return True
-
-    _pace_wall_ns = 0
-    _pace_tape_ns = 0
 
     def _tend(self) -> None:
         """Between steps: disk, snapshot, progress."""

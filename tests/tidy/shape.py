@@ -21,7 +21,16 @@ BROAD_EXCEPTIONS = {"BaseException", "Exception"}
 EDGE_COMMENT = re.compile(r"#\s*edge:\s*\S")
 
 # Written in pieces, so that this file does not break its own rule.
-REGISTRY_HOSTS = ("pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "deb.debian" + ".org", "crates" + ".io")
+REGISTRY_HOSTS = tuple(
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("python" + "hosted", "org"),
+        ("npm" + "js", "org"),
+        ("deb", "debian", "org"),
+        ("crates", "io"),
+    )
+)
 MACHINE_PATH = re.compile(r"(?<![\w.~*/-])/(?:work|farm|root|home|Users)/[\w.]")
 
 
