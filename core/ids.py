@@ -37,7 +37,7 @@ def base36(number: int) -> str:
 
 
 def order_ref(account_tag: str, epoch: int, seq: int) -> OrderRef:
-    """Build the one order field of ours that survives at IBKR (ibkr.md C3): unique by epoch even with a lost tail."""
+    """Build the one order field of ours that survives at IBKR: unique by epoch even with a lost tail."""
     ref = f"q-{account_tag}-{epoch}-{base36(seq)}"
     if len(ref) > ORDER_REF_LENGTH_MAX:
         raise ValueError(f"orderRef {ref!r} is longer than {ORDER_REF_LENGTH_MAX} characters: shorten account.tag")
@@ -47,9 +47,3 @@ def order_ref(account_tag: str, epoch: int, seq: int) -> OrderRef:
 def is_own_ref(ref: str, account_tag: str) -> bool:
     """Tell whether a broker order carries our tag, from this or any earlier epoch."""
     return ref.startswith(f"q-{account_tag}-")
-
-
-def ref_epoch(ref: str) -> int:
-    """Read the epoch out of one of our order references; -1 if it is not one."""
-    parts = ref.split("-")
-    return int(parts[2]) if len(parts) == 4 and parts[0] == "q" and parts[2].isdigit() else -1

@@ -8,7 +8,7 @@ from core.units import NANO
 
 R = TypeVar("R", "TickRule", "LotRule")
 
-STK = "STK"  # stocks and ETFs; the only security type in scope (ARCHITECTURE.md)
+STK = "STK"  # stocks and ETFs; the only security type in scope so far
 
 
 class TickRule(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):

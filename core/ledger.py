@@ -99,7 +99,7 @@ class Ledger:
         return True
 
     def version_before(self, exec_id: str) -> str:
-        """The booked execution that this one replaces: same id with a lower last segment (ibkr.md C2); "" = none."""
+        """The booked execution that this one replaces: same id with a lower last segment; "" = none."""
         head, _, last = exec_id.rpartition(".")
         if head and last.isdigit():
             for number in range(int(last) - 1, 0, -1):
@@ -200,7 +200,7 @@ class Ledger:
         )
 
     def forget_before(self, ts_ns: int) -> None:
-        """Drop executions older than `ts_ns`: the broker reports the current day only (ibkr.md C2)."""
+        """Drop executions older than `ts_ns`: the broker reports the current day only (IBKR reqExecutions)."""
         self.executions = {key: e for key, e in self.executions.items() if e.ts_ns >= ts_ns}
         first_ids = {e.exec_id: e for e in self.executions.values()}  # after a correction two ids share one execution
         self.uncharged = sum(1 for e in first_ids.values() if not e.commission_known)

@@ -1,4 +1,4 @@
-"""The life of one order as a literal table (facts from ibkr.md C2). Unknown is a state, never a guess: it keeps its
+"""The life of one order as a literal table (facts as IBKR sends them). Unknown is a state, never a guess: it keeps its
 risk reserved until evidence settles it. A pair that is not in the table is a bug and raises with the order's story.
 """
 
@@ -59,7 +59,7 @@ Row = tuple[State, str]
 _S = State
 TABLE: Final[dict[tuple[State, Fact], Row]] = {
     (_S.SENDING, Fact.ACK): (_S.WORKING, ""),
-    (_S.SENDING, Fact.PART): (_S.WORKING, "fill before acknowledgement (C2: execDetails may precede openOrder)"),
+    (_S.SENDING, Fact.PART): (_S.WORKING, "fill before acknowledgement (IBKR: execDetails may precede openOrder)"),
     (_S.SENDING, Fact.FULL): (_S.FILLED, ""),  # MKT: 11 may come with no status at all
     (_S.SENDING, Fact.CANCEL_SENT): (_S.CANCELLING, ""),
     (_S.SENDING, Fact.CANCELLED): (_S.CANCELLED, ""),  # IOC unfilled, price protection
@@ -136,7 +136,7 @@ def _terminal_rows() -> None:
         for quiet in (Fact.CANCEL_SENT, Fact.SILENCE, Fact.NOT_SENT, Fact.CANCEL_REFUSED, Fact.CANCEL_NOT_FOUND):
             TABLE[state, quiet] = (state, "")  # late answers to our own cancels
         TABLE[state, Fact.ABSENT] = (state, "")
-    TABLE[_S.FILLED, Fact.ACK] = (_S.FILLED, "")  # C2: status often trails the execution
+    TABLE[_S.FILLED, Fact.ACK] = (_S.FILLED, "")  # IBKR: status often trails the execution
     TABLE[_S.CANCELLED, Fact.CANCELLED] = (_S.CANCELLED, "")  # 202 after orderStatus Cancelled
     TABLE[_S.CANCELLED, Fact.FULL] = (_S.FILLED, "fill after cancel completed the order")
     for state in (_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.LOST, _S.NOT_SENT):  # an operator or a fact was wrong

@@ -195,27 +195,3 @@ class Monitor(Protocol):
     def may_lift(self, level: int, scope: str, code: str) -> str:
         """Why a latch must not be lifted now; "" = it may."""
         ...
-
-
-class BrokerPort(Protocol):
-    """Nothing else leaves. Orders only as `ApprovedOrder`; raises nothing: what is not sent is answered NotSent."""
-
-    def place(self, order: c.ApprovedOrder) -> c.NotSent | None:
-        """Send a new order."""
-        ...
-
-    def replace(self, order: c.ApprovedOrder) -> c.NotSent | None:
-        """Send a new version of a working order."""
-        ...
-
-    def cancel(self, order_id: int) -> c.NotSent | None:
-        """Send a cancel."""
-        ...
-
-    def cancel_all(self) -> None:
-        """Cancel every order of the account."""
-        ...
-
-    def request_sync(self, reason: str) -> None:
-        """Ask for a full synchronisation."""
-        ...

@@ -15,15 +15,9 @@ class Position(msgspec.Struct, gc=False, kw_only=True):
     cost_nanos: int = 0  # signed cash carried by the open quantity
     realised_nanos: int = 0
     fees_nanos: int = 0
-    bought_nanos: int = 0
-    sold_nanos: int = 0
 
     def book(self, side: Side, qty_nanos: int, value_nanos: int) -> int:
         """Book one execution worth `value_nanos` (> 0); returns the profit realised. Half-even, rest stays."""
-        if side > 0:
-            self.bought_nanos += qty_nanos
-        else:
-            self.sold_nanos += qty_nanos
         held = self.qty_nanos
         change = side * qty_nanos
         if held == 0 or (held > 0) == (change > 0):

@@ -12,13 +12,11 @@ from core import events as e
 from core import records as r
 from core.engine import Engine
 from core.engine.deadlines import NEVER
-from core.market import FIELDS, INDEX
 from core.money.fold import fold_outcome
 
 DECIDE: Final = 1
 WATCHED: Final = 2
-LIVE_ROWS_MAX: Final = 64  # quiet rows journalled at once: an order never waits behind more (hotpath.md rule 10)
-_QUOTE_TS: Final = INDEX["quote_ts_ns"]
+LIVE_ROWS_MAX: Final = 64  # quiet rows journalled at once: an order never waits behind more
 
 # What the venue itself says. Everything else (time, operator, shell, feed) comes from elsewhere.
 VENUE_FACTS: Final = (
@@ -38,7 +36,6 @@ class Machine:
         self.engine = engine
         self.exchange = exchange
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
-        self.rejected_stale = 0
 
     @property
     def due_ns(self) -> int:
@@ -118,10 +115,6 @@ class Machine:
         engine.seq += 1
         fold_outcome(engine.money, engine.seq, ts_ns, outcome)
         return engine.seq, outcome
-
-    def quote_age_ns(self, inst: int, ts_ns: int) -> int:
-        """Age of the last quote."""
-        return ts_ns - self.engine.market.view[inst * FIELDS + _QUOTE_TS]
 
 
 _TIME: Final = e.TimeAdvanced()

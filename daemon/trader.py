@@ -55,7 +55,6 @@ class Trader:
         self.stop_reason = ""
         self.failure: StepError | None = None  # raised by an operator's command
         self.rows_total = 0
-        self.started_s = time.monotonic()
         self.run_s = 0.0
         self.first_rows = 0  # rows that were in the journal before this run
         self.runner: Runner | None = None

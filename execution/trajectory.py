@@ -45,7 +45,7 @@ class Trajectory(Protocol):
 
 
 class EvenSteps(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The straight line Q*k/N (execution.md B4), each point rounded half-even to a lot, the remainder with the last.
+    """The straight line Q*k/N, each point rounded half-even to a lot, the remainder with the last.
 
     The first slice is due at the start, the last at the start of the last slice. A point never differs from the
     line by more than half a lot, so no child is more than one lot away from its equal share. No jitter.

@@ -243,7 +243,7 @@ def factory_value(row: Limit) -> int:
 
 
 def unset(limits: Limits, *, strategies: tuple[str, ...]) -> list[str]:
-    """Every limit that would fall back to a factory value or a wider scope: live must set them all (`quantd check`)."""
+    """Every limit that would fall back to a factory value or a wider scope: live must set them all."""
     return list(_unset(limits, strategies))
 
 

@@ -243,7 +243,7 @@ def bind(kernel: Any, signature: Any, *arrays: Any) -> Any:
             argument.dtype.dtype if isinstance(argument.dtype, types.Record) else np.dtype(np.int64)
         ), f"{array.dtype} does not fit the kernel"
         assert array.flags.c_contiguous, "one contiguous block"
-        assert array.flags.writeable, "a read-only array matches no explicit signature (hotpath.md trap 8)"
+        assert array.flags.writeable, "a read-only array matches no explicit signature"
     return kernel.overloads[signature.args].entry_point
 
 
@@ -251,7 +251,7 @@ _CHECK_ROWS: Final = 1000
 
 
 def assert_live_equals_batch(rows: int = _CHECK_ROWS) -> None:
-    """Start-up check against stale compiled code (hotpath.md trap 1): the same rows through the live entry, the single
+    """Start-up check against stale compiled code: the same rows through the live entry, the single
     step and the batch must leave equal bytes. Raises Bug.
     """
     tape = _check_rows(rows)

@@ -132,7 +132,7 @@ class KernelPipeline:
         bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
     ) -> int:  # fmt: skip
         """Live entry: write the row into buffer[at] and step it. All arguments integers: a float would be cut off in
-        silence (hotpath.md trap 5), so translate has converted them.
+        silence, so translate has converted them.
         """
         if not 0 <= at < self._capacity:
             raise Bug(f"row {at} of a buffer of {self._capacity}")
@@ -176,7 +176,7 @@ class KernelPipeline:
 
 
 def _check_rows(rows: Any, lo: int, hi: int) -> None:
-    """What the raw entry point does not look at; read-only bytes would match no signature (hotpath.md trap 8)."""
+    """What the raw entry point does not look at; read-only bytes would match no signature."""
     flags = rows.flags
     if rows.ndim != 1 or not flags.c_contiguous or rows.dtype != ROW:
         raise Bug("market rows must be one contiguous block of ROW")

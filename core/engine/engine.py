@@ -31,7 +31,6 @@ class Engine(Trading):
 
     def _begin(self, seq: int, ts_ns: int) -> None:
         self.seq = seq
-        self.cause_seq = seq
         self.ts_ns = ts_ns
         self.records = []
 

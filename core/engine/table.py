@@ -167,7 +167,7 @@ def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
 
 
 def _settle_lost(engine: Trading) -> None:
-    """ARCHITECTURE section 3: READY for 60 s and two complete syncs 30 s apart, none showing the order."""
+    """Settle as lost: READY for 60 s and two complete syncs 30 s apart, none showing the order."""
     money = engine.money
     if money.link != READY or engine.ts_ns - money.link_since_ns < READY_BEFORE_LOST_NS:
         return
@@ -251,7 +251,7 @@ def _trigger(engine: Trading, event: e.TriggerFired) -> None:
 
 
 def _started(engine: Trading, event: e.TraderStarted) -> None:
-    """The start table of ARCHITECTURE section 4; differences follow with the first complete sync."""
+    """The start table (docs/operator.md); differences follow with the first complete sync."""
     engine.stopping = False
     _mark_unmarked(engine)
     if event.safe:

@@ -87,7 +87,6 @@ class Trading:
         )
         self.seq = 0
         self.ts_ns = 0
-        self.cause_seq = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
         self.timers = Deadlines()

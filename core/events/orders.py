@@ -5,7 +5,7 @@ from typing import Final
 from core.events.base import Event
 from core.ids import Side
 
-# Order status words of the broker that matter to us (ibkr.md C2); the adapter maps everything else to these.
+# Order status words of the broker that matter to us (IBKR orderStatus); the adapter maps everything else to these.
 PENDING_SUBMIT: Final = 0
 PRE_SUBMITTED: Final = 1
 SUBMITTED: Final = 2
@@ -39,7 +39,7 @@ class OrderFilled(Event, frozen=True, tag=11):
 
 
 class ExecutionCorrected(Event, frozen=True, tag=12):
-    """An execution was replaced (last segment of exec id + 1, ibkr.md C2) or, with quantity 0, busted."""
+    """An execution was replaced (IBKR: last segment of the exec id + 1) or, with quantity 0, busted."""
 
     order_id: int
     exec_id: str
@@ -81,7 +81,7 @@ class OrderReplaced(Event, frozen=True, tag=16):
 
 
 class ReplaceRejected(Event, frozen=True, tag=17):
-    """The new version was refused; the old one stays live (ibkr.md C1 code 110, ib_insync #502)."""
+    """The new version was refused; the old one stays live (IBKR code 110 on a modify)."""
 
     order_id: int
     version: int

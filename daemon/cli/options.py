@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from daemon.control.client import ControlClient
 from daemon.state_dir import state_directory
 
 State = Annotated[
@@ -20,11 +19,6 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it i
 Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="This strategy only.")]
 Symbol = Annotated[str | None, typer.Option("--symbol", metavar="SYMBOL", help="This symbol only.")]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A journal, or a state directory with one.")]
-
-
-def dial(state: Path | None) -> ControlClient:
-    """A client of the trader of a state directory. Raises NotReachable."""
-    return ControlClient(state_directory(state).socket_in_use())
 
 
 def journal_below(directory: Path) -> Path:

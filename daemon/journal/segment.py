@@ -1,7 +1,7 @@
 """One segment file mapped for writing, and the disk calls around it. Knows the layout of the header, no record.
 
 The file is preallocated before it is mapped: on a full disk a store into a hole would be SIGBUS. Its pages are
-write-touched ahead of use, because the first store to a page costs 4.7 µs and the second 0.08 (hotpath.md).
+write-touched ahead of use, because the first store to a page costs 4.7 µs and the second 0.08.
 """
 
 import mmap

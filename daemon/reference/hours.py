@@ -22,7 +22,7 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
     moc_cutoff_ns: int  # before the close
 
 
-# IBKR's hours for US stocks (ibkr.md): 04:00 to 20:00 New York, to 17:00 on half days. The closing auction takes
+# IBKR's hours for US stocks: 04:00 to 20:00 New York, to 17:00 on half days. The closing auction takes
 # market-on-close orders until 15:50 at NYSE and 15:55 at Nasdaq: the earlier one holds for both.
 _US: Final = Hours(
     timezone="America/New_York",

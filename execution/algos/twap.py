@@ -1,4 +1,4 @@
-"""TWAP: equal parts in equal times (execution.md B4), the first at once, no jitter. After a halt, a refusal or a crash
+"""TWAP: equal parts in equal times, the first at once, no jitter. After a halt, a refusal or a crash
 the missed rest is due with the next slice (catch-up): what is due depends on the time alone.
 """
 
