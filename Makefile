@@ -84,9 +84,10 @@ LOCK = compile --quiet --universal --python-version 3.11 --fork-strategy fewest 
 lock: $(BIN)/python ## write the lock files again from pyproject.toml
 	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(BIN)/python -m venv "$$tools"; "$$tools/bin/pip" install --quiet uv; \
-	"$$tools/bin/uv" pip $(LOCK) --extra dev -o requirements-dev.txt pyproject.toml > /dev/null; \
+	"$$tools/bin/uv" pip $(LOCK) --extra train --extra dev -o requirements-dev.txt pyproject.toml > /dev/null; \
 	"$$tools/bin/uv" pip $(LOCK) -c requirements-dev.txt -o requirements.txt pyproject.toml > /dev/null; \
-	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-dev.txt
+	"$$tools/bin/uv" pip $(LOCK) --extra train -c requirements-dev.txt -o requirements-train.txt pyproject.toml > /dev/null; \
+	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-train.txt requirements-dev.txt
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
