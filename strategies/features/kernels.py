@@ -37,6 +37,7 @@ MATRIX: Final = types.Array(types.float32, 2, "C")
 INTEGERS: Final = types.Array(types.int64, 1, "C")
 EXTERNALS: Final = types.Array(from_dtype(EXTERNAL), 2, "C")
 
+STEP_SIGNATURE: Final = _void(MARKETS, STATES, ROWS, _i8)
 UPDATE_SIGNATURE: Final = _void(STATES, MARKETS, ROWS, _i8)
 EMIT_SIGNATURE: Final = _i8(STATES, MARKETS, _i8, _i8, VALUES)
 EXTERNAL_SIGNATURE: Final = _i8(EXTERNALS, _i8, _i8, VALUES, _i8)
@@ -274,7 +275,7 @@ def external_emit(E: Any, i: int, ts_ns: int, out: Any, at: int) -> int:
     return mask
 
 
-@njit(_void(MARKETS, STATES, ROWS, _i8), cache=True, error_model="numpy")
+@njit(STEP_SIGNATURE, cache=True, error_model="numpy")
 def feature_step(S: Any, X: Any, rows: Any, k: int) -> None:
     """Apply rows[k] to market and features."""
     apply_row(S[rows[k]["inst"]], rows[k])
