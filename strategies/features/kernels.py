@@ -110,7 +110,7 @@ def feature_update(X: Any, S: Any, rows: Any, k: int) -> None:
     elif kind == PRINT and not r["flags"] & NOT_LAST and r["bid_px_nanos"] > 0 and r["bid_qty_nanos"] > 0:
         px = float(r["bid_px_nanos"])
         add_prices(x, ts_ns, px, px, px, px)
-        take_print(x, ts_ns, r["bid_px_nanos"], r["bid_qty_nanos"], S[i]["usable"])
+        take_print(x, ts_ns, px, r["bid_qty_nanos"], S[i]["usable"])
 
 
 @njit(_i8(STATE, _i8, _i8), cache=True, error_model="numpy")
