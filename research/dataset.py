@@ -1,4 +1,4 @@
-"""From a feed to samples: the trader's own kernels over the rows the feed's profile serves, one sample per usable quote.
+"""From a feed to samples: the trader's own kernels over the rows that the feed's profile serves.
 
 Owns the order of things: market and feature state are stepped exactly as the trader steps them (sessions set before
 their first row, gaps blind), so a sample's features are the bits that the trader would have scored. Knows no label
@@ -46,7 +46,11 @@ class Samples(NamedTuple):
 
     def only(self, which: NDArray[np.bool_] | Ints) -> "Samples":
         """Some of them."""
-        return Samples(*(column[which] for column in self))
+        return Samples(
+            values=self.values[which], masks=self.masks[which], inst=self.inst[which], ts_ns=self.ts_ns[which],
+            mid=self.mid[which], half_spread_bp=self.half_spread_bp[which], open_ns=self.open_ns[which],
+            until_ns=self.until_ns[which],
+        )  # fmt: skip
 
 
 class Path(NamedTuple):
@@ -96,7 +100,7 @@ class Collector:
         self.rows = 0
 
     def take(self, item: Rows | ControlFact) -> None:
-        """The next rows or fact of the feed. Raises ConfigError when there are more samples than memory is meant for."""
+        """The next rows or fact of the feed. Raises ConfigError when there are too many samples."""
         if isinstance(item, ControlFact):
             if isinstance(item.event, FeedGapped):
                 MarketReader(self._market).set_gap(item.event.inst)

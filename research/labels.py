@@ -92,8 +92,7 @@ def triple_barrier(
 
 @njit(types.void(_ints, _ints, _floats), cache=True, error_model="numpy")
 def uniqueness(first: Any, last: Any, weight: Any) -> None:
-    """Mean over each label's span [first, last], in steps 0, 1, 2 …, of one over the number of labels that hold there.
-    """
+    """Mean over each label's span [first, last], in steps 0, 1, 2 …, of one over the labels that hold there."""
     steps = 0
     for k in range(len(first)):
         steps = max(steps, last[k] + 1)

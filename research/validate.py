@@ -6,7 +6,7 @@ within `embargo_ns` after the fold's end, because features look back over it. Kn
 """
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ def fold_bounds(count: int, folds: int) -> list[tuple[int, int]]:
     if not 2 <= folds <= count:
         raise ConfigError(f"train.folds is {folds}: {count} samples allow 2 to {count}; change it or take more days")
     edges = [count * fold // folds for fold in range(folds + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def kept(start_ns: Ints, end_ns: Ints, tests: list[tuple[int, int]], *, embargo_ns: int) -> Bools:
