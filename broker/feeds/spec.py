@@ -25,6 +25,7 @@ BatchRows = Annotated[int, Meta(ge=1, le=BATCH_ROWS_MAX)]
 InstrumentRow = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0.0, le=1e6)]
 Chance = Annotated[float, Meta(ge=0.0, le=0.5)]
+Profile = Literal["tbt", "l1_250", "bar"]  # core/profiles.py
 
 
 class ReplaySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="replay"):
@@ -38,6 +39,7 @@ class ReplaySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     skip_rows: Count = 0  # resume: drop exactly so many output rows first
     batch_rows: BatchRows = 8_192  # two batches fit the 1 MB pipe, so the next one is decoded on the other core
     other_symbols: Literal["refuse", "skip"] = "refuse"  # what a file may hold besides `symbols`
+    profile: Profile = "tbt"  # what is left of the tape; skip_rows counts what is left
 
 
 class SyntheticInstrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,6 +90,7 @@ class SyntheticSpec(
     gap_seconds: Annotated[float, Meta(ge=0.001, le=86_400.0)] = 5.0
     latency_ns: Annotated[int, Meta(ge=0, le=60 * NANO)] = 0  # receipt minus exchange time
     dirty: DirtyRates = DirtyRates()
+    profile: Profile = "tbt"  # what is left of the market; skip_rows counts what is left
     skip_rows: Count = 0
     batch_rows: BatchRows = 8_192
 

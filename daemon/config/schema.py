@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, field
 
-from broker.feeds.spec import DirtyRates
+from broker.feeds.spec import DirtyRates, Profile
 from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
@@ -90,6 +90,8 @@ class FeedSettings(Table, frozen=True):
     end: str = ""  # last moment: a date is included whole, a date-time is excluded; empty = to the last row
     timezone: str = "America/New_York"  # of start and end when they carry no offset
     other_symbols: Literal["refuse", "skip"] = "refuse"  # what a file may hold besides the declared symbols
+    # What the market is served as: tick by tick; as a market-data line, at most every 250 ms; as 5-second trade bars.
+    profile: Profile = "tbt"
     synthetic: SyntheticSettings = SyntheticSettings()  # read when kind is "synthetic"
 
     @property
