@@ -13,6 +13,8 @@ from numba import from_dtype, njit, types
 from core.errors import Bug
 from core.market import MARKET
 from core.rows import BAR_VOLUME, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
+from strategies.features.catalogue import COUNT as CATALOGUE_COUNT
+from strategies.features.catalogue import INDEX
 from strategies.features.kernels import feature_emit, feature_update
 from strategies.features.state import FEATURE_STATE
 from strategies.kernels import (
@@ -59,6 +61,7 @@ RUN_SIGNATURE: Final = _i8(*_world, _rows, _i8, _i8, _i8)
 QUOTE_SIGNATURE: Final = _i8(*_world, _rows, *(_i8,) * 10)
 
 _BP: Final = 1e4
+_VOLATILITY: Final = INDEX["vol_256s"]
 
 
 @njit(types.int64(_externals, _values, _plans, _i8, _i8, _i8), cache=True, error_model="numpy")
@@ -211,8 +214,7 @@ def new_plans(slots: int) -> Any:
 
 
 # ---- start-up check ---------------------------------------------------------------------------------------------
-_CHECK_SCORE: Final = 7  # the input that stands for a score in the check
-_CHECK_LEVEL: Final = 2.0
+_CHECK_SCORE: Final = INDEX["ema_gap_64s"]  # stands for a score in the check
 
 
 def assert_scored_live_equals_batch(rows: int = 1000) -> None:
@@ -226,17 +228,16 @@ def assert_scored_live_equals_batch(rows: int = 1000) -> None:
 def _state_after(tape: Any, mode: str) -> bytes:
     """Bytes of all arrays after all rows of the check in one of the three ways; one feature stands for a model."""
     world = _check_world(tape)
-    S, F, W, X, G, E, V, M, out = world
+    G, V, out = world[4], world[6], world[8]
     B = np.zeros(1, ROW)
     at, asked = 0, 0
     while at < len(tape):
         if mode == "run":
             at, code = run_scored(*world, tape, at, len(tape), FOREVER_NS), int(out[0])
         else:
-            step = (
-                step_scored(*world, tape, at) if mode == "step" else quote_scored(*world, B, 0, *numbers_of(tape[at]))
-            )
-            at, code = at + 1, step
+            row = numbers_of(tape[at])
+            code = step_scored(*world, tape, at) if mode == "step" else quote_scored(*world, B, 0, *row)
+            at += 1
         if code == BAD_ROW:
             raise Bug("the kernels refuse a row of their own check")
         if code & SCORE:
@@ -249,4 +250,18 @@ def _state_after(tape: Any, mode: str) -> bytes:
                 g["asks"] += 1
     if len(tape) >= 1000 and not (asked and G["asks"].all()):
         raise Bug("the signal check never reached a decision: it would prove nothing")
-    return b"".join(array.tobytes() for array in (S, F, X, G, V))
+    return b"".join(array.tobytes() for array in world)
+
+
+def _check_world(tape: Any) -> tuple[Any, ...]:
+    """Two instruments, each the other's leader, one signal slot that reads every feature and waits for none."""
+    state = new_feature_state(2, TBT, [1, 0])
+    for inst in range(2):
+        set_session(state, inst, int(tape[0]["ts_ns"]), int(tape[-1]["ts_ns"]) + 1)
+    signals, plans = new_signals(2, 1), new_plans(1)
+    for name, value in (("enabled", 1), ("on", ON_QUOTE | ON_PRINT), ("short_side", -1), ("cost_multiple", 0.1)):
+        signals[name] = value
+    places = [_CHECK_SCORE, *(at for at in range(CATALOGUE_COUNT) if at != _CHECK_SCORE)]
+    plans[0, COUNT], plans[0, FIRST : FIRST + len(places)] = len(places), places
+    return (new_market(2), check_features(), np.zeros(2, np.int64), state, signals, new_externals(2, 0), new_values(1),
+            plans, np.zeros(3, np.int64))  # fmt: skip

@@ -53,8 +53,8 @@ class Signal:
         return self._slot.instruments
 
     def decide(self, ts_ns: int, inst: int) -> Verdict:
-        """Answer the pipeline's question; an empty verdict when this slot did not ask. Raises ValueError on a score that
-        is no number.
+        """Answer the pipeline's question, an empty verdict to anybody else's. Raises ValueError on a score that is no
+        number.
         """
         ints, floats, place = self._signals.ints, self._signals.floats, self._places[inst]
         asked = ints[place + _ASKED]
