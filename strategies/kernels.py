@@ -17,9 +17,10 @@ from numba.np.numpy_support import as_dtype
 from core.errors import Bug
 from core.market import MARKET, apply_row, new_market
 from core.rows import PRINT, QUOTE, ROW, SUSPICIOUS
+from strategies.decay import exp_minus
 
 # Every module whose functions are compiled into the kernels below.
-KERNEL_MODULES: Final = ("core.market", "strategies.kernels")
+KERNEL_MODULES: Final = ("core.market", "strategies.decay", "strategies.kernels")
 
 DECIDE: Final = 1  # some slot of the instrument asks for a decision
 WATCHED: Final = 2  # a venue or reader wants this row
@@ -57,44 +58,6 @@ FEATURE: Final = np.dtype(
 )
 FEATURE_FIELDS: Final = len(FEATURE.names or ())
 FEATURE_INDEX: Final = {name: at for at, name in enumerate(FEATURE.names or ())}
-
-_LOG2_E: Final = 1.4426950408889634
-_LN2_HIGH: Final = 0.693147180369123816490  # ln 2 split in two (Cody and Waite): k * high is exact for k < 2^20
-_LN2_LOW: Final = 1.90821492927058770002e-10
-_UNDERFLOW: Final = 708.0
-
-
-@njit(types.float64(types.float64), cache=True, error_model="numpy")
-def exp_minus(x: float) -> float:
-    """exp(-x) for x >= 0 from + and * only, the same bits on every CPU. Relative error <= 1e-14; 0.0 from x >= 708.
-
-    exp(-x) = 2^-k * exp(-r) with |r| <= ln 2 / 2; Taylor to r^13, whose rest is below 5e-18.
-    """
-    if x >= _UNDERFLOW:
-        return 0.0
-    k = int(x * _LOG2_E + 0.5)
-    r = -((x - k * _LN2_HIGH) - k * _LN2_LOW)
-    p = 1.0 + r * (1.0 / 13.0)
-    p = 1.0 + r * p * (1.0 / 12.0)
-    p = 1.0 + r * p * (1.0 / 11.0)
-    p = 1.0 + r * p * (1.0 / 10.0)
-    p = 1.0 + r * p * (1.0 / 9.0)
-    p = 1.0 + r * p * (1.0 / 8.0)
-    p = 1.0 + r * p * (1.0 / 7.0)
-    p = 1.0 + r * p * (1.0 / 6.0)
-    p = 1.0 + r * p * (1.0 / 5.0)
-    p = 1.0 + r * p * (1.0 / 4.0)
-    p = 1.0 + r * p * (1.0 / 3.0)
-    p = 1.0 + r * p * 0.5
-    p = 1.0 + r * p
-    scale = 0.5
-    while k > 0:
-        if k & 1:
-            p *= scale
-        scale *= scale
-        k >>= 1
-    return p
-
 
 _feature_record = from_dtype(FEATURE)
 
