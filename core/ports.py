@@ -81,6 +81,11 @@ class Pipeline(Protocol):
         """Market data of an instrument were lost, or it was halted: features of single ticks warm up again."""
         ...
 
+    @property
+    def external_names(self) -> tuple[str, ...]:
+        """Numbers from outside that somebody reads."""
+        ...
+
     def external(self, name: str, inst: int, value: float, as_of_ns: int, age_ns_max: int) -> None:
         """A number from outside, for one instrument or with -1 for all; names that nobody reads are passed over."""
         ...

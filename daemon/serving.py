@@ -5,30 +5,31 @@ Reads the files through `daemon.models`; runs no model.
 from collections.abc import Iterable
 from pathlib import Path
 
+from strategies.features.spec import FeatureSpec
+
 from core.errors import ConfigError
 from core.reference import ModelLoaded
-from daemon.config.schema import Config
+from daemon.config.schema import Config, StrategySettings
 from daemon.models import ModelFile, read_model
-from strategies.features.spec import FeatureSpec
 from strategies.models.card import check_card
 from strategies.registry import find_kind, read_params
 from strategies.signal.params import SignalParams
 
 
 def served_models(config: Config) -> dict[str, ModelFile]:
-    """The model of every enabled strategy that has one, by strategy. Raises ConfigError on the first that may not serve."""
+    """The model of every enabled strategy that has one, by strategy. Raises ConfigError on one that may not serve."""
     found = {}
     for name, strategy in config.strategies.items():
         field = f"strategies.{name}.params"
         if strategy.enabled and find_kind(strategy.kind).models:
-            params = read_params(find_kind(strategy.kind), strategy.params, field=field)
-            assert isinstance(params, SignalParams), "the only kind with a model"
-            found[name] = served_model(config, params, field=field)
+            found[name] = served_model(config, strategy, field=field)
     return found
 
 
-def served_model(config: Config, params: SignalParams, *, field: str) -> ModelFile:
+def served_model(config: Config, strategy: StrategySettings, *, field: str) -> ModelFile:
     """One strategy's model, checked against what this run computes. Raises ConfigError."""
+    params = read_params(find_kind(strategy.kind), strategy.params, field=field)
+    assert isinstance(params, SignalParams), "the only kind with a model"
     if params.profile != config.feed.profile:
         raise ConfigError(
             f"{field}.profile is {params.profile!r}: the feed serves {config.feed.profile!r} (feed.profile); make them "
@@ -58,7 +59,7 @@ def model_records(config: Config) -> tuple[ModelLoaded, ...]:
 
 
 def models_as_recorded(config: Config, recorded: Iterable[ModelLoaded]) -> dict[str, ModelFile]:
-    """The models of a run whose reference records are given. Raises ConfigError on a file that is another one by now."""
+    """The models of a run whose reference records are given. Raises ConfigError on a file that is another by now."""
     digests = [record.digest for record in recorded]
     models = served_models(config)
     for name, model in models.items():

@@ -168,8 +168,13 @@ class KernelPipeline:
     def gap(self, inst: int) -> None:
         """Plain slots go by the time between quotes alone."""
 
-    def external(self, name: str, inst: int, value: float, as_of_ns: int, age_ns_max: int) -> None:
+    @property
+    def external_names(self) -> tuple[str, ...]:
         """Plain slots read no feature from outside."""
+        return ()
+
+    def external(self, name: str, inst: int, value: float, as_of_ns: int, age_ns_max: int) -> None:
+        """Nor take one."""
 
     def dump(self) -> bytes:
         """Market and feature state."""

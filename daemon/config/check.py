@@ -129,13 +129,11 @@ def model_params(kind: str) -> tuple[str, ...]:
 def check_model(config: Config, strategy: StrategySettings, field: str, problems: Problems) -> None:
     """The model is there and may serve this run."""
     from daemon.serving import served_model
-    from strategies.registry import find_kind, read_params
 
-    kind = find_kind(strategy.kind)
     try:
-        served_model(config, read_params(kind, strategy.params, field=field), field=field)
+        served_model(config, strategy, field=field)
     except ConfigError as fault:
-        problems.add_refused(str(fault), field, kind.params_type.__struct_fields__)
+        problems.add_refused(str(fault), field, strategy_params(strategy.kind, field="kind").__struct_fields__)
 
 
 def check_symbols(symbols: tuple[str, ...], declared: tuple[str, ...], field: str, problems: Problems) -> None:

@@ -89,7 +89,7 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
     named = config.control.socket
     socket = absolute(named, folder, "control.socket", problems) if named else str(Path(state_dir) / SOCKET_NAME)
     strategies = {
-        name: msgspec.structs.replace(strategy, params=_with_model_paths(strategy, folder, f"strategies.{name}", problems))
+        name: _with_model_paths(strategy, folder, f"strategies.{name}", problems)
         for name, strategy in config.strategies.items()
     }
     return msgspec.structs.replace(
@@ -101,13 +101,15 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
     )
 
 
-def _with_model_paths(strategy: StrategySettings, folder: Path, field: str, problems: Problems) -> dict[str, Any]:
-    """The parameters with the paths of models made absolute; whatever is no text is left to the checks."""
+def _with_model_paths(
+    strategy: StrategySettings, folder: Path, field: str, problems: Problems
+) -> StrategySettings:  # fmt: skip
+    """With the paths of models made absolute; whatever is no text is left to the checks."""
     params = dict(strategy.params)
     for name in model_params(strategy.kind):
         if isinstance(params.get(name), str) and params[name].strip():
             params[name] = absolute(params[name], folder, f"{field}.params.{name}", problems)
-    return params
+    return msgspec.structs.replace(strategy, params=params)
 
 
 def _resolved(config: Config) -> Config:

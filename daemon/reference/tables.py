@@ -34,8 +34,8 @@ from core.reference import (
 from core.sessions import Calendar, SessionTable
 from daemon.config import Config, config_digest, instruments_of, reference_of, resolved_json
 from daemon.digests import ROOT, code_version
-from daemon.serving import model_records
 from daemon.reference.hours import HOURS, day_of, local_day, local_ns, number_of
+from daemon.serving import model_records
 
 MARGIN: Final = timedelta(days=7)  # around the days of the feed: weekends, holidays, and what is still working after it
 ENDLESS_DAYS: Final = 366  # how far an endless feed's table reaches

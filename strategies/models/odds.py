@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import njit, types
 
-from strategies.kernels import exp_minus
+from strategies.decay import exp_minus
 
 
 @njit(types.float64(types.float64), cache=True, error_model="numpy")

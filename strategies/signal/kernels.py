@@ -11,17 +11,19 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.errors import Bug
-from core.market import MARKET
+from core.market import MARKET, new_market
+from core.profiles import TBT
 from core.rows import BAR_VOLUME, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
 from strategies.features.catalogue import COUNT as CATALOGUE_COUNT
 from strategies.features.catalogue import INDEX
 from strategies.features.kernels import feature_emit, feature_update
-from strategies.features.state import FEATURE_STATE
+from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_state, new_feature_state, set_session
 from strategies.kernels import (
     BAD_ROW,
     DECIDE,
     FEATURE,
     FOREVER_NS,
+    check_features,
     check_rows,
     numbers_of,
     put_row,
@@ -30,7 +32,6 @@ from strategies.kernels import (
 from strategies.signal.state import (
     ASKED_STALE,
     COUNT,
-    EXTERNAL,
     EXTERNAL_FROM,
     FIRST,
     INPUTS_MAX,
@@ -40,6 +41,8 @@ from strategies.signal.state import (
     ON_QUOTE,
     SCORE,
     SIGNAL,
+    new_signals,
+    new_values,
     wanted_side,
 )
 
@@ -143,7 +146,7 @@ def signal_due(
                 ready = feature_emit(X, S, i, ts_ns, V[0])
                 emitted = True
             needed = M[slot, NEEDED]
-            if ready & needed == needed and gather(E, V, M, i, slot, ts_ns):
+            if (ready & needed) == needed and gather(E, V, M, i, slot, ts_ns):
                 bid, ask = S[i]["bid_px_nanos"], S[i]["ask_px_nanos"]
                 g["half_spread_bp"] = (ask - bid) / (ask + bid) * _BP
                 g["volatility"] = V[0, _VOLATILITY]
@@ -228,15 +231,16 @@ def assert_scored_live_equals_batch(rows: int = 1000) -> None:
 def _state_after(tape: Any, mode: str) -> bytes:
     """Bytes of all arrays after all rows of the check in one of the three ways; one feature stands for a model."""
     world = _check_world(tape)
+    kernels: tuple[Any, ...] = (run_scored, step_scored, quote_scored)
+    batch, single, live = kernels
     G, V, out = world[4], world[6], world[8]
     B = np.zeros(1, ROW)
     at, asked = 0, 0
     while at < len(tape):
         if mode == "run":
-            at, code = run_scored(*world, tape, at, len(tape), FOREVER_NS), int(out[0])
+            at, code = batch(*world, tape, at, len(tape), FOREVER_NS), int(out[0])
         else:
-            row = numbers_of(tape[at])
-            code = step_scored(*world, tape, at) if mode == "step" else quote_scored(*world, B, 0, *row)
+            code = single(*world, tape, at) if mode == "step" else live(*world, B, 0, *numbers_of(tape[at]))
             at += 1
         if code == BAD_ROW:
             raise Bug("the kernels refuse a row of their own check")
@@ -250,7 +254,7 @@ def _state_after(tape: Any, mode: str) -> bytes:
                 g["asks"] += 1
     if len(tape) >= 1000 and not (asked and G["asks"].all()):
         raise Bug("the signal check never reached a decision: it would prove nothing")
-    return b"".join(array.tobytes() for array in world)
+    return b"".join(array.tobytes() for array in world[:-1])
 
 
 def _check_world(tape: Any) -> tuple[Any, ...]:
@@ -263,5 +267,5 @@ def _check_world(tape: Any) -> tuple[Any, ...]:
         signals[name] = value
     places = [_CHECK_SCORE, *(at for at in range(CATALOGUE_COUNT) if at != _CHECK_SCORE)]
     plans[0, COUNT], plans[0, FIRST : FIRST + len(places)] = len(places), places
-    return (new_market(2), check_features(), np.zeros(2, np.int64), state, signals, new_externals(2, 0), new_values(1),
-            plans, np.zeros(3, np.int64))  # fmt: skip
+    return (new_market(2), check_features(), np.zeros(2, np.int64), state, signals, new_external_state(2, 1, [1]),
+            new_values(1), plans, np.zeros(3, np.int64))  # fmt: skip

@@ -12,8 +12,7 @@ import numpy as np
 
 from core.errors import Bug, ConfigError
 from strategies.features.catalogue import NAMES, bits
-from strategies.features.kernels import set_session
-from strategies.features.state import FEATURE_STATE, new_feature_state, start_over
+from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_state, new_feature_state, set_session
 from strategies.kernels import BAD_ROW, DECIDE, bind
 from strategies.models.scorer import Scorer, scorer_of
 from strategies.pipeline import KernelPipeline, Slot, check_block
@@ -30,7 +29,6 @@ from strategies.signal.kernels import (
 from strategies.signal.state import (
     ASKED_SCORE,
     COUNT,
-    EXTERNAL,
     EXTERNAL_FROM,
     FIRST,
     FOREVER_NS,
@@ -44,7 +42,6 @@ from strategies.signal.state import (
     SignalReader,
     SignalSlot,
     SignalSlotParams,
-    new_externals,
     new_signals,
     new_values,
 )
@@ -74,7 +71,8 @@ class ScoredPipeline(KernelPipeline):
         self._names = tuple(dict.fromkeys(name for slot in signals for name in slot.card.inputs.external))
         self.state = new_feature_state(count, profile, leaders_of(signals, count))
         self.signals = new_signals(count, len(signals))
-        self.externals = new_externals(count, len(self._names))
+        columns = max(1, len(self._names))
+        self.externals = new_external_state(count, columns, [1] * columns)
         self.values = new_values(len(signals))
         self._plans = new_plans(len(signals))
         self._scored_out = np.zeros(3, np.int64)
@@ -105,19 +103,18 @@ class ScoredPipeline(KernelPipeline):
             place = NAMES.index(name) if at < own else EXTERNAL_FROM + self._names.index(name)
             plan[FIRST + at] = place
         plan[COUNT] = len(names)
-        plan[NEEDED] = bits(
-            *dict.fromkeys((*slot.card.inputs.names, *((VOLATILITY,) if slot.needs_volatility else ())))
-        )
+        needed = (*slot.card.inputs.names, VOLATILITY) if slot.needs_volatility else slot.card.inputs.names
+        plan[NEEDED] = bits(*dict.fromkeys(needed))
 
     def _bind(self) -> None:
-        self._arrays: Final = (
+        self._arrays = (
             self._market, self.features, self._watch, self.state, self.signals, self.externals, self.values,
             self._plans, self._scored_out,
         )  # fmt: skip
         self._step = bind(step_scored, STEP_SIGNATURE, *self._arrays, self._buffer)
         self._quote = bind(quote_scored, QUOTE_SIGNATURE, *self._arrays, self._buffer)
         self._run = bind(run_scored, RUN_SIGNATURE, *self._arrays, self._buffer)
-        self._told = memoryview(self._scored_out)
+        self._told = memoryview(self._scored_out.data)
         # What a score needs, by slot, looked up once: the model's call and how far apart two instruments' fields are.
         self._calls = tuple(scorer.score for scorer in self._scorers)
         self._stride = len(self._signal_slots) * SIGNAL_FIELDS
@@ -192,8 +189,15 @@ class ScoredPipeline(KernelPipeline):
         set_session(self.state, inst, open_ns, close_ns)
 
     def gap(self, inst: int) -> None:
-        """Market data of an instrument were lost or stopped: its tick features warm up again."""
-        start_over(self.state, inst)
+        """Market data of an instrument were lost or stopped: its tick features start over with the next usable quote,
+        as after a silence; the session's bars and volume-weighted price go on.
+        """
+        self.state[inst]["n"] = 0
+
+    @property
+    def external_names(self) -> tuple[str, ...]:
+        """Numbers from outside that some model reads."""
+        return self._names
 
     def external(self, name: str, inst: int, value: float, as_of_ns: int, age_ns_max: int) -> None:
         """Take a number from outside; a name that no model reads, or a value that is no float32, is passed over."""

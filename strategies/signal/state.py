@@ -59,9 +59,6 @@ SIGNAL: Final = np.dtype(
 SIGNAL_FIELDS: Final = len(SIGNAL.names or ())
 SIGNAL_INDEX: Final = {name: at for at, name in enumerate(SIGNAL.names or ())}
 
-# One row per (instrument, feature from outside).
-EXTERNAL: Final = np.dtype([("value", np.float64), ("as_of_ns", np.int64), ("age_ns_max", np.int64)])
-
 # What a slot's model reads, one int64 row per slot: readiness bits it needs, number of inputs, then for each input the
 # place of a feature in the catalogue, or EXTERNAL_FROM and more for one from outside.
 NEEDED: Final = 0
@@ -121,11 +118,6 @@ def new_signals(instruments: int, slots: int) -> Any:
     signals = np.zeros((instruments, slots), SIGNAL)
     signals["until_ns"] = FOREVER_NS
     return signals
-
-
-def new_externals(instruments: int, names: int) -> Any:
-    """Features from outside, shape (instruments, names): none received."""
-    return np.zeros((instruments, max(1, names)), EXTERNAL)
 
 
 def new_values(slots: int) -> Any:
