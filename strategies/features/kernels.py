@@ -19,14 +19,13 @@ from numba import from_dtype, njit, types
 
 from core.market import MARKET, apply_row
 from core.profiles import BAR as PROFILE_BAR
-from core.profiles import TBT
 from core.rows import BAR, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
-from strategies.decay import exp_minus
+from strategies.decay import keep_of
 from strategies.features.bars import add_prices, close_bars, forget_bars
-from strategies.features.catalogue import COUNT, GAP_NS, INDEX, MINUTE_NS, SECOND_NS, bits, defined_in
+from strategies.features.catalogue import COUNT, GAP_NS, INDEX, MINUTE_NS, SECOND_NS, bits
 from strategies.features.grid import STATE, STATES, grid_return
 from strategies.features.state import EXTERNAL
-from strategies.features.ticks import HORIZON_NS, forget_ticks, fourth, take_print, take_quote
+from strategies.features.ticks import PER_HORIZON, forget_ticks, fourth, take_print, take_quote
 
 _void = types.void
 _i8 = types.int64
@@ -57,7 +56,9 @@ _VWAP_256: Final = bits("vwap_gap_256s")
 _VOLUME_RATIO: Final = bits("volume_ratio")
 _LEADER_RET: Final = bits("leader_ret_16s")
 _TIMES: Final = bits("day_fraction", "to_close")
-_FULL: Final = defined_in(TBT)
+_PAIRED: Final = bits("leader_correlation")
+_ZEROED: Final = ((1 << COUNT) - 1) & ~(_PAIRED | _LEADER_RET)  # what is not ready of these is still to be zeroed
+
 
 _RET_1: Final = INDEX["ret_1s"]
 _EMA_GAP_4: Final = INDEX["ema_gap_4s"]
@@ -173,13 +174,15 @@ def _emit_trades(x: Any, keep_256: float, out: Any) -> None:
     out[_TRADE_4 + 1] = x["signed_16"] / x["volume_16"] if x["volume_16"] > 0.0 else 0.0
     out[_TRADE_4 + 2] = x["signed_64"] / x["volume_64"] if x["volume_64"] > 0.0 else 0.0
     mid = x["mid"]
-    out[_VWAP_GAP] = (mid - x["session_traded"] / x["session_qty"]) / mid * 1e4
-    out[_VWAP_GAP + 1] = (mid - x["traded_256"] / x["volume_256"]) / mid * 1e4
+    bp = 1e4 / mid
+    out[_VWAP_GAP] = (mid - x["session_traded"] / x["session_qty"]) * bp
+    out[_VWAP_GAP + 1] = (mid - x["traded_256"] / x["volume_256"]) * bp
     span_16 = (1.0 - keep_16 * (1.0 - x["span_16"])) * 16.0
     span_256 = (1.0 - keep_256 * (1.0 - x["span_256"])) * 256.0
-    out[_TRADE_RATE] = keep_16 * x["prints_16"] / span_16
-    out[_TRADE_RATE + 1] = keep_16 * x["quotes_16"] / span_16
-    out[_TRADE_RATE + 2] = (keep_16 * x["volume_16"] / span_16) / (keep_256 * x["volume_256"] / span_256)
+    per_s = keep_16 / span_16
+    out[_TRADE_RATE] = x["prints_16"] * per_s
+    out[_TRADE_RATE + 1] = x["quotes_16"] * per_s
+    out[_TRADE_RATE + 2] = x["volume_16"] * per_s * span_256 / (keep_256 * x["volume_256"])
 
 
 @njit(_i8(STATE, _i8), cache=True, error_model="numpy")
@@ -209,7 +212,7 @@ def _emit_ticks(X: Any, S: Any, i: int, ts_ns: int, out: Any) -> int:
     x = X[i]
     keep_256 = 1.0
     if ts_ns > x["ts_ns"]:
-        keep_256 = exp_minus((ts_ns - x["ts_ns"]) / HORIZON_NS)
+        keep_256 = keep_of((ts_ns - x["ts_ns"]) * PER_HORIZON)
     second = ts_ns // SECOND_NS
     mask = _emit_returns(x, second, out)
     _emit_means(x, keep_256, out)
@@ -217,7 +220,8 @@ def _emit_ticks(X: Any, S: Any, i: int, ts_ns: int, out: Any) -> int:
     mask |= _warm(x, ts_ns - x["start_ts_ns"]) | x["second_mask"]
     out[_VOL_64] = x["vol_64"]
     out[_VOL_64 + 1] = x["vol_256"]
-    out[_CORRELATION] = x["correlation"]
+    out[_CORRELATION] = x["correlation"] if x["second_mask"] & _PAIRED else 0.0
+    out[_LEADER] = 0.0
     leader = x["leader"]
     if leader >= 0:
         y = X[leader]
@@ -248,7 +252,7 @@ def feature_emit(X: Any, S: Any, i: int, ts_ns: int, out: Any) -> int:
             out[_RSI + 3] = x["atr_14"]
             out[_RSI + 4] = x["parkinson_20"]
             out[_RSI + 5] = x["garman_klass_20"]
-    if mask != _FULL:
+    if mask & _ZEROED != _ZEROED:
         for at in range(COUNT):
             if not mask >> at & 1:
                 out[at] = 0.0

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from numba import njit, types
 
-from strategies.decay import exp_minus
+from strategies.decay import keep_of
 from strategies.features.catalogue import GAP_NS, SECOND_NS
 from strategies.features.grid import STATE, STATES, close_seconds, start_grid
 
-HORIZON_NS: Final = 256.0 * SECOND_NS
+PER_HORIZON: Final = 1.0 / (256.0 * SECOND_NS)
 _void = types.void
 _i8 = types.int64
 _f8 = types.float64
@@ -30,7 +30,7 @@ def _decay(x: Any, ts_ns: int) -> None:
     """Bring all means and sums to a later time; at the same time nothing decays."""
     if ts_ns <= x["ts_ns"]:
         return
-    keep_256 = exp_minus((ts_ns - x["ts_ns"]) / HORIZON_NS)
+    keep_256 = keep_of((ts_ns - x["ts_ns"]) * PER_HORIZON)
     keep_64 = fourth(keep_256)
     keep_16 = fourth(keep_64)
     keep_4 = fourth(keep_16)
