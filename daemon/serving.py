@@ -5,12 +5,11 @@ Reads the files through `daemon.models`; runs no model.
 from collections.abc import Iterable
 from pathlib import Path
 
-from strategies.features.spec import FeatureSpec
-
 from core.errors import ConfigError
 from core.reference import ModelLoaded
 from daemon.config.schema import Config, StrategySettings
 from daemon.models import ModelFile, read_model
+from strategies.features.spec import FeatureSpec
 from strategies.models.card import check_card
 from strategies.registry import find_kind, read_params
 from strategies.signal.params import SignalParams
@@ -50,6 +49,7 @@ def served_model(config: Config, strategy: StrategySettings, *, field: str) -> M
         field=f"{field}.model",
         allow_untradable=params.allow_untradable,
     )
+    spec.validate(f"{field}.model")
     return model
 
 

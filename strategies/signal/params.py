@@ -50,6 +50,12 @@ class SignalParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             ("stale_exit_s", 0.0, DAY_S),
         ):
             _between(f"{field}.{name}", getattr(self, name), low=low, high=high)
+        if (self.on == "bar") != (self.profile == "bar"):
+            raise ConfigError(f"{field}.on is {self.on!r}: bars, and only bars, are scored in profile bar")
+        if self.volatility_target_bp and self.profile == "bar":
+            raise ConfigError(
+                f"{field}.volatility_target_bp is {self.volatility_target_bp}: set 0, profile bar has none"
+            )
         floor = self.cost_multiple * self.fee_bp * 2.0 + self.enter_bp
         if self.leave_bp > floor:
             raise ConfigError(

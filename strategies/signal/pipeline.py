@@ -80,7 +80,7 @@ class ScoredPipeline(KernelPipeline):
         self._signal_of: Final = {slot.strategy: slot.slot for slot in signals}
         for number, slot in enumerate(signals):
             self._seat(number, slot)
-        self._scorers: tuple[Scorer, ...] = tuple(
+        self.scorers: tuple[Scorer, ...] = tuple(
             scorer_of(slot.card, slot.onnx, self.values[1 + slot.slot, : len(slot.inputs)], field=slot.field)
             for slot in signals
         )
@@ -116,7 +116,7 @@ class ScoredPipeline(KernelPipeline):
         self._run = bind(run_scored, RUN_SIGNATURE, *self._arrays, self._buffer)
         self._told = memoryview(self._scored_out.data)
         # What a score needs, by slot, looked up once: the model's call and how far apart two instruments' fields are.
-        self._calls = tuple(scorer.score for scorer in self._scorers)
+        self._calls = tuple(scorer.score for scorer in self.scorers)
         self._stride = len(self._signal_slots) * SIGNAL_FIELDS
 
     # ---- rows --------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class ScoredPipeline(KernelPipeline):
     def load(self, state: bytes) -> None:
         """State of the same layout, in place. Raises Bug on others."""
         try:
-            base, *parts = msgspec.msgpack.decode(state, type=list[bytes])
+            base, *parts = msgspec.msgpack.decode(state, type=tuple[bytes, bytes, bytes, bytes])
         except msgspec.DecodeError as fault:
             raise Bug(f"pipeline state of another layout: {fault}") from fault
         arrays = ((self.state, FEATURE_STATE), (self.signals, SIGNAL), (self.externals, EXTERNAL))
