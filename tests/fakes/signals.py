@@ -74,3 +74,30 @@ def write_model(folder: Path, *, name: str = "line", slope: float = -1.5, **fiel
     path.write_bytes(line_onnx(slope, card.width))
     card_path(path).write_bytes(c.encode_card(card))
     return path
+
+
+SIGNAL_TABLE = """
+[strategies.sig]
+kind = "signal"
+symbols = ["AAA", "CCC"]
+
+[strategies.sig.params]
+model = "line.onnx"
+profile = "tbt"
+position_dollars = 30_000
+enter_bp = 2.0
+cost_multiple = 0.0
+hold_s = 60
+{params}
+
+[strategies.sig.execution]
+algo = "twap"
+params = {{ duration_s = 60, slices = 2 }}
+"""
+
+
+def signal_changes(folder: Path, *, params: str = "", **model: Any) -> dict[str, Any]:
+    """What makes tests/fakes/trader.py's config a trader with a model alone; the model lies beside the config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_model(folder, **model)
+    return {"reversion": "false", "more": SIGNAL_TABLE.format(params=params)}
