@@ -62,6 +62,10 @@ _world = (_markets, _features, _ints, _states, _signals, _externals, _values, _p
 STEP_SIGNATURE: Final = _i8(*_world, _rows, _i8)
 RUN_SIGNATURE: Final = _i8(*_world, _rows, _i8, _i8, _i8)
 QUOTE_SIGNATURE: Final = _i8(*_world, _rows, *(_i8,) * 10)
+_f8s = types.Array(types.float64, 1, "C")
+# Besides the world: A inputs, T rows and instruments, L bands and C counts of the scores met on the way.
+_ahead = (_values, types.Array(types.int64, 3, "C"), types.Array(types.float64, 3, "C"), _ints)
+AHEAD_SIGNATURE: Final = _i8(*_world, _rows, *_ahead, _i8, _i8, _i8)
 
 _BP: Final = 1e4
 _VOLATILITY: Final = INDEX["vol_256s"]
@@ -209,6 +213,65 @@ def quote_scored(
     """Write a row into the row buffer at B[n] and step it."""
     put_row(B, n, ts_ns, exchange_ts_ns, inst, kind, flags, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos)
     return step_scored(S, F, W, X, G, E, V, M, out, B, n)
+
+
+@njit(AHEAD_SIGNATURE, cache=True, error_model="numpy")
+def run_ahead(
+    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any,
+    A: Any, T: Any, L: Any, C: Any, lo: int, hi: int, stop_ts_ns: int,
+) -> int:  # fmt: skip
+    """As `run_scored`, but a score that is due stops nothing: its inputs go to A[slot], its row and instrument to
+    T[slot], its band to L[slot], and C[slot] counts them. Right as long as every score stays within its band.
+    """
+    out[0] = 0
+    C[:] = 0
+    for k in range(lo, hi):
+        if rows[k]["ts_ns"] >= stop_ts_ns:
+            return k
+        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
+        if code == 0:
+            continue
+        if code == BAD_ROW:
+            out[0] = code
+            return k
+        if code & SCORE:
+            i = out[1]
+            for slot in range(G.shape[1]):
+                if out[2] >> slot & 1:
+                    at, width = C[slot], M[slot, COUNT]
+                    for j in range(width):
+                        A[slot, at * width + j] = V[1 + slot, j]
+                    T[slot, at, 0] = k
+                    T[slot, at, 1] = i
+                    L[slot, at, 0] = G[i, slot]["low"]
+                    L[slot, at, 1] = G[i, slot]["high"]
+                    C[slot] = at + 1
+        code &= ~SCORE
+        if code != 0:
+            out[0] = code
+            return k + 1
+    return hi
+
+
+@njit(RUN_SIGNATURE, cache=True, error_model="numpy")
+def run_through(
+    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any,
+    lo: int, hi: int, stop_ts_ns: int,
+) -> int:  # fmt: skip
+    """Step rows[lo:hi] whatever their codes are; returns the last one's. The rows were run before: none is bad."""
+    code = 0
+    for k in range(lo, hi):
+        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
+    return code
+
+
+@njit(types.void(_signals, types.Array(types.int64, 3, "C"), _f8s, _i8, _i8, _i8), cache=True, error_model="numpy")
+def put_scores(G: Any, T: Any, scores: Any, slot: int, count: int, last: int) -> None:
+    """Keep the scores of a slot up to and with row `last`, as if each had been made at its row."""
+    for at in range(count):
+        if T[slot, at, 0] > last:
+            return
+        G[T[slot, at, 1], slot]["score"] = scores[at]
 
 
 def new_plans(slots: int) -> Any:

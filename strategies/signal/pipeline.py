@@ -16,6 +16,7 @@ from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_stat
 from strategies.kernels import BAD_ROW, DECIDE, bind
 from strategies.models.scorer import Scorer, scorer_of
 from strategies.pipeline import KernelPipeline, Slot, check_block
+from strategies.signal.ahead import ROWS_MAX, ROWS_MIN, LookAhead, scores_alike
 from strategies.signal.kernels import (
     QUOTE_SIGNATURE,
     RUN_SIGNATURE,
@@ -115,6 +116,10 @@ class ScoredPipeline(KernelPipeline):
         self._quote = bind(quote_scored, QUOTE_SIGNATURE, *self._arrays, self._buffer)
         self._run = bind(run_scored, RUN_SIGNATURE, *self._arrays, self._buffer)
         self._told = memoryview(self._scored_out.data)
+        rows = tuple(self.values[1 + slot.slot, : len(slot.inputs)] for slot in self._signal_slots)
+        self._ahead: LookAhead | None = None
+        if scores_alike(self.scorers, rows):
+            self._ahead = LookAhead(self._arrays, self.scorers, [len(row) for row in rows], self._buffer)
         # What a score needs, by slot, looked up once: the model's call and how far apart two instruments' fields are.
         self._calls = tuple(scorer.score for scorer in self.scorers)
         self._stride = len(self._signal_slots) * SIGNAL_FIELDS
@@ -128,6 +133,11 @@ class ScoredPipeline(KernelPipeline):
     def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> int:
         """Apply rows[lo:hi] until one has a code or is at or past the stop; scores that change nothing are none."""
         check_block(rows, lo, hi)
+        while self._ahead is not None and hi - lo >= ROWS_MIN:
+            lo, code = self._ahead.run(rows, lo, min(hi, lo + ROWS_MAX), stop_ts_ns)
+            if code or lo == hi or rows[lo]["ts_ns"] >= stop_ts_ns:
+                self._code = self._checked(code)
+                return lo
         run, arrays, told = self._run, self._arrays, self._told
         while True:
             lo = run(*arrays, rows, lo, hi, stop_ts_ns)
