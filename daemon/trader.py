@@ -302,13 +302,13 @@ class Trader:
         money = runner.money
         feed_ended = self.phase == "ended"
         state = runner_state(
-            recovered,
             runner.tally,
             rows=runner.rows_done,
             ended=ended,
             epoch=money.epoch,
             feed_ended=feed_ended,
             controls=runner.controls_here,
+            failures=recovered.failures,
         )
         runner.journal.sync()
         take_snapshot(self.state.journal, runner.machine, runner.tally, tables, state)
