@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from core.errors import ConfigError, QuantdError
-from daemon.cli.trader import trader_command
+from daemon.commands import trader_command
 from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
 from daemon.state_dir import StateDirectory
 from daemon.status.picture import Status

@@ -40,9 +40,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Restep:
-    """One journal's machine. `confirmed_seq`: what an earlier process of ours had compared, 0 = nothing known."""
+    """One journal's machine. `confirmed_seq`: what an earlier process of ours had come to, 0 = nothing known;
+    `told_seq`: the difference it told last, which is not told again.
+    """
 
-    def __init__(self, directory: Path, code: CodeVersion, *, confirmed_seq: int = 0) -> None:
+    def __init__(self, directory: Path, code: CodeVersion, *, confirmed_seq: int = 0, told_seq: int = 0) -> None:
         self.state = WAITING
         self.why = ""
         self.seq = 0  # the newest record compared, or passed over while there is no machine
@@ -54,6 +56,7 @@ class Restep:
         self._directory = directory
         self._code = code
         self._confirmed_seq = confirmed_seq
+        self._told_seq = told_seq
         self._rerun: Rerun | None = None
         self._tables: ReferenceTables | None = None
         self._reader = JournalReader(directory)
@@ -134,7 +137,8 @@ class Restep:
 
     def _differ(self, frame: list[Record], text: str) -> None:
         text = " ".join(text.split())
-        self.found.append(Difference(seq=frame[0].seq, ts_ns=frame[-1].ts_ns, text=text))
+        if frame[0].seq != self._told_seq:
+            self.found.append(Difference(seq=frame[0].seq, ts_ns=frame[-1].ts_ns, text=text))
         self._lose(DIVERGED, text, frame[0].seq)
 
     def _lose(self, state: str, why: str, seq: int) -> None:

@@ -1,0 +1,81 @@
+"""`python -m daemon.follower --config FILE [--state DIR] [--upgrade] [--parent PID]`: the follower process. `quantd
+follow` execs into it.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from core.errors import ConfigError, QuantdError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.follower.recording import Recording
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Follow until a signal; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m daemon.follower")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--upgrade", action="store_true", help="bring an embedded database's schema up to date first")
+    parser.add_argument("--parent", type=int, help="end when this process is gone")
+    given = parser.parse_args(arguments)
+    if given.parent is not None:
+        from daemon.lifeline import end_with
+
+        end_with(given.parent)
+    try:
+        return _run(given.config.absolute(), given.state, upgrade=given.upgrade)
+    except ConfigError as fault:
+        print(str(fault), file=sys.stderr)
+        return EXIT_CONFIG
+    except QuantdError as fault:
+        print(f"failed: {fault}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _run(path: Path, state_dir: Path | None, *, upgrade: bool) -> int:
+    from daemon.kernels import configure  # sets numba's environment before anything imports numba
+
+    configure()
+    from daemon.config import load_config
+    from daemon.digests import code_version
+    from daemon.follower.follower import Follower
+    from daemon.journal.opening import hold_lock
+    from daemon.log import open_log
+    from daemon.state_dir import StateDirectory
+    from daemon.status.follower import LOCK_NAME
+
+    assert __debug__, "never run with -O: invariants are asserted"
+    config = load_config(path, state_dir=state_dir)
+    state = StateDirectory(Path(config.state_dir))
+    state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hold_lock(state.path / LOCK_NAME, f"{state.path}: another follower (pid {{pid}}) follows this trader")
+    log = open_log()
+    follower = Follower(state, code_version(), _recording(config, upgrade=upgrade), log)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        follower.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    follower.run()
+    log.info("stopped")
+    return EXIT_DONE
+
+
+def _recording(config: "Config", *, upgrade: bool) -> "Recording | None":
+    return None
+
+
+if __name__ == "__main__":
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
+    sys.exit(main())
