@@ -29,6 +29,7 @@ DIVERGED: Final = "diverged"  # until the next snapshot of the trader
 NOT_COMPARABLE: Final = "not comparable"  # the same
 SEARCH_SECONDS: Final = 1.0  # between two looks for a snapshot to begin again from
 FRAMES_PER_LOOK: Final = 64  # between two looks at the time
+FRAMES_MAX: Final = 1 << 62
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,30 +69,30 @@ class Restep:
         self._synced: str = ""  # name of the newest segment we put on the device
 
     # ---- stepping ----------------------------------------------------------------------------------------------
-    def run(self, *, seconds: float) -> int:
+    def run(self, *, seconds: float, frames_max: int = FRAMES_MAX) -> int:
         """Step what is there, for about so long; returns the number of frames."""
         try:
-            return self._run(seconds)
+            return self._run(seconds, frames_max)
         except (ConfigError, JournalError, msgspec.DecodeError) as fault:
             self._lose(NOT_COMPARABLE, str(fault), self.seq + 1)
             return 0
 
-    def _run(self, seconds: float) -> int:
+    def _run(self, seconds: float, frames_max: int) -> int:
         if self.state == WAITING and not self._begin():
             return 0
         if self._rerun is None:
             self._search()
         end_s = time.monotonic() + seconds
         frames = 0
-        while True:
-            for _ in range(FRAMES_PER_LOOK):
-                frame = self._next_frame()
-                if frame is None:
-                    return frames
-                frames += 1
-                self._take(frame)
-            if time.monotonic() >= end_s:
-                return frames
+        while frames < frames_max:
+            frame = self._next_frame()
+            if frame is None:
+                break
+            self._take(frame)
+            frames += 1
+            if frames % FRAMES_PER_LOOK == 0 and time.monotonic() >= end_s:
+                break
+        return frames
 
     @property
     def compares(self) -> bool:
