@@ -6,6 +6,7 @@ from typing import Final
 
 TRADER_MODULE: Final = "daemon.app"
 FOLLOWER_MODULE: Final = "daemon.follower"
+SUPERVISOR_MODULE: Final = "daemon.supervisor"
 
 
 def trader_command(config: Path, *, as_json: bool, parent: int | None = None) -> list[str]:
@@ -21,6 +22,12 @@ def follower_command(
     command = [sys.executable, "-m", FOLLOWER_MODULE, "--config", str(config)]
     command += [] if state is None else ["--state", str(state)]
     return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
+
+
+def up_command(config: Path, *, as_json: bool) -> list[str]:
+    """Both of them, kept up."""
+    command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config)]
+    return [*command, "--json"] if as_json else command
 
 
 def _bound_to(parent: int | None) -> list[str]:

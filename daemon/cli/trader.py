@@ -9,7 +9,7 @@ import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.commands import follower_command, trader_command
+from daemon.commands import follower_command, trader_command, up_command
 
 # Files come as arguments, so that `check -c one.toml two.toml` takes what a shell pattern gives.
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
@@ -22,7 +22,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Wh
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, follow, demo, check, warm, bench, version):
+    for command in (run, follow, up, demo, check, warm, bench, version):
         app.command()(command)
 
 
@@ -36,6 +36,23 @@ def follow(config: Config, state: o.State = None) -> None:
     """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
     _check_there(config)
     _become(follower_command(config, state=state))
+
+
+def up(config: Config, as_json: o.Json = False) -> None:
+    """Trade with a follower beside it: both are started, restarted when they crash, and stopped in order."""
+    from daemon.kernels import configure
+
+    configure()
+    from daemon.config import load_config
+    from daemon.control.client import is_alive
+    from daemon.status.follower import is_running
+
+    loaded = load_config(config)
+    if is_alive(Path(loaded.control.socket)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: a trader is running there: stop it first")
+    if is_running(Path(loaded.state_dir)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
+    _become(up_command(config, as_json=as_json))
 
 
 def _check_there(config: Path) -> None:

@@ -5,6 +5,7 @@ follow` execs into it.
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -32,8 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
+    stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
     try:
-        return _run(given.config.absolute(), given.state, upgrade=given.upgrade)
+        return _run(given.config.absolute(), given.state, stops, upgrade=given.upgrade)
     except ConfigError as fault:
         print(str(fault), file=sys.stderr)
         return EXIT_CONFIG
@@ -42,7 +44,28 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def _run(path: Path, state_dir: Path | None, *, upgrade: bool) -> int:
+class Stops:
+    """SIGINT and SIGTERM, counted until somebody can act on them."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._act: Callable[[], None] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+        if self._act is not None:
+            self._act()
+
+    def call(self, act: Callable[[], None]) -> None:
+        """Call `act` for each, those so far included."""
+        self._act = act
+        for _ in range(self.asked):
+            act()
+
+
+def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -62,11 +85,7 @@ def _run(path: Path, state_dir: Path | None, *, upgrade: bool) -> int:
     log = open_log()
     follower = Follower(state, code_version(), _recording(config, upgrade=upgrade), log)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        follower.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stops.call(follower.stop)
     follower.run()
     log.info("stopped")
     return EXIT_DONE
