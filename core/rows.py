@@ -2,6 +2,13 @@
 
 A quote fills all four numbers. A print puts its price in `bid_px_nanos`, its size in `bid_qty_nanos` and the venue's
 condition bits in `ask_qty_nanos`. A one-sided quote has 0 as the price of the empty side.
+
+A trade bar of five seconds is two rows of the same time (its END) and instrument, one right after the other:
+
+    BAR         bid_px = open, ask_px = high, bid_qty = low, ask_qty = close, all four prices in nanos
+    BAR_VOLUME  bid_px = volume-weighted price, ask_px = 0, bid_qty = volume in nanos, ask_qty = count of trades
+
+Kinds from 100 on are private to feeds: none of them reaches the engine.
 """
 
 from typing import Final
@@ -10,6 +17,8 @@ import numpy as np
 
 QUOTE: Final = 1
 PRINT: Final = 2
+BAR: Final = 3
+BAR_VOLUME: Final = 4
 
 # Row flags. The feed sets what its source says; the kernel counts what it finds.
 SUSPICIOUS: Final = 1  # the source marked the row as suspicious

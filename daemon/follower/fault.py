@@ -4,4 +4,4 @@ from core.errors import QuantdError
 
 
 class DatabaseFault(QuantdError):
-    """The database is away, full, slow, locked or not ours to write. The same records are taken again."""
+    """The database is away, full, slow, locked or not ours to write. Nothing is lost: its records are taken again."""

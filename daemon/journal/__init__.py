@@ -6,7 +6,7 @@ together or not at all, so recovery never meets half a step; nothing is dispatch
 docs/journal.md shows the bytes.
 """
 
-from daemon.journal.describe import describe
+from daemon.journal.describe import describe, plain
 from daemon.journal.epoch import next_epoch
 from daemon.journal.folder import JournalFolder, journal_identity
 from daemon.journal.layout import JournalFull
@@ -40,6 +40,7 @@ __all__ = [
     "latest_snapshot",
     "next_epoch",
     "oldest_snapshot_seq",
+    "plain",
     "retain",
     "snapshot_seqs",
     "verify",

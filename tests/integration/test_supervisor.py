@@ -1,4 +1,4 @@
-"""`quantd up`: restarts, the order of a stop, exit codes. With stand-ins for the children, and the real ones at the end."""
+"""`quantd up`: restarts, the order of a stop, exit codes. With stand-ins, and with the real children."""
 
 import asyncio
 import json

@@ -98,7 +98,7 @@ def test_no_size_overflows(width: int, height: int, fills: int, latches: int) ->
 
 
 def test_blocks_stand_above_the_lists() -> None:
-    """A halt, an unverified kill, a disabled strategy, a difference, an unknown order, SAFE, a full disk, the follower."""
+    """A halt, an unverified kill, a disabled strategy, a difference, an unknown order, SAFE, no disk, the follower."""
     status = a_busy_status(
         state="halted",
         latches=(
