@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, QuantdError
 
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.follower.recording import Recording
+    from daemon.state_dir import StateDirectory
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -83,7 +84,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another follower (pid {{pid}}) follows this trader")
     log = open_log()
-    follower = Follower(state, code_version(), _recording(config, upgrade=upgrade), log)
+    follower = Follower(state, code_version(), _recording(config, state, log, upgrade=upgrade), log)
 
     stops.call(follower.stop)
     follower.run()
@@ -91,8 +92,23 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     return EXIT_DONE
 
 
-def _recording(config: "Config", *, upgrade: bool) -> "Recording | None":
-    return None
+def _recording(config: "Config", state: "StateDirectory", log: Any, *, upgrade: bool) -> "Recording":
+    """The SQL part. An embedded database belongs to nobody else, so its schema may be brought up to date unasked."""
+    from daemon.follower.address import address_of
+    from daemon.follower.recording import Recording
+    from daemon.follower.sql_follower import SqlFollower
+    from daemon.follower.upgrade import upgrade as upgrade_schema
+
+    def connect() -> SqlFollower:
+        address = address_of(config.record)
+        if upgrade and address.is_sqlite:
+            upgrade_schema(address)
+        return SqlFollower.of(state.journal, config.record)
+
+    def tell(severity: str, text: str) -> None:
+        getattr(log, severity)("alert" if severity == "warning" else "recording", text=text)
+
+    return Recording(connect, batch_records=config.record.batch_records, tell=tell)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Follower:
         self,
         state: StateDirectory,
         code: CodeVersion,
-        recording: Recording | None,
+        recording: Recording,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self.state = state
@@ -57,29 +57,26 @@ class Follower:
 
     def run(self) -> None:
         """Follow until told to stop."""
-        if self._recording is not None:
-            self._recording.start()
+        self._recording.start()
         try:
             while self._stops < 2:
+                ending = self._stops > 0  # asked first: what comes after it is not waited for
                 busy = self._step()
                 self._report(force=False)
-                if self._stops and not busy and self._recorded():
+                if ending and not busy and self._recorded():
                     break
                 if not busy:
                     self._wake.wait(POLL_SECONDS)
                     self._wake.clear()
         finally:
-            if self._recording is not None:
-                self._recording.stop()
-                self._recording.join(STATUS_SECONDS)
+            self._recording.stop()
+            self._recording.join(STATUS_SECONDS)
             self._report(force=True)
             if self._folder is not None:
                 self._folder.close()
 
     def _recorded(self) -> bool:
         """Whether the other part has come to its end too."""
-        if self._recording is None:
-            return True
         self._recording.finish()
         return not self._recording.running
 
@@ -95,7 +92,7 @@ class Follower:
         replaced = folder.replaced  # asked first: what is read after a yes is all there will ever be
         frames = restep.run(seconds=STEP_SECONDS)
         head_seq, now_s = head.advance(), time.monotonic()
-        recorded_seq = 0 if self._recording is None else self._recording.seq_of(self._journal)
+        recorded_seq = self._recording.seq_of(self._journal)
         self._parts = (
             self._lags[0].part(restep.seq, head_seq=head_seq, now_s=now_s),
             self._lags[1].part(recorded_seq, head_seq=head_seq, now_s=now_s),
@@ -145,8 +142,7 @@ class Follower:
             self._log.critical(
                 "alert", code="REPLAY_DIFFERS", seq=difference.seq, text=difference.text, tape_ns=difference.ts_ns
             )
-            if self._recording is not None:
-                self._recording.report(self._journal, difference)
+            self._recording.report(self._journal, difference)
             self._report(force=True)
         now = (restep.state, restep.why)
         if now == self._told:
@@ -179,10 +175,11 @@ class Follower:
             last_difference=self._last_difference,
             snapshots=0 if restep is None else restep.snapshots,
             snapshot_seq=0 if restep is None else restep.snapshot_seq,
-            database=None if self._recording is None else self._database(self._recording),
+            database=self._database(),
         )
 
-    def _database(self, recording: Recording) -> DatabasePicture:
+    def _database(self) -> DatabasePicture:
+        recording = self._recording
         return DatabasePicture(
             part=self._parts[1],
             edition=recording.edition,

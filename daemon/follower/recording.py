@@ -1,72 +1,41 @@
 """The SQL part of the follower: a thread of its own, so that a slow or dead database holds up neither the comparing nor
-the snapshots. Owns the retries; what is written and how is the recorder's.
+the snapshots. Owns the retries; what is written and how is SqlFollower's.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from core.errors import ConfigError, QuantdError
+from core.errors import QuantdError
+from daemon.follower.database import REVISION
 from daemon.follower.fault import DatabaseFault
 from daemon.follower.restep import Difference
+from daemon.follower.sql_follower import Divergence, SqlFollower
 
-RECORDS_PER_BATCH: Final = 20_000
 IDLE_SECONDS: Final = 0.05
 RETRY_SECONDS_MIN: Final = 0.5
-RETRY_SECONDS_MAX: Final = 30.0
-DIFFERENCES_MAX: Final = 256  # that wait for a database; the journal and the log have them all
-
-
-class Recorder(Protocol):
-    """What the thread drives; SqlFollower is one. Used by that thread alone."""
-
-    @property
-    def journal(self) -> int:
-        """Identity (`journal_identity`) of the journal it is in; 0 = in none yet."""
-        ...
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """(the database's number of that journal, seq of its newest record that is committed)."""
-        ...
-
-    @property
-    def edition(self) -> str:
-        """What kind of database it is."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Revision of its schema."""
-        ...
-
-    def report_difference(self, *, journal: int, seq: int, ts_ns: int, text: str) -> None:
-        """Commit one difference that the comparing part found; again changes nothing. Raises DatabaseFault."""
-        ...
-
-    def run_once(self, max_records: int) -> int:
-        """Commit the next batch; returns the number of records. Raises DatabaseFault."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the database."""
-        ...
+RETRY_SECONDS_MAX: Final = 10.0
+DIFFERENCES_MAX: Final = 256  # that wait for a database; the log has them all
+SOURCE: Final = "restep"
 
 
 class Recording:
-    """Runs a recorder until it is told to finish."""
+    """Runs an SQL follower until it is told to finish. `tell` takes (severity, text) and is called from the thread."""
 
-    def __init__(self, connect: Callable[[], Recorder], tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, connect: Callable[[], SqlFollower], *, batch_records: int, tell: Callable[[str, str], None]
+    ) -> None:
         self.fault = ""
         self.retries = 0
         self.edition = ""
         self.revision = ""
         self._at = (0, 0)  # (identity of the journal, seq)
-        self._differences: deque[tuple[int, Difference]] = deque(maxlen=DIFFERENCES_MAX)
         self._connect = connect
-        self._tell = tell  # (severity, text); called from the thread
-        self._recorder: Recorder | None = None
+        self._batch_records = batch_records
+        self._tell = tell
+        self._sql: SqlFollower | None = None
+        self._differences: deque[tuple[int, Difference]] = deque(maxlen=DIFFERENCES_MAX)
         self._finish = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
@@ -77,7 +46,7 @@ class Recording:
         return at[1] if at[0] == journal else 0
 
     def report(self, journal: int, difference: Difference) -> None:
-        """Have a difference recorded, as soon as the database takes it."""
+        """Have a difference recorded beside its journal."""
         self._differences.append((journal, difference))
 
     def start(self) -> None:
@@ -106,38 +75,53 @@ class Recording:
     def _run(self) -> None:
         wait_s = RETRY_SECONDS_MIN
         while not self._stop.is_set():
-            try:
-                taken = self._batch()
-            except (DatabaseFault, ConfigError, QuantdError) as fault:
-                self._failed(str(fault))
-            except Exception as fault:  # edge: whatever breaks recording is told and tried again; comparing goes on
-                self._failed(f"{type(fault).__name__}: {fault}")
-            else:
-                self._recovered()
+            last = self._finish.is_set()  # asked first: what comes after it is not waited for
+            taken = self._try()
+            if taken is not None:
                 wait_s = RETRY_SECONDS_MIN
-                if not taken and self._finish.is_set():
-                    break
-                if not taken:
-                    self._finish.wait(IDLE_SECONDS)
-                continue
-            if self._finish.is_set():
+                if taken:
+                    continue
+            if last:
                 break
-            self._finish.wait(wait_s)
-            wait_s = min(RETRY_SECONDS_MAX, 2 * wait_s)
+            self._finish.wait(IDLE_SECONDS if taken is not None else wait_s)
+            if taken is None:
+                wait_s = min(RETRY_SECONDS_MAX, 2 * wait_s)
         self._let_go()
 
+    def _try(self) -> int | None:
+        """One batch; the number of its records, None = it failed."""
+        try:
+            taken = self._batch()
+        except DatabaseFault as fault:
+            self._failed(str(fault))  # it connects anew by itself, and knows which batch was in flight
+        except QuantdError as fault:
+            self._failed(str(fault))
+            self._let_go()
+        except Exception as fault:  # edge: whatever breaks recording is told and tried again; comparing goes on
+            self._failed(f"{type(fault).__name__}: {fault}")
+            self._let_go()
+        else:
+            self._recovered()
+            return taken
+        return None
+
     def _batch(self) -> int:
-        recorder = self._recorder
-        if recorder is None:
-            self._recorder = recorder = self._connect()
-            self.edition, self.revision = recorder.edition, recorder.revision
-        taken = recorder.run_once(RECORDS_PER_BATCH)
-        self._at = (recorder.journal, recorder.position[1])
-        while self._differences:
-            journal, one = self._differences[0]
-            recorder.report_difference(journal=journal, seq=one.seq, ts_ns=one.ts_ns, text=one.text)
-            self._differences.popleft()
+        if self._sql is None:
+            self._sql = self._connect()
+        sql = self._sql
+        self._hand_over(sql)
+        taken = sql.run_once(self._batch_records)
+        self.edition, self.revision = sql.edition or "", REVISION
+        if sql.identity is not None:
+            self._at = (sql.identity.created_ts_ns, sql.position[1])
         return taken
+
+    def _hand_over(self, sql: SqlFollower) -> None:
+        """Differences of the journal at hand; those of the next one wait until it is there."""
+        waiting = self._differences
+        while waiting and sql.identity is not None and waiting[0][0] == sql.identity.created_ts_ns:
+            one = waiting.popleft()[1]
+            sql.note(Divergence(seq=one.seq, ts_ns=one.ts_ns, source=SOURCE, text=one.text))
 
     def _failed(self, text: str) -> None:
         text = " ".join(text.split())
@@ -145,7 +129,6 @@ class Recording:
             self._tell("warning", f"recording waits: {text}")
         self.fault = text
         self.retries += 1
-        self._let_go()
 
     def _recovered(self) -> None:
         if self.fault:
@@ -153,10 +136,6 @@ class Recording:
         self.fault, self.retries = "", 0
 
     def _let_go(self) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is None:
-            return
-        try:
-            recorder.close()
-        except Exception as fault:  # edge: a connection that is already broken must not end the thread
-            self._tell("info", f"closing the database: {type(fault).__name__}: {fault}")
+        sql, self._sql = self._sql, None
+        if sql is not None:
+            sql.close()

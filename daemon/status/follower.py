@@ -56,12 +56,12 @@ class FollowerPicture(msgspec.Struct, frozen=True, kw_only=True):
     last_difference: LastDifference | None = None
     snapshots: int = 0  # taken by this process
     snapshot_seq: int = 0  # the newest, whoever took it
-    database: DatabasePicture | None = None
+    database: DatabasePicture = DatabasePicture()
 
     @property
     def kept_seq(self) -> int:
         """Everything up to here was compared and recorded: retention may have it."""
-        return self.restep.seq if self.database is None else min(self.restep.seq, self.database.part.seq)
+        return min(self.restep.seq, self.database.part.seq)
 
 
 def write_picture(directory: Path, picture: FollowerPicture) -> None:
@@ -120,8 +120,7 @@ def follower_news(directory: Path) -> FollowerNews:
 def _line(picture: FollowerPicture) -> str:
     told = f"follower {picture.state}  seq {picture.restep.seq:,}  lag {_lag(picture.restep)}"
     database = picture.database
-    if database is not None:
-        told += f"  sql {database.edition or '?'} seq {database.part.seq:,} lag {_lag(database.part)}"
+    told += f"  sql {database.edition or '-'} seq {database.part.seq:,} lag {_lag(database.part)}"
     return f"{told}  differences {picture.differences}  snapshot {picture.snapshot_seq:,}"
 
 
@@ -139,8 +138,8 @@ def _alarms(picture: FollowerPicture) -> list[str]:
     if picture.restep.lag_s > LAG_SECONDS_MAX:
         told.append(f"follower: comparing is {_lag(picture.restep)} behind")
     database = picture.database
-    if database is not None and database.fault:
+    if database.fault:
         told.append(f"follower: nothing is recorded: {database.fault}")
-    elif database is not None and database.part.lag_s > LAG_SECONDS_MAX:
+    elif database.part.lag_s > LAG_SECONDS_MAX:
         told.append(f"follower: recording is {_lag(database.part)} behind")
     return told
