@@ -1,5 +1,5 @@
-"""`python -m daemon.app run --config FILE [--json]`: the trader process. `quantd run` execs into it, so that neither
-typer, rich, pandas nor pyarrow is ever loaded where orders are made.
+"""`python -m daemon.app run --config FILE [--json] [--parent PID]`: the trader process. `quantd run` execs into it, so
+that neither typer, rich, pandas nor pyarrow is ever loaded where orders are made.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BrokerFault, ConfigError, JournalError, QuantdError
+from daemon.lifeline import end_with
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -19,9 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the trader; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     if len(given) < 3 or given[0] != "run" or given[1] != "--config":
-        print("usage: python -m daemon.app run --config FILE [--json]", file=sys.stderr)
+        print("usage: python -m daemon.app run --config FILE [--json] [--parent PID]", file=sys.stderr)
         return EXIT_CONFIG
     as_json = "--json" in given[3:]
+    if "--parent" in given[3:-1]:
+        end_with(int(given[given.index("--parent") + 1]))
     try:
         return _run(Path(given[2]).absolute(), as_json=as_json)
     except ConfigError as fault:

@@ -1,62 +1,60 @@
-"""`quantd demo`: a state directory, a config, a trader of its own, the screen, and the summary at the end.
+"""`quantd demo`: a state directory, a config, `quantd up` on it, the screen, and the trader's summary at the end.
 
-The trader is a child in its own process group, so that Ctrl-C reaches it as a clean stop only; it dies with us whatever
-happens (PR_SET_PDEATHSIG). Its standard output holds its summary, its errors go to trader.log.
+What the trader prints is its summary; what both say goes to files in the state directory.
 """
 
+import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from core.errors import ConfigError, QuantdError
-from daemon.cli.trader import trader_command
+from daemon.commands import follower_command, trader_command
 from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
+from daemon.log import open_log
 from daemon.state_dir import StateDirectory
+from daemon.status.follower import follower_news
 from daemon.status.picture import Status
+from daemon.supervisor import EXIT_DONE, Child, Supervisor
 
 CONFIG: Final = Path(__file__).with_name("demo.toml")
 START_SECONDS_MAX: Final = 180.0  # kernels may have to be compiled first
-STOP_SECONDS_MAX: Final = 30.0
 POLL_SECONDS: Final = 0.25
 PLAIN_SECONDS: Final = 5.0  # between two lines where there is no terminal
 LOG_LINES_SHOWN: Final = 12
-PR_SET_PDEATHSIG: Final = 1
 
 
-class Trader:
-    """The child process and how to talk to it."""
+class Demo:
+    """The two children's files, and how to ask the trader."""
 
     def __init__(self, state: StateDirectory, config: Path) -> None:
         self.state = state
         self.log = state.path / "trader.log"
         self.output = state.path / "summary.json"
-        command = trader_command(config, as_json=True)
-        with self.log.open("wb") as log, self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=log,
-                process_group=0,
-                preexec_fn=_die_with(os.getpid()),  # no thread of ours is running yet
-            )
+        follower_log = state.path / "follower.log"
+        for path in (self.log, self.output, follower_log):
+            path.unlink(missing_ok=True)
+        parent = os.getpid()
+        self.trader = Child(
+            name="trader",
+            command=lambda: trader_command(config, as_json=True, parent=parent),
+            output=self.output,
+            errors=self.log,
+        )
+        self.follower = Child(
+            name="follower",
+            command=lambda: follower_command(config, upgrade=True, parent=parent),
+            output=follower_log,
+            errors=follower_log,
+        )
         self._client: ControlClient | None = None
-
-    @property
-    def running(self) -> bool:
-        """Not ended yet."""
-        return self.process.poll() is None
 
     def picture(self) -> Status | None:
         """None while it does not answer (starting, ending)."""
@@ -68,29 +66,20 @@ class Trader:
             self._client = None
             return None
 
-    def stop(self) -> None:
-        """Ask it to end and wait; kill it when it does not."""
-        if self.running:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise QuantdError(f"the trader did not end within {STOP_SECONDS_MAX:g} s; see {self.log}") from None
-
-    def summary(self) -> dict[str, Any]:
-        """The JSON object it printed last. Raises QuantdError with the end of its log when it failed."""
-        code = self.process.returncode
-        for line in reversed(self.output.read_text(encoding="utf-8", errors="replace").splitlines()):
+    def summary(self, code: int | None) -> dict[str, Any]:
+        """The JSON object the trader printed last. Raises QuantdError with the end of its log when it failed."""
+        for line in reversed(_lines(self.output)):
             with contextlib.suppress(json.JSONDecodeError):
                 found = json.loads(line)
-                if isinstance(found, dict) and code == 0:
+                if isinstance(found, dict) and code == EXIT_DONE:
                     return found
-        tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
-        for line in tail:
+        for line in _lines(self.log)[-LOG_LINES_SHOWN:]:
             print(line, file=sys.stderr)
         raise QuantdError(f"the trader ended with {code} and no summary; its log: {self.log}")
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
 
 
 def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) -> int:
@@ -99,25 +88,29 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
     directory.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if is_alive(directory.control_socket):
         raise ConfigError(f"--state {directory.path}: a trader is running there: stop it, or name another directory")
-    with _signals_interrupt():
-        trader = Trader(directory, write_config(directory, seed=seed))
-        try:
-            with contextlib.suppress(KeyboardInterrupt):
-                _await_ready(trader)
-                _show(trader, seconds, as_json=as_json)
-            trader.stop()
-        finally:
-            if trader.running:
-                trader.process.kill()
-                trader.process.wait()
-    summary = trader.summary()
+    demo = Demo(directory, write_config(directory, seed=seed))
+    code = asyncio.run(_supervise(demo, seconds, as_json=as_json))
+    summary = demo.summary(code)
     if as_json:
         print(json.dumps(summary))
-        return 0
+        return EXIT_DONE
     from daemon.status.screen import print_summary
 
-    print_summary(summary, log=str(trader.log))
-    return 0
+    print_summary(summary, log=str(demo.log))
+    return EXIT_DONE
+
+
+async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None:
+    """Both children, and the screen in a thread beside them; the trader's exit code."""
+    with (demo.state.path / "up.log").open("w", encoding="utf-8") as log:
+        supervisor = Supervisor(demo.trader, demo.follower, open_log(log))
+        supervising = asyncio.create_task(supervisor.run())
+        try:
+            await asyncio.to_thread(_show, demo, lambda: supervisor.running, seconds, as_json=as_json)
+        finally:
+            supervisor.stop()
+            await supervising
+    return supervisor.trader_exit
 
 
 def write_config(directory: StateDirectory, *, seed: int) -> Path:
@@ -130,24 +123,25 @@ def write_config(directory: StateDirectory, *, seed: int) -> Path:
     return path
 
 
-def _await_ready(trader: Trader) -> None:
-    """Until it answers and is past its start."""
+def _await_ready(demo: Demo, running: Callable[[], bool]) -> None:
+    """Until the trader answers and is past its start."""
     deadline_s = time.monotonic() + START_SECONDS_MAX
-    while trader.running:
-        picture = trader.picture()
+    while running():
+        picture = demo.picture()
         if picture is not None and picture.state != "starting":
             return
         if time.monotonic() > deadline_s:
-            raise QuantdError(f"the trader was not ready within {START_SECONDS_MAX:g} s; see {trader.log}")
+            raise QuantdError(f"the trader was not ready within {START_SECONDS_MAX:g} s; see {demo.log}")
         time.sleep(POLL_SECONDS / 5)
 
 
-def _show(trader: Trader, seconds: float, *, as_json: bool) -> None:
+def _show(demo: Demo, running: Callable[[], bool], seconds: float, *, as_json: bool) -> None:
     """The screen, or lines where there is no terminal, until the time is over or the trader has ended."""
+    _await_ready(demo, running)
     end_s = time.monotonic() + seconds if seconds else float("inf")
 
     def goes_on() -> bool:
-        return trader.running and time.monotonic() < end_s
+        return running() and time.monotonic() < end_s
 
     if as_json:
         while goes_on():
@@ -155,47 +149,20 @@ def _show(trader: Trader, seconds: float, *, as_json: bool) -> None:
     elif sys.stdout.isatty():
         from daemon.status.screen import run_screen
 
-        run_screen(trader.picture, goes_on, title="quantd demo: a made-up market, a simulated broker; Ctrl-C ends it")
+        title = "quantd demo: a made-up market, a simulated broker; Ctrl-C ends it"
+        run_screen(demo.picture, lambda: follower_news(demo.state.path), goes_on, title=title)
     else:
-        _print_lines(trader.picture, goes_on)
+        _print_lines(demo, goes_on)
 
 
-def _print_lines(picture: Callable[[], Status | None], goes_on: Callable[[], bool]) -> None:
+def _print_lines(demo: Demo, goes_on: Callable[[], bool]) -> None:
     next_s = 0.0
     while goes_on():
         if time.monotonic() >= next_s:
             next_s = time.monotonic() + PLAIN_SECONDS
-            now = picture()
+            now = demo.picture()
             if now is not None:
                 n = now.counters
-                print(
-                    f"{now.state} events {n.events} orders {n.children} fills {n.fills} equity {now.equity}", flush=True
-                )
+                told = f"{now.state} events {n.events} orders {n.children} fills {n.fills} equity {now.equity}"
+                print(f"{told}; {follower_news(demo.state.path).line}", flush=True)
         time.sleep(POLL_SECONDS)
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo like Ctrl-C: cleanly, with its child."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """Runs in the child: SIGTERM when the parent is gone, also if it went before this line."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask

@@ -1,21 +1,23 @@
-"""What the trader says while it runs: one JSON object per line on stderr, or plain text where stderr is a terminal.
+"""What a process of ours says while it runs: one JSON object per line on stderr, or plain text on a terminal.
 
 The journal is the account of everything; these lines are for whoever watches the unit's log.
 """
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import structlog
 
-from daemon.status.build import Tally
+if TYPE_CHECKING:
+    from daemon.status.build import Tally
 
 _LEVELS: Final = {"info": "info", "warning": "warning", "critical": "critical"}
 
 
-def open_log() -> structlog.typing.FilteringBoundLogger:
-    """The trader's logger. UTC times; nothing is written to stdout, which belongs to the summary."""
-    terminal = sys.stderr.isatty()
+def open_log(file: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+    """The process's logger, on stderr unless told otherwise. UTC times; stdout belongs to the summary."""
+    file = file or sys.stderr
+    terminal = file.isatty()
     render = structlog.dev.ConsoleRenderer(colors=False) if terminal else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
@@ -23,7 +25,7 @@ def open_log() -> structlog.typing.FilteringBoundLogger:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             render,
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=file),
         cache_logger_on_first_use=True,
     )
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -37,15 +39,15 @@ class AlertLog:
         self._log = log
         self._seen = 0
 
-    def start_at(self, tally: Tally) -> None:
+    def start_at(self, tally: "Tally") -> None:
         """Alerts of the journal so far were told by an earlier run."""
         self._seen = tally.alerts
 
-    def has_news(self, tally: Tally) -> bool:
+    def has_news(self, tally: "Tally") -> bool:
         """Whether there is anything to tell."""
         return tally.alerts > self._seen
 
-    def tell(self, tally: Tally) -> None:
+    def tell(self, tally: "Tally") -> None:
         """Log what is new; beyond what the tally remembers, how many there were."""
         fresh = tally.alerts - self._seen
         if fresh <= 0:

@@ -52,6 +52,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     failures: list[tuple[int, str]]
 
 
+FAILURES_KEPT: Final = 8
 _COUNTS: Final = ("events", "rows", "decisions", "parents", "children", "fills", "alerts")
 
 
@@ -70,7 +71,7 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     tally = Tally(config.symbols)
     rerun = Rerun(machine, tally, opinion=opinion)
     if snapshot is not None:
-        _restore_runner(rerun, tally, snapshot.parts["runner"])
+        restore_runner(rerun, tally, snapshot.parts["runner"])
         machine.engine.seq = snapshot.seq
     try:
         for frame in JournalReader(directory, from_seq=from_seq).frames():
@@ -130,7 +131,6 @@ def take_snapshot(directory: Path, machine: Machine, tally: Tally, tables: Refer
 
 
 def runner_state(
-    recovered: Recovered,
     tally: Tally,
     *,
     rows: int,
@@ -138,6 +138,7 @@ def runner_state(
     epoch: int,
     feed_ended: bool,
     controls: list[tuple[int, AnyEvent]],
+    failures: list[tuple[int, str]],
 ) -> RunnerState:
     """The runner's part of a snapshot."""
     return RunnerState(
@@ -148,7 +149,7 @@ def runner_state(
         epoch=epoch,
         feed_ended=feed_ended,
         controls=controls,
-        failures=[] if ended == "clean" and is_poisoned(recovered.failures) else recovered.failures[-8:],
+        failures=[] if ended == "clean" and is_poisoned(failures) else failures[-FAILURES_KEPT:],
     )
 
 
@@ -172,7 +173,8 @@ def deploy_digest(tables: ReferenceTables) -> str:
     return digest(f"{name} {value}".encode() for name, value in sorted(digests(tables).items()))
 
 
-def _restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
+def restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
+    """Counts and history of a snapshot's runner."""
     kept = msgspec.msgpack.decode(state, type=RunnerState)
     rerun.rows = kept.rows
     rerun.ended, rerun.epoch, rerun.feed_ended = kept.ended, kept.epoch, kept.feed_ended
@@ -232,7 +234,7 @@ def verify_replay(directory: Path) -> ReplayReport:
     tables: ReferenceTables | None = None
     for frame in JournalReader(directory).frames():
         if frame[0].kind == r.REFERENCE:
-            tables = from_records(_reference(record) for record in frame)
+            tables = tables_of(frame)
             report.runs += 1
             report.frames += 1
             rerun = rerun or _machine_for(tables, None)
@@ -240,7 +242,7 @@ def verify_replay(directory: Path) -> ReplayReport:
             continue
         if rerun is None or tables is None:
             raise JournalError(f"{directory.name}: the journal does not begin with its reference records")
-        if _starts_cold(frame[0]):
+        if starts_cold(frame[0]):
             rerun = _machine_for(tables, rerun)
         try:
             rerun.frame(frame)
@@ -255,7 +257,7 @@ def verify_replay(directory: Path) -> ReplayReport:
     return report
 
 
-def _starts_cold(record: Record) -> bool:
+def starts_cold(record: Record) -> bool:
     """Whether a run begins here that found another program's journal: it threw opinion state away."""
     if record.kind != r.INPUT:
         return False
@@ -274,7 +276,13 @@ def _machine_for(tables: ReferenceTables, before: Rerun | None) -> Rerun:
     return rerun
 
 
-def _reference(record: Record) -> Reference:
+def tables_of(frame: list[Record]) -> ReferenceTables:
+    """The reference tables that a run wrote as its first frame."""
+    return from_records(reference_of_record(record) for record in frame)
+
+
+def reference_of_record(record: Record) -> Reference:
+    """One reference record's message."""
     message = r.decode(r.REFERENCE, record.payload)
     assert isinstance(message, Reference)
     return message

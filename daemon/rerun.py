@@ -43,6 +43,7 @@ class Rerun:
         self.feed_ended = False
         self.commands = 0
         self.unfoldable_seq = 0  # an input that could not be booked at all: the start must be SAFE
+        self.running = False  # between a start and its stop or failure
         self._refused: list[tuple[int, c.NotSent]] = []
 
     def frame(self, records: list[Record]) -> None:
@@ -148,15 +149,28 @@ class Rerun:
             self.controls_here.append((record.ts_ns, event))
         elif known is e.TraderStarted:
             self.ended = "crash"
+            self.running = True
             self.epoch = event.epoch
         elif known is e.TraderStopped:
             self.ended = "clean"
+            self.running = False
             if is_poisoned(self.failures):
                 self.failures.clear()  # SAFE was seen and stopped on purpose: the next start is an ordinary one
         elif known is e.FeedEnded:
             self.feed_ended = True
         elif known is e.StepFailed:
+            self.running = False
             self.failures.append((record.ts_ns, event.error))
+
+    @property
+    def settled(self) -> bool:
+        """Nothing of the last frame is still to be told by the next: a snapshot may be taken here."""
+        return not self._refused
+
+    def go_on_with(self, machine: Machine) -> None:
+        """Continue on another machine, with this one's counts and history."""
+        self.machine, self.engine = machine, machine.engine
+        self._refused = []
 
     # ---- what the step made ------------------------------------------------------------------------------------
     def _dispatch(self, made: list[tuple[int, int, Any]], ts_ns: int) -> None:

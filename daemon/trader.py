@@ -28,9 +28,10 @@ from daemon.journal import JournalWriter, next_epoch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
 from daemon.pace import TapeClock
-from daemon.recovery import Recovered, recover, runner_state, take_snapshot
+from daemon.recovery import Recovered, recover
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
 from daemon.runner import Rolls, Runner, StepError
+from daemon.snapshots import Snapshots
 from daemon.state_dir import StateDirectory, TraderCard
 
 SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: a few milliseconds
@@ -65,7 +66,6 @@ class Trader:
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
-        self._next_snapshot_seq = 0
 
     # ---- stages ------------------------------------------------------------------------------------------------
     async def run(self) -> None:
@@ -193,7 +193,7 @@ class Trader:
                     runner.step(item.event, item.ts_ns)
             item = await feed.next()
             self._leave_on_failure()
-        self._end(tables, recovered, ended=isinstance(item, FeedEnd))
+        self._end(ended=isinstance(item, FeedEnd))
         self.run_s = time.monotonic() - began
 
     @property
@@ -232,14 +232,14 @@ class Trader:
             runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
         if not runner.money.link_since_ns:
             runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
+        every = self.config.journal.snapshot_every
+        self._snapshots = Snapshots(self.state.journal, runner, tables, recovered, every=every)
         if not fresh and recovered.changed:
-            self._snapshot(tables, recovered)
+            self._snapshots.take()
         self.log.info("started", epoch=epoch, ended=recovered.ended, changed=recovered.changed, rows=recovered.rows)
         if runner.journal.torn is not None:
             self.log.warning("journal tail cut", **runner.journal.torn._asdict())
-        self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
         self.tables = tables
-        self._recovered = recovered
         self.changed = recovered.changed
 
     # ---- the loop ----------------------------------------------------------------------------------------------
@@ -292,27 +292,9 @@ class Trader:
         runner = self.active_runner
         runner.watch_disk()
         self._tell_alerts()
-        if runner.engine.seq >= self._next_snapshot_seq:
-            self._snapshot(self.tables, self._recovered)
-            self._next_snapshot_seq = runner.engine.seq + self.config.journal.snapshot_every
+        self._snapshots.tend()
         if not self.quiet:
             self._progress()
-
-    def _snapshot(self, tables: ReferenceTables, recovered: Recovered, *, ended: str = "crash") -> None:
-        runner = self.active_runner
-        money = runner.money
-        feed_ended = self.phase == "ended"
-        state = runner_state(
-            recovered,
-            runner.tally,
-            rows=runner.rows_done,
-            ended=ended,
-            epoch=money.epoch,
-            feed_ended=feed_ended,
-            controls=runner.controls_here,
-        )
-        runner.journal.sync()
-        take_snapshot(self.state.journal, runner.machine, runner.tally, tables, state)
 
     def request_stop(self, reason: str) -> None:
         """Ask for a clean stop; the loop steps it. A second signal changes nothing."""
@@ -349,14 +331,14 @@ class Trader:
         held = any(p.qty_nanos for p in runner.money.ledger.positions.values() if p.strategy in names)
         return held and runner.now_ns < self._flatten_until_ns
 
-    def _end(self, tables: ReferenceTables, recovered: Recovered, *, ended: bool) -> None:
+    def _end(self, *, ended: bool) -> None:
         runner = self.active_runner
         if ended:
             runner.advance_to(runner.now_ns + END_GRACE_NS)
             runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)
             runner.step(e.TraderStopped(reason="the tape ended"), runner.now_ns)
             self.phase = "ended"
-        self._snapshot(tables, recovered, ended="clean")
+        self._snapshots.take(ended="clean", feed_ended=ended)
         self._tell_alerts()
         if not self.quiet:
             self._progress(last=True)

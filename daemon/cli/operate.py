@@ -10,6 +10,7 @@ import typer
 from daemon.cli import options as o
 from daemon.control.client import ControlClient, connected
 from daemon.state_dir import state_directory
+from daemon.status.follower import follower_news, is_running, read_picture
 from daemon.status.picture import Status, named
 
 
@@ -27,26 +28,29 @@ def register(app: typer.Typer) -> None:
 
 
 def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False) -> None:
-    """Show what the trader is doing."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    """Show what the trader is doing, and how far its follower is."""
+    directory = state_directory(state)
+    with connected(directory.socket_in_use()) as client:
         if watch and not as_json:
             from daemon.status.screen import watch_status
 
-            watch_status(client.status)
+            watch_status(client.status, lambda: follower_news(directory.path))
             return
-        _print_status(client.status(), as_json=as_json)
+        _print_status(client.status(), directory.path, as_json=as_json)
         while watch:
             time.sleep(1.0)
-            _print_status(client.status(), as_json=as_json)
+            _print_status(client.status(), directory.path, as_json=as_json)
 
 
-def _print_status(picture: Status, *, as_json: bool) -> None:
+def _print_status(picture: Status, directory: Path, *, as_json: bool) -> None:
     if as_json:
-        o.print_json(named(picture))
+        news = follower_news(directory)
+        told = {"running": is_running(directory), "alarms": news.alarms} | (named(read_picture(directory)) or {})
+        o.print_json(named(picture) | {"follower": told})
         return
     from daemon.status.screen import print_status
 
-    print_status(picture)
+    print_status(picture, follower_news(directory))
 
 
 def why_not(

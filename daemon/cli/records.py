@@ -42,20 +42,38 @@ def _replay() -> None:
 
 
 def journal_retain(directory: o.Directory, days: Days = 30, as_json: o.Json = False) -> None:
-    """Move old market rows to Parquet, up to the oldest kept snapshot; all other records stay. Safe beside a trader."""
+    """Move old market rows to Parquet, up to the oldest snapshot and what the follower has. Safe beside a trader."""
     from daemon.journal import oldest_snapshot_seq, retain
 
     journal = o.journal_below(directory)
     snapshot_seq = oldest_snapshot_seq(journal)
-    # This release has no follower: what a snapshot covers, nobody else needs row by row.
+    follower_seq = _followed_seq(journal)
     written = retain(
-        journal, keep_rows_days=days, now_ns=time.time_ns(), follower_seq=snapshot_seq, snapshot_seq=snapshot_seq
+        journal,
+        keep_rows_days=days,
+        now_ns=time.time_ns(),
+        # Where no follower ever ran: what a snapshot covers, nobody else needs row by row.
+        follower_seq=snapshot_seq if follower_seq is None else follower_seq,
+        snapshot_seq=snapshot_seq,
     )
     names = [str(path) for path in written]
     if as_json:
         o.print_json({"written": names})
     else:
         print("\n".join(names) or "nothing to move: no closed segment is old enough and below the oldest snapshot")
+        if not names and follower_seq is not None and follower_seq < (snapshot_seq or 0):
+            print(f"the follower has everything up to seq {follower_seq} only: see `quantd status`")
+
+
+def _followed_seq(journal: Path) -> int | None:
+    """What the follower of this journal's trader has compared and recorded; None = there is no follower."""
+    from daemon.journal import journal_identity
+    from daemon.status.follower import read_picture
+
+    picture = read_picture(journal.parent)
+    if picture is None:
+        return None
+    return picture.kept_seq if picture.journal == journal_identity(journal) else 0
 
 
 def journal_show(

@@ -3,12 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, NoReturn
 
 import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
+from daemon.commands import follower_command, trader_command, up_command
 
 # Files come as arguments, so that `check -c one.toml two.toml` takes what a shell pattern gives.
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
@@ -18,29 +19,51 @@ Seconds = Annotated[float, typer.Option("--seconds", min=0, max=86_400, help="St
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed, another market.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which benchmarks; default all.")]
 
-TRADER_MODULE: Final = "daemon.app"
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, demo, check, train, warm, bench, version):
+    for command in (run, follow, up, demo, check, train, warm, bench, version):
         app.command()(command)
 
 
 def run(config: Config, as_json: o.Json = False) -> None:
     """Trade, in the state directory that the config names. Ends with a summary when the tape or Ctrl-C ends it."""
+    _check_there(config)
+    _become(trader_command(config, as_json=as_json))
+
+
+def follow(config: Config, state: o.State = None) -> None:
+    """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
+    _check_there(config)
+    _become(follower_command(config, state=state))
+
+
+def up(config: Config, as_json: o.Json = False) -> None:
+    """Trade with a follower beside it: both are started, restarted when they crash, and stopped in order."""
+    from daemon.kernels import configure
+
+    configure()
+    from daemon.config import load_config
+    from daemon.control.client import is_alive
+    from daemon.status.follower import is_running
+
+    loaded = load_config(config)
+    if is_alive(Path(loaded.control.socket)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: a trader is running there: stop it first")
+    if is_running(Path(loaded.state_dir)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
+    _become(up_command(config, as_json=as_json))
+
+
+def _check_there(config: Path) -> None:
     if not config.is_file():
         raise ConfigError(f"{config}: no such file; name a config file with -c")
-    command = trader_command(config, as_json=as_json)
+
+
+def _become(command: list[str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)
-
-
-def trader_command(config: Path, *, as_json: bool) -> list[str]:
-    """The command line of the trader's own process."""
-    command = [sys.executable, "-m", TRADER_MODULE, "run", "--config", str(config)]
-    return [*command, "--json"] if as_json else command
 
 
 def demo(seconds: Seconds = 0, seed: Seed = 1, state: o.State = None, as_json: o.Json = False) -> int:

@@ -8,15 +8,24 @@ docs/journal.md shows the bytes.
 
 from daemon.journal.describe import describe, plain
 from daemon.journal.epoch import next_epoch
+from daemon.journal.folder import JournalFolder, journal_identity
 from daemon.journal.layout import JournalFull
 from daemon.journal.opening import TornTail
 from daemon.journal.reader import JournalReader, Record, RowBlock
 from daemon.journal.retain import retain
-from daemon.journal.snapshot import Snapshot, latest_snapshot, oldest_snapshot_seq, write_snapshot
+from daemon.journal.snapshot import (
+    Snapshot,
+    find_snapshot,
+    latest_snapshot,
+    oldest_snapshot_seq,
+    snapshot_seqs,
+    write_snapshot,
+)
 from daemon.journal.verify import VerifyReport, verify
 from daemon.journal.writer import JournalWriter
 
 __all__ = [
+    "JournalFolder",
     "JournalFull",
     "JournalReader",
     "JournalWriter",
@@ -26,11 +35,14 @@ __all__ = [
     "TornTail",
     "VerifyReport",
     "describe",
+    "find_snapshot",
+    "journal_identity",
     "latest_snapshot",
     "next_epoch",
     "oldest_snapshot_seq",
     "plain",
     "retain",
+    "snapshot_seqs",
     "verify",
     "write_snapshot",
 ]

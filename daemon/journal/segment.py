@@ -103,7 +103,7 @@ def sync_directory(directory: Path) -> None:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a small file so that after power loss it is the old one or the new one, never half of either."""
-    draft = path.with_name(path.name + ".tmp")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # trader and follower may write the same name
     with draft.open("wb") as file:
         file.write(content)
         file.flush()

@@ -70,13 +70,21 @@ def latest_snapshot(directory: Path, *, at_most_seq: int | None = None) -> Snaps
 
 def oldest_snapshot_seq(directory: Path) -> int | None:
     """Seq of the oldest kept snapshot: retention must leave everything after it."""
-    listed = _list(directory)
-    return listed[0][0] if listed else None
+    seqs = snapshot_seqs(directory)
+    return seqs[0] if seqs else None
+
+
+def snapshot_seqs(directory: Path) -> list[int]:
+    """Seqs of the snapshots there are, ascending, good or not."""
+    return [seq for seq, _ in _list(directory)]
 
 
 def read_snapshot(path: Path) -> Snapshot:
     """Read and check one file. Raises JournalError naming it and what is wrong."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as fault:  # trader and follower both prune
+        raise JournalError(f"{path.name}: gone") from fault
     if len(content) < _HEADER.size:
         raise JournalError(f"{path.name}: {len(content)} bytes, cut short")
     magic, version, checksum, length = _HEADER.unpack_from(content)
@@ -101,7 +109,7 @@ def _prune(directory: Path) -> None:
     good = 0
     for _seq, path in reversed(_list(directory)):
         if good >= KEEP:
-            path.unlink()
+            path.unlink(missing_ok=True)
             continue
         try:
             read_snapshot(path)

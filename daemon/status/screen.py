@@ -12,6 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from daemon.status.follower import FollowerNews
 from daemon.status.picture import ODDITIES, Status
 
 REFRESH_SECONDS: Final = 0.25
@@ -39,7 +40,13 @@ class Section:
         return [heading, *shown]
 
 
-def run_screen(picture: Callable[[], Status | None], goes_on: Callable[[], bool], *, title: str) -> None:
+def run_screen(
+    picture: Callable[[], Status | None],
+    follower: Callable[[], FollowerNews],
+    goes_on: Callable[[], bool],
+    *,
+    title: str,
+) -> None:
     """Keep the screen up to date until `goes_on` says no or Ctrl-C (which passes through)."""
     console = Console(highlight=False)
     last: Status | None = None
@@ -50,19 +57,19 @@ def run_screen(picture: Callable[[], Status | None], goes_on: Callable[[], bool]
             if now is not None:
                 last, heard_s = now, time.monotonic()
             silent_s = time.monotonic() - heard_s
-            live.update(_page(last, console, title, silent_s), refresh=True)
+            live.update(_page(last, follower(), console, title, silent_s), refresh=True)
             time.sleep(REFRESH_SECONDS)
 
 
-def watch_status(picture: Callable[[], Status]) -> None:
+def watch_status(picture: Callable[[], Status], follower: Callable[[], FollowerNews]) -> None:
     """`status --watch`: until Ctrl-C, or until the trader is gone (its error passes through)."""
-    run_screen(picture, lambda: True, title="quantd status; Ctrl-C ends the watching, not the trading")
+    run_screen(picture, follower, lambda: True, title="quantd status; Ctrl-C ends the watching, not the trading")
 
 
-def print_status(status: Status) -> None:
+def print_status(status: Status, follower: FollowerNews) -> None:
     """`status`: everything once, as long as it is."""
     console = Console(highlight=False)
-    for line in head(status) + [line for part in sections(status) for line in part.lines(len(part.rows))]:
+    for line in head(status, follower) + [line for part in sections(status) for line in part.lines(len(part.rows))]:
         console.print(line, soft_wrap=True)
 
 
@@ -91,19 +98,19 @@ def _pairs(fields: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in fields.items() if value not in (0, "0", ""))
 
 
-def _page(status: Status | None, console: Console, title: str, silent_s: float) -> Group:
+def _page(status: Status | None, follower: FollowerNews, console: Console, title: str, silent_s: float) -> Group:
     top = Text(title, style="bold cyan")
     if status is None:
         return Group(top, Text("waiting for the trader …"))
     if silent_s > 1.0:
         top.append(f"   NO ANSWER for {silent_s:.0f} s", style="bold red")
     width, height = console.size
-    return Group(*(_fitted(line, width) for line in page_lines(status, top, width=width, height=height)))
+    return Group(*(_fitted(line, width) for line in page_lines(status, follower, top, width=width, height=height)))
 
 
-def page_lines(status: Status, top: Text, *, width: int, height: int) -> list[Text]:
+def page_lines(status: Status, follower: FollowerNews, top: Text, *, width: int, height: int) -> list[Text]:
     """Exactly what fits: never more than `height` lines."""
-    lines = [top, *head(status)]
+    lines = [top, *head(status, follower)]
     left = max(0, height - len(lines))
     parts = sections(status)
     if width < TWO_COLUMNS_FROM:
@@ -127,8 +134,8 @@ def fill(parts: list[Section], height: int) -> list[Text]:
     return [line for part, rows in zip(parts, given, strict=True) for line in part.lines(rows)][:height]
 
 
-def head(status: Status) -> list[Text]:
-    """State, money, counters, and whatever holds the trader back."""
+def head(status: Status, follower: FollowerNews) -> list[Text]:
+    """State, money, counters, the follower, and whatever holds the trader back."""
     n = status.counters
     first = Text.assemble(
         (f"{status.state.upper()} ", _STATE_STYLES.get(status.state, "bold red")),
@@ -152,10 +159,11 @@ def head(status: Status) -> list[Text]:
         share = min(1.0, status.rows_done / status.rows_total)
         bar = "█" * round(40 * share)
         lines.append(Text(f"{bar:░<40} {share:6.1%}  {status.rows_done:,} of {status.rows_total:,} rows"))
-    return lines + _warnings(status)
+    lines.append(Text(follower.line, style="bold yellow" if follower.alarms else "dim"))
+    return lines + _warnings(status, follower)
 
 
-def _warnings(status: Status) -> list[Text]:
+def _warnings(status: Status, follower: FollowerNews) -> list[Text]:
     told = [
         f"{row.state} {row.level} {row.scope} {row.code}: {row.reason} (by {row.by}, {clock(row.since_ns)})"
         for row in status.latches
@@ -171,6 +179,7 @@ def _warnings(status: Status) -> list[Text]:
         told.append("no disk space in reserve: no new orders")
     if status.changed:
         told.append(f"changed since the run before: {status.changed}")
+    told += follower.alarms
     return [Text(line, style="bold yellow") for line in told]
 
 

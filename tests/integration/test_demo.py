@@ -1,19 +1,20 @@
-"""`quantd demo`: one trader child, one summary, nothing left behind. The quick tests use a stand-in trader."""
+"""`quantd demo`: a trader, a follower, one summary, nothing left behind. The quick tests use a stand-in trader."""
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import strategies.registry  # noqa: F401  # checking a config loads its kernels; once, and not inside a test
-from daemon import cli, demo
+from daemon import cli, demo, supervisor
 from daemon.config import load_config
 from daemon.state_dir import StateDirectory
+from daemon.status.follower import read_picture
 
 WAITS = """
 import json, signal, sys
@@ -27,8 +28,18 @@ FAILS = "import sys; print('feed.quotes[0]: no such file', file=sys.stderr); sys
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Start this program instead of the trader."""
-    monkeypatch.setattr(demo, "trader_command", lambda config, *, as_json: [sys.executable, "-c", program])
+    """Start this program instead of the trader, and a follower that waits for its end."""
+
+    def trader(config: Path, *, as_json: bool, parent: int) -> list[str]:
+        return [sys.executable, "-S", "-E", "-c", program]
+
+    def follower(config: Path, *, upgrade: bool, parent: int) -> list[str]:
+        return [sys.executable, "-S", "-E", "-c", "import signal; signal.pause()"]
+
+    monkeypatch.setattr(demo, "trader_command", trader)
+    monkeypatch.setattr(demo, "follower_command", follower)
+    monkeypatch.setattr(supervisor, "RESTART_SECONDS_MIN", 0.001)
+    monkeypatch.setattr(supervisor, "RESTART_SECONDS_MAX", 0.001)
 
 
 def test_the_bundled_config_is_good_and_takes_another_seed(tmp_path: Path) -> None:
@@ -65,35 +76,17 @@ def test_a_summary_does_not_hide_a_failure(
 def test_ctrl_c_ends_it_with_the_summary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The child gets SIGTERM, not our Ctrl-C; its JSON is all that stdout holds; exit 0."""
+    """Ctrl-C is ours and the child gets a SIGTERM; its JSON is all that stdout holds; exit 0."""
     stand_in(monkeypatch, WAITS)
 
-    def interrupt(trader: demo.Trader) -> None:
-        while b"ready" not in trader.log.read_bytes():
-            assert trader.running
-        assert os.getpgid(trader.process.pid) == trader.process.pid, "Ctrl-C must not reach the child"
-        raise KeyboardInterrupt
+    def interrupt(shown: demo.Demo, running: Callable[[], bool]) -> None:
+        while not (shown.log.exists() and b"ready" in shown.log.read_bytes()):
+            assert running()
+        os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(demo, "_await_ready", interrupt)
     assert cli.main(["demo", "--json", "--state", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == {"fills": 3}
-
-
-def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
-    """kill -9 of the command line leaves no trader behind."""
-    program = (
-        "import subprocess, sys, os; from daemon import demo;"
-        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'],"
-        " preexec_fn=demo._die_with(os.getpid())); print(child.pid, flush=True); child.wait()"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        handle = os.pidfd_open(int(parent.stdout.readline()))
-        parent.kill()
-    try:
-        assert select.select([handle], [], [], 10)[0], "the child outlived its parent"
-    finally:
-        os.close(handle)
 
 
 def test_a_running_trader_is_left_alone(
@@ -115,6 +108,9 @@ def test_a_short_demo_trades(tmp_path: Path) -> None:
     summary = json.loads(line)
     assert summary["fills"] > 0
     assert summary["children"] >= summary["parents"] > 0
+    picture = read_picture(tmp_path)
+    assert picture is not None
+    assert (picture.state, picture.differences, picture.restep.lag_records) == ("following", 0, 0)
     verified = subprocess.run(
         [sys.executable, "-m", "daemon.cli", "replay", "verify", str(tmp_path), "--hash-seed", "5"],
         capture_output=True, text=True, check=False,

@@ -10,7 +10,11 @@ from rich.text import Text
 
 from daemon.status import picture as s
 from daemon.status import screen
+from daemon.status.follower import FollowerNews
 from tests.fakes.operations import a_status
+
+QUIET = FollowerNews(line="follower following  seq 7")
+LOUD = FollowerNews(line="follower diverged", alarms=("follower: diverged at seq 7",))
 
 
 def a_busy_status(**changes: Any) -> s.Status:
@@ -58,7 +62,7 @@ def shown(status: s.Status, width: int, height: int) -> str:
     """What a terminal of this size shows."""
     console = Console(width=width, height=height, record=True, file=open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
     with console.file:
-        lines = screen.page_lines(status, Text("title"), width=width, height=height)
+        lines = screen.page_lines(status, QUIET, Text("title"), width=width, height=height)
         for line in lines:
             console.print(screen._fitted(line, width))
     return console.export_text()
@@ -88,13 +92,13 @@ def test_no_size_overflows(width: int, height: int, fills: int, latches: int) ->
     row = s.FillRow(ts_ns=1, order=1, strategy="meanrev", symbol="A" * 30, side="BUY", qty="1", px="1")
     latch = s.LatchRow(level="account", scope="", state="HALTED", code="X", reason="r" * 90, by="b", since_ns=1)
     status = a_busy_status(fills=(row,) * fills, latches=(latch,) * latches)
-    lines = screen.page_lines(status, Text("title"), width=width, height=height)
+    lines = screen.page_lines(status, QUIET, Text("title"), width=width, height=height)
     assert len(lines) <= height
     assert all(screen._fitted(line, width).cell_len <= width for line in lines)
 
 
 def test_blocks_stand_above_the_lists() -> None:
-    """A halt, an unverified kill, a disabled strategy, a difference, an unknown order, SAFE and a full disk."""
+    """A halt, an unverified kill, a disabled strategy, a difference, an unknown order, SAFE, no disk, the follower."""
     status = a_busy_status(
         state="halted",
         latches=(
@@ -107,6 +111,15 @@ def test_blocks_stand_above_the_lists() -> None:
         safe=True,
         disk_available=False,
     )
-    head = "\n".join(line.plain for line in screen.head(status))
-    for word in ("KILL: [why] (by ann", "not verified", "ZeroDivisionError", "ours 1, broker 2", "17", "SAFE", "disk"):
+    head = "\n".join(line.plain for line in screen.head(status, LOUD))
+    for word in (
+        "KILL: [why] (by ann",
+        "not verified",
+        "ZeroDivisionError",
+        "ours 1, broker 2",
+        "17",
+        "SAFE",
+        "disk",
+        "diverged",
+    ):
         assert word in head, word

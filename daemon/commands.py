@@ -1,0 +1,34 @@
+"""The command lines of our own processes, for whoever starts one."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+TRADER_MODULE: Final = "daemon.app"
+FOLLOWER_MODULE: Final = "daemon.follower"
+SUPERVISOR_MODULE: Final = "daemon.supervisor"
+
+
+def trader_command(config: Path, *, as_json: bool, parent: int | None = None) -> list[str]:
+    """The trader; with a `parent` it ends when that process is gone."""
+    command = [sys.executable, "-m", TRADER_MODULE, "run", "--config", str(config)]
+    return command + (["--json"] if as_json else []) + _bound_to(parent)
+
+
+def follower_command(
+    config: Path, *, state: Path | None = None, upgrade: bool = False, parent: int | None = None
+) -> list[str]:
+    """The follower of the trader with the same config; `upgrade`: of an embedded database's schema, at its start."""
+    command = [sys.executable, "-m", FOLLOWER_MODULE, "--config", str(config)]
+    command += [] if state is None else ["--state", str(state)]
+    return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
+
+
+def up_command(config: Path, *, as_json: bool) -> list[str]:
+    """Both of them, kept up."""
+    command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config)]
+    return [*command, "--json"] if as_json else command
+
+
+def _bound_to(parent: int | None) -> list[str]:
+    return [] if parent is None else ["--parent", str(parent)]

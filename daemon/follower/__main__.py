@@ -1,0 +1,116 @@
+"""`python -m daemon.follower --config FILE [--state DIR] [--upgrade] [--parent PID]`: the follower process. `quantd
+follow` execs into it.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from core.errors import ConfigError, QuantdError
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.follower.recording import Recording
+    from daemon.state_dir import StateDirectory
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Follow until a signal; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m daemon.follower")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--upgrade", action="store_true", help="bring an embedded database's schema up to date first")
+    parser.add_argument("--parent", type=int, help="end when this process is gone")
+    given = parser.parse_args(arguments)
+    if given.parent is not None:
+        from daemon.lifeline import end_with
+
+        end_with(given.parent)
+    stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
+    try:
+        return _run(given.config.absolute(), given.state, stops, upgrade=given.upgrade)
+    except ConfigError as fault:
+        print(str(fault), file=sys.stderr)
+        return EXIT_CONFIG
+    except QuantdError as fault:
+        print(f"failed: {fault}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+class Stops:
+    """SIGINT and SIGTERM, counted until somebody can act on them."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._act: Callable[[], None] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+        if self._act is not None:
+            self._act()
+
+    def call(self, act: Callable[[], None]) -> None:
+        """Call `act` for each, those so far included."""
+        self._act = act
+        for _ in range(self.asked):
+            act()
+
+
+def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> int:
+    from daemon.kernels import configure  # sets numba's environment before anything imports numba
+
+    configure()
+    from daemon.config import load_config
+    from daemon.digests import code_version
+    from daemon.follower.follower import Follower
+    from daemon.journal.opening import hold_lock
+    from daemon.log import open_log
+    from daemon.state_dir import StateDirectory
+    from daemon.status.follower import LOCK_NAME
+
+    assert __debug__, "never run with -O: invariants are asserted"
+    config = load_config(path, state_dir=state_dir)
+    state = StateDirectory(Path(config.state_dir))
+    state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hold_lock(state.path / LOCK_NAME, f"{state.path}: another follower (pid {{pid}}) follows this trader")
+    log = open_log()
+    follower = Follower(state, code_version(), _recording(config, state, log, upgrade=upgrade), log)
+
+    stops.call(follower.stop)
+    follower.run()
+    log.info("stopped")
+    return EXIT_DONE
+
+
+def _recording(config: "Config", state: "StateDirectory", log: Any, *, upgrade: bool) -> "Recording":
+    """The SQL part. An embedded database belongs to nobody else, so its schema may be brought up to date unasked."""
+    from daemon.follower.address import address_of
+    from daemon.follower.recording import Recording
+    from daemon.follower.sql_follower import SqlFollower
+    from daemon.follower.upgrade import upgrade as upgrade_schema
+
+    def connect() -> SqlFollower:
+        address = address_of(config.record)
+        if upgrade and address.is_sqlite:
+            upgrade_schema(address)
+        return SqlFollower.of(state.journal, config.record)
+
+    def tell(severity: str, text: str) -> None:
+        getattr(log, severity)("alert" if severity == "warning" else "recording", text=text)
+
+    return Recording(connect, batch_records=config.record.batch_records, tell=tell)
+
+
+if __name__ == "__main__":
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""`quantd up`: restarts, the order of a stop, exit codes. With stand-ins, and with the real children."""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from daemon import cli, supervisor
+from daemon.status.follower import read_picture
+from daemon.supervisor import Child, Supervisor
+from tests.fakes.process import DEADLINE_S, ROOT, verify
+from tests.fakes.trader import write_config
+
+# A stand-in appends what happens to it to `told`, acts by its own script, and ends on a SIGTERM.
+STAND_IN = """
+import os, signal, sys, time
+told, name = sys.argv[1:3]
+def tell(what):
+    fd = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, (name + " " + what + chr(10)).encode())
+    os.close(fd)
+def so_often(what):
+    return open(told).read().splitlines().count(name + " " + what)
+def wait_for(line):
+    while line not in open(told).read().splitlines():
+        time.sleep(0.002)
+def end(number, frame):
+    tell("asked")
+    tell("ended")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+tell("started")
+"""
+FOREVER = "signal.pause()"
+
+
+class Rig:
+    """One supervisor with two stand-ins and what they told."""
+
+    def __init__(self, folder: Path, trader: str, follower: str = FOREVER) -> None:
+        self.told = folder / "told"
+        log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
+        self.supervisor = Supervisor(self.child("trader", trader), self.child("follower", follower), log)
+
+    def child(self, name: str, program: str) -> Child:
+        """A stand-in by its name."""
+        command = [sys.executable, "-S", "-E", "-c", STAND_IN + program, str(self.told), name]
+        return Child(name=name, command=lambda: command)
+
+    def lines(self) -> list[str]:
+        """Everything told so far."""
+        return self.told.read_text().splitlines() if self.told.exists() else []
+
+    def run(self, during: Callable[[], Any] | None = None) -> int:
+        """Run to the end, with something to do beside it."""
+
+        async def both() -> int:
+            running = asyncio.create_task(self.supervisor.run())
+            if during is not None:
+                await during()
+            async with asyncio.timeout(DEADLINE_S):
+                return await running
+
+        return asyncio.run(both())
+
+    async def told_of(self, *lines: str) -> None:
+        """Wait until these were told."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not set(lines) <= set(self.lines()):  # noqa: ASYNC110  # a file that other processes write
+                await asyncio.sleep(0.002)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restarts come at once."""
+    monkeypatch.setattr(supervisor, "RESTART_SECONDS_MIN", 0.001)
+    monkeypatch.setattr(supervisor, "RESTART_SECONDS_MAX", 0.002)
+
+
+def test_the_traders_end_is_the_end(tmp_path: Path) -> None:
+    """The follower is asked once the trader is done, and waited for."""
+    rig = Rig(tmp_path, "wait_for('follower started'); tell('done')")
+    assert rig.run() == 0
+    assert rig.lines()[-3:] == ["trader done", "follower asked", "follower ended"]
+    assert not rig.supervisor.running
+
+
+def test_what_crashes_is_started_again(tmp_path: Path) -> None:
+    """The trader twice, then it ends well; the follower once."""
+    rig = Rig(
+        tmp_path,
+        "so_often('started') < 3 and os.kill(os.getpid(), 9); wait_for('follower alive'); sys.exit(0)",
+        "so_often('started') < 2 and sys.exit(1); tell('alive'); signal.pause()",
+    )
+    assert rig.run() == 0
+    assert rig.supervisor.restarts == {"trader": 2, "follower": 1}
+    assert rig.lines().count("trader started") == 3
+
+
+def test_a_child_is_given_up_in_the_end(tmp_path: Path) -> None:
+    """So many restarts within the window, then exit 1, with the follower stopped."""
+    rig = Rig(tmp_path, "so_often('started') > 6 and wait_for('follower started'); sys.exit(1)")
+    assert rig.run() == 1
+    assert rig.lines().count("trader started") == supervisor.RESTARTS_MAX + 1
+    assert rig.lines()[-1] == "follower ended"
+
+
+def test_a_wrong_config_is_not_tried_again(tmp_path: Path) -> None:
+    """Exit 2 of the trader ends both, as exit 2."""
+    rig = Rig(tmp_path, "wait_for('follower started'); sys.exit(2)")
+    assert rig.run() == 2
+    assert rig.lines().count("trader started") == 1
+    assert rig.lines()[-1] == "follower ended"
+
+
+def test_a_follower_that_cannot_run_stops_nothing(tmp_path: Path) -> None:
+    """Its exit 2, or its being given up, leaves the trader alone."""
+    rig = Rig(tmp_path, "wait_for('follower gone'); tell('done')", "tell('gone'); sys.exit(2)")
+    assert rig.run() == 0
+    assert rig.lines().count("follower started") == 1
+
+
+def test_a_stop_ends_the_trader_first(tmp_path: Path) -> None:
+    """SIGTERM to us: the follower is asked only after the trader has ended."""
+    rig = Rig(tmp_path, FOREVER)
+
+    async def stop() -> None:
+        await rig.told_of("trader started", "follower started")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert rig.run(stop) == 0
+    assert rig.lines()[2:] == ["trader asked", "trader ended", "follower asked", "follower ended"]
+
+
+def test_a_second_signal_hurries_a_follower_that_catches_up(tmp_path: Path) -> None:
+    """The trader is done and the follower takes long: a stop asks it again."""
+    slow = (
+        "signal.signal(signal.SIGTERM, lambda *_: tell('asked'));wait_for('follower asked');"
+        "signal.signal(signal.SIGTERM, lambda *_: (tell('hurries'), sys.exit(0)));tell('catches up');signal.pause()"
+    )
+    rig = Rig(tmp_path, "wait_for('follower started'); tell('done')", slow)
+
+    async def stop() -> None:
+        await rig.told_of("follower catches up")
+        rig.supervisor.stop()
+
+    assert rig.run(stop) == 0
+    assert rig.lines()[-1] == "follower hurries"
+
+
+def test_who_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After SIGTERM twice; nothing is left behind."""
+    monkeypatch.setattr(supervisor, "STOP_SECONDS_MAX", 0.02)
+    monkeypatch.setattr(supervisor, "KILL_SECONDS", 0.02)
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN); tell('deaf'); tell(str(os.getpid())); time.sleep(1000)"
+    rig = Rig(tmp_path, deaf, deaf)
+
+    async def stop() -> None:
+        await rig.told_of("trader deaf", "follower deaf")
+        rig.supervisor.stop()
+
+    assert rig.run(stop) == 1
+    for line in rig.lines():
+        if line.split()[1].isdigit():
+            assert not Path(f"/proc/{line.split()[1]}").exists()
+
+
+def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
+    """kill -9 of the supervisor leaves nothing behind; a child that is too late to ask ends at once."""
+    child = (
+        "import os, signal, sys; from daemon.lifeline import end_with; end_with(int(sys.argv[1]));"
+        "print(os.getpid(), flush=True); signal.pause()"
+    )
+    program = (
+        "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())]).wait()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, child], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        handle = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    try:
+        assert select.select([handle], [], [], 10)[0], "the child outlived its parent"
+    finally:
+        os.close(handle)
+    late = subprocess.run([sys.executable, "-c", child, "1"], capture_output=True, env=environment, check=False)
+    assert (late.returncode, late.stdout) == (-signal.SIGTERM, b"")
+
+
+# ---- the real ones -----------------------------------------------------------------------------------------------
+def test_up_refuses_a_wrong_config_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, exit 2, nothing created."""
+    config = write_config(tmp_path / "state")
+    config.write_text(config.read_text().replace('speed = "max"', 'sped = "max"'))
+    assert cli.main(["up", "-c", str(config)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["trader.toml"]
+
+
+def up(config: Path) -> "subprocess.Popen[str]":
+    """`quantd up` as a process of its own."""
+    command = [sys.executable, "-m", "daemon.cli", "up", "-c", str(config), "--json"]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_up_lives_through_a_kill_of_each(tmp_path: Path) -> None:
+    """Both are killed once in the middle of a tape; the tape ends, the follower has compared all of it, exit 0."""
+    config = write_config(tmp_path, events_per_second=3.0, snapshot_every=20_000)
+    with up(config) as running:
+        assert running.stderr is not None
+        killed: dict[str, int] = {}
+        for line in running.stderr:
+            told = json.loads(line)
+            if told["event"] == "ready" and "trader" not in killed:
+                killed["trader"] = json.loads((tmp_path / "trader.json").read_text())["pid"]
+                os.kill(killed["trader"], signal.SIGKILL)
+            elif told["event"] == "following" and "follower" not in killed:
+                picture = read_picture(tmp_path)
+                assert picture is not None
+                killed["follower"] = picture.pid
+                os.kill(picture.pid, signal.SIGKILL)
+        out, _ = running.communicate(timeout=DEADLINE_S)
+    assert running.returncode == 0
+    assert set(killed) == {"trader", "follower"}
+    assert json.loads(out)["ended"] is True
+    verify(tmp_path / "journal")
+    picture = read_picture(tmp_path)
+    assert picture is not None
+    assert (picture.state, picture.differences, picture.restep.lag_records) == ("following", 0, 0)
+
+
+@pytest.mark.slow
+def test_up_stops_on_sigterm(tmp_path: Path) -> None:
+    """A paced tape, a SIGTERM: the trader's summary on stdout, both gone, the follower at the journal's end, exit 0."""
+    config = write_config(tmp_path, events_per_second=3.0)
+    config.write_text(config.read_text().replace('speed = "max"', 'speed = "60x"'))
+    with up(config) as running:
+        assert running.stderr is not None
+        seen: set[str] = set()
+        for line in running.stderr:
+            seen.add(json.loads(line)["event"])
+            if {"ready", "following"} <= seen:
+                running.send_signal(signal.SIGTERM)
+                break
+        out, _ = running.communicate(timeout=DEADLINE_S)
+    assert running.returncode == 0
+    assert json.loads(out)["stopped_by"] == "SIGTERM"
+    picture = read_picture(tmp_path)
+    assert picture is not None
+    assert (picture.state, picture.differences, picture.restep.lag_records) == ("following", 0, 0)
