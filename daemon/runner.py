@@ -200,26 +200,21 @@ class Runner:
         self.tally.take_event(seq, ts_ns, event, engine.money)
 
     def _finish(self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]]) -> None:
-        """Journal a step's records in the open frame, commit, dispatch."""
-        journal, tally = self.journal, self.tally
-        urgent = False
-        for kind, seq, message in records:
-            journal.add(kind, seq, ts_ns, cause_seq, _encode(message))
-            if kind == r.COMMAND:
-                tally.take_command(ts_ns, message)
-                urgent = urgent or type(message) is c.PlaceOrder or type(message) is c.ReplaceOrder
-            else:
-                tally.take_note(ts_ns, message)
-        journal.commit()
+        """Journal a step's records in the open frame, commit, dispatch; what counts them comes after the order left."""
+        journal = self.journal
         if not records:
+            journal.commit()
             return
-        if urgent and self._fsync:
+        journal.add_all(ts_ns, cause_seq, [(kind, seq, _encode(message)) for kind, seq, message in records])
+        journal.commit()
+        if self._fsync and any(type(x[2]) in _WAITING for x in records):
             # Cancels wait for nothing; orders wait until their record is on the device.
             self._dispatch([x for x in records if type(x[2]) in _FIRST], ts_ns)
             journal.sync()
             self._dispatch([x for x in records if type(x[2]) not in _FIRST], ts_ns)
         else:
             self._dispatch(records, ts_ns)
+        self.tally.take_records(ts_ns, records)
 
     def _dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> None:
         refused = self.machine.dispatch(records, ts_ns)
@@ -252,36 +247,38 @@ class Runner:
         return self.engine.money
 
 
+_WAITING: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 _FIRST: Final = frozenset({c.CancelOrder, c.CancelAllOrders, c.RequestSync})
 
 
 class Rolls:
     """When trading days begin: (ts_ns, date) ascending; each is taken once."""
 
+    next_ns: int  # the next roll; read before every row, so it is kept
+
     def __init__(self, rolls: tuple[tuple[int, int], ...]) -> None:
         self._rolls = rolls
-        self._at = 0
+        self._stand_at(0)
 
-    @property
-    def next_ns(self) -> int:
-        """The next roll."""
-        return self._rolls[self._at][0] if self._at < len(self._rolls) else NEVER
+    def _stand_at(self, at: int) -> None:
+        self._at = at
+        self.next_ns = self._rolls[at][0] if at < len(self._rolls) else NEVER
 
     def take(self) -> e.DayRolled:
         """The fact of the next roll."""
         date = self._rolls[self._at][1]
-        self._at += 1
+        self._stand_at(self._at + 1)
         return e.DayRolled(date=date)
 
     def skip_past(self, date: int) -> None:
         """Pass over the rolls that led to `date` or before: the books say which were taken, time alone does not."""
         while self._at < len(self._rolls) and self._rolls[self._at][1] <= date:
-            self._at += 1
+            self._stand_at(self._at + 1)
 
     def skip_to(self, ts_ns: int) -> int:
         """Pass over the rolls up to `ts_ns`; returns the date they lead to (0 = before the first)."""
         date = 0
         while self._at < len(self._rolls) and self._rolls[self._at][0] <= ts_ns:
             date = self._rolls[self._at][1]
-            self._at += 1
+            self._stand_at(self._at + 1)
         return date

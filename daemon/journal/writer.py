@@ -12,6 +12,7 @@ Threads: add, add_rows, commit, discard and the roll belong to one thread; sync,
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,6 +27,7 @@ from daemon.journal.layout import (
     FRAME_HEADER_BYTES,
     HEADER_BYTES,
     NO_DIGEST,
+    PACKERS,
     SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,
     SUB_HEADER,
@@ -46,6 +48,8 @@ ROWS_PER_BLOCK_MAX: Final = 65_535
 Durability = Literal["os", "fsync"]
 
 _pack_sub_header = SUB_HEADER.pack_into
+_HEADER_AND_PADDING: Final = SUB_HEADER_BYTES + 7
+_PACKED_MAX: Final = len(PACKERS)
 
 
 class JournalWriter:
@@ -166,6 +170,22 @@ class JournalWriter:
         _pack_sub_header(view, start - SUB_HEADER_BYTES, kind, 0, stop - start, seq, ts_ns, cause_seq)
         self._seq = seq
         self._cursor = cursor
+
+    def add_all(self, ts_ns: int, cause_seq: int, records: Sequence[tuple[int, int, bytes]]) -> None:
+        """`add` for the records (kind, seq, payload) of one step, in their order."""
+        view, cursor, limit, last = self._view, self._cursor, self._limit, self._seq
+        for kind, seq, payload in records:
+            size = len(payload)
+            following = cursor + ((size + _HEADER_AND_PADDING) & -8)
+            if seq <= last or following > limit or size >= _PACKED_MAX:  # misuse, the next segment, or a rare size
+                self._seq, self._cursor = last, cursor
+                self.add(kind, seq, ts_ns, cause_seq, payload)
+                view, cursor, limit = self._view, self._cursor, self._limit
+            else:
+                PACKERS[size](view, cursor, kind, 0, size, seq, ts_ns, cause_seq, payload)
+                cursor = following
+            last = seq
+        self._seq, self._cursor = last, cursor
 
     def add_rows(self, seq: int, rows: bytes | bytearray | memoryview, count: int, ts_ns: int) -> None:
         """Put a block of market rows (seq, seq + 1, …) into the open frame; `rows` is a flat byte buffer, one copy.
