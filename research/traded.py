@@ -1,9 +1,9 @@
 """What a run earned and what it paid, read from the follower's database (SQLite). Owns the arithmetic of gross, costs
 and net; knows no model and no market data.
 
-Exact: every amount is whole nanos until it is shown. Per account: gross - spread and impact - fees = net, where gross is
-what the fills would have earned at the mid that stood when their schedule began (Perold's paper portfolio), spread and
-impact what the fills were worse than that mid, and net the change of equity.
+Exact: every amount is whole nanos until it is shown. Per account: gross - spread and impact - fees = net, where gross
+is what the fills would have earned at the mid that stood when their schedule began (Perold's paper portfolio), spread
+and impact what the fills were worse than that mid, and net the change of equity.
 """
 
 import sqlite3
