@@ -33,8 +33,8 @@ HEAD = f"""\
 
 Made from `strategies/features/catalogue.py` by `python -m tests.features_page`; a test compares all but the costs.
 Forty numbers per instrument, kept by compiled kernels, the same live, in replay and in training. Spec version
-{SPEC_VERSION}. A model's card carries the hash of what it was trained on: version, formulas, profile, leader and external
-names.
+{SPEC_VERSION}. A model's card carries the hash of what it was trained on: version, formulas, profile, leader and
+external names.
 
 ## Rules
 
