@@ -22,7 +22,7 @@ from core.errors import ConfigError, QuantdError
 from core.profiles import PROFILES
 from research import leaks
 from research.correlation import blocked_correlation
-from research.crossval import control_scores, leaky_scores, out_of_fold, purged_splits
+from research.crossval import OutOfFold, control_scores, leaky_scores, out_of_fold, purged_splits
 from research.dataset import Collector, Tape, collect
 from research.evaluate import Scored, Trades, blocks, calibration, metrics, trade, verdict
 from research.export import OPSET, check_equal, to_onnx
@@ -88,7 +88,7 @@ def train(job: TrainJob, shown: Bars, *, make: MakeCollector | None = None) -> R
     trees = max(1, round(float(np.median(found.trees))))
     shifted_z = _check_control(table, settings, splits, trees, told)
     leaky = leaky_scores(table, settings, trees=trees, told=told)
-    unpurged = blocked_correlation(leaky, table.move_bp, blocks(table.ts_ns, settings.horizon_ns))[0]
+    unpurged = _correlation(table, settings, leaky)[0]
     fitted = fit(settings, table, np.arange(len(table.ts_ns)), trees=trees, told=told).shrunk(found.shrink)
     onnx = to_onnx(fitted.booster, width=len(names))
     difference = check_equal(fitted.booster, onnx, table.values)
@@ -117,6 +117,10 @@ def _read(job: TrainJob, maker: MakeCollector, shown: Bars) -> Read:
     return Read(tape, np.concatenate(begin), digest)
 
 
+def _correlation(table: Table, settings: TrainSettings, scores: Floats) -> tuple[float, float]:
+    return blocked_correlation(scores, table.move_bp, blocks(table.ts_ns, settings.horizon_ns))
+
+
 def _check_control(table: Table, settings: TrainSettings, splits: list[Any], trees: int, told: Any) -> float:
     """How far from chance a model of shifted labels is. Raises ConfigError when it is no chance."""
     split = splits[len(splits) // 2]
@@ -143,7 +147,10 @@ def _card(
     trials: tuple[Trial, ...], validated: OutOfFold,
 ) -> c.ModelCard:  # fmt: skip
     settings, spec = job.train, job.spec
-    found = metrics(scored, trades, horizon_ns=settings.horizon_ns, trial_sharpes=[trial.sharpe for trial in trials])
+    found = metrics(
+        scored, trades, correlation=_correlation(table, settings, validated.raw_bp),
+        trial_sharpes=[trial.sharpe for trial in trials],
+    )  # fmt: skip
     tradable, told = verdict(found, trades_min=settings.trades_min, confidence=settings.confidence)
     return c.ModelCard(
         version=c.CARD_VERSION, name=settings.model_name, kind=settings.model, score_unit="bp",
@@ -153,7 +160,8 @@ def _card(
         label=c.Label(
             kind=settings.label, horizon_ns=settings.horizon_ns, take_bp=settings.take_bp, stop_bp=settings.stop_bp
         ),
-        gain_bp=fitted.gain_bp, loss_bp=fitted.loss_bp, shrink=validated.shrink, onnx_digest=c.digest_of(onnx), opset=OPSET,
+        gain_bp=fitted.gain_bp, loss_bp=fitted.loss_bp, shrink=validated.shrink,
+        onnx_digest=c.digest_of(onnx), opset=OPSET,
         data=c.Window(
             from_ns=int(table.ts_ns[0]), until_ns=int(table.end_ns.max()) + 1, digest=read.digest,
             synthetic=job.synthetic, symbols=job.symbols, rows=len(table.ts_ns),
