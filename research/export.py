@@ -140,4 +140,3 @@ def _replace_thresholds(attributes: dict[str, Any], trees: list[dict[str, Any]])
 def _expect(holds: bool, tree: int) -> None:
     if not holds:
         raise Bug(f"export: the converter changed tree {tree}; it is not the version this release was made with")
-

@@ -173,6 +173,8 @@ def _parameters(spec: SyntheticSpec, instrument: SyntheticInstrument) -> Any:
         "gap_hazard": spec.gaps_per_hour / _HOUR_SECONDS, "gap_ns": int(spec.gap_seconds * NANO),
         "dirty": _cumulated(chances), "not_last": spec.dirty.not_last,
         "low": ticks / _REFLECT, "high": ticks * _REFLECT,
+        "signal_s": instrument.signal_seconds, "lean": instrument.signal_lean,
+        "drift": instrument.signal_bp_per_hour * bp / _HOUR_SECONDS,
     }  # fmt: skip
     for name, value in values.items():
         parameters[0][name] = value

@@ -125,20 +125,22 @@ def send_prints(H: Any, i: int, ts_ns: int, profile: int, out: Any, n: int) -> i
 
 @njit(_i8(_ends, _held, _i8, _i8, _rows, _i8), cache=True, error_model="numpy")
 def close_due(T: Any, H: Any, ts_ns: int, profile: int, out: Any, n: int) -> int:
-    """Close the slot and the bar that end at or before `ts_ns`, the earlier one first; of equals, the bar."""
-    slot_ns, bar_ns = T[0]["slot_ns"], T[0]["bar_ns"]
-    for turn in range(2):
-        if bar_ns <= ts_ns and (turn == 1 or bar_ns <= slot_ns):
-            for i in range(len(H)):
-                n = send_prints(H, i, bar_ns, profile, out, n)
-            T[0]["bar_ns"] = bar_ns = FOREVER_NS
-        if slot_ns <= ts_ns and (turn == 1 or slot_ns < bar_ns):
-            for i in range(len(H)):
-                if profile != BAR_PROFILE:
-                    n = send_prints(H, i, slot_ns, profile, out, n)
-                n = send_quote(H, i, slot_ns, out, n)
-            T[0]["slot_ns"] = slot_ns = FOREVER_NS
-    return n
+    """Close what ends at or before `ts_ns`: at most a slot and a later bar. Returns the rows written so far."""
+    while True:
+        slot_ns, bar_ns = T[0]["slot_ns"], T[0]["bar_ns"]
+        end_ns = min(slot_ns, bar_ns)
+        if end_ns > ts_ns:
+            return n
+        prints_ns = bar_ns if profile == BAR_PROFILE else slot_ns
+        for i in range(len(H)):
+            if prints_ns == end_ns:
+                n = send_prints(H, i, end_ns, profile, out, n)
+            if slot_ns == end_ns:
+                n = send_quote(H, i, end_ns, out, n)
+        if slot_ns == end_ns:
+            T[0]["slot_ns"] = FOREVER_NS
+        if bar_ns == end_ns:
+            T[0]["bar_ns"] = FOREVER_NS
 
 
 @njit(types.void(_held, _rows, _i8), cache=True, error_model="numpy")

@@ -54,9 +54,7 @@ class Tape:
 
             table = self.tables.session_table(self.config.instruments[0].calendar)
             contracts = self.tables.contracts
-            yield from synthetic.read_rows(
-                synthetic_spec(self.config.feed, instruments=contracts, sessions=table)
-            )
+            yield from synthetic.read_rows(synthetic_spec(self.config.feed, instruments=contracts, sessions=table))
 
 
 class Falls:

@@ -5,6 +5,7 @@ Raises ConfigError with one line per problem, `<file>: <dotted.field>: what is w
 
 import json
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,23 +27,36 @@ SOCKET_NAME = "control.sock"
 
 def load_config(path: Path, *, state_dir: Path | None = None) -> Config:
     """Read and check a file; `state_dir` overrules the file's (`--state`). Raises ConfigError."""
+    return parse_config(read_config(path), file=str(path), folder=path.resolve().parent, state_dir=state_dir)
+
+
+def read_config(path: Path) -> str:
+    """The text of a config file. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as fault:
         raise ConfigError(f"{path}: no such file; name a config file with -c") from fault
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(
             f"{path}: cannot be read: {' '.join(str(fault).split())}; name a config file with -c"
         ) from fault
-    return parse_config(text, file=str(path), folder=path.resolve().parent, state_dir=state_dir)
 
 
 def parse_config(text: str, *, file: str, folder: Path, state_dir: Path | None = None) -> Config:
     """Check a config text; `folder` is where relative paths start. Raises ConfigError."""
+    return config_of(parse_toml(text, file=file), file=file, folder=folder, state_dir=state_dir)
+
+
+def parse_toml(text: str, *, file: str, parse_float: Callable[[str], Any] = Decimal) -> dict[str, Any]:
+    """The document of a text. Raises ConfigError."""
     try:
-        raw = tomllib.loads(text, parse_float=Decimal)
+        return tomllib.loads(text, parse_float=parse_float)
     except ValueError as fault:  # TOMLDecodeError is one, and so is a whole number of thousands of digits
         raise ConfigError(f"{file}: {' '.join(str(fault).split())}; correct the TOML") from fault
+
+
+def config_of(raw: dict[str, Any], *, file: str, folder: Path, state_dir: Path | None = None) -> Config:
+    """Check a document with decimals; `folder` is where relative paths start. Raises ConfigError."""
     problems = Problems(file)
     check_raw(raw, problems)
     if state_dir is not None:

@@ -56,6 +56,11 @@ class SyntheticMarket(Table, frozen=True):
     volatility_bp_per_hour: Annotated[float, Meta(ge=0.0, le=5_000.0)] = 50.0  # of the random walk, calm regime
     reversion_ticks: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 2.0  # standard deviation of the transient part
     reversion_seconds: Annotated[float, Meta(ge=0.01, le=100_000.0)] = 30.0  # its time constant
+    # Time constant of a hidden signal of variance one, which drifts the value and leans the displayed sizes.
+    signal_seconds: Annotated[float, Meta(ge=0.1, le=100_000.0)] = 60.0
+    signal_bp_per_hour: Annotated[float, Meta(ge=0.0, le=50_000.0)] = 0.0  # drift at one standard deviation; 0 = none
+    # How much larger the favoured side shows at two deviations, and the other smaller; 0 = not at all.
+    signal_lean: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
 
 
 class SyntheticSettings(Table, frozen=True):
