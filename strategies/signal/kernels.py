@@ -16,7 +16,7 @@ from core.profiles import TBT
 from core.rows import BAR_VOLUME, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
 from strategies.features.catalogue import COUNT as CATALOGUE_COUNT
 from strategies.features.catalogue import INDEX
-from strategies.features.kernels import feature_emit, feature_update
+from strategies.features.kernels import emit_row, take_row
 from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_state, new_feature_state, set_session
 from strategies.kernels import (
     BAD_ROW,
@@ -41,21 +41,26 @@ from strategies.signal.state import (
     ON_QUOTE,
     SCORE,
     SIGNAL,
+    VALUES_WIDTH,
     new_signals,
     new_values,
     wanted_side,
 )
 
 _i8 = types.int64
-_markets = types.Array(from_dtype(MARKET), 1, "C")
+_market = from_dtype(MARKET)
+_signal = from_dtype(SIGNAL)
+_row = from_dtype(ROW)
+_markets = types.Array(_market, 1, "C")
 _features = types.Array(from_dtype(FEATURE), 2, "C")
 _states = types.Array(from_dtype(FEATURE_STATE), 1, "C")
-_signals = types.Array(from_dtype(SIGNAL), 2, "C")
+_signals = types.Array(_signal, 2, "C")
 _externals = types.Array(from_dtype(EXTERNAL), 2, "C")
-_values = types.Array(types.float32, 2, "C")
+_values = types.Array(types.float32, 1, "C")
+_inputs = types.Array(types.float32, 2, "C")
 _plans = types.Array(types.int64, 2, "C")
 _ints = types.Array(types.int64, 1, "C")
-_rows = types.Array(from_dtype(ROW), 1, "C")
+_rows = types.Array(_row, 1, "C")
 # The arrays of one trader, in this order: S market, F features of the plain slots, W watch, X feature state, G signals,
 # E features from outside, V values, M inputs of the models, out.
 _world = (_markets, _features, _ints, _states, _signals, _externals, _values, _plans, _ints)
@@ -64,103 +69,99 @@ RUN_SIGNATURE: Final = _i8(*_world, _rows, _i8, _i8, _i8)
 QUOTE_SIGNATURE: Final = _i8(*_world, _rows, *(_i8,) * 10)
 _f8s = types.Array(types.float64, 1, "C")
 # Besides the world: A inputs, T rows and instruments, L bands and C counts of the scores met on the way.
-_ahead = (_values, types.Array(types.int64, 3, "C"), types.Array(types.float64, 3, "C"), _ints)
+_ahead = (_inputs, types.Array(types.int64, 3, "C"), types.Array(types.float64, 3, "C"), _ints)
 AHEAD_SIGNATURE: Final = _i8(*_world, _rows, *_ahead, _i8, _i8, _i8)
 
 _BP: Final = 1e4
 _VOLATILITY: Final = INDEX["vol_256s"]
 
 
-@njit(types.int64(_externals, _values, _plans, _i8, _i8, _i8), cache=True, error_model="numpy")
-def gather(E: Any, V: Any, M: Any, i: int, slot: int, ts_ns: int) -> int:
-    """Copy a slot's inputs out of the whole emit; 0 when a feature from outside is missing or too old."""
-    for at in range(M[slot, COUNT]):
-        place = M[slot, FIRST + at]
-        if place >= EXTERNAL_FROM:
-            e = E[i, place - EXTERNAL_FROM]
-            if e["as_of_ns"] <= 0 or ts_ns - e["as_of_ns"] > e["age_ns_max"]:
-                return 0
-            V[1 + slot, at] = e["value"]
-        else:
-            V[1 + slot, at] = V[0, place]
-    return 1
-
-
-@njit(types.void(from_dtype(SIGNAL), _i8), cache=True, error_model="numpy")
-def set_band(g: Any, ts_ns: int) -> None:
+@njit(inline="always", cache=True, error_model="numpy")
+def set_band(g: Any, m: Any, ts_ns: int) -> None:
     """The scores that leave the slot on its side. The hurdle is the cost of entering and of leaving again."""
-    hurdle = g["cost_multiple"] * (g["half_spread_bp"] + g["fee_bp"]) * 2.0 + g["enter_bp"]
-    g["hurdle_bp"] = hurdle
-    g["low"], g["high"] = -hurdle, hurdle
+    bid, ask = m["bid_px_nanos"], m["ask_px_nanos"]
+    half_spread = (ask - bid) / (ask + bid) * _BP
+    hurdle = g["cost_multiple"] * (half_spread + g["fee_bp"]) * 2.0 + g["enter_bp"]
+    low, high = -hurdle, hurdle
     if g["side"] == 0:
         if g["short_side"] == 0:
-            g["low"] = -math.inf
+            low = -math.inf
     elif ts_ns - g["since_ns"] < g["hold_ns"]:
-        g["low"], g["high"] = -math.inf, math.inf
+        low, high = -math.inf, math.inf
     elif g["side"] > 0:
-        g["low"] = max(g["leave_bp"], -hurdle)
-        g["high"] = math.inf
+        low, high = max(g["leave_bp"], -hurdle), math.inf
     else:
-        g["low"] = -math.inf
-        g["high"] = min(-g["leave_bp"], hurdle)
+        low, high = -math.inf, min(-g["leave_bp"], hurdle)
+    g["half_spread_bp"], g["hurdle_bp"], g["low"], g["high"] = half_spread, hurdle, low, high
 
 
-@njit(types.int64(from_dtype(MARKET), _rows, _i8, _i8), cache=True, error_model="numpy")
-def trigger_of(m: Any, rows: Any, k: int, repeated: int) -> int:
+@njit(_i8(_market, _row, _i8), cache=True, error_model="numpy")
+def trigger_of(m: Any, r: Any, repeated: int) -> int:
     """What the row is to a signal: ON_QUOTE, ON_PRINT, ON_BAR or 0. `repeated` is the count of duplicates before it."""
-    if rows[k]["flags"] & SUSPICIOUS or m["usable"] == 0 or m["halted"] != 0:
+    if r["flags"] & SUSPICIOUS or m["usable"] == 0 or m["halted"] != 0:
         return 0
-    kind = rows[k]["kind"]
+    kind = r["kind"]
     if kind == QUOTE:
         return ON_QUOTE if m["duplicates"] == repeated else 0
     if kind == PRINT:
-        if rows[k]["flags"] & NOT_LAST or rows[k]["bid_qty_nanos"] <= 0 or rows[k]["bid_px_nanos"] <= 0:
-            return 0
-        return ON_PRINT
+        return 0 if r["flags"] & NOT_LAST or r["bid_qty_nanos"] <= 0 or r["bid_px_nanos"] <= 0 else ON_PRINT
     return ON_BAR if kind == BAR_VOLUME else 0
 
 
-@njit(types.int64(from_dtype(SIGNAL)), cache=True, error_model="numpy")
-def last_heard(g: Any) -> int:
-    """When a side was last confirmed: by a score, by being taken, or by the opening of the session."""
-    return max(g["scored_ns"], max(g["since_ns"], g["from_ns"]))
+@njit(_i8(_signal, _i8), cache=True, error_model="numpy")
+def is_stale(g: Any, ts_ns: int) -> int:
+    """1 if the side was confirmed too long ago: by a score, by being taken, or by the opening of the session."""
+    if g["side"] == 0 or g["stale_ns"] == 0:
+        return 0
+    return 1 if ts_ns - max(g["scored_ns"], max(g["since_ns"], g["from_ns"])) > g["stale_ns"] else 0
 
 
-@njit(
-    types.int64(_markets, _states, _signals, _externals, _values, _plans, _ints, _i8, _i8, _i8),
-    cache=True,
-    error_model="numpy",
-)
-def signal_due(
-    S: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, i: int, ts_ns: int, trigger: int
-) -> int:  # fmt: skip
+# The rest is inlined: an array handed to a function costs a reference count each time.
+@njit(inline="always", cache=True, error_model="numpy")
+def gather(E: Any, V: Any, M: Any, i: int, slot: int, ts_ns: int) -> int:
+    """Copy a slot's inputs out of the whole emit; 0 when a number from outside is missing or too old."""
+    base = (1 + slot) * VALUES_WIDTH
+    for at in range(M[slot, COUNT]):
+        place = M[slot, FIRST + at]
+        if place < EXTERNAL_FROM:
+            V[base + at] = V[place]
+            continue
+        j = place - EXTERNAL_FROM
+        if E[i, j]["as_of_ns"] <= 0 or ts_ns - E[i, j]["as_of_ns"] > E[i, j]["age_ns_max"]:
+            return 0
+        V[base + at] = E[i, j]["value"]
+    return 1
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def signal_due(S: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, i: int, ts_ns: int, trigger: int) -> int:
     """SCORE when a slot's inputs are all there and due: out[1] = instrument, out[2] = mask of slots. DECIDE when a side
     has had no score for too long. Features that are not ready ask nothing.
     """
     due = 0
     code = 0
-    emitted = False
-    ready = 0
+    ready = -1
     for slot in range(G.shape[1]):
         g = G[i, slot]
         if g["enabled"] == 0 or ts_ns < g["from_ns"] or ts_ns >= g["until_ns"]:
             continue
+        scored = 0
         if trigger & g["on"] and ts_ns >= g["next_ns"]:
-            if not emitted:
-                ready = feature_emit(X, S, i, ts_ns, V[0])
-                emitted = True
+            if ready < 0:
+                x = X[i]
+                leader = x["leader"]
+                ready = emit_row(x, X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, V, 0)
             needed = M[slot, NEEDED]
-            if (ready & needed) == needed and gather(E, V, M, i, slot, ts_ns):
-                bid, ask = S[i]["bid_px_nanos"], S[i]["ask_px_nanos"]
-                g["half_spread_bp"] = (ask - bid) / (ask + bid) * _BP
-                g["volatility"] = V[0, _VOLATILITY]
-                g["scored_ns"] = ts_ns
-                g["scores"] += 1
-                g["next_ns"] = ts_ns + g["cadence_ns"]
-                set_band(g, ts_ns)
-                due |= 1 << slot
-                continue
-        if g["side"] != 0 and g["stale_ns"] > 0 and ts_ns - last_heard(g) > g["stale_ns"]:
+            if ready & needed == needed:
+                scored = gather(E, V, M, i, slot, ts_ns)
+        if scored:
+            g["volatility"] = V[_VOLATILITY]
+            g["scored_ns"] = ts_ns
+            g["scores"] += 1
+            g["next_ns"] = ts_ns + g["cadence_ns"]
+            set_band(g, S[i], ts_ns)
+            due |= 1 << slot
+        elif is_stale(g, ts_ns):
             if g["asked"] != ASKED_STALE:
                 g["asks"] += 1
             g["asked"] = ASKED_STALE
@@ -172,19 +173,27 @@ def signal_due(
     return code
 
 
-@njit(STEP_SIGNATURE, cache=True, error_model="numpy")
-def step_scored(
+@njit(inline="always", cache=True, error_model="numpy")
+def scored_step(
     S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any, k: int
 ) -> int:  # fmt: skip
-    """Apply rows[k] to market, plain slots, features and signals; returns its code."""
+    """The one step of this module."""
     i = rows[k]["inst"]
     if i < 0 or i >= S.shape[0]:
         return BAD_ROW
     repeated = S[i]["duplicates"]
     code = step_row(S, F, W, rows, k)
-    feature_update(X, S, rows, k)
-    trigger = trigger_of(S[i], rows, k, repeated)
+    take_row(X[i], X[X[i]["leader"]], S[i], rows[k])
+    trigger = trigger_of(S[i], rows[k], repeated)
     return code | signal_due(S, X, G, E, V, M, out, i, rows[k]["ts_ns"], trigger)
+
+
+@njit(STEP_SIGNATURE, cache=True, error_model="numpy")
+def step_scored(
+    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any, k: int
+) -> int:  # fmt: skip
+    """Apply rows[k] to market, plain slots, features and signals; returns its code."""
+    return scored_step(S, F, W, X, G, E, V, M, out, rows, k)
 
 
 @njit(RUN_SIGNATURE, cache=True, error_model="numpy")
@@ -197,7 +206,7 @@ def run_scored(
     for k in range(lo, hi):
         if rows[k]["ts_ns"] >= stop_ts_ns:
             return k
-        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
+        code = scored_step(S, F, W, X, G, E, V, M, out, rows, k)
         if code != 0:
             out[0] = code
             return k if code == BAD_ROW else k + 1
@@ -212,7 +221,7 @@ def quote_scored(
 ) -> int:  # fmt: skip
     """Write a row into the row buffer at B[n] and step it."""
     put_row(B, n, ts_ns, exchange_ts_ns, inst, kind, flags, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos)
-    return step_scored(S, F, W, X, G, E, V, M, out, B, n)
+    return scored_step(S, F, W, X, G, E, V, M, out, B, n)
 
 
 @njit(AHEAD_SIGNATURE, cache=True, error_model="numpy")
@@ -228,7 +237,7 @@ def run_ahead(
     for k in range(lo, hi):
         if rows[k]["ts_ns"] >= stop_ts_ns:
             return k
-        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
+        code = scored_step(S, F, W, X, G, E, V, M, out, rows, k)
         if code == 0:
             continue
         if code == BAD_ROW:
@@ -240,7 +249,7 @@ def run_ahead(
                 if out[2] >> slot & 1:
                     at, width = C[slot], M[slot, COUNT]
                     for j in range(width):
-                        A[slot, at * width + j] = V[1 + slot, j]
+                        A[slot, at * width + j] = V[(1 + slot) * VALUES_WIDTH + j]
                     T[slot, at, 0] = k
                     T[slot, at, 1] = i
                     L[slot, at, 0] = G[i, slot]["low"]
@@ -261,7 +270,7 @@ def run_through(
     """Step rows[lo:hi] whatever their codes are; returns the last one's. The rows were run before: none is bad."""
     code = 0
     for k in range(lo, hi):
-        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
+        code = scored_step(S, F, W, X, G, E, V, M, out, rows, k)
     return code
 
 
@@ -309,7 +318,7 @@ def _state_after(tape: Any, mode: str) -> bytes:
             raise Bug("the kernels refuse a row of their own check")
         if code & SCORE:
             asked += 1
-            g, score = G[out[1], 0], float(V[1, 0])
+            g, score = G[out[1], 0], float(V[VALUES_WIDTH])
             g["score"] = score
             if not g["low"] <= score <= g["high"]:
                 g["side"] = wanted_side(score, g["side"], g["hurdle_bp"], g["leave_bp"], g["short_side"])

@@ -43,6 +43,7 @@ from strategies.signal.state import (
     SignalReader,
     SignalSlot,
     SignalSlotParams,
+    inputs_of,
     new_signals,
     new_values,
 )
@@ -82,7 +83,7 @@ class ScoredPipeline(KernelPipeline):
         for number, slot in enumerate(signals):
             self._seat(number, slot)
         self.scorers: tuple[Scorer, ...] = tuple(
-            scorer_of(slot.card, slot.onnx, self.values[1 + slot.slot, : len(slot.inputs)], field=slot.field)
+            scorer_of(slot.card, slot.onnx, inputs_of(self.values, slot.slot, len(slot.inputs)), field=slot.field)
             for slot in signals
         )
         self._bind()
@@ -116,7 +117,7 @@ class ScoredPipeline(KernelPipeline):
         self._quote = bind(quote_scored, QUOTE_SIGNATURE, *self._arrays, self._buffer)
         self._run = bind(run_scored, RUN_SIGNATURE, *self._arrays, self._buffer)
         self._told = memoryview(self._scored_out.data)
-        rows = tuple(self.values[1 + slot.slot, : len(slot.inputs)] for slot in self._signal_slots)
+        rows = tuple(inputs_of(self.values, slot.slot, len(slot.inputs)) for slot in self._signal_slots)
         self._ahead: LookAhead | None = None
         if scores_alike(self.scorers, rows):
             self._ahead = LookAhead(self._arrays, self.scorers, [len(row) for row in rows], self._buffer)

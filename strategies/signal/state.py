@@ -121,8 +121,16 @@ def new_signals(instruments: int, slots: int) -> Any:
 
 
 def new_values(slots: int) -> Any:
-    """Scratch: row 0 takes all features of an emit, row 1 + slot the inputs of a slot's model, in its own order."""
-    return np.zeros((1 + slots, VALUES_WIDTH), np.float32)
+    """Scratch in rows of VALUES_WIDTH: the first takes all features of an emit, number 1 + slot the inputs of a slot's
+    model, in its own order.
+    """
+    return np.zeros((1 + slots) * VALUES_WIDTH, np.float32)
+
+
+def inputs_of(values: Any, slot: int, count: int) -> Any:
+    """The row of the scratch that a slot's model reads."""
+    at = (1 + slot) * VALUES_WIDTH
+    return values[at : at + count]
 
 
 class SignalReader:
@@ -153,5 +161,5 @@ class SignalReader:
 
     def inputs(self, slot: int, count: int) -> Sequence[float]:
         """The inputs of a slot's model as they were at its last score on any instrument."""
-        found: list[float] = self.values[1 + slot, :count].tolist()
+        found: list[float] = inputs_of(self.values, slot, count).tolist()
         return found

@@ -1,4 +1,4 @@
-"""The real trader with a model: it trades, is killed and continues, is replayed and verified, and refuses other models."""
+"""The real trader with a model: it trades, is killed and goes on, is replayed, and refuses other models."""
 
 import secrets
 from pathlib import Path
