@@ -59,7 +59,8 @@ class Projection:
         self._record_ticks = record_ticks
         self._rows: dict[str, list[Row]] = {}
         self._blocks: list[tuple[int, Array]] = []
-        self._last = place
+        self._frame: Sequence[Record] = ()  # the last one
+        self._ts_ns, self._messages, self._market_rows = place.ts_ns, place.messages, place.market_rows
         self.taken = 0  # records since the last batch
 
     def add(self, table: str, row: Row) -> None:
@@ -76,16 +77,11 @@ class Projection:
             else:
                 self._take(record)
                 messages += 1
-        last = self._last
         self.taken += messages + market_rows
-        self._last = Place(
-            seq=records[-1].last_seq,
-            frame_seq=records[0].seq,
-            frame_mark=frame_mark(records),
-            ts_ns=max(last.ts_ns, records[-1].ts_ns),
-            messages=last.messages + messages,
-            market_rows=last.market_rows + market_rows,
-        )
+        self._ts_ns = max(self._ts_ns, records[-1].ts_ns)
+        self._messages += messages
+        self._market_rows += market_rows
+        self._frame = records
 
     def batch(self) -> Batch:
         """Everything since the last batch."""
@@ -98,10 +94,23 @@ class Projection:
             if not self._record_ticks:
                 seqs, rows = seqs[:0], rows[:0]
         clean = {table: _newest(table, found) for table, found in self._rows.items() if found}
-        made = Batch(before=self.place, after=self._last, rows=clean, tick_seqs=seqs, ticks=rows)
-        self.place = self._last
+        made = Batch(before=self.place, after=self._reached(), rows=clean, tick_seqs=seqs, ticks=rows)
+        self.place = made.after
         self._rows, self._blocks, self.taken = {}, [], 0
         return made
+
+    def _reached(self) -> Place:
+        frame = self._frame
+        if not frame:
+            return self.place
+        return Place(
+            seq=frame[-1].last_seq,
+            frame_seq=frame[0].seq,
+            frame_mark=frame_mark(frame),
+            ts_ns=self._ts_ns,
+            messages=self._messages,
+            market_rows=self._market_rows,
+        )
 
     def _take_books(self) -> None:
         for table, row in self.books.rows():
