@@ -84,7 +84,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another follower (pid {{pid}}) follows this trader")
     log = open_log()
-    follower = Follower(state, code_version(), _recording(config, state, log, upgrade=upgrade), log)
+    follower = Follower(state, code_version(), recording_of(config, state, log, upgrade=upgrade), log)
 
     stops.call(follower.stop)
     follower.run()
@@ -92,7 +92,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     return EXIT_DONE
 
 
-def _recording(config: "Config", state: "StateDirectory", log: Any, *, upgrade: bool) -> "Recording":
+def recording_of(config: "Config", state: "StateDirectory", log: Any, *, upgrade: bool) -> "Recording":
     """The SQL part. An embedded database belongs to nobody else, so its schema may be brought up to date unasked."""
     from daemon.follower.address import address_of
     from daemon.follower.recording import Recording

@@ -104,17 +104,15 @@ class FollowerNews(msgspec.Struct, frozen=True, kw_only=True):
 def follower_news(directory: Path) -> FollowerNews:
     """What `quantd status` and the screen show."""
     picture = read_picture(directory)
+    differences = [] if picture is None else _differences(picture)
     if not is_running(directory):
-        return FollowerNews(
-            line="follower not running", alarms=("follower not running: start `quantd follow -c FILE`",)
-        )
+        told = ("follower not running: start `quantd follow -c FILE`", *differences)
+        return FollowerNews(line="follower not running", alarms=told)
     if picture is None:
         return FollowerNews(line="follower starting")
     silent_s = (time.time_ns() - picture.wall_ns) / 1e9
-    alarms = _alarms(picture)
-    if silent_s > SILENT_SECONDS_MAX:
-        alarms.insert(0, f"follower: no word for {silent_s:.0f} s (pid {picture.pid})")
-    return FollowerNews(line=_line(picture), alarms=tuple(alarms))
+    silent = [f"follower: no word for {silent_s:.0f} s (pid {picture.pid})"] if silent_s > SILENT_SECONDS_MAX else []
+    return FollowerNews(line=_line(picture), alarms=(*silent, *differences, *_alarms(picture)))
 
 
 def _line(picture: FollowerPicture) -> str:
@@ -128,11 +126,15 @@ def _lag(part: Part) -> str:
     return f"{part.lag_records:,} ({part.lag_s:.1f} s)"
 
 
+def _differences(picture: FollowerPicture) -> list[str]:
+    last = picture.last_difference
+    if last is None:
+        return []
+    return [f"follower: {picture.differences} difference(s), the last at seq {last.seq}: {last.text}"]
+
+
 def _alarms(picture: FollowerPicture) -> list[str]:
     told = []
-    if picture.last_difference is not None:
-        last = picture.last_difference
-        told.append(f"follower: {picture.differences} difference(s), the last at seq {last.seq}: {last.text}")
     if picture.state == "not comparable":
         told.append(f"follower: decisions are not compared: {picture.why}")
     if picture.restep.lag_s > LAG_SECONDS_MAX:

@@ -113,10 +113,13 @@ def test_status_in_words_and_in_json(daemon: Running, capsys: pytest.CaptureFixt
     latch = LatchRow(level="account", scope="", state="HALTED", code="KILL", reason="why", by="ann", since_ns=1)
     daemon.operations.picture = a_status(latches=(latch,))
     code, out, _ = quantd(capsys, "status", "--json")
-    assert (code, json.loads(out)["latches"][0]["by"]) == (0, "ann")
+    shown = json.loads(out)
+    assert (code, shown["latches"][0]["by"]) == (0, "ann")
+    assert shown["follower"] == {"running": False, "alarms": ["follower not running: start `quantd follow -c FILE`"]}
     code, out, _ = quantd(capsys, "status")
     assert code == 0
     assert "KILL: why (by ann" in out
+    assert "follower not running" in out
 
 
 def test_why_not_in_words_and_in_json(daemon: Running, capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,8 +218,10 @@ def test_help_needs_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
     """`quantd --help` lists every command; `quantd` alone shows it as an error of use."""
     code, out, _ = quantd(capsys, "--help")
     assert code == 0
-    commands = "run demo status orders positions fills why-not halt resume kill flatten acknowledge arm journal replay"
-    for command in f"{commands} check warm bench version".split():
+    commands = (
+        "run follow up demo status orders positions fills why-not halt resume kill flatten acknowledge arm journal"
+    )
+    for command in f"{commands} replay check warm bench version".split():
         assert f"  {command} " in out, command
     assert quantd(capsys)[0] == 2
 
