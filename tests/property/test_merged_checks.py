@@ -44,7 +44,7 @@ def ordinary() -> tuple[World, GateView]:
     return world, GateView(world.context, resolved)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(NUMBERS), VALUES, max_size=12), INTENTS)
 def test_all_checks_in_one_say_what_each_says(changes: dict[str, int], fields: dict[str, int]) -> None:
     """The first single failure's control, or 0; from an ordinary order's view and with any numbers in it."""
