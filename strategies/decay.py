@@ -11,7 +11,7 @@ _LN2_HIGH: Final = 0.693147180369123816490  # ln 2 split in two (Cody and Waite)
 _LN2_LOW: Final = 1.90821492927058770002e-10
 _UNDERFLOW: Final = 708.0
 _SMALL: Final = 0.03125
-_LOG_TERMS_MAX: Final = 400.0
+_LOG_TERMS_MAX: Final = 4000.0
 
 
 @njit(types.float64(types.float64), cache=True, error_model="numpy")
@@ -63,7 +63,8 @@ def keep_of(x: float) -> float:
 def log_ratio(over: float, under: float) -> float:
     """ln(over / under) of two positive prices: 2 atanh(s), s = (over - under) / (over + under), as a series in s.
 
-    Terms are added until they no longer count. Relative error <= 1e-15 within a factor of 2; bounded for any ratio.
+    Terms are added until they no longer count. Relative error <= 1e-15 within a factor of 2, <= 5e-15
+    within 100; the count is bounded for any ratio.
     """
     s = (over - under) / (over + under)
     square = s * s

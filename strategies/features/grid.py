@@ -78,10 +78,11 @@ def _settle(x: Any) -> None:
     x["second_mask"] = mask
 
 
-@njit(types.void(STATES, types.int64, types.int64), cache=True, error_model="numpy")
-def close_seconds(X: Any, i: int, second: int) -> None:
-    """Fill the grid up to and with `second`; the caller has seen that it lies ahead, by a gap at the most."""
-    x = X[i]
+@njit(types.void(STATE, STATE, types.int64), cache=True, error_model="numpy")
+def close_seconds(x: Any, y: Any, second: int) -> None:
+    """Fill the grid up to and with `second`; the caller has seen that it lies ahead, by a gap at the most. y is the
+    leader's state, or any if there is none.
+    """
     leader = x["leader"]
     while x["second"] < second:
         at = x["second"] + 1
@@ -96,7 +97,7 @@ def close_seconds(X: Any, i: int, second: int) -> None:
             x["weight_256"] = KEEP_256 * x["weight_256"] + 1.0
             x["square_256"] = KEEP_256 * x["square_256"] + own * own
             if leader >= 0:
-                _take_pair(x, X[leader], at, own)
+                _take_pair(x, y, at, own)
     _settle(x)
 
 

@@ -30,13 +30,16 @@ from strategies.features.ticks import PER_HORIZON, forget_ticks, fourth, take_pr
 _void = types.void
 _i8 = types.int64
 _f8 = types.float64
-MARKETS: Final = types.Array(from_dtype(MARKET), 1, "C")
-ROWS: Final = types.Array(from_dtype(ROW), 1, "C")
+MARKET_ROW: Final = from_dtype(MARKET)
+ROW_OF: Final = from_dtype(ROW)
+MARKETS: Final = types.Array(MARKET_ROW, 1, "C")
+ROWS: Final = types.Array(ROW_OF, 1, "C")
 VALUES: Final = types.Array(types.float32, 1, "C")
 MATRIX: Final = types.Array(types.float32, 2, "C")
 INTEGERS: Final = types.Array(types.int64, 1, "C")
 EXTERNALS: Final = types.Array(from_dtype(EXTERNAL), 2, "C")
 
+STEP_SIGNATURE: Final = _void(MARKETS, STATES, ROWS, _i8)
 UPDATE_SIGNATURE: Final = _void(STATES, MARKETS, ROWS, _i8)
 EMIT_SIGNATURE: Final = _i8(STATES, MARKETS, _i8, _i8, VALUES)
 EXTERNAL_SIGNATURE: Final = _i8(EXTERNALS, _i8, _i8, VALUES, _i8)
@@ -44,6 +47,7 @@ MATRIX_SIGNATURE: Final = _i8(ROWS, _i8, _i8, MARKETS, STATES, _i8, INTEGERS, MA
 
 SD_FLOOR_BP: Final = 0.1  # a deviation below this is not measured against: z would be rounding noise
 CLOSE_MINUTES_MAX: Final = 60.0
+PER_MINUTE: Final = 1.0 / MINUTE_NS
 
 _AT_ONCE: Final = bits("spread", "micro_gap", "queue_imbalance")
 _WARM_4: Final = bits("ema_gap_4s", "queue_imbalance_4s", "ofi_4s", "trade_imbalance_4s")
@@ -76,12 +80,17 @@ _DAY: Final = INDEX["day_fraction"]
 _RSI: Final = INDEX["rsi_14"]
 
 
-@njit(UPDATE_SIGNATURE, cache=True, error_model="numpy")
-def feature_update(X: Any, S: Any, rows: Any, k: int) -> None:
-    """Take rows[k], which `apply_row` has just applied to S; its instrument is within the arrays."""
-    r = rows[k]
-    i = r["inst"]
-    x = X[i]
+@njit(_void(STATE, _i8, _i8, _i8, _i8, _i8), cache=True, error_model="numpy")
+def _take_bar(x: Any, ts_ns: int, first: int, high: int, low: int, last: int) -> None:
+    """A five-second bar that ends at ts_ns; one that contradicts itself is left out."""
+    if low > 0 and low <= first and first <= high and low <= last and last <= high:
+        add_prices(x, ts_ns - 1, first, high, low, last)
+        close_bars(x, ts_ns)
+
+
+@njit(_void(STATE, STATE, MARKET_ROW, ROW_OF), cache=True, error_model="numpy")
+def take_row(x: Any, y: Any, m: Any, r: Any) -> None:
+    """Take row r, just applied to m by `apply_row`; x is its instrument's state, y the leader's (any without)."""
     ts_ns = r["ts_ns"]
     if ts_ns < x["open_ns"] or ts_ns >= x["close_ns"] or r["flags"] & SUSPICIOUS:
         return
@@ -93,23 +102,26 @@ def feature_update(X: Any, S: Any, rows: Any, k: int) -> None:
     if x["profile"] == PROFILE_BAR:
         # A bar row of the same time may still follow: it belongs to the minute that ends now.
         close_bars(x, ts_ns - 1)
-        if kind == BAR and ts_ns > x["open_ns"] and 0 < r["bid_qty_nanos"] <= r["ask_px_nanos"]:
-            first, high, low, last = r["bid_px_nanos"], r["ask_px_nanos"], r["bid_qty_nanos"], r["ask_qty_nanos"]
-            if low <= first <= high and low <= last <= high:
-                add_prices(x, ts_ns - 1, float(first), float(high), float(low), float(last))
-                close_bars(x, ts_ns)
+        if kind == BAR and ts_ns > x["open_ns"]:
+            _take_bar(x, ts_ns, r["bid_px_nanos"], r["ask_px_nanos"], r["bid_qty_nanos"], r["ask_qty_nanos"])
         return
     close_bars(x, ts_ns)
     if kind == QUOTE:
-        m = S[i]
         if m["usable"]:
-            take_quote(
-                X, i, ts_ns, m["bid_px_nanos"], m["ask_px_nanos"], m["bid_qty_nanos"], m["ask_qty_nanos"]
-            )  # fmt: skip
+            take_quote(x, y, ts_ns, m["bid_px_nanos"], m["ask_px_nanos"], m["bid_qty_nanos"], m["ask_qty_nanos"])
     elif kind == PRINT and not r["flags"] & NOT_LAST and r["bid_px_nanos"] > 0 and r["bid_qty_nanos"] > 0:
-        px = float(r["bid_px_nanos"])
+        px = r["bid_px_nanos"]
         add_prices(x, ts_ns, px, px, px, px)
-        take_print(x, ts_ns, r["bid_px_nanos"], r["bid_qty_nanos"], S[i]["usable"])
+        take_print(x, ts_ns, px, r["bid_qty_nanos"], m["usable"])
+
+
+@njit(UPDATE_SIGNATURE, cache=True, error_model="numpy")
+def feature_update(X: Any, S: Any, rows: Any, k: int) -> None:
+    """Take rows[k], which `apply_row` has just applied to S; its instrument is within the arrays. (Without a leader
+    the index -1 names the last state, which is then not looked at.)
+    """
+    i = rows[k]["inst"]
+    take_row(X[i], X[X[i]["leader"]], S[i], rows[k])
 
 
 @njit(_i8(STATE, _i8, _i8), cache=True, error_model="numpy")
@@ -122,67 +134,67 @@ def _live(x: Any, usable: int, ts_ns: int) -> int:
     return 1
 
 
-@njit(_i8(STATE, _i8, VALUES), cache=True, error_model="numpy")
-def _emit_returns(x: Any, second: int, out: Any) -> int:
+@njit(_i8(STATE, _i8, VALUES, _i8), cache=True, error_model="numpy")
+def _emit_returns(x: Any, second: int, out: Any, base: int) -> int:
     """Features 1-5; the grid goes back to the second after the first."""
     mask = 0
     horizon = 1
     for at in range(_RET_1, _RET_1 + 5):
-        out[at] = 0.0
+        out[base + at] = 0.0
         if second - horizon > x["first_second"]:
-            out[at] = grid_return(x, second, horizon)
+            out[base + at] = grid_return(x, second, horizon)
             mask |= 1 << at
         horizon *= 4
     return mask
 
 
-@njit(_void(STATE, _f8, VALUES), cache=True, error_model="numpy")
-def _emit_means(x: Any, keep_256: float, out: Any) -> None:
+@njit(_void(STATE, _f8, VALUES, _i8), cache=True, error_model="numpy")
+def _emit_means(x: Any, keep_256: float, out: Any, base: int) -> None:
     """Features 6-9, 12-20, 29, 30, as they stand after a pause that keeps `keep_256` of the 256-s past (1 = none)."""
     keep_64 = fourth(keep_256)
     keep_16 = fourth(keep_64)
     keep_4 = fourth(keep_16)
     mid = x["mid"]
     bp = 1e4 / mid
-    out[_EMA_GAP_4] = keep_4 * (mid - x["ema_4"]) * bp
-    out[_EMA_GAP_4 + 1] = keep_16 * (mid - x["ema_16"]) * bp
+    out[base + _EMA_GAP_4] = keep_4 * (mid - x["ema_4"]) * bp
+    out[base + _EMA_GAP_4 + 1] = keep_16 * (mid - x["ema_16"]) * bp
     away_64 = mid - x["ema_64"]
     away_256 = mid - x["ema_256"]
-    out[_EMA_GAP_4 + 2] = keep_64 * away_64 * bp
-    out[_EMA_GAP_4 + 3] = keep_256 * away_256 * bp
+    out[base + _EMA_GAP_4 + 2] = keep_64 * away_64 * bp
+    out[base + _EMA_GAP_4 + 3] = keep_256 * away_256 * bp
     var_64 = keep_64 * (x["var_64"] + (1.0 - keep_64) * away_64 * away_64)
     var_256 = keep_256 * (x["var_256"] + (1.0 - keep_256) * away_256 * away_256)
-    out[_Z_64] = keep_64 * away_64 * bp / max(math.sqrt(var_64) * bp, SD_FLOOR_BP)
-    out[_Z_64 + 1] = keep_256 * away_256 * bp / max(math.sqrt(var_256) * bp, SD_FLOOR_BP)
+    out[base + _Z_64] = keep_64 * away_64 * bp / max(math.sqrt(var_64) * bp, SD_FLOOR_BP)
+    out[base + _Z_64 + 1] = keep_256 * away_256 * bp / max(math.sqrt(var_256) * bp, SD_FLOOR_BP)
     spread, imbalance, depth = x["spread"], x["imbalance"], x["depth"]
-    out[_SPREAD] = spread
-    out[_SPREAD + 1] = spread / (spread + keep_256 * (x["spread_256"] - spread))
-    out[_MICRO_GAP] = spread * imbalance * 0.5
-    out[_MICRO_GAP + 1] = imbalance
-    out[_MICRO_GAP + 2] = imbalance + keep_4 * (x["imbalance_4"] - imbalance)
-    out[_MICRO_GAP + 3] = imbalance + keep_64 * (x["imbalance_64"] - imbalance)
-    out[_OFI_4] = keep_4 * x["ofi_4"] / (depth + keep_4 * (x["depth_4"] - depth))
-    out[_OFI_4 + 1] = keep_16 * x["ofi_16"] / (depth + keep_16 * (x["depth_16"] - depth))
-    out[_OFI_4 + 2] = keep_64 * x["ofi_64"] / (depth + keep_64 * (x["depth_64"] - depth))
+    out[base + _SPREAD] = spread
+    out[base + _SPREAD + 1] = spread / (spread + keep_256 * (x["spread_256"] - spread))
+    out[base + _MICRO_GAP] = spread * imbalance * 0.5
+    out[base + _MICRO_GAP + 1] = imbalance
+    out[base + _MICRO_GAP + 2] = imbalance + keep_4 * (x["imbalance_4"] - imbalance)
+    out[base + _MICRO_GAP + 3] = imbalance + keep_64 * (x["imbalance_64"] - imbalance)
+    out[base + _OFI_4] = keep_4 * x["ofi_4"] / (depth + keep_4 * (x["depth_4"] - depth))
+    out[base + _OFI_4 + 1] = keep_16 * x["ofi_16"] / (depth + keep_16 * (x["depth_16"] - depth))
+    out[base + _OFI_4 + 2] = keep_64 * x["ofi_64"] / (depth + keep_64 * (x["depth_64"] - depth))
 
 
-@njit(_void(STATE, _f8, VALUES), cache=True, error_model="numpy")
-def _emit_trades(x: Any, keep_256: float, out: Any) -> None:
+@njit(_void(STATE, _f8, VALUES, _i8), cache=True, error_model="numpy")
+def _emit_trades(x: Any, keep_256: float, out: Any, base: int) -> None:
     """Features 21-28."""
     keep_16 = fourth(fourth(keep_256))
-    out[_TRADE_4] = x["signed_4"] / x["volume_4"] if x["volume_4"] > 0.0 else 0.0
-    out[_TRADE_4 + 1] = x["signed_16"] / x["volume_16"] if x["volume_16"] > 0.0 else 0.0
-    out[_TRADE_4 + 2] = x["signed_64"] / x["volume_64"] if x["volume_64"] > 0.0 else 0.0
+    out[base + _TRADE_4] = x["signed_4"] / x["volume_4"] if x["volume_4"] > 0.0 else 0.0
+    out[base + _TRADE_4 + 1] = x["signed_16"] / x["volume_16"] if x["volume_16"] > 0.0 else 0.0
+    out[base + _TRADE_4 + 2] = x["signed_64"] / x["volume_64"] if x["volume_64"] > 0.0 else 0.0
     mid = x["mid"]
     bp = 1e4 / mid
-    out[_VWAP_GAP] = (mid - x["session_traded"] / x["session_qty"]) * bp
-    out[_VWAP_GAP + 1] = (mid - x["traded_256"] / x["volume_256"]) * bp
+    out[base + _VWAP_GAP] = (mid - x["session_traded"] / x["session_qty"]) * bp
+    out[base + _VWAP_GAP + 1] = (mid - x["traded_256"] / x["volume_256"]) * bp
     span_16 = (1.0 - keep_16 * (1.0 - x["span_16"])) * 16.0
     span_256 = (1.0 - keep_256 * (1.0 - x["span_256"])) * 256.0
     per_s = keep_16 / span_16
-    out[_TRADE_RATE] = x["prints_16"] * per_s
-    out[_TRADE_RATE + 1] = x["quotes_16"] * per_s
-    out[_TRADE_RATE + 2] = x["volume_16"] * per_s * span_256 / (keep_256 * x["volume_256"])
+    out[base + _TRADE_RATE] = x["prints_16"] * per_s
+    out[base + _TRADE_RATE + 1] = x["quotes_16"] * per_s
+    out[base + _TRADE_RATE + 2] = x["volume_16"] * per_s * span_256 / (keep_256 * x["volume_256"])
 
 
 @njit(_i8(STATE, _i8), cache=True, error_model="numpy")
@@ -206,57 +218,59 @@ def _warm(x: Any, age_ns: int) -> int:
     return mask
 
 
-@njit(_i8(STATES, MARKETS, _i8, _i8, VALUES), cache=True, error_model="numpy")
-def _emit_ticks(X: Any, S: Any, i: int, ts_ns: int, out: Any) -> int:
-    """Features 1-32 of an instrument whose quote holds."""
-    x = X[i]
+@njit(_i8(STATE, STATE, _i8, _i8, VALUES, _i8), cache=True, error_model="numpy")
+def _emit_ticks(x: Any, y: Any, led: int, ts_ns: int, out: Any, base: int) -> int:
+    """Features 1-32 of an instrument whose quote holds; `led` = it has a leader whose quote holds, and that is y."""
     keep_256 = 1.0
     if ts_ns > x["ts_ns"]:
         keep_256 = keep_of((ts_ns - x["ts_ns"]) * PER_HORIZON)
     second = ts_ns // SECOND_NS
-    mask = _emit_returns(x, second, out)
-    _emit_means(x, keep_256, out)
-    _emit_trades(x, keep_256, out)
-    mask |= _warm(x, ts_ns - x["start_ts_ns"]) | x["second_mask"]
-    out[_VOL_64] = x["vol_64"]
-    out[_VOL_64 + 1] = x["vol_256"]
-    out[_CORRELATION] = x["correlation"] if x["second_mask"] & _PAIRED else 0.0
-    out[_LEADER] = 0.0
-    leader = x["leader"]
-    if leader >= 0:
-        y = X[leader]
-        if _live(y, S[leader]["usable"], ts_ns) and second - 16 > y["first_second"]:
-            out[_LEADER] = grid_return(y, second, 16)
-            mask |= _LEADER_RET
+    _emit_means(x, keep_256, out, base)
+    _emit_trades(x, keep_256, out, base)
+    mask = _emit_returns(x, second, out, base) | _warm(x, ts_ns - x["start_ts_ns"]) | x["second_mask"]
+    out[base + _VOL_64] = x["vol_64"]
+    out[base + _VOL_64 + 1] = x["vol_256"]
+    out[base + _CORRELATION] = x["correlation"] if x["second_mask"] & _PAIRED else 0.0
+    out[base + _LEADER] = 0.0
+    if led and second - 16 > y["first_second"]:
+        out[base + _LEADER] = grid_return(y, second, 16)
+        mask |= _LEADER_RET
+    return mask
+
+
+@njit(_i8(STATE, STATE, _i8, _i8, _i8, VALUES, _i8), cache=True, error_model="numpy")
+def _emit(x: Any, y: Any, usable: int, leader_usable: int, ts_ns: int, out: Any, base: int) -> int:
+    """All features of state x with leader y into out[base : base + COUNT]; returns the mask."""
+    mask = 0
+    if x["profile"] != PROFILE_BAR and _live(x, usable, ts_ns):
+        led = 1 if x["leader"] >= 0 and _live(y, leader_usable, ts_ns) else 0
+        mask = _emit_ticks(x, y, led, ts_ns, out, base)
+    if ts_ns >= x["open_ns"] and ts_ns < x["close_ns"]:
+        mask |= _TIMES
+        out[base + _DAY] = (ts_ns - x["open_ns"]) / (x["close_ns"] - x["open_ns"])
+        out[base + _DAY + 1] = min((x["close_ns"] - ts_ns) * PER_MINUTE, CLOSE_MINUTES_MAX)
+        if x["session_ns"] == x["open_ns"]:
+            mask |= x["bar_mask"]
+            out[base + _RSI] = x["rsi_14"]
+            out[base + _RSI + 1] = x["macd_histogram"]
+            out[base + _RSI + 2] = x["bollinger_position"]
+            out[base + _RSI + 3] = x["atr_14"]
+            out[base + _RSI + 4] = x["parkinson_20"]
+            out[base + _RSI + 5] = x["garman_klass_20"]
+    if mask & _ZEROED != _ZEROED:
+        for at in range(COUNT):
+            if not mask >> at & 1:
+                out[base + at] = 0.0
     return mask
 
 
 @njit(EMIT_SIGNATURE, cache=True, error_model="numpy")
 def feature_emit(X: Any, S: Any, i: int, ts_ns: int, out: Any) -> int:
-    """Write all COUNT features of instrument i at ts_ns, which is not before its last row; returns the readiness mask
-    (bit j = feature j). State is only read.
+    """Write all COUNT features of instrument i at ts_ns, which is not before its last row, to `out`; returns the
+    readiness mask (bit j = feature j). State is only read.
     """
-    x = X[i]
-    mask = 0
-    if x["profile"] != PROFILE_BAR and _live(x, S[i]["usable"], ts_ns):
-        mask = _emit_ticks(X, S, i, ts_ns, out)
-    if ts_ns >= x["open_ns"] and ts_ns < x["close_ns"]:
-        mask |= _TIMES
-        out[_DAY] = (ts_ns - x["open_ns"]) / (x["close_ns"] - x["open_ns"])
-        out[_DAY + 1] = min((x["close_ns"] - ts_ns) / float(MINUTE_NS), CLOSE_MINUTES_MAX)
-        if x["session_ns"] == x["open_ns"]:
-            mask |= x["bar_mask"]
-            out[_RSI] = x["rsi_14"]
-            out[_RSI + 1] = x["macd_histogram"]
-            out[_RSI + 2] = x["bollinger_position"]
-            out[_RSI + 3] = x["atr_14"]
-            out[_RSI + 4] = x["parkinson_20"]
-            out[_RSI + 5] = x["garman_klass_20"]
-    if mask & _ZEROED != _ZEROED:
-        for at in range(COUNT):
-            if not mask >> at & 1:
-                out[at] = 0.0
-    return mask
+    leader = X[i]["leader"]
+    return _emit(X[i], X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, out, 0)
 
 
 @njit(EXTERNAL_SIGNATURE, cache=True, error_model="numpy")
@@ -274,7 +288,7 @@ def external_emit(E: Any, i: int, ts_ns: int, out: Any, at: int) -> int:
     return mask
 
 
-@njit(_void(MARKETS, STATES, ROWS, _i8), cache=True, error_model="numpy")
+@njit(STEP_SIGNATURE, cache=True, error_model="numpy")
 def feature_step(S: Any, X: Any, rows: Any, k: int) -> None:
     """Apply rows[k] to market and features."""
     apply_row(S[rows[k]["inst"]], rows[k])
@@ -293,19 +307,23 @@ def feature_matrix(
     """
     written = 0
     room = out.shape[0]
+    flat = out.reshape(room * COUNT)
     for k in range(lo, hi):
         if written == room:
             count[0] = written
             return k
-        feature_step(S, X, rows, k)
         r = rows[k]
         i = r["inst"]
+        x = X[i]
+        leader = x["leader"]
+        apply_row(S[i], r)
+        take_row(x, X[leader], S[i], r)
         if r["kind"] != QUOTE or r["flags"] & SUSPICIOUS or S[i]["usable"] == 0:
             continue
         ts_ns = r["ts_ns"]
-        if ts_ns < due[i] or ts_ns < X[i]["open_ns"] or ts_ns >= X[i]["close_ns"]:
+        if ts_ns < due[i] or ts_ns < x["open_ns"] or ts_ns >= x["close_ns"]:
             continue
-        masks[written] = feature_emit(X, S, i, ts_ns, out[written])
+        masks[written] = _emit(x, X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, flat, written * COUNT)
         at[written] = k
         written += 1
         due[i] = ts_ns + every_ns

@@ -10,7 +10,7 @@ from numba import njit, types
 
 from strategies.decay import keep_of
 from strategies.features.catalogue import GAP_NS, SECOND_NS
-from strategies.features.grid import STATE, STATES, close_seconds, start_grid
+from strategies.features.grid import STATE, close_seconds, start_grid
 
 PER_HORIZON: Final = 1.0 / (256.0 * SECOND_NS)
 _void = types.void
@@ -114,17 +114,16 @@ def _start(x: Any, ts_ns: int) -> None:
     start_grid(x, ts_ns // SECOND_NS)
 
 
-@njit(_void(STATES, _i8, _i8, _i8, _i8, _i8, _i8), cache=True, error_model="numpy")
-def take_quote(X: Any, i: int, ts_ns: int, bid: int, ask: int, bid_qty: int, ask_qty: int) -> None:
-    """A usable quote, prices and sizes in nanos."""
-    x = X[i]
+@njit(_void(STATE, STATE, _i8, _f8, _f8, _f8, _f8), cache=True, error_model="numpy")
+def take_quote(x: Any, y: Any, ts_ns: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
+    """A usable quote, prices and sizes in nanos; y is the leader's state."""
     if x["n"] == 0 or ts_ns - x["quote_ts_ns"] > GAP_NS:
         _hold(x, bid, ask, bid_qty, ask_qty)
         _start(x, ts_ns)
     else:
         second = ts_ns // SECOND_NS
         if second > x["second"]:
-            close_seconds(X, i, second)
+            close_seconds(x, y, second)
         _decay(x, ts_ns)
         flow = _order_flow(x, bid, ask, bid_qty, ask_qty)
         x["ofi_4"] += flow
@@ -150,11 +149,9 @@ def _sign(x: Any, px: float, quoted: int) -> float:
     return x["last_sign"]
 
 
-@njit(_void(STATE, _i8, _i8, _i8, _i8), cache=True, error_model="numpy")
-def take_print(x: Any, ts_ns: int, px_nanos: int, qty_nanos: int, usable: int) -> None:
-    """A print that may update last; `usable` says whether the market's present quote is."""
-    px = float(px_nanos)
-    qty = float(qty_nanos)
+@njit(_void(STATE, _i8, _f8, _f8, _i8), cache=True, error_model="numpy")
+def take_print(x: Any, ts_ns: int, px: float, qty: float, usable: int) -> None:
+    """A print that may update last, in nanos; `usable` says whether the market's present quote is."""
     x["session_qty"] += qty
     x["session_traded"] += px * qty
     fresh = x["n"] > 0 and ts_ns - x["quote_ts_ns"] <= GAP_NS
