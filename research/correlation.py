@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BLOCK_ROWS_MIN: Final = 30  # a smaller block says nothing
+BLOCKS_MIN: Final = 8  # fewer have no error worth the name
 
 
 def ranks(values: NDArray[np.float64] | NDArray[np.float32]) -> Floats:
@@ -36,7 +37,7 @@ def rank_correlation(a: NDArray[np.float64] | NDArray[np.float32], b: NDArray[np
 
 
 def blocked_correlation(a: Floats, b: Floats, block: Ints) -> tuple[float, float]:
-    """Mean rank correlation over blocks, and that mean by its standard error (0 with fewer than three blocks)."""
+    """Mean rank correlation over blocks, and that mean by its standard error (0 with few blocks)."""
     found = [
         rank_correlation(a[block == number], b[block == number])
         for number in np.unique(block)
@@ -44,6 +45,6 @@ def blocked_correlation(a: Floats, b: Floats, block: Ints) -> tuple[float, float
     ]
     if not found:
         return 0.0, 0.0
-    error = float(np.std(found, ddof=1)) / len(found) ** 0.5 if len(found) >= 3 else 0.0
+    error = float(np.std(found, ddof=1)) / len(found) ** 0.5 if len(found) >= BLOCKS_MIN else 0.0
     mean = float(np.mean(found))
     return mean, mean / error if error > 0.0 else 0.0

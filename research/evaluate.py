@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.units import NANO
-from research.correlation import blocked_correlation
 from research.sharpe import deflated_sharpe, moments, probabilistic_sharpe
 from strategies.models.card import CalibrationBin, Metrics
 
 BINS: Final = 10
-BLOCK_NS: Final = 3600 * NANO
+BLOCK_HORIZONS: Final = 10  # length of a block: labels of two blocks overlap at the edge only
 DAY_NS: Final = 86_400 * NANO
+BLOCK_NS_MIN: Final = 60 * NANO
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,9 +69,16 @@ def daily(trades: Trades, days: Ints) -> Floats:
     return np.array([trades.net_bp[day == one].sum() for one in known])
 
 
-def metrics(scored: Scored, trades: Trades, *, trial_sharpes: list[float]) -> Metrics:
+def blocks(ts_ns: Ints, horizon_ns: int) -> Ints:
+    """The block of time that each sample is in."""
+    return ts_ns // max(BLOCK_NS_MIN, BLOCK_HORIZONS * horizon_ns)
+
+
+def metrics(
+    scored: Scored, trades: Trades, *, correlation: tuple[float, float], trial_sharpes: list[float]
+) -> Metrics:  # fmt: skip
     """Everything the card says of the scores. `trial_sharpes`: of every trial so far, this one included."""
-    ic, ic_t = blocked_correlation(scored.score_bp, scored.move_bp, scored.ts_ns // BLOCK_NS)
+    ic, ic_t = correlation
     net = moments(trades.net_bp)
     n = net.n
     variance = float(np.var(trial_sharpes, ddof=1)) if len(trial_sharpes) > 1 else 0.0

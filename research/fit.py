@@ -25,6 +25,16 @@ class Fitted(NamedTuple):
     gain_bp: float
     loss_bp: float
 
+    def shrunk(self, factor: float) -> "Fitted":
+        """All scores times a factor; frozen again. The booster is changed in place."""
+        if self.gain_bp or self.loss_bp:
+            return self._replace(gain_bp=self.gain_bp * factor, loss_bp=self.loss_bp * factor)
+        for tree, shape in enumerate(self.booster.dump_model()["tree_info"]):
+            for leaf in range(shape["num_leaves"]):
+                self.booster.set_leaf_output(tree, leaf, factor * self.booster.get_leaf_output(tree, leaf))
+        freeze_leaves(self.booster)
+        return self
+
     def scores(self, values: NDArray[np.float32], settings: TrainSettings) -> Floats:
         """Expected moves in basis points, as the trader computes them."""
         raw: Floats = self.booster.predict(values, raw_score=True)
@@ -39,6 +49,8 @@ def parameters(settings: TrainSettings) -> dict[str, Any]:
     """LightGBM's own words for the settings. No missing values, no threads that race: the same trees every time."""
     return {
         "objective": "regression" if settings.model == "regression" else "binary",
+        # The mean of the days trained on is no forecast; the share of rises is what a chance starts from.
+        "boost_from_average": settings.model == "classification",
         "learning_rate": settings.learning_rate, "num_leaves": settings.leaves,
         "min_data_in_leaf": settings.leaf_rows_min, "feature_fraction": settings.feature_share,
         "bagging_fraction": settings.row_share, "bagging_freq": 1, "lambda_l2": settings.l2,

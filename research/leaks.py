@@ -11,8 +11,8 @@
    refused when its correlation falls by more than half at that point and by more than NOISE_MAX standard deviations;
    these are measured on the same column shifted in time against the moves, which keeps the memory both have.
    It finds a leaked label mixed with noise down to correlations of about 0.1 on a few days; below that, only 1 helps.
-3. *Shifted labels* (`shifted_moves`): the whole training once more with labels from another time. What it then scores
-   out of fold must be worth nothing; if it is worth something, training and test share more than the market.
+3. *Shifted labels* (`shifted_moves`, `chance_z`): one fold trained once more with labels from another time. What it
+   then scores out of fold must be worth nothing; if it is worth something, training and test share information.
 4. The correlation out of fold without purging and embargo stands in the report beside the one with them: what their
    difference is, purging has taken away.
 """
@@ -34,7 +34,7 @@ WINDOWS: Final = 8  # in the label's horizon
 NOISE_MAX: Final = 6.0
 FALL_MAX: Final = 0.5
 ROWS_MAX: Final = 200_000  # samples looked at for cliffs
-SHIFTED_T_MAX: Final = 5.0
+SHIFTED_Z_MAX: Final = 6.0
 SHIFT_SEED: Final = 20_130_809
 
 Floats = NDArray[np.float64]
@@ -140,6 +140,22 @@ def shifted_moves(inst: Ints, move_bp: Floats) -> Floats:
         mine = np.flatnonzero(inst == number)
         shifted[mine] = np.roll(move_bp[mine], len(mine) // 2)
     return shifted
+
+
+def chance_z(inst: Ints, scores: Floats, moves: Floats) -> tuple[float, float]:
+    """Rank correlation, and that by the deviation it has when the moves are shifted at random within each instrument:
+    what scores and moves remember of themselves is then counted as chance.
+    """
+    rng = np.random.default_rng(SHIFT_SEED)
+    total, null, count = 0.0, np.zeros(SHIFTS), 0
+    for number in np.unique(inst):
+        mine = np.flatnonzero(inst == number)
+        score, move = standardised(ranks(scores[mine])), standardised(ranks(moves[mine]))
+        total += float(score @ move)
+        null += [float(score @ np.roll(move, int(turn * len(mine)))) for turn in rng.uniform(0.1, 0.9, SHIFTS)]
+        count += len(mine)
+    noise = float(np.sqrt((null**2).mean()))
+    return total / count, total / noise if noise > 0.0 else 0.0
 
 
 def refuse(names: Sequence[str], *, read_ahead: Sequence[int], fallen: Sequence[Cliff]) -> None:

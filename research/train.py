@@ -22,9 +22,9 @@ from core.errors import ConfigError, QuantdError
 from core.profiles import PROFILES
 from research import leaks
 from research.correlation import blocked_correlation
-from research.crossval import control_scores, leaky_scores, out_of_fold, purged_splits
+from research.crossval import OutOfFold, control_scores, leaky_scores, out_of_fold, purged_splits
 from research.dataset import Collector, Tape, collect
-from research.evaluate import BLOCK_NS, Scored, Trades, calibration, metrics, trade, verdict
+from research.evaluate import Scored, Trades, blocks, calibration, metrics, trade, verdict
 from research.export import OPSET, check_equal, to_onnx
 from research.fit import Fitted, fit
 from research.job import TrainJob, TrainSettings, decode_job
@@ -48,7 +48,7 @@ class Result(NamedTuple):
     onnx: bytes
     trials: tuple[Trial, ...]
     unpurged_correlation: float
-    shifted_t: float
+    shifted_z: float
     largest_difference: float  # between LightGBM and ONNX over all rows
 
 
@@ -86,16 +86,17 @@ def train(job: TrainJob, shown: Bars, *, make: MakeCollector | None = None) -> R
     told = shown.counter("trees", (2 * settings.folds + 2) * settings.trees_max)
     found = out_of_fold(table, settings, splits, told)
     trees = max(1, round(float(np.median(found.trees))))
-    shifted_t = _check_control(table, settings, splits, trees, told)
-    unpurged = _correlation(table, leaky_scores(table, settings, trees=trees, told=told))[0]
-    fitted = fit(settings, table, np.arange(len(table.ts_ns)), trees=trees, told=told)
+    shifted_z = _check_control(table, settings, splits, trees, told)
+    leaky = leaky_scores(table, settings, trees=trees, told=told)
+    unpurged = _correlation(table, settings, leaky)[0]
+    fitted = fit(settings, table, np.arange(len(table.ts_ns)), trees=trees, told=told).shrunk(found.shrink)
     onnx = to_onnx(fitted.booster, width=len(names))
     difference = check_equal(fitted.booster, onnx, table.values)
     scored = _scored(table, found.score_bp)
     trades = trade(scored, fee_bp=settings.fee_bp, enter_bp=settings.enter_bp)
     trials = with_trial(before, Trial(digest=job.trial_digest(read.digest), sharpe=trades.sharpe))
-    card = _card(job, read, table, scored, trades, fitted, onnx, trials)
-    return Result(card, onnx, trials, unpurged, shifted_t, difference)
+    card = _card(job, read, table, scored, trades, fitted, onnx, trials, found)
+    return Result(card, onnx, trials, unpurged, shifted_z, difference)
 
 
 def _read(job: TrainJob, maker: MakeCollector, shown: Bars) -> Read:
@@ -116,22 +117,22 @@ def _read(job: TrainJob, maker: MakeCollector, shown: Bars) -> Read:
     return Read(tape, np.concatenate(begin), digest)
 
 
-def _correlation(table: Table, scores: Floats) -> tuple[float, float]:
-    return blocked_correlation(scores, table.move_bp, table.ts_ns // BLOCK_NS)
+def _correlation(table: Table, settings: TrainSettings, scores: Floats) -> tuple[float, float]:
+    return blocked_correlation(scores, table.move_bp, blocks(table.ts_ns, settings.horizon_ns))
 
 
 def _check_control(table: Table, settings: TrainSettings, splits: list[Any], trees: int, told: Any) -> float:
-    """The t of a model of shifted labels, which must be chance. Raises ConfigError."""
+    """How far from chance a model of shifted labels is. Raises ConfigError when it is no chance."""
     split = splits[len(splits) // 2]
     moves = leaks.shifted_moves(table.inst, table.move_bp)
     scores = control_scores(table, settings, split, moves=moves, trees=trees, told=told)
-    found, t = blocked_correlation(scores, moves[split.test], table.ts_ns[split.test] // BLOCK_NS)
-    if abs(t) > leaks.SHIFTED_T_MAX:
+    found, z = leaks.chance_z(table.inst[split.test], scores, moves[split.test])
+    if abs(z) > leaks.SHIFTED_Z_MAX:
         raise ConfigError(
-            f"train.embargo_s: a model of labels from another time scores {found:.3f} out of fold ({t:.1f} standard "
-            "errors): training and test share information; lengthen embargo_s, or take more days"
+            f"train.embargo_s: a model of labels from another time scores {found:.3f} out of fold ({z:.1f} deviations "
+            "of chance): training and test share information; lengthen embargo_s, or take more days"
         )
-    return t
+    return z
 
 
 def _scored(table: Table, scores: Floats) -> Scored:
@@ -143,10 +144,13 @@ def _scored(table: Table, scores: Floats) -> Scored:
 
 def _card(
     job: TrainJob, read: Read, table: Table, scored: Scored, trades: Trades, fitted: Fitted, onnx: bytes,
-    trials: tuple[Trial, ...],
+    trials: tuple[Trial, ...], validated: OutOfFold,
 ) -> c.ModelCard:  # fmt: skip
     settings, spec = job.train, job.spec
-    found = metrics(scored, trades, trial_sharpes=[trial.sharpe for trial in trials])
+    found = metrics(
+        scored, trades, correlation=_correlation(table, settings, validated.raw_bp),
+        trial_sharpes=[trial.sharpe for trial in trials],
+    )  # fmt: skip
     tradable, told = verdict(found, trades_min=settings.trades_min, confidence=settings.confidence)
     return c.ModelCard(
         version=c.CARD_VERSION, name=settings.model_name, kind=settings.model, score_unit="bp",
@@ -156,7 +160,8 @@ def _card(
         label=c.Label(
             kind=settings.label, horizon_ns=settings.horizon_ns, take_bp=settings.take_bp, stop_bp=settings.stop_bp
         ),
-        gain_bp=fitted.gain_bp, loss_bp=fitted.loss_bp, onnx_digest=c.digest_of(onnx), opset=OPSET,
+        gain_bp=fitted.gain_bp, loss_bp=fitted.loss_bp, shrink=validated.shrink,
+        onnx_digest=c.digest_of(onnx), opset=OPSET,
         data=c.Window(
             from_ns=int(table.ts_ns[0]), until_ns=int(table.end_ns.max()) + 1, digest=read.digest,
             synthetic=job.synthetic, symbols=job.symbols, rows=len(table.ts_ns),
@@ -202,10 +207,10 @@ def summary(output: Path, result: Result) -> dict[str, Any]:
         "model": str(output), "tradable": card.tradable, "verdict": card.verdict, "rows": card.data.rows,
         "inputs": card.width, "information_coefficient": found.information_coefficient,
         "information_coefficient_t": found.information_coefficient_t,
-        "information_coefficient_unpurged": result.unpurged_correlation, "control_t": result.shifted_t,
+        "information_coefficient_unpurged": result.unpurged_correlation, "control_z": result.shifted_z,
         "trades": found.trades, "gross_bp": found.gross_bp, "net_bp": found.net_bp, "hit_rate": found.hit_rate,
         "sharpe_day": found.sharpe_day, "deflated_sharpe": found.deflated_sharpe, "trials": card.trials,
-        "onnx_bytes": len(result.onnx), "onnx_difference": result.largest_difference,
+        "shrink": card.shrink, "onnx_bytes": len(result.onnx), "onnx_difference": result.largest_difference,
     }  # fmt: skip
 
 

@@ -69,8 +69,8 @@ class Metrics(Part, frozen=True):
     """Out of fold: every row is scored by a model that saw neither it nor a label that overlaps its own."""
 
     rows: Count
-    information_coefficient: float  # rank correlation of score and realised move
-    information_coefficient_t: float  # its mean over blocks of days by its standard error
+    information_coefficient: float  # rank correlation of score and move, mean over blocks of time
+    information_coefficient_t: float  # that mean by its standard error
     hit_rate: float  # of trades, net
     trades: Count
     gross_bp: float  # per trade, one entry and one exit
@@ -109,6 +109,7 @@ class ModelCard(Part, frozen=True):
     score_unit: Literal["bp"]
     gain_bp: float  # a classifier's score is p * gain - (1 - p) * loss; 0 and 0 for a regression
     loss_bp: float
+    shrink: float  # all scores were multiplied by it: the part of them that came true out of fold, less its error
     onnx_digest: Digest
     opset: Positive  # of ai.onnx.ml
     data: Window

@@ -67,7 +67,7 @@ def model_card(onnx: bytes, *, objective: Literal["regression", "binary"] = "reg
     given = {
         "version": 1, "name": "small", "kind": kind, "label": label, "score_unit": "bp", **payoff, "opset": 3,
         "inputs": c.Inputs(profile="l1_250", names=NAMES, leader="", external=(), digest=SPEC_HASH),
-        "onnx_digest": c.digest_of(onnx),
+        "onnx_digest": c.digest_of(onnx), "shrink": 1.0,
         "data": c.Window(
             from_ns=1, until_ns=2, digest="0" * 32, synthetic=False, symbols=("AAA",), rows=3000
         ),
