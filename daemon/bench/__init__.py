@@ -72,12 +72,22 @@ def _memory() -> Iterator[Line]:
     yield tape.memory()
 
 
-BESIDE: Final = {"tick_to_order": ("reference", "fsync")}  # what its numbers are read against
+def _features() -> Iterator[Line]:
+    from daemon.bench import features
+
+    yield from features.features()
+
+
+BESIDE: Final = {
+    "tick_to_order": ("reference", "fsync"),
+    "features": ("reference",),
+}  # what its numbers are read against
 BENCHES: Final[dict[str, Bench]] = {
     "reference": _orders,
     "fsync": _orders,
     "step_quote": _orders,
     "gate": _gate,
+    "features": _features,
     "tick_to_order": _orders,
     "replay": _replay,
     "recover": _recover,

@@ -43,7 +43,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
 _OWN: Final = "definition"
 _ELEMENTS: Final = "Dacorogna et al., An Introduction to High-Frequency Finance, ch. 3"
-_OFI: Final = "Cont, Kukanov, Stoikov, J. Financial Econometrics 12 (2014), eq. 2"
+_OFI: Final = "Cont, Kukanov, Stoikov, J. Financial Econometrics 12 (2014)"
 _SIGN: Final = "Lee, Ready, J. Finance 46 (1991): quote rule, then tick test; no lag"
 _WILDER: Final = "Wilder, New Concepts in Technical Trading Systems (1978); seeds as TA-Lib"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, main, orders, tape
+from daemon.bench import BENCHES, features, main, orders, tape
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -127,3 +127,16 @@ def test_the_sink_takes_orders_and_says_nothing(tmp_path: Path) -> None:
     port = worlds.SinkPort()
     port.pop_due(10**18)
     assert (port.orders, port.next_due_ns > 10**18) == (0, True)
+
+
+@pytest.mark.slow
+def test_feature_lines(no_recordings: None) -> None:
+    """A live update and emission of one instrument, and the batch over a made-up market."""
+    live, batch = features.features(live_rows=600, rounds=1, rows_max=40_000)
+    assert [live["name"], batch["name"]] == ["features.live", "features.batch"]
+    _timed(live)
+    assert live["samples"] > 100
+    assert live["ready"] > 20
+    assert batch["per_s"] > 0
+    assert batch["rows"] > batch["emitted"] > 10_000
+    assert live["data"].startswith("synthetic")
