@@ -173,11 +173,11 @@ def signal_due(S: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, i: int,
     return code
 
 
-@njit(inline="always", cache=True, error_model="numpy")
-def scored_step(
+@njit(STEP_SIGNATURE, cache=True, error_model="numpy")
+def step_scored(
     S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any, k: int
 ) -> int:  # fmt: skip
-    """The one step of this module."""
+    """Apply rows[k] to market, plain slots, features and signals; returns its code."""
     i = rows[k]["inst"]
     if i < 0 or i >= S.shape[0]:
         return BAD_ROW
@@ -186,14 +186,6 @@ def scored_step(
     take_row(X[i], X[X[i]["leader"]], S[i], rows[k])
     trigger = trigger_of(S[i], rows[k], repeated)
     return code | signal_due(S, X, G, E, V, M, out, i, rows[k]["ts_ns"], trigger)
-
-
-@njit(STEP_SIGNATURE, cache=True, error_model="numpy")
-def step_scored(
-    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any, k: int
-) -> int:  # fmt: skip
-    """Apply rows[k] to market, plain slots, features and signals; returns its code."""
-    return scored_step(S, F, W, X, G, E, V, M, out, rows, k)
 
 
 @njit(RUN_SIGNATURE, cache=True, error_model="numpy")
@@ -206,7 +198,7 @@ def run_scored(
     for k in range(lo, hi):
         if rows[k]["ts_ns"] >= stop_ts_ns:
             return k
-        code = scored_step(S, F, W, X, G, E, V, M, out, rows, k)
+        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
         if code != 0:
             out[0] = code
             return k if code == BAD_ROW else k + 1
@@ -221,7 +213,7 @@ def quote_scored(
 ) -> int:  # fmt: skip
     """Write a row into the row buffer at B[n] and step it."""
     put_row(B, n, ts_ns, exchange_ts_ns, inst, kind, flags, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos)
-    return scored_step(S, F, W, X, G, E, V, M, out, B, n)
+    return step_scored(S, F, W, X, G, E, V, M, out, B, n)
 
 
 @njit(AHEAD_SIGNATURE, cache=True, error_model="numpy")
@@ -237,7 +229,7 @@ def run_ahead(
     for k in range(lo, hi):
         if rows[k]["ts_ns"] >= stop_ts_ns:
             return k
-        code = scored_step(S, F, W, X, G, E, V, M, out, rows, k)
+        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
         if code == 0:
             continue
         if code == BAD_ROW:
@@ -270,7 +262,7 @@ def run_through(
     """Step rows[lo:hi] whatever their codes are; returns the last one's. The rows were run before: none is bad."""
     code = 0
     for k in range(lo, hi):
-        code = scored_step(S, F, W, X, G, E, V, M, out, rows, k)
+        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
     return code
 
 

@@ -151,13 +151,17 @@ class SignalReader:
         """Where the fields of one instrument and slot begin, in both views."""
         return (inst * self._slots + slot) * SIGNAL_FIELDS
 
+    def field(self, inst: int, slot: int, name: str) -> int:
+        """Where one field is, in both views."""
+        return self.place(inst, slot) + SIGNAL_INDEX[name]
+
     def integer(self, inst: int, slot: int, name: str) -> int:
         """One integer field."""
-        return self.ints[self.place(inst, slot) + SIGNAL_INDEX[name]]
+        return self.ints[self.field(inst, slot, name)]
 
     def put(self, inst: int, slot: int, name: str, value: int) -> None:
         """Write one integer field."""
-        self.ints[self.place(inst, slot) + SIGNAL_INDEX[name]] = value
+        self.ints[self.field(inst, slot, name)] = value
 
     def inputs(self, slot: int, count: int) -> Sequence[float]:
         """The inputs of a slot's model as they were at its last score on any instrument."""
