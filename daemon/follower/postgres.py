@@ -5,6 +5,7 @@ and its connection, no journal.
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +23,7 @@ from daemon.follower.statements import copy, merge, stage
 
 LOCK_CLASS: Final = 0x71746466  # "qtdf": the first half of our advisory locks; the second is the journal
 GRACE_S: Final = 2.0  # the server's own limit speaks first
+POLL_S: Final = 0.05
 
 
 class PostgresDatabase:
@@ -134,13 +136,19 @@ class PostgresDatabase:
             stream.write(content)
 
     def hold(self, journal_id: int) -> None:
-        """A lock of this session: the server lets go of it when the connection ends."""
-        ((held,),) = self.select("SELECT pg_try_advisory_lock(?, ?)", (LOCK_CLASS, journal_id))
-        if not held:
-            raise DatabaseFault(f"database: another follower records journal {journal_id}: stop it first")
+        """A lock of this session. The server lets go of it when it notices that a connection has ended, so a follower
+        that was killed may still seem to be there for a moment.
+        """
+        deadline = time.monotonic() + GRACE_S
+        while not self.select("SELECT pg_try_advisory_lock(?, ?)", (LOCK_CLASS, journal_id))[0][0]:
+            if time.monotonic() > deadline:
+                raise DatabaseFault(f"database: another follower records journal {journal_id}: stop it first")
+            time.sleep(POLL_S)
 
     def close(self) -> None:
-        """Let go."""
+        """Let go, of the lock first: the server would notice the end of the connection a moment later."""
+        with contextlib.suppress(psycopg.Error, OSError), self._limited():
+            self.connection.execute("SELECT pg_advisory_unlock_all()")
         with contextlib.suppress(psycopg.Error, OSError):
             self.connection.close()
 

@@ -108,6 +108,11 @@ class SqlFollower:
         """The journal at hand."""
         return None if self._attached is None else self._attached.identity
 
+    @property
+    def database(self) -> SqliteDatabase | PostgresDatabase | None:
+        """The open connection."""
+        return self._database
+
     def note(self, divergence: Divergence) -> None:
         """Have a divergence written with the next batch, into the journal at hand."""
         self._notes.append(divergence)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -84,27 +85,33 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty record in SQLite, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     upgrade(read_address(f"sqlite:///{path}"))
-    with closing(__import__("sqlite3").connect(path)) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
 
 
+@pytest.fixture
+def sqlite_address(sqlite_template: Path, tmp_path: Path) -> Address:
+    """An empty record in SQLite."""
+    shutil.copy(sqlite_template, tmp_path / "quantd.db")
+    return read_address(f"sqlite:///{tmp_path}/quantd.db")
+
+
 @pytest.fixture(params=["sqlite", "timescale"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
+def address(request: pytest.FixtureRequest) -> Address:
     """An empty database of ours, of each kind."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        shutil.copy(template, tmp_path / "quantd.db")
-        return read_address(f"sqlite:///{tmp_path}/quantd.db")
+        found: Address = request.getfixturevalue("sqlite_address")
+        return found
     make: Callable[[], Address] = request.getfixturevalue("new_timescale")
     return make()
 
 
 @pytest.fixture(scope="session")
 def journal_rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
-    """A day of a real trader: about 10,000 market rows, orders, fills, refusals, halts; several segments."""
+    """A day of a real trader: about 3,000 market rows, orders, fills, refusals, halts; several segments."""
     with pytest.MonkeyPatch.context() as patch:
         trader.install(patch)
-        rig = Rig(tmp_path_factory.mktemp("recorded"), events_per_second=0.15, halts_per_hour=0.5)
+        rig = Rig(tmp_path_factory.mktemp("recorded"), events_per_second=0.06, halts_per_hour=0.5)
         rig.run()
     return rig
