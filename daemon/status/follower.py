@@ -116,10 +116,11 @@ def follower_news(directory: Path) -> FollowerNews:
 
 
 def _line(picture: FollowerPicture) -> str:
-    told = f"follower {picture.state}  seq {picture.restep.seq:,}  lag {_lag(picture.restep)}"
     database = picture.database
-    told += f"  sql {database.edition or '-'} seq {database.part.seq:,} lag {_lag(database.part)}"
-    return f"{told}  differences {picture.differences}  snapshot {picture.snapshot_seq:,}"
+    return (
+        f"follower {picture.state}  lag {_lag(picture.restep)}  {database.edition or 'sql'} lag {_lag(database.part)}  "
+        f"differences {picture.differences}  seq {picture.restep.seq:,}  snapshot {picture.snapshot_seq:,}"
+    )
 
 
 def _lag(part: Part) -> str:

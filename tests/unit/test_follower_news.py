@@ -57,7 +57,7 @@ def test_a_follower_that_is_well_is_one_line(running: Path) -> None:
     say(running)
     news = follower_news(running)
     assert news.alarms == ()
-    for word in ("following", "1,000", "sqlite", "999", "lag 1 (0.0 s)", "differences 0"):
+    for word in ("following", "lag 0 (0.0 s)", "sqlite lag 1 (0.0 s)", "differences 0", "seq 1,000"):
         assert word in news.line
 
 
