@@ -4,6 +4,7 @@ A quote fills all four numbers. A print puts its price in `bid_px_nanos`, its si
 condition bits in `ask_qty_nanos`. A one-sided quote has 0 as the price of the empty side.
 """
 
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -31,3 +32,6 @@ ROW: Final = np.dtype(
 )
 ROW_BYTES: Final = ROW.itemsize
 assert ROW_BYTES == 56, "the journal's committed segments depend on this layout"
+_PACKED: Final = Struct("<qqihhqqqq")
+assert _PACKED.size == ROW_BYTES, "one row as numbers"
+unpack_row: Final = _PACKED.unpack_from  # numpy takes five times as long to give one row's numbers

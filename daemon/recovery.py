@@ -180,7 +180,7 @@ def _restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
 def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: dict[str, str]) -> str:
     """Which digests of the snapshot or of any run in its tail differ from ours, comma separated."""
     found: dict[str, None] = {name: None for name, digest in snapshot.items() if wanted.get(name) != digest}
-    for record in JournalReader(directory, from_seq=from_seq).records(frozenset({r.REFERENCE})):
+    for record in JournalReader(directory, from_seq=from_seq).references():
         message = r.decode(r.REFERENCE, record.payload)
         if type(message) is ConfigResolved and message.digest != wanted["config"]:
             found["config"] = None
