@@ -36,12 +36,13 @@ class Machine:
         self.exchange = exchange
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
 
-    @property
     def due_ns(self) -> int:
-        """The next moment something happens without a market row."""
-        due = self.engine.next_deadline_ns
-        if self.exchange is not None and self.exchange.next_due_ns < due:
-            due = self.exchange.next_due_ns
+        """The next moment something happens without a market row. Not a property: it is asked before every row."""
+        due, exchange = self.engine.next_deadline_ns, self.exchange
+        if exchange is not None:
+            told = exchange.next_due_ns
+            if told < due:
+                return told
         return due
 
     @property

@@ -4,7 +4,6 @@ Market rows that decide nothing stay in the batch they came in and are journalle
 the next thing that happens. One frame holds an input and all it caused; nothing is dispatched before it is committed.
 """
 
-from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +12,12 @@ from core import commands as c
 from core import events as e
 from core import records as r
 from core.money.state import Money
-from core.rows import ROW_BYTES
+from core.rows import ROW_BYTES, unpack_row
 from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, WATCHED, Machine
 from daemon.status.build import Tally
 
 QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
-_ROW: Final = Struct("<qqihhqqqq")  # core.rows.ROW: numpy takes five times as long to give one row's numbers
 _WORDS: Final = ROW_BYTES // 8  # a row as 64-bit words; the first is its time
 
 _encode = r.encode
@@ -91,7 +89,7 @@ class Runner:
         """
         if ts_ns < self.now_ns:
             ts_ns = self.now_ns
-        if self.next_ns <= ts_ns:
+        if self.machine.due_ns() <= ts_ns or self.roll.next_ns <= ts_ns:
             self.advance_to(ts_ns)
         if self._rows is not self._live:
             self._begin_batch(self._live)
@@ -110,7 +108,7 @@ class Runner:
     @property
     def next_ns(self) -> int:
         """When something is due without a market row."""
-        due, roll = self.machine.due_ns, self.roll.next_ns
+        due, roll = self.machine.due_ns(), self.roll.next_ns
         return due if due < roll else roll
 
     def _begin_batch(self, rows: Any) -> None:
@@ -123,7 +121,7 @@ class Runner:
 
     def _stop_at(self, at: int, code: int) -> None:
         """A row somebody asked for: the venue sees it first, then the strategies."""
-        row = _ROW.unpack_from(self._bytes, at * ROW_BYTES)
+        row = unpack_row(self._bytes, at * ROW_BYTES)
         if code & WATCHED:
             self.machine.show_row(row)
         if code & DECIDE:

@@ -109,8 +109,9 @@ class NettingDesk:
             return "safe mode"
         if not book.enabled:
             return f"strategy disabled: {book.disabled_reason}"
-        if money.sendable != READY:
-            return f"link {LINK_NAMES[money.sendable]}"
+        link = money.sendable()
+        if link != READY:
+            return f"link {LINK_NAMES[link]}"
         state = money.latches.effective(strategy=book.strategy, symbol=self._context.instruments[inst].symbol)
         if state != ACTIVE and not (state < HALTED and _reduces(held, need)):
             return f"ladder {STATE_NAMES[state]}"

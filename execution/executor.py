@@ -87,7 +87,7 @@ class ChaseExecutor:
             # After a late fill of an earlier child. Not a replace: one that is refused could only be tried again at
             # once (a spin) or later (over-fill); a cancel is final, and what is still due follows as a new child.
             return self._drop(child, ts_ns, "more on the book than is due")
-        if money.sendable != READY or ts_ns < parent.not_before_ns:
+        if money.sendable() != READY or ts_ns < parent.not_before_ns:
             return None
         if child is None:
             return self._place(parent, settings, stage, touch, want, ts_ns)

@@ -139,7 +139,9 @@ def _branch(test: ast.expr, taken: list[ast.stmt], other: list[ast.stmt]) -> lis
 
 
 def _read_once(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Attributes of order and view that are read more than once become locals: no check changes either."""
+    """Attributes of order and view that are read more than twice become locals: no check changes either. What is read
+    twice is mostly read once, in one of two branches.
+    """
 
     def local(node: ast.AST) -> str:
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
@@ -147,7 +149,7 @@ def _read_once(body: list[ast.stmt]) -> list[ast.stmt]:
         return f"{node.value.id}_{node.attr}" if node.value.id in (_ORDER, _VIEW) else ""
 
     reads = Counter(name for statement in body for node in ast.walk(statement) if (name := local(node)))
-    often = [name for name, count in reads.items() if count > 1]
+    often = [name for name, count in reads.items() if count > 2]
 
     class Locals(ast.NodeTransformer):
         def visit_Attribute(self, node: ast.Attribute) -> ast.expr:

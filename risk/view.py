@@ -196,7 +196,7 @@ class GateView:
         b = self.bounds
         inst, strategy = o.inst, o.strategy
         book = (strategy, inst)
-        self.link = money.sendable
+        self.link = money.sendable()
         self.safe = money.safe
         self.disk = money.disk_available
         self.ladder = money.latches.effective(strategy=strategy, symbol=b.symbol)

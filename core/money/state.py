@@ -203,7 +203,6 @@ class Money:
         if order_id >= self.next_order_id:
             self.next_order_id = order_id + 1
 
-    @property
     def sendable(self) -> int:
         """The link as it binds orders: READY only after a complete sync since it came back (control 32)."""
         return UNSYNCED if self.link == READY and self.last_sync_ts_ns < self.link_since_ns else self.link
