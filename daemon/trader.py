@@ -160,6 +160,7 @@ class Trader:
             TraderOperations(self),
             symbols=self.config.symbols,
             strategies=tuple(self.config.strategies),
+            features=runner.pipeline.external_names,
         )
         await self.control.start()
         self.state.write_card(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numba import from_dtype, njit, types
+from numba.np.numpy_support import as_dtype
 
 from core.errors import Bug
 from core.market import MARKET, apply_row, new_market
@@ -167,12 +168,12 @@ def run_rows(S: Any, F: Any, W: Any, rows: Any, lo: int, hi: int, stop_ts_ns: in
     return hi
 
 
-@njit(QUOTE_SIGNATURE, cache=True, error_model="numpy")
-def quote_row(
-    S: Any, F: Any, W: Any, B: Any, n: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+@njit(types.void(_rows, *(_i8,) * 10), cache=True, error_model="numpy")
+def put_row(
+    B: Any, n: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
     bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
-) -> int:  # fmt: skip
-    """Write a row into the row buffer at B[n] and step it."""
+) -> None:  # fmt: skip
+    """Write a row into the row buffer at B[n]."""
     r = B[n]
     r["ts_ns"] = ts_ns
     r["exchange_ts_ns"] = exchange_ts_ns
@@ -183,6 +184,15 @@ def quote_row(
     r["ask_px_nanos"] = ask_px_nanos
     r["bid_qty_nanos"] = bid_qty_nanos
     r["ask_qty_nanos"] = ask_qty_nanos
+
+
+@njit(QUOTE_SIGNATURE, cache=True, error_model="numpy")
+def quote_row(
+    S: Any, F: Any, W: Any, B: Any, n: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+    bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
+) -> int:  # fmt: skip
+    """Write a row into the row buffer at B[n] and step it."""
+    put_row(B, n, ts_ns, exchange_ts_ns, inst, kind, flags, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos)
     return step_row(S, F, W, B, n)
 
 
@@ -202,9 +212,8 @@ def bind(kernel: Any, signature: Any, *arrays: Any) -> Any:
     assert len(arrays) == len(expected), f"{len(arrays)} arrays for {len(expected)} arguments"
     for array, argument in zip(arrays, expected, strict=True):
         assert array.ndim == argument.ndim, f"{array.ndim} dimensions where the kernel has {argument.ndim}"
-        assert array.dtype == (
-            argument.dtype.dtype if isinstance(argument.dtype, types.Record) else np.dtype(np.int64)
-        ), f"{array.dtype} does not fit the kernel"
+        wanted = argument.dtype.dtype if isinstance(argument.dtype, types.Record) else as_dtype(argument.dtype)
+        assert array.dtype == wanted, f"{array.dtype} does not fit the kernel"
         assert array.flags.c_contiguous, "one contiguous block"
         assert array.flags.writeable, "a read-only array matches no explicit signature"
     return kernel.overloads[signature.args].entry_point
@@ -217,7 +226,7 @@ def assert_live_equals_batch(rows: int = _CHECK_ROWS) -> None:
     """Start-up check against stale compiled code: the same rows through the live entry, the single
     step and the batch must leave equal bytes. Raises Bug.
     """
-    tape = _check_rows(rows)
+    tape = check_rows(rows)
     states = [_state_after(tape, mode) for mode in ("quote", "step", "run")]
     if not states[0] == states[1] == states[2]:
         raise Bug("live and batch kernels differ: clear the kernel cache (quantd warm) before trading")
@@ -225,14 +234,14 @@ def assert_live_equals_batch(rows: int = _CHECK_ROWS) -> None:
 
 def _state_after(tape: Any, mode: str) -> bytes:
     """Market and feature bytes after all rows of the check in one of the three ways."""
-    S, F, W, B = new_market(2), _check_features(), np.zeros(2, np.int64), np.zeros(1, ROW)
+    S, F, W, B = new_market(2), check_features(), np.zeros(2, np.int64), np.zeros(1, ROW)
     out = np.zeros(1, np.int64)
     at = 0
     while at < len(tape):
         if mode == "run":
             at, code = run_rows(S, F, W, tape, at, len(tape), FOREVER_NS, out), int(out[0])
         else:
-            code = step_row(S, F, W, tape, at) if mode == "step" else quote_row(S, F, W, B, 0, *_numbers(tape[at]))
+            code = step_row(S, F, W, tape, at) if mode == "step" else quote_row(S, F, W, B, 0, *numbers_of(tape[at]))
             at += 1
         if code == BAD_ROW:
             raise Bug("the kernels refuse a row of their own check")
@@ -241,7 +250,8 @@ def _state_after(tape: Any, mode: str) -> bytes:
     return S.tobytes() + F.tobytes()
 
 
-def _check_features() -> Any:
+def check_features() -> Any:
+    """Two instruments with one plain slot each, made to decide often: for the start-up checks."""
     features = new_features(2, 1)
     for name, value in (("enabled", 1), ("tau_ns", 2e9), ("enter", 1.0), ("leave", 0.2), ("sd_floor_nanos", 1e6),
                         ("short_side", -1), ("n_min", 5), ("gap_ns", 10**12)):  # fmt: skip
@@ -249,7 +259,7 @@ def _check_features() -> Any:
     return features
 
 
-def _check_rows(count: int) -> Any:
+def check_rows(count: int) -> Any:
     """A tape of quotes, prints and bad rows from a linear congruential generator (Numerical Recipes constants)."""
     rows = np.zeros(count, ROW)
     seed, mid, ts_ns = 1, 50_000_000_000, 10**18
@@ -268,5 +278,6 @@ def _check_rows(count: int) -> Any:
     return rows
 
 
-def _numbers(row: Any) -> tuple[int, ...]:
+def numbers_of(row: Any) -> tuple[int, ...]:
+    """The fields of a row, as the live entry takes them."""
     return tuple(int(row[name]) for name in ROW.names or ())

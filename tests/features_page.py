@@ -138,7 +138,7 @@ def _trades_out(X: Any, loops: int, out: Any) -> None:
 def _rest_out(X: Any, loops: int, out: Any) -> None:
     """An instrument in profile `bar`: times and bars only."""
     for k in range(loops):
-        kernels._emit(X[1], X[0], 1, 1, X[1]["open_ns"] + k, out, 0)
+        kernels.emit_row(X[1], X[0], 1, 1, X[1]["open_ns"] + k, out, 0)
 
 
 def _state() -> Any:

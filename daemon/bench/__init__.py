@@ -60,6 +60,19 @@ def _replay() -> Iterator[Line]:
     yield tape.replay()
 
 
+def _scored() -> Iterator[Line]:
+    from daemon.bench import scored
+
+    yield from scored.tick_to_order()
+    yield from scored.natural()
+
+
+def _replay_model() -> Iterator[Line]:
+    from daemon.bench import scored
+
+    yield scored.replay()
+
+
 def _recover() -> Iterator[Line]:
     from daemon.bench import tape
 
@@ -90,6 +103,9 @@ BENCHES: Final[dict[str, Bench]] = {
     "features": _features,
     "tick_to_order": _orders,
     "replay": _replay,
+    "step_score": _scored,
+    "tick_to_order_model": _scored,
+    "replay_model": _replay_model,
     "recover": _recover,
     "memory": _memory,
 }

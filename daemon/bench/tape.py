@@ -5,7 +5,7 @@ feed process. Where the recordings are absent a made-up market takes their place
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, perf_counter_ns
@@ -29,8 +29,10 @@ BLOCK: Final = 8192
 class Tape:
     """The market all benches here run on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, change: Callable[[Config], Config] | None = None) -> None:
         config, self.source = shipped_config(folder)
+        if change is not None:
+            config = change(config)
         if config.feed.kind == "synthetic":
             made = msgspec.structs.replace(config.feed.synthetic, days=DAYS_MADE_UP)
             config = msgspec.structs.replace(config, feed=msgspec.structs.replace(config.feed, synthetic=made))

@@ -14,7 +14,7 @@ import msgspec
 
 from core.errors import Bug, ConfigError
 from core.units import parse_nanos
-from daemon.config.check import check, check_raw, strategy_params
+from daemon.config.check import check, check_raw, model_params, strategy_params
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.paths import absolute
 from daemon.config.schema import Config, StrategySettings
@@ -102,12 +102,28 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
     trades = tuple(absolute(p, folder, f"feed.trades[{at}]", problems) for at, p in enumerate(feed.trades))
     named = config.control.socket
     socket = absolute(named, folder, "control.socket", problems) if named else str(Path(state_dir) / SOCKET_NAME)
+    strategies = {
+        name: _with_model_paths(strategy, folder, f"strategies.{name}", problems)
+        for name, strategy in config.strategies.items()
+    }
     return msgspec.structs.replace(
         config,
+        strategies=strategies,
         state_dir=state_dir,
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
     )
+
+
+def _with_model_paths(
+    strategy: StrategySettings, folder: Path, field: str, problems: Problems
+) -> StrategySettings:  # fmt: skip
+    """With the paths of models made absolute; whatever is no text is left to the checks."""
+    params = dict(strategy.params)
+    for name in model_params(strategy.kind):
+        if isinstance(params.get(name), str) and params[name].strip():
+            params[name] = absolute(params[name], folder, f"{field}.params.{name}", problems)
+    return msgspec.structs.replace(strategy, params=params)
 
 
 def _resolved(config: Config) -> Config:

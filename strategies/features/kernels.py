@@ -239,7 +239,7 @@ def _emit_ticks(x: Any, y: Any, led: int, ts_ns: int, out: Any, base: int) -> in
 
 
 @njit(_i8(STATE, STATE, _i8, _i8, _i8, VALUES, _i8), cache=True, error_model="numpy")
-def _emit(x: Any, y: Any, usable: int, leader_usable: int, ts_ns: int, out: Any, base: int) -> int:
+def emit_row(x: Any, y: Any, usable: int, leader_usable: int, ts_ns: int, out: Any, base: int) -> int:
     """All features of state x with leader y into out[base : base + COUNT]; returns the mask."""
     mask = 0
     if x["profile"] != PROFILE_BAR and _live(x, usable, ts_ns):
@@ -270,7 +270,7 @@ def feature_emit(X: Any, S: Any, i: int, ts_ns: int, out: Any) -> int:
     readiness mask (bit j = feature j). State is only read.
     """
     leader = X[i]["leader"]
-    return _emit(X[i], X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, out, 0)
+    return emit_row(X[i], X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, out, 0)
 
 
 @njit(EXTERNAL_SIGNATURE, cache=True, error_model="numpy")
@@ -323,7 +323,7 @@ def feature_matrix(
         ts_ns = r["ts_ns"]
         if ts_ns < due[i] or ts_ns < x["open_ns"] or ts_ns >= x["close_ns"]:
             continue
-        masks[written] = _emit(x, X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, flat, written * COUNT)
+        masks[written] = emit_row(x, X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, flat, written * COUNT)
         at[written] = k
         written += 1
         due[i] = ts_ns + every_ns
