@@ -30,6 +30,7 @@ from core.errors import ConfigError, QuantdError
 from core.profiles import L1_250, TBT
 from core.rows import PRINT, QUOTE
 from core.units import NANO
+from research.correlation import ranks
 from research.sampling import Day, Floats, sample
 from strategies.features.catalogue import CATALOGUE, INDEX
 
@@ -143,19 +144,11 @@ class Report(NamedTuple):
     prints: dict[str, tuple[int, int]]
 
 
-def average_ranks(values: NDArray[np.floating]) -> Floats:
-    """Ranks from 0; equal values share the mean of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(count)
-    ranks: Floats = (ends - 0.5 * (count + 1))[place]
-    return ranks
-
-
 def rank_ic(feature: NDArray[np.floating], move: NDArray[np.floating]) -> float:
     """Spearman's rank correlation; NaN when either side never changes or there are too few."""
     if len(feature) < PAIRS_MIN:
         return float("nan")
-    return _correlation(average_ranks(feature), average_ranks(move))
+    return _correlation(ranks(feature), ranks(move))
 
 
 def _correlation(x: Floats, y: Floats) -> float:

@@ -91,9 +91,23 @@ def _features() -> Iterator[Line]:
     yield from features.features()
 
 
+def _score() -> Iterator[Line]:
+    from daemon.bench import learned
+
+    yield reference_line()
+    yield learned.score()
+
+
+def _matrix() -> Iterator[Line]:
+    from daemon.bench import learned
+
+    yield from learned.matrix()
+
+
 BESIDE: Final = {
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
+    "score": ("reference",),
 }  # what its numbers are read against
 BENCHES: Final[dict[str, Bench]] = {
     "reference": _orders,
@@ -103,9 +117,11 @@ BENCHES: Final[dict[str, Bench]] = {
     "features": _features,
     "tick_to_order": _orders,
     "replay": _replay,
+    "score": _score,
     "step_score": _scored,
     "tick_to_order_model": _scored,
     "replay_model": _replay_model,
+    "matrix": _matrix,
     "recover": _recover,
     "memory": _memory,
 }

@@ -18,8 +18,9 @@ from research.export import check_equal, to_onnx
 from research.fit import fit
 from research.job import TrainJob, decode_job
 from research.progress import Bars
+from research.reading import collector_of, read_samples
 from research.table import training_table
-from research.train import _read, collector_of, train, write
+from research.train import train, write
 from research.trials import read_trials, trials_path
 from strategies.models.card import check_card
 from strategies.models.scorer import scorer_of
@@ -102,7 +103,7 @@ def test_onnx_equals_lightgbm_on_recorded_rows(tmp_path: Path, market_data: Path
     """On more than 100,000 rows of real days, for a regression and for log-odds: not one score differs."""
     document = job_document(recorded_recipe(tmp_path, market_data))
     spec = decode_job(document)
-    tape = _read(spec, lambda: collector_of(spec), Bars(None)).tape
+    tape = read_samples(spec, lambda expected: collector_of(spec, expected=expected), Bars(None)).tape
     for model in ("regression", "classification"):
         settings = decode_job(document.replace(b'"regression"', f'"{model}"'.encode())).train
         table = training_table(tape, settings)

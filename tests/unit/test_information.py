@@ -14,6 +14,7 @@ from broker.sim.conflator import conflate
 from core.market import new_market
 from core.profiles import L1_250, TBT
 from core.units import NANO
+from research.correlation import ranks
 from research.information import (
     APPEARS,
     DIES,
@@ -25,7 +26,6 @@ from research.information import (
     WEAKER,
     Coefficient,
     Finding,
-    average_ranks,
     coefficients,
     main,
     rank_ic,
@@ -85,7 +85,7 @@ def test_rank_correlation_is_spearmans() -> None:
     """Ranks share ties; the coefficient is Pearson's of the ranks, 1 for any rising function, NaN for a constant."""
     rng = np.random.Generator(np.random.Philox(1))
     x, y = np.round(rng.normal(size=300), 1), np.round(rng.normal(size=300), 1)
-    assert average_ranks(x).tolist() == slow_ranks(x)
+    assert ranks(x).tolist() == slow_ranks(x)
     expected = np.corrcoef(slow_ranks(x + y), slow_ranks(y))[0, 1]
     assert rank_ic(x + y, y) == pytest.approx(expected, abs=1e-12)
     assert rank_ic(x, np.exp(x)) == pytest.approx(1.0)
