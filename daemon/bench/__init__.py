@@ -72,6 +72,12 @@ def _memory() -> Iterator[Line]:
     yield tape.memory()
 
 
+def _follow() -> Iterator[Line]:
+    from daemon.bench import follow
+
+    yield from follow.follow()
+
+
 BESIDE: Final = {"tick_to_order": ("reference", "fsync")}  # what its numbers are read against
 BENCHES: Final[dict[str, Bench]] = {
     "reference": _orders,
@@ -82,4 +88,5 @@ BENCHES: Final[dict[str, Bench]] = {
     "replay": _replay,
     "recover": _recover,
     "memory": _memory,
+    "follow": _follow,
 }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, main, orders, tape
+from daemon.bench import BENCHES, follow, main, orders, tape
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -127,3 +127,15 @@ def test_the_sink_takes_orders_and_says_nothing(tmp_path: Path) -> None:
     port = worlds.SinkPort()
     port.pop_due(10**18)
     assert (port.orders, port.next_due_ns > 10**18) == (0, True)
+
+
+@pytest.mark.slow
+def test_follow_lines(no_recordings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Throughput into SQLite with every row of the journal, then the lag behind one that grows."""
+    monkeypatch.delenv(follow.SERVER, raising=False)
+    whole, lag = follow.follow(events=3_000, seconds=0.3)
+    assert (whole["name"], whole["edition"], lag["name"]) == ("follow.sqlite", "sqlite", "follow.sqlite.lag")
+    assert whole["market_rows"] + whole["messages"] >= 3_000
+    assert whole["per_s"] > 0
+    assert lag["market_rows"] >= follow.BLOCK_ROWS
+    assert 0 < lag["p50_lag_s"] <= lag["max_lag_s"]
