@@ -1,5 +1,5 @@
-"""The drill `follow`: the follower, or the database server under it, is killed with kill -9 at a random moment and started
-again; in the end SQL is the journal, row by row. Even parts use SQLite, odd ones a real TimescaleDB of our own.
+"""The drill `follow`: the follower, or the database server under it, is killed with kill -9 at a random moment and
+started again; in the end SQL is the journal, row by row. Even parts use SQLite, odd ones a TimescaleDB of our own.
 """
 
 import atexit
