@@ -85,6 +85,12 @@ def _memory() -> Iterator[Line]:
     yield tape.memory()
 
 
+def _follow() -> Iterator[Line]:
+    from daemon.bench import follow
+
+    yield from follow.follow()
+
+
 def _features() -> Iterator[Line]:
     from daemon.bench import features
 
@@ -124,4 +130,5 @@ BENCHES: Final[dict[str, Bench]] = {
     "matrix": _matrix,
     "recover": _recover,
     "memory": _memory,
+    "follow": _follow,
 }

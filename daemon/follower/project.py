@@ -2,6 +2,7 @@
 for the books it folds: the same frames give the same rows, whatever the database.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from daemon.journal import Record, plain
 from daemon.journal.layout import SUB_HEADER
 
 UNDECODABLE: Final = "?"  # type of a record that this release cannot read; its body is the bytes in hex
+_NUL_TEXT: Final = re.compile(r"\x00|\\u0000")
+_NUL: Final = _NUL_TEXT.search
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +61,7 @@ class Projection:
         self.place = place
         self._record_ticks = record_ticks
         self._rows: dict[str, list[Row]] = {}
-        self._blocks: list[tuple[int, Array]] = []
+        self._blocks: list[tuple[int, memoryview]] = []
         self._frame: Sequence[Record] = ()  # the last one
         self._ts_ns, self._messages, self._market_rows = place.ts_ns, place.messages, place.market_rows
         self.taken = 0  # records since the last batch
@@ -176,16 +179,16 @@ class Projection:
                 f"rows {record.seq} to {record.last_seq} were moved to Parquet before they were recorded: "
                 "put the segment back from the archive, or record this journal without its rows"
             )
-        self._blocks.append((record.seq, np.frombuffer(record.payload, dtype=ROW)))
+        self._blocks.append((record.seq, record.payload))
 
     def _market(self) -> tuple[Array, Array]:
         if not self._blocks:
             return np.empty(0, np.int64), np.empty(0, ROW)
         starts = np.array([seq for seq, _ in self._blocks], dtype=np.int64)
-        counts = np.array([len(rows) for _, rows in self._blocks], dtype=np.int64)
+        counts = np.array([len(content) // ROW_BYTES for _, content in self._blocks], dtype=np.int64)
         before = np.cumsum(counts) - counts
         seqs = np.repeat(starts - before, counts) + np.arange(counts.sum(), dtype=np.int64)
-        return seqs, np.concatenate([rows for _, rows in self._blocks])
+        return seqs, np.frombuffer(b"".join(content for _, content in self._blocks), dtype=ROW)
 
 
 def frame_mark(records: Sequence[Record]) -> int:
@@ -200,7 +203,8 @@ def frame_mark(records: Sequence[Record]) -> int:
 def _newest(name: str, rows: list[Row]) -> list[Row]:
     """Clean rows; of a state only its newest, because one statement may write each only once."""
     table = BY_NAME[name]
-    clean = [tuple(map(_clean, row)) for row in rows]
+    texts = [place for place, field in enumerate(table.fields) if field.kind in ("text", "json")]
+    clean = [_clean(row) if any(_NUL(row[place] or "") for place in texts) else row for row in rows]
     if table.growth != "state":
         return clean
     at = [place for place, field in enumerate(table.fields) if field.name in table.key]
@@ -211,11 +215,6 @@ def _has(message: Any, name: str) -> bool:
     return getattr(message, name, "") not in ("", 0)
 
 
-def _clean(value: Any) -> Any:
+def _clean(row: Row) -> Row:
     """No database takes a NUL in a text: it becomes its picture, U+2400. JSON texts hold it escaped."""
-    if type(value) is str:
-        if "\x00" in value:
-            value = value.replace("\x00", "\u2400")
-        if "\\u0000" in value and value[:1] in "{[":
-            value = value.replace("\\u0000", "\\u2400")
-    return value
+    return tuple(_NUL_TEXT.sub("\u2400", value) if type(value) is str else value for value in row)

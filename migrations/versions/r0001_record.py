@@ -14,7 +14,7 @@ SEPARATOR = ";\n"
 
 def upgrade() -> None:
     """Every table, index and view."""
-    file = Path(__file__).with_name(f"r0001_{op.get_bind().dialect.name}.sql")
+    file = Path(__file__).with_name(f"r0001_record_{op.get_bind().dialect.name}.sql")
     for statement in file.read_text(encoding="utf-8").split(SEPARATOR):
         if statement.strip():
             op.get_bind().exec_driver_sql(statement)
