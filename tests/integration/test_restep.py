@@ -384,6 +384,8 @@ def test_no_snapshot_between_a_runs_tables_and_its_start(tmp_path: Path) -> None
     restep.run(seconds=FOREVER_S)
     rig.config_path.write_text(rig.config_path.read_text().replace("enter_z = 2.4", "enter_z = 1.9"))
     rig.run(stop)
+    for path in rig.journal.glob("snapshot-*"):
+        path.unlink()
     restep.rerun.running = True  # as after a crash
     restep._snapshot_due_seq = 0
     restep.run(seconds=FOREVER_S, frames_max=1)
