@@ -73,6 +73,23 @@ class Pipeline(Protocol):
         """Ask for decisions only within [from_ns, until_ns)."""
         ...
 
+    def session(self, inst: int, open_ns: int, close_ns: int) -> None:
+        """Features of an instrument belong to the session [open_ns, close_ns); setting it again changes nothing."""
+        ...
+
+    def gap(self, inst: int) -> None:
+        """Market data of an instrument were lost, or it was halted: features of single ticks warm up again."""
+        ...
+
+    @property
+    def external_names(self) -> tuple[str, ...]:
+        """Numbers from outside that somebody reads."""
+        ...
+
+    def external(self, name: str, inst: int, value: float, as_of_ns: int, age_ns_max: int) -> None:
+        """A number from outside, for one instrument or with -1 for all; names that nobody reads are passed over."""
+        ...
+
     def dump(self) -> bytes:
         """State for a snapshot."""
         ...

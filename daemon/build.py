@@ -1,7 +1,8 @@
 """The composition root's parts: one machine (engine, and its simulated venue) out of config and reference tables.
 
-Everything is a constructor argument; nothing here starts a process, opens a file or asks for the time. `daemon.kernels`
-must have been configured before this module is imported (it imports numba).
+Everything is a constructor argument; nothing here starts a process or asks for the time, and the only files read are
+the models that the config names. `daemon.kernels` must have been configured before this module is imported (it imports
+numba).
 """
 
 import msgspec
@@ -22,14 +23,14 @@ from core.sessions import Calendar
 from daemon.config import Config
 from daemon.machine import LIVE_ROWS_MAX, Machine
 from daemon.reference.tables import ReferenceTables
+from daemon.serving import models_as_recorded
 from execution.desk import NettingDesk
 from execution.executor import ChaseExecutor
 from execution.settings import DEFAULT_SETTINGS, resolve
 from risk.bounds import rates
 from risk.gate import Gate
 from risk.ladder import Ladder
-from strategies.pipeline import KernelPipeline, Slot
-from strategies.registry import build, find_kind, read_params, slot_of
+from strategies.registry import Seat, build, build_pipeline, find_kind, read_params, slots_of
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ def build_machine(
     )
     context.roll(money.trading_date)
     live_rows = np.zeros(LIVE_ROWS_MAX, ROW)
-    engine = _engine(config, context, KernelPipeline(market, watch, _slots(config), buffer=live_rows))
+    engine = _engine(config, tables, context, watch=watch, buffer=live_rows)
     exchange = None
     if with_venue:
         state = None if restored is None else restored.exchange
@@ -88,29 +89,32 @@ def money_settings(config: Config) -> MoneySettings:
     )
 
 
-def _slots(config: Config) -> list[Slot]:
+def _seats(config: Config) -> list[Seat]:
     return [
-        slot_of(
+        Seat(
             strategy=name,
-            slot=number,
             instruments=tuple(config.symbols.index(symbol) for symbol in strategy.symbols),
             params=read_params(find_kind(strategy.kind), strategy.params, field=f"strategies.{name}.params"),
+            field=f"strategies.{name}.params",
         )
-        for number, (name, strategy) in enumerate((n, s) for n, s in config.strategies.items() if s.enabled)
+        for name, strategy in config.strategies.items()
+        if strategy.enabled
     ]
 
 
-def _engine(config: Config, context: Context, pipeline: KernelPipeline) -> Engine:
+def _engine(
+    config: Config, tables: ReferenceTables, context: Context, *, watch: NDArray[np.int64], buffer: NDArray[np.void]
+) -> Engine:
     execution = {
         name: resolve(strategy.execution, field=f"strategies.{name}.execution")
         for name, strategy in config.strategies.items()
     }
-    strategies = []
-    for slot in _slots(config):
-        settings = config.strategies[slot.strategy]
-        kind = find_kind(settings.kind)
-        params = read_params(kind, settings.params, field=f"strategies.{slot.strategy}.params")
-        strategies.append(build(kind, context, slot, params, pipeline))
+    seats = _seats(config)
+    slots = slots_of(seats, models_as_recorded(config, tables.models), context.instruments)
+    pipeline = build_pipeline(
+        slots, market=context.market.state, watch=watch, buffer=buffer, profile=config.feed.profile
+    )
+    strategies = [build(slot, seat.params, context, pipeline) for slot, seat in zip(slots, seats, strict=True)]
     return Engine(
         settings=EngineSettings(
             mark_interval_ns=config.engine.mark_interval_ns,

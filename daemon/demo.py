@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from typing import Any, Final
 from core.errors import ConfigError, QuantdError
 from daemon.commands import follower_command, trader_command
 from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
+from daemon.digests import ROOT
 from daemon.log import open_log
 from daemon.state_dir import StateDirectory
 from daemon.status.follower import follower_news
@@ -25,6 +27,7 @@ from daemon.status.picture import Status
 from daemon.supervisor import EXIT_DONE, Child, Supervisor
 
 CONFIG: Final = Path(__file__).with_name("demo.toml")
+MODEL: Final = ("demo.onnx", "demo.card.json")
 START_SECONDS_MAX: Final = 180.0  # kernels may have to be compiled first
 POLL_SECONDS: Final = 0.25
 PLAIN_SECONDS: Final = 5.0  # between two lines where there is no terminal
@@ -114,12 +117,14 @@ async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None
 
 
 def write_config(directory: StateDirectory, *, seed: int) -> Path:
-    """The bundled config with this seed, in the state directory."""
+    """The bundled config with this seed, and the model it trades, in the state directory."""
     text, found = re.subn(r"^seed = \d+", f"seed = {seed}", CONFIG.read_text(encoding="utf-8"), count=1, flags=re.M)
     if not found:
         raise QuantdError(f"{CONFIG.name}: no line `seed = …` to set")
     path = directory.path / "demo.toml"
     path.write_text(text, encoding="utf-8")
+    for name in MODEL:
+        shutil.copyfile(ROOT / "examples" / "models" / name, directory.path / name)
     return path
 
 

@@ -2,6 +2,7 @@
 that it works: `verify_replay` steps a whole journal and compares every record.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import msgspec
 from core import records as r
 from core.errors import ConfigError, JournalError
 from core.events import AnyEvent, TraderStarted
-from core.reference import CodeVersion, ConfigResolved, Reference
+from core.reference import CodeVersion, ConfigResolved, ModelLoaded, Reference
 from daemon.build import Restored, build_machine
 from daemon.command_digest import command_digest
 from daemon.config import Config, config_from_json
@@ -154,12 +155,17 @@ def runner_state(
 
 def digests(tables: ReferenceTables) -> dict[str, str]:
     """What a snapshot of opinion state depends on."""
-    return {
+    found = {
         "config": tables.config.digest,
         "code": tables.code.source_digest,
         "kernels": tables.code.kernel_digest,
         "platform": tables.code.platform,
     }
+    return found | {"models": _models_digest(tables.models)} if tables.models else found
+
+
+def _models_digest(models: Iterable[ModelLoaded]) -> str:
+    return digest(f"{model.name} {model.digest}".encode() for model in models)
 
 
 def deploy_digest(tables: ReferenceTables) -> str:
@@ -182,13 +188,20 @@ def restore_runner(rerun: Rerun, tally: Tally, state: bytes) -> None:
 def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: dict[str, str]) -> str:
     """Which digests of the snapshot or of any run in its tail differ from ours, comma separated."""
     found: dict[str, None] = {name: None for name, digest in snapshot.items() if wanted.get(name) != digest}
-    for record in JournalReader(directory, from_seq=from_seq).records(frozenset({r.REFERENCE})):
+    models: list[list[ModelLoaded]] = []  # of each run
+    for record in JournalReader(directory, from_seq=from_seq).references():
         message = r.decode(r.REFERENCE, record.payload)
-        if type(message) is ConfigResolved and message.digest != wanted["config"]:
-            found["config"] = None
+        if type(message) is ConfigResolved:
+            models.append([])
+            if message.digest != wanted["config"]:
+                found["config"] = None
         elif type(message) is CodeVersion:
             theirs = {"code": message.source_digest, "kernels": message.kernel_digest, "platform": message.platform}
             found.update((name, None) for name, digest in theirs.items() if wanted[name] != digest)
+        elif type(message) is ModelLoaded:
+            models[-1].append(message)
+    if any((_models_digest(run) if run else None) != wanted.get("models") for run in models):
+        found["models"] = None
     return ",".join(found)
 
 

@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 from numba import from_dtype, njit, types
+from numba.np.numpy_support import as_dtype
 
 from core.errors import Bug
 from core.market import MARKET, apply_row, new_market
 from core.rows import PRINT, QUOTE, ROW, SUSPICIOUS
+from strategies.decay import exp_minus
 
 # Every module whose functions are compiled into the kernels below.
-KERNEL_MODULES: Final = ("core.market", "strategies.kernels")
+KERNEL_MODULES: Final = ("core.market", "strategies.decay", "strategies.kernels")
 
 DECIDE: Final = 1  # some slot of the instrument asks for a decision
 WATCHED: Final = 2  # a venue or reader wants this row
@@ -56,44 +58,6 @@ FEATURE: Final = np.dtype(
 )
 FEATURE_FIELDS: Final = len(FEATURE.names or ())
 FEATURE_INDEX: Final = {name: at for at, name in enumerate(FEATURE.names or ())}
-
-_LOG2_E: Final = 1.4426950408889634
-_LN2_HIGH: Final = 0.693147180369123816490  # ln 2 split in two (Cody and Waite): k * high is exact for k < 2^20
-_LN2_LOW: Final = 1.90821492927058770002e-10
-_UNDERFLOW: Final = 708.0
-
-
-@njit(types.float64(types.float64), cache=True, error_model="numpy")
-def exp_minus(x: float) -> float:
-    """exp(-x) for x >= 0 from + and * only, the same bits on every CPU. Relative error <= 1e-14; 0.0 from x >= 708.
-
-    exp(-x) = 2^-k * exp(-r) with |r| <= ln 2 / 2; Taylor to r^13, whose rest is below 5e-18.
-    """
-    if x >= _UNDERFLOW:
-        return 0.0
-    k = int(x * _LOG2_E + 0.5)
-    r = -((x - k * _LN2_HIGH) - k * _LN2_LOW)
-    p = 1.0 + r * (1.0 / 13.0)
-    p = 1.0 + r * p * (1.0 / 12.0)
-    p = 1.0 + r * p * (1.0 / 11.0)
-    p = 1.0 + r * p * (1.0 / 10.0)
-    p = 1.0 + r * p * (1.0 / 9.0)
-    p = 1.0 + r * p * (1.0 / 8.0)
-    p = 1.0 + r * p * (1.0 / 7.0)
-    p = 1.0 + r * p * (1.0 / 6.0)
-    p = 1.0 + r * p * (1.0 / 5.0)
-    p = 1.0 + r * p * (1.0 / 4.0)
-    p = 1.0 + r * p * (1.0 / 3.0)
-    p = 1.0 + r * p * 0.5
-    p = 1.0 + r * p
-    scale = 0.5
-    while k > 0:
-        if k & 1:
-            p *= scale
-        scale *= scale
-        k >>= 1
-    return p
-
 
 _feature_record = from_dtype(FEATURE)
 
@@ -204,12 +168,12 @@ def run_rows(S: Any, F: Any, W: Any, rows: Any, lo: int, hi: int, stop_ts_ns: in
     return hi
 
 
-@njit(QUOTE_SIGNATURE, cache=True, error_model="numpy")
-def quote_row(
-    S: Any, F: Any, W: Any, B: Any, n: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+@njit(types.void(_rows, *(_i8,) * 10), cache=True, error_model="numpy")
+def put_row(
+    B: Any, n: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
     bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
-) -> int:  # fmt: skip
-    """Write a row into the row buffer at B[n] and step it."""
+) -> None:  # fmt: skip
+    """Write a row into the row buffer at B[n]."""
     r = B[n]
     r["ts_ns"] = ts_ns
     r["exchange_ts_ns"] = exchange_ts_ns
@@ -220,6 +184,15 @@ def quote_row(
     r["ask_px_nanos"] = ask_px_nanos
     r["bid_qty_nanos"] = bid_qty_nanos
     r["ask_qty_nanos"] = ask_qty_nanos
+
+
+@njit(QUOTE_SIGNATURE, cache=True, error_model="numpy")
+def quote_row(
+    S: Any, F: Any, W: Any, B: Any, n: int, ts_ns: int, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+    bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
+) -> int:  # fmt: skip
+    """Write a row into the row buffer at B[n] and step it."""
+    put_row(B, n, ts_ns, exchange_ts_ns, inst, kind, flags, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos)
     return step_row(S, F, W, B, n)
 
 
@@ -239,9 +212,8 @@ def bind(kernel: Any, signature: Any, *arrays: Any) -> Any:
     assert len(arrays) == len(expected), f"{len(arrays)} arrays for {len(expected)} arguments"
     for array, argument in zip(arrays, expected, strict=True):
         assert array.ndim == argument.ndim, f"{array.ndim} dimensions where the kernel has {argument.ndim}"
-        assert array.dtype == (
-            argument.dtype.dtype if isinstance(argument.dtype, types.Record) else np.dtype(np.int64)
-        ), f"{array.dtype} does not fit the kernel"
+        wanted = argument.dtype.dtype if isinstance(argument.dtype, types.Record) else as_dtype(argument.dtype)
+        assert array.dtype == wanted, f"{array.dtype} does not fit the kernel"
         assert array.flags.c_contiguous, "one contiguous block"
         assert array.flags.writeable, "a read-only array matches no explicit signature"
     return kernel.overloads[signature.args].entry_point
@@ -254,7 +226,7 @@ def assert_live_equals_batch(rows: int = _CHECK_ROWS) -> None:
     """Start-up check against stale compiled code: the same rows through the live entry, the single
     step and the batch must leave equal bytes. Raises Bug.
     """
-    tape = _check_rows(rows)
+    tape = check_rows(rows)
     states = [_state_after(tape, mode) for mode in ("quote", "step", "run")]
     if not states[0] == states[1] == states[2]:
         raise Bug("live and batch kernels differ: clear the kernel cache (quantd warm) before trading")
@@ -262,14 +234,14 @@ def assert_live_equals_batch(rows: int = _CHECK_ROWS) -> None:
 
 def _state_after(tape: Any, mode: str) -> bytes:
     """Market and feature bytes after all rows of the check in one of the three ways."""
-    S, F, W, B = new_market(2), _check_features(), np.zeros(2, np.int64), np.zeros(1, ROW)
+    S, F, W, B = new_market(2), check_features(), np.zeros(2, np.int64), np.zeros(1, ROW)
     out = np.zeros(1, np.int64)
     at = 0
     while at < len(tape):
         if mode == "run":
             at, code = run_rows(S, F, W, tape, at, len(tape), FOREVER_NS, out), int(out[0])
         else:
-            code = step_row(S, F, W, tape, at) if mode == "step" else quote_row(S, F, W, B, 0, *_numbers(tape[at]))
+            code = step_row(S, F, W, tape, at) if mode == "step" else quote_row(S, F, W, B, 0, *numbers_of(tape[at]))
             at += 1
         if code == BAD_ROW:
             raise Bug("the kernels refuse a row of their own check")
@@ -278,7 +250,8 @@ def _state_after(tape: Any, mode: str) -> bytes:
     return S.tobytes() + F.tobytes()
 
 
-def _check_features() -> Any:
+def check_features() -> Any:
+    """Two instruments with one plain slot each, made to decide often: for the start-up checks."""
     features = new_features(2, 1)
     for name, value in (("enabled", 1), ("tau_ns", 2e9), ("enter", 1.0), ("leave", 0.2), ("sd_floor_nanos", 1e6),
                         ("short_side", -1), ("n_min", 5), ("gap_ns", 10**12)):  # fmt: skip
@@ -286,7 +259,7 @@ def _check_features() -> Any:
     return features
 
 
-def _check_rows(count: int) -> Any:
+def check_rows(count: int) -> Any:
     """A tape of quotes, prints and bad rows from a linear congruential generator (Numerical Recipes constants)."""
     rows = np.zeros(count, ROW)
     seed, mid, ts_ns = 1, 50_000_000_000, 10**18
@@ -305,5 +278,6 @@ def _check_rows(count: int) -> Any:
     return rows
 
 
-def _numbers(row: Any) -> tuple[int, ...]:
+def numbers_of(row: Any) -> tuple[int, ...]:
+    """The fields of a row, as the live entry takes them."""
     return tuple(int(row[name]) for name in ROW.names or ())

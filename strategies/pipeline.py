@@ -27,6 +27,7 @@ from strategies.kernels import (
     run_rows,
     step_row,
 )
+from strategies.signal.state import SignalReader
 
 
 class SlotParams(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -95,6 +96,7 @@ class KernelPipeline:
         self._code = 0
         self.features = new_features(len(market), max(1, len(slots)))
         self.reader = FeatureReader(self.features)
+        self.signal_reader: SignalReader | None = None  # of a pipeline with models
         self._slot_of: Final = {slot.strategy: slot.slot for slot in slots}
         for number, slot in enumerate(slots):
             self._enable(number, slot)
@@ -117,12 +119,12 @@ class KernelPipeline:
     # ---- rows --------------------------------------------------------------------------------------------------
     def step(self, row: Any) -> int:
         """Apply one row (a 1-element ROW array); returns its code. Raises Bug on an instrument nobody configured."""
-        _check_rows(row, 0, 1)
+        check_block(row, 0, 1)
         return self._checked(self._step(self._market, self.features, self._watch, row, 0))
 
     def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> int:
         """Apply rows[lo:hi] until one has a code or is at or past the stop; returns the first row not applied."""
-        _check_rows(rows, lo, hi)
+        check_block(rows, lo, hi)
         k: int = self._run(self._market, self.features, self._watch, rows, lo, hi, stop_ts_ns, self._out)
         self._code = self._checked(int(self._out[0]))
         return k
@@ -160,6 +162,20 @@ class KernelPipeline:
         self.reader.put(inst, slot, "from_ns", from_ns)
         self.reader.put(inst, slot, "until_ns", min(until_ns, FOREVER_NS))
 
+    def session(self, inst: int, open_ns: int, close_ns: int) -> None:
+        """Plain slots know no session: the fence alone says when they may ask."""
+
+    def gap(self, inst: int) -> None:
+        """Plain slots go by the time between quotes alone."""
+
+    @property
+    def external_names(self) -> tuple[str, ...]:
+        """Plain slots read no feature from outside."""
+        return ()
+
+    def external(self, name: str, inst: int, value: float, as_of_ns: int, age_ns_max: int) -> None:
+        """Nor take one."""
+
     def dump(self) -> bytes:
         """Market and feature state."""
         market: bytes = self._market.tobytes()
@@ -175,7 +191,7 @@ class KernelPipeline:
         self.features[:] = np.frombuffer(state[size:], FEATURE).reshape(self.features.shape)
 
 
-def _check_rows(rows: Any, lo: int, hi: int) -> None:
+def check_block(rows: Any, lo: int, hi: int) -> None:
     """What the raw entry point does not look at; read-only bytes would match no signature."""
     flags = rows.flags
     if rows.ndim != 1 or not flags.c_contiguous or rows.dtype != ROW:

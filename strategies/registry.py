@@ -1,27 +1,60 @@
-"""The registry of strategies: an explicit tuple; an unknown kind stops start-up."""
+"""The registry of strategies: an explicit tuple; an unknown kind stops start-up. Makes slots, the pipeline they share
+and the strategies themselves; models come in as bytes, read by the composition root.
+"""
 
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from core.errors import ConfigError
+from core.errors import Bug, ConfigError
+from core.instruments import Instrument
 from core.ports import Context, Strategy
+from core.profiles import PROFILES
 from strategies.guarded import Guarded
 from strategies.meanrev.params import MeanReversionParams
 from strategies.meanrev.strategy import MeanReversion
+from strategies.models.card import ModelCard
 from strategies.pipeline import KernelPipeline, Slot
+from strategies.signal.params import SignalParams
+from strategies.signal.state import SignalSlot
+from strategies.signal.strategy import Signal
+
+Params = MeanReversionParams | SignalParams
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of strategy: its config name, its parameters and its class."""
+    """One kind of strategy: its config name, its parameters, and which of them are paths of model files."""
 
     name: str
-    params_type: type[MeanReversionParams]
-    strategy: type[MeanReversion]
+    params_type: type[MeanReversionParams] | type[SignalParams]
+    models: tuple[str, ...] = ()
 
 
-STRATEGIES: Final = (Kind(name="meanrev", params_type=MeanReversionParams, strategy=MeanReversion),)
+STRATEGIES: Final = (
+    Kind(name="meanrev", params_type=MeanReversionParams),
+    Kind(name="signal", params_type=SignalParams, models=("model",)),
+)
 _BY_NAME: Final = {kind.name: kind for kind in STRATEGIES}
+
+
+class Seat(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy as configured: who it is, what it trades and how."""
+
+    strategy: str
+    instruments: tuple[int, ...]
+    params: Params
+    field: str  # of its parameters in the config
+
+
+class Model(Protocol):
+    """A trained model as its files hold it."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def onnx(self) -> bytes: ...
 
 
 def find_kind(name: str, *, field: str = "kind") -> Kind:
@@ -32,10 +65,10 @@ def find_kind(name: str, *, field: str = "kind") -> Kind:
     return kind
 
 
-def read_params(kind: Kind, raw: dict[str, Any], *, field: str) -> MeanReversionParams:
+def read_params(kind: Kind, raw: dict[str, Any], *, field: str) -> Params:
     """Parameters out of a config table. Raises ConfigError naming field and remedy."""
     try:
-        params = msgspec.convert(raw, kind.params_type)
+        params: Params = msgspec.convert(raw, kind.params_type)
     except msgspec.ValidationError as fault:
         known = ", ".join(kind.params_type.__struct_fields__)
         raise ConfigError(f"{field}: {fault}; {kind.name} takes {known}") from fault
@@ -43,11 +76,66 @@ def read_params(kind: Kind, raw: dict[str, Any], *, field: str) -> MeanReversion
     return params
 
 
+def slots_of(
+    seats: Sequence[Seat], models: Mapping[str, Model], instruments: Sequence[Instrument]
+) -> tuple[Slot | SignalSlot, ...]:
+    """The column that each strategy gets, in the order of the seats; every kind counts its own columns."""
+    plain, signals = 0, 0
+    slots: list[Slot | SignalSlot] = []
+    for seat in seats:
+        if isinstance(seat.params, SignalParams):
+            slots.append(_signal_slot(seat, seat.params, signals, models, instruments))
+            signals += 1
+        else:
+            slots.append(slot_of(strategy=seat.strategy, slot=plain, instruments=seat.instruments, params=seat.params))
+            plain += 1
+    return tuple(slots)
+
+
 def slot_of(*, strategy: str, slot: int, instruments: tuple[int, ...], params: MeanReversionParams) -> Slot:
-    """The column of the feature array that a configured strategy gets."""
+    """The column of the feature array that a mean reversion strategy gets."""
     return Slot(strategy=strategy, slot=slot, instruments=instruments, params=params.slot_params())
 
 
-def build(kind: Kind, context: Context, slot: Slot, params: MeanReversionParams, pipeline: KernelPipeline) -> Strategy:
+def _signal_slot(
+    seat: Seat, params: SignalParams, slot: int, models: Mapping[str, Model], instruments: Sequence[Instrument]
+) -> SignalSlot:
+    model = models.get(seat.strategy)
+    if model is None:
+        raise Bug(f"strategy {seat.strategy} needs its model: hand it to build_machine")
+    symbols = [instrument.symbol for instrument in instruments]
+    if params.leader and params.leader not in symbols:
+        raise ConfigError(f"{seat.field}.leader is {params.leader!r}: use one of {', '.join(symbols)}")
+    return SignalSlot(
+        strategy=seat.strategy,
+        slot=slot,
+        instruments=seat.instruments,
+        params=params.slot_params(seat.field),
+        leader=symbols.index(params.leader) if params.leader else -1,
+        needs_volatility=params.volatility_target_bp > 0.0,
+        card=model.card,
+        onnx=model.onnx,
+        field=f"{seat.field}.model",
+    )
+
+
+def build_pipeline(
+    slots: Sequence[Slot | SignalSlot], *, market: Any, watch: Any, buffer: Any, profile: str
+) -> KernelPipeline:
+    """The pipeline of all slots. Feature kernels and the model runtime are loaded only when a model is served."""
+    plain = [slot for slot in slots if isinstance(slot, Slot)]
+    signals = [slot for slot in slots if isinstance(slot, SignalSlot)]
+    if not signals:
+        return KernelPipeline(market, watch, plain, buffer=buffer)
+    from strategies.signal.pipeline import ScoredPipeline
+
+    return ScoredPipeline(market, watch, plain, signals, profile=PROFILES[profile], buffer=buffer)
+
+
+def build(slot: Slot | SignalSlot, params: Params, context: Context, pipeline: KernelPipeline) -> Strategy:
     """A strategy behind its guard."""
-    return Guarded(kind.strategy(context, slot, params, pipeline.reader))
+    if isinstance(slot, SignalSlot) and isinstance(params, SignalParams) and pipeline.signal_reader is not None:
+        return Guarded(Signal(context, slot, params, pipeline.signal_reader))
+    if isinstance(slot, Slot) and isinstance(params, MeanReversionParams):
+        return Guarded(MeanReversion(context, slot, params, pipeline.reader))
+    raise Bug(f"strategy {slot.strategy}: slot and parameters are of different kinds")

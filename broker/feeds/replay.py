@@ -28,6 +28,7 @@ from broker.feeds.columns import (
     raise_receipts,
 )
 from broker.feeds.merge import ControlFact, cut, merge
+from broker.feeds.profile import TAIL_NS, as_served, recorded_estimate
 from broker.feeds.spec import PROTOCOL_VERSION, FeedHeader, FeedTotals, ReplaySpec, SourceTotals, span_ns, validated
 from core.errors import BrokerFault, ConfigError, QuantdError
 
@@ -160,17 +161,20 @@ class ReplayFeed:
     def header(self) -> FeedHeader:
         """What is known before the first row is read."""
         bounds = [found for tape in self._tapes if (found := tape.bounds_ns) is not None]
-        estimate = sum(tape.rows_estimate for tape in self._tapes) - self._spec.skip_rows
+        rows = recorded_estimate(sum(tape.rows_estimate for tape in self._tapes), self._spec.profile)
+        last_ns = max((high for _, high in bounds), default=0)
         return FeedHeader(
-            version=PROTOCOL_VERSION, kind="replay", rows_estimate=max(estimate, 0),
+            version=PROTOCOL_VERSION, kind="replay", rows_estimate=max(rows - self._spec.skip_rows, 0),
             first_ns=min((low for low, _ in bounds), default=0),
-            last_ns=max((high for _, high in bounds), default=0),
+            last_ns=last_ns + TAIL_NS[self._spec.profile] if last_ns else 0,
             digests={tape.path: tape.digest for tape in self._tapes},
         )  # fmt: skip
 
     def items(self) -> Iterator[Rows | ControlFact]:
         """Yield row batches (a replay has no control facts). Raises BrokerFault when a file turns out broken."""
-        slabs = merge([tape.chunks() for tape in self._tapes])
+        merged = merge([tape.chunks() for tape in self._tapes])
+        instruments = max(self._spec.symbols.values()) + 1
+        slabs = as_served(merged, profile=self._spec.profile, instruments=instruments)
         for item in cut(slabs, skip_rows=self._spec.skip_rows, batch_rows=self._spec.batch_rows):
             if not isinstance(item, ControlFact):
                 self._rows += len(item)

@@ -25,6 +25,7 @@ BatchRows = Annotated[int, Meta(ge=1, le=BATCH_ROWS_MAX)]
 InstrumentRow = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Meta(ge=0.0, le=1e6)]
 Chance = Annotated[float, Meta(ge=0.0, le=0.5)]
+Profile = Literal["tbt", "l1_250", "bar"]  # core/profiles.py
 
 
 class ReplaySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="replay"):
@@ -38,6 +39,7 @@ class ReplaySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     skip_rows: Count = 0  # resume: drop exactly so many output rows first
     batch_rows: BatchRows = 8_192  # two batches fit the 1 MB pipe, so the next one is decoded on the other core
     other_symbols: Literal["refuse", "skip"] = "refuse"  # what a file may hold besides `symbols`
+    profile: Profile = "tbt"  # what is left of the tape; skip_rows counts what is left
 
 
 class SyntheticInstrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,6 +56,10 @@ class SyntheticInstrument(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     volatility_bp_per_hour: Annotated[float, Meta(ge=0.0, le=5_000.0)] = 50.0  # of the random walk, calm regime
     reversion_ticks: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 2.0  # standard deviation of the transient part
     reversion_seconds: Annotated[float, Meta(ge=0.01, le=100_000.0)] = 30.0  # its time constant
+    # A hidden signal of variance one: it drifts the value, and makes the displayed size of the side it favours larger.
+    signal_seconds: Annotated[float, Meta(ge=0.1, le=100_000.0)] = 60.0  # its time constant
+    signal_bp_per_hour: Annotated[float, Meta(ge=0.0, le=50_000.0)] = 0.0  # drift at one standard deviation; 0 = none
+    signal_lean: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0  # share by which sizes lean at two deviations
 
 
 class DirtyRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,6 +94,7 @@ class SyntheticSpec(
     gap_seconds: Annotated[float, Meta(ge=0.001, le=86_400.0)] = 5.0
     latency_ns: Annotated[int, Meta(ge=0, le=60 * NANO)] = 0  # receipt minus exchange time
     dirty: DirtyRates = DirtyRates()
+    profile: Profile = "tbt"  # what is left of the market; skip_rows counts what is left
     skip_rows: Count = 0
     batch_rows: BatchRows = 8_192
 

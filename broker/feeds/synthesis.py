@@ -37,6 +37,7 @@ PARAMETERS: Final = np.dtype(
         ("halt_hazard", np.float64), ("halt_ns", np.int64), ("gap_hazard", np.float64), ("gap_ns", np.int64),
         ("dirty", np.float64, (len(DIRTY_KINDS),)), ("not_last", np.float64),
         ("low", np.float64), ("high", np.float64),  # the walk is reflected here, in ticks
+        ("signal_s", np.float64), ("drift", np.float64), ("lean", np.float64),  # seconds; ticks per second; 0..1
     ]
 )  # fmt: skip
 STATE: Final = np.dtype(
@@ -44,7 +45,8 @@ STATE: Final = np.dtype(
         ("word", np.int64),  # the next one of the random stream
         ("ts", np.int64), ("open", np.int64), ("close", np.int64), ("over", np.int64), ("opening", np.int64),
         ("fresh", np.int64),  # the next row must be a quote around the value
-        ("value", np.float64), ("transient", np.float64), ("busy", np.int64), ("rough", np.int64),
+        ("value", np.float64), ("transient", np.float64), ("signal", np.float64),
+        ("busy", np.int64), ("rough", np.int64),
         ("bid", np.int64), ("ask", np.int64), ("bid_lots", np.int64), ("ask_lots", np.int64),
         ("gap_until", np.int64), ("dropped", np.int64),
         ("counts", np.int64, (len(DIRTY_KINDS) + 1,)),  # of wrong rows made; the last one is not_last prints
@@ -122,6 +124,13 @@ def normal(word: Any) -> Any:
     for shift in (0, 16, 32, 48):
         total += np.float64((word >> np.uint64(shift)) & np.uint64(0xFFFF))
     return (total - _SUM_MEAN) / _SUM_SIGMA
+
+
+@njit(_i8(_s, _p, _u8, _i8, _f8[::1]), cache=True)
+def drawn_lots(S: Any, P: Any, word: Any, side: Any, table: Any) -> Any:
+    """A displayed size; the hidden signal makes that of the side it favours (1 = bid) larger on average."""
+    leaning = P[0]["lean"] * max(-1.0, min(1.0, 0.5 * S[0]["signal"]))
+    return 1 + np.int64(exponential(word, table) * (P[0]["size"] - 1.0) * (1.0 + side * leaning))
 
 
 @njit(_i8(_s, _p, _rows, _i8, _i8, _i8), cache=True)
@@ -211,8 +220,8 @@ def recentre(S: Any, P: Any, word: Any, table: Any) -> Any:
     bid = max(np.int64(np.floor(middle - 0.5 * spread + 0.5)), 1)
     S[0]["bid"] = bid
     S[0]["ask"] = bid + spread
-    S[0]["bid_lots"] = 1 + np.int64(exponential(word, table) * (P[0]["size"] - 1.0))
-    S[0]["ask_lots"] = 1 + np.int64(exponential(swapped(word), table) * (P[0]["size"] - 1.0))
+    S[0]["bid_lots"] = drawn_lots(S, P, word, 1, table)
+    S[0]["ask_lots"] = drawn_lots(S, P, swapped(word), -1, table)
 
 
 @njit(numba.void(_s, _p, _u8, _u8, _f8[::1]), cache=True)
@@ -224,9 +233,9 @@ def move_quote(S: Any, P: Any, word: Any, sizes: Any, table: Any) -> Any:
         recentre(S, P, sizes, table)
         return
     chance = high_chance(word)
-    lots = 1 + np.int64(exponential(sizes, table) * (P[0]["size"] - 1.0))
     usual = P[0]["spread"] + S[0]["rough"]
     buy_side = chance < 0.5
+    lots = drawn_lots(S, P, sizes, 1 if buy_side else -1, table)
     shift = 0
     if spread > usual and chance % 0.5 < 0.25:
         shift = 1  # back to the usual spread
@@ -255,7 +264,7 @@ def print_and_quote(S: Any, P: Any, R: Any, n: Any, word: Any, sizes: Any, table
         return trade(S, P, R, n, (bid + ask) // 2, lots, condition, 0)
     lots = min(lots, S[0]["ask_lots"] if buys else S[0]["bid_lots"])
     n = trade(S, P, R, n, ask if buys else bid, lots, condition, 0)
-    refill = 1 + np.int64(exponential(swapped(sizes), table) * (P[0]["size"] - 1.0))
+    refill = drawn_lots(S, P, swapped(sizes), -1 if buys else 1, table)
     if buys:
         S[0]["ask_lots"] -= lots
         if S[0]["ask_lots"] == 0:
@@ -284,9 +293,11 @@ def interrupt(S: Any, P: Any, R: Any, n: Any, dt: Any, halt_chance: Any, gap_cha
     return n
 
 
-@njit(numba.void(_s, _p, _f8, _f8, _f8, _u8, _u8), cache=True)
-def move_value(S: Any, P: Any, dt: Any, chance: Any, jump_chance: Any, walk: Any, pull: Any) -> Any:
-    """Advance regimes, random walk, jumps and the mean-reverting part by `dt` seconds (implicit Euler: stable)."""
+@njit(numba.void(_s, _p, _f8, _f8, _f8, _u8, _u8, _u8), cache=True)
+def move_value(S: Any, P: Any, dt: Any, chance: Any, jump_chance: Any, walk: Any, pull: Any, hidden: Any) -> Any:
+    """Advance regimes, random walk, jumps, the mean-reverting part and the hidden signal, of variance one, which
+    drifts the value, by `dt` seconds (implicit Euler: stable).
+    """
     if chance < dt / (_BUSY_SECONDS if S[0]["busy"] else _CALM_SECONDS):
         S[0]["busy"] = 1 - S[0]["busy"]
     if (chance * 1024.0) % 1.0 < dt / (_ROUGH_SECONDS if S[0]["rough"] else _SMOOTH_SECONDS):
@@ -296,6 +307,10 @@ def move_value(S: Any, P: Any, dt: Any, chance: Any, jump_chance: Any, walk: Any
     value = S[0]["value"] + P[0]["walk"] * (_ROUGH_TIMES if S[0]["rough"] else 1.0) * root * z
     if jump_chance < dt * P[0]["jump_hazard"]:
         value += P[0]["jump"] if z > 0.0 else -P[0]["jump"]
+    value += P[0]["drift"] * S[0]["signal"] * dt
+    S[0]["signal"] = S[0]["signal"] / (1.0 + dt / P[0]["signal_s"]) + np.sqrt(2.0 / P[0]["signal_s"]) * root * normal(
+        hidden
+    )
     if value < P[0]["low"]:
         value = min(2.0 * P[0]["low"] - value, P[0]["high"])
     if value > P[0]["high"]:
@@ -343,7 +358,8 @@ def generate(S: Any, P: Any, W: Any, R: Any, table: Any) -> Any:
             n = close_gap(S, P, R, n)
             break
         other = (w5 ^ (w1 >> np.uint64(11))) * np.uint64(0x9E3779B97F4A7C15)
-        move_value(S, P, dt, high_chance(w1), high_chance(mixed), w2, w3)
+        hidden = (w2 ^ (w3 >> np.uint64(9))) * np.uint64(0xDA942042E4DD58B5)
+        move_value(S, P, dt, high_chance(w1), high_chance(mixed), w2, w3, hidden)
         n = interrupt(S, P, R, n, dt, low_chance(other), high_chance(other))
         if S[0]["fresh"]:
             recentre(S, P, w4, table)

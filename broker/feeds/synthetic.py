@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from broker.feeds.columns import Rows
 from broker.feeds.merge import ControlFact, cut, merge
+from broker.feeds.profile import TAIL_NS, as_served, synthetic_estimate
 from broker.feeds.spec import (
     PROTOCOL_VERSION,
     FeedHeader,
@@ -117,17 +118,21 @@ class SyntheticFeed:
         """What is known before the first row is made."""
         spec = self._spec
         seconds = sum(close_ns - open_ns for open_ns, close_ns in spec.sessions) / NANO
-        events = seconds * sum(instrument.events_per_second for instrument in spec.instruments)
-        estimate = max(int(events * _ROWS_PER_EVENT) - spec.skip_rows, 0)
+        rates = [instrument.events_per_second * _ROWS_PER_EVENT for instrument in spec.instruments]
+        rows = int(seconds * sum(synthetic_estimate(rate, spec.profile) for rate in rates))
         return FeedHeader(
-            version=PROTOCOL_VERSION, kind="synthetic", rows_estimate=0 if spec.endless else estimate,
-            first_ns=spec.sessions[0][0], last_ns=0 if spec.endless else spec.sessions[-1][1],
+            version=PROTOCOL_VERSION, kind="synthetic",
+            rows_estimate=0 if spec.endless else max(rows - spec.skip_rows, 0),
+            first_ns=spec.sessions[0][0],
+            last_ns=0 if spec.endless else spec.sessions[-1][1] + TAIL_NS[spec.profile],
             digests={"spec": self._digest},
         )  # fmt: skip
 
     def items(self) -> Iterator[Rows | ControlFact]:
         """Yield row batches and, between them, halts and gaps."""
-        slabs = merge([tape.chunks() for tape in self._tapes])
+        merged = merge([tape.chunks() for tape in self._tapes])
+        instruments = max(instrument.inst for instrument in self._spec.instruments) + 1
+        slabs = as_served(merged, profile=self._spec.profile, instruments=instruments)
         for item in cut(slabs, skip_rows=self._spec.skip_rows, batch_rows=self._spec.batch_rows):
             if not isinstance(item, ControlFact):
                 self._rows += len(item)
@@ -168,6 +173,8 @@ def _parameters(spec: SyntheticSpec, instrument: SyntheticInstrument) -> Any:
         "gap_hazard": spec.gaps_per_hour / _HOUR_SECONDS, "gap_ns": int(spec.gap_seconds * NANO),
         "dirty": _cumulated(chances), "not_last": spec.dirty.not_last,
         "low": ticks / _REFLECT, "high": ticks * _REFLECT,
+        "signal_s": instrument.signal_seconds, "lean": instrument.signal_lean,
+        "drift": instrument.signal_bp_per_hour * bp / _HOUR_SECONDS,
     }  # fmt: skip
     for name, value in values.items():
         parameters[0][name] = value

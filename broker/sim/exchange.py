@@ -39,7 +39,7 @@ from core.errors import Bug
 from core.events import AnyEvent, CancelRejected, ReplaceRejected
 from core.fees import FeeTable
 from core.instruments import Instrument
-from core.rows import DUPLICATE, NOT_LAST, QUOTE, SUSPICIOUS
+from core.rows import DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
 from core.sessions import Calendar
 
 QUOTE_FIELDS: Final = ("bid_px_nanos", "ask_px_nanos", "bid_qty_nanos", "ask_qty_nanos", "last_px_nanos")
@@ -135,7 +135,7 @@ class Exchange:
         if kind == QUOTE:
             if 0 < bid_px_nanos < ask_px_nanos and bid_qty_nanos > 0 and ask_qty_nanos > 0:
                 self._venue.quote_row(book, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, ts_ns)
-        elif bid_px_nanos > 0 and bid_qty_nanos > 0:
+        elif kind == PRINT and bid_px_nanos > 0 and bid_qty_nanos > 0:
             self._venue.print_row(book, bid_px_nanos, bid_qty_nanos, ts_ns)
 
     def on_halt(self, inst: int, halted: bool, ts_ns: int) -> None:

@@ -34,8 +34,14 @@ def in_scope(engine: Trading, level: int, scope: str) -> list[Order]:
 
 
 def refence(engine: Trading) -> None:
-    """Let kernels ask for decisions only where a strategy may act: enabled, not halted, in regular hours."""
+    """Let kernels ask for decisions only where a strategy may act: enabled, not halted, in regular hours. And tell them
+    every instrument's session: a leader that nobody trades has features too.
+    """
     money, context = engine.money, engine.context
+    for inst, calendar in enumerate(context.calendars):
+        session = calendar.session(engine.ts_ns)
+        if session is not None:
+            engine.pipeline.session(inst, session.open_ns, session.close_ns)
     for strategy in engine.strategies.values():
         enabled = money.ledger.book_of(strategy.name).enabled and not money.safe and not engine.stopping
         for inst in strategy.instruments:

@@ -57,10 +57,11 @@ def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
     decision = verdict.decision
     if decision is None:
         return
+    name = strategy.name
     engine.note(decision)
-    if engine.money.ledger.book_of(strategy.name).targets.get(inst) != decision.target_nanos:
-        engine.emit(c.SetTarget(strategy=strategy.name, inst=inst, qty_nanos=decision.target_nanos))
-    engine.reconcile(strategy.name, inst)
+    if engine.money.ledger.book_of(name).targets.get(inst) != decision.target_nanos:
+        engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=decision.target_nanos))
+    engine.reconcile(name, inst)
 
 
 # ---- market ----------------------------------------------------------------------------------------------------
@@ -85,13 +86,20 @@ def _print(engine: Trading, p: e.TradePrinted) -> None:
 
 def _gapped(engine: Trading, event: e.FeedGapped) -> None:
     engine.market.set_gap(event.inst)
+    engine.pipeline.gap(event.inst)
     engine.alert("FEED_GAP", "warning", f"{engine.symbols[event.inst]}: {event.dropped} rows lost, {event.reason}")
 
 
 def _halt_changed(engine: Trading, event: e.HaltChanged) -> None:
     engine.market.set_halt(event.inst, event.halted)
+    engine.pipeline.gap(event.inst)
     if not event.halted:
         reconcile_all(engine)
+
+
+def _external(engine: Trading, event: e.ExternalFeatureReceived) -> None:
+    as_of_ns = event.as_of_ns or engine.ts_ns
+    engine.pipeline.external(event.name, event.inst, event.value, as_of_ns, event.age_ns_max)
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------
@@ -344,7 +352,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.ClockOffsetMeasured: _nothing,
     e.MarketRuleChanged: _nothing,
     e.CorporateActionAnnounced: _nothing,
-    e.ExternalFeatureReceived: _nothing,
+    e.ExternalFeatureReceived: _external,
     e.TriggerFired: _trigger,
     e.LeaseGranted: _nothing,
     e.RiskMeasured: _nothing,

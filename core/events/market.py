@@ -108,9 +108,9 @@ class ExternalFeatureReceived(Event, frozen=True, tag=57):
     """A number from outside with an age limit."""
 
     name: str
-    inst: int
+    inst: int  # -1 = of all instruments
     value: float
-    as_of_ns: int
+    as_of_ns: int  # 0 = of the moment it was received
     age_ns_max: int
 
 

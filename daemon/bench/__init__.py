@@ -60,6 +60,19 @@ def _replay() -> Iterator[Line]:
     yield tape.replay()
 
 
+def _scored() -> Iterator[Line]:
+    from daemon.bench import scored
+
+    yield from scored.tick_to_order()
+    yield from scored.natural()
+
+
+def _replay_model() -> Iterator[Line]:
+    from daemon.bench import scored
+
+    yield scored.replay()
+
+
 def _recover() -> Iterator[Line]:
     from daemon.bench import tape
 
@@ -72,14 +85,27 @@ def _memory() -> Iterator[Line]:
     yield tape.memory()
 
 
-BESIDE: Final = {"tick_to_order": ("reference", "fsync")}  # what its numbers are read against
+def _features() -> Iterator[Line]:
+    from daemon.bench import features
+
+    yield from features.features()
+
+
+BESIDE: Final = {
+    "tick_to_order": ("reference", "fsync"),
+    "features": ("reference",),
+}  # what its numbers are read against
 BENCHES: Final[dict[str, Bench]] = {
     "reference": _orders,
     "fsync": _orders,
     "step_quote": _orders,
     "gate": _gate,
+    "features": _features,
     "tick_to_order": _orders,
     "replay": _replay,
+    "step_score": _scored,
+    "tick_to_order_model": _scored,
+    "replay_model": _replay_model,
     "recover": _recover,
     "memory": _memory,
 }

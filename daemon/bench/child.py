@@ -38,8 +38,8 @@ def in_child(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def replay(state_dir: Path) -> dict[str, Any]:
-    """One run of the trader from an empty state directory."""
+def replay(state_dir: Path, *, model: bool) -> dict[str, Any]:
+    """One run of the trader from an empty state directory; with `model`, of the bench's signal strategy alone."""
     import uvloop
 
     from daemon.bench.world import shipped_config
@@ -47,6 +47,10 @@ def replay(state_dir: Path) -> dict[str, Any]:
     from daemon.trader import Trader
 
     config, _ = shipped_config(state_dir)
+    if model:
+        from daemon.bench.model import with_model
+
+        config = with_model(config, state_dir, enter_bp=3.0, hold_s=30.0)
     trader = Trader(config, Path("bench"), quiet=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(trader.run())
@@ -136,12 +140,12 @@ def _weeks(path: Path) -> Iterator[Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Entry point: `replay STATE` or `memory STATE ROWS FIRST LAST`."""
+    """Entry point: `replay STATE`, `replay_model STATE` or `memory STATE ROWS FIRST LAST`."""
     from daemon.kernels import configure
 
     configure()
-    if arguments[0] == "replay":
-        found = replay(Path(arguments[1]))
+    if arguments[0] in ("replay", "replay_model"):
+        found = replay(Path(arguments[1]), model=arguments[0] == "replay_model")
     else:
         found = memory(Path(arguments[1]), Path(arguments[2]), int(arguments[3]), int(arguments[4]))
     print(json.dumps(found))

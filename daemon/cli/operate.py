@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command()(flatten)
     app.command()(acknowledge)
     app.command()(arm)
+    app.command()(feature)
 
 
 def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False) -> None:
@@ -129,3 +130,14 @@ def _running_digest(client: ControlClient) -> str:
     if picture.changed:
         print(f"changed since the run before: {picture.changed}")
     return picture.deploy_digest
+
+
+def feature(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As the model's card names it.")],
+    value: Annotated[float, typer.Argument(metavar="VALUE", help="The number; write -- before a negative one.")],
+    age: Annotated[float, typer.Option("--age", metavar="SECONDS", help="Too old to trade on after this long.")],
+    symbol: o.Symbol = None,
+    state: o.State = None,
+) -> None:
+    """Tell the models a number from outside, for all symbols or for one; it is journalled."""
+    _operate(state, "feature", name=name, value=value, age_s=age, symbol=symbol)

@@ -12,6 +12,7 @@ import typer
 
 from core.errors import ConfigError, QuantdError
 from daemon.cli import options as o
+from daemon.state_dir import state_directory
 
 FromSeq = Annotated[int, typer.Option("--from", min=0, metavar="SEQ", help="First record shown.")]
 Kind = Annotated[
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     replay_app.callback()(_replay)
     replay_app.command("verify")(replay_verify)
     app.add_typer(replay_app, name="replay")
+    app.command()(why)
 
 
 def _replay() -> None:
@@ -163,3 +165,25 @@ def _replay_elsewhere(journal: Path, hash_seed: int) -> dict[str, Any]:
     except msgspec.DecodeError as fault:
         raise QuantdError(f"replay under PYTHONHASHSEED={hash_seed} ended with {done.returncode}: {fault}") from fault
     return report
+
+
+def why(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its number, or its order reference q-...")],
+    state: o.State = None,
+    as_json: o.Json = False,
+) -> None:
+    """Tell why an order was made, back to the quote that caused it, and what became of it."""
+    from daemon.why import why as walk
+
+    story = walk(state_directory(state).journal_in_use(), order)
+    if as_json:
+        o.print_json(story)
+        return
+    from daemon.cli.tables import clock
+
+    print(f"order {story.order_id} {story.order_ref} of {story.strategy or 'nobody'} in {story.symbol}")
+    for title, steps in (("because", story.because), ("afterwards", story.afterwards)):
+        print(f"{title}:")
+        for step in steps:
+            line = f"{step.seq:>10} {clock(step.ts_ns)} {step.what}"
+            print(line if line.isprintable() else repr(line)[1:-1])

@@ -22,7 +22,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Wh
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, follow, up, demo, check, warm, bench, version):
+    for command in (run, follow, up, demo, check, train, warm, bench, version):
         app.command()(command)
 
 
@@ -92,6 +92,16 @@ def check(config: Configs = None, files: Files = None) -> None:
             faults.append(str(fault))
     if faults:
         raise ConfigError("\n".join(faults))
+
+
+def train(config: Config, as_json: o.Json = False) -> int:
+    """Train a model by a recipe, with a card that says what it is worth."""
+    from daemon.kernels import configure
+
+    configure()
+    from daemon.training import run_training
+
+    return run_training(config, as_json=as_json)
 
 
 def warm() -> None:

@@ -50,7 +50,10 @@ def check(config: Config, problems: Problems) -> None:
     check_account(config.account, problems)
     check_instruments(config, problems)
     for name, strategy in config.strategies.items():
+        before = len(problems.lines)
         check_strategy(strategy, config.symbols, f"strategies.{name}", problems)
+        if len(problems.lines) == before and model_params(strategy.kind):
+            check_model(config, strategy, f"strategies.{name}.params", problems)
     check_limits(config, problems)
     check_feed(config, problems)
     check_record(config.record, problems)
@@ -131,6 +134,24 @@ def strategy_params(name: str, *, field: str) -> type[msgspec.Struct]:
     from strategies.registry import find_kind
 
     return find_kind(name, field=field).params_type
+
+
+def model_params(kind: str) -> tuple[str, ...]:
+    """Which parameters of a kind are paths of models; none of an unknown kind, which is reported elsewhere."""
+    configure()
+    from strategies.registry import STRATEGIES
+
+    return next((known.models for known in STRATEGIES if known.name == kind), ())
+
+
+def check_model(config: Config, strategy: StrategySettings, field: str, problems: Problems) -> None:
+    """The model is there and may serve this run."""
+    from daemon.serving import served_model
+
+    try:
+        served_model(config, strategy, field=field)
+    except ConfigError as fault:
+        problems.add_refused(str(fault), field, strategy_params(strategy.kind, field="kind").__struct_fields__)
 
 
 def check_symbols(symbols: tuple[str, ...], declared: tuple[str, ...], field: str, problems: Problems) -> None:

@@ -7,7 +7,7 @@ from core.errors import ConfigError
 from core.instruments import Instrument, increment_at, rule_on
 from core.sessions import SessionTable
 from core.units import parse_nanos
-from daemon.config.schema import Config, SyntheticMarket, SyntheticSettings
+from daemon.config.schema import Config, FeedSettings, SyntheticMarket
 from daemon.reference.hours import number_of
 
 
@@ -22,7 +22,7 @@ def feed_spec(
         return replay_spec(config, skip_rows=skip_rows)
     if sessions is None:
         raise ConfigError("feed.kind: a synthetic market needs a session table; build the reference tables first")
-    return synthetic_spec(config.feed.synthetic, instruments=instruments, sessions=sessions, skip_rows=skip_rows)
+    return synthetic_spec(config.feed, instruments=instruments, sessions=sessions, skip_rows=skip_rows)
 
 
 def replay_spec(config: Config, *, skip_rows: int = 0) -> ReplaySpec:
@@ -36,15 +36,17 @@ def replay_spec(config: Config, *, skip_rows: int = 0) -> ReplaySpec:
             end=feed.end,
             timezone=feed.timezone,
             other_symbols=feed.other_symbols,
+            profile=feed.profile,
             skip_rows=skip_rows,
         )
     )
 
 
 def synthetic_spec(
-    settings: SyntheticSettings, *, instruments: tuple[Instrument, ...], sessions: SessionTable, skip_rows: int = 0
+    feed: FeedSettings, *, instruments: tuple[Instrument, ...], sessions: SessionTable, skip_rows: int = 0
 ) -> SyntheticSpec:
     """The first `days` sessions from `start_date` on, regular hours."""
+    settings = feed.synthetic
     first = number_of(date.fromisoformat(settings.start_date))
     days = [session for session in sessions.sessions if session.date >= first][: settings.days]
     if len(days) < settings.days:
@@ -74,6 +76,7 @@ def synthetic_spec(
             gap_seconds=settings.gap_seconds,
             latency_ns=settings.latency_ns,
             dirty=settings.dirty,
+            profile=feed.profile,
             skip_rows=skip_rows,
         )
     )
@@ -97,4 +100,7 @@ def _market(instrument: Instrument, market: SyntheticMarket, day: int) -> Synthe
         volatility_bp_per_hour=market.volatility_bp_per_hour,
         reversion_ticks=market.reversion_ticks,
         reversion_seconds=market.reversion_seconds,
+        signal_seconds=market.signal_seconds,
+        signal_bp_per_hour=market.signal_bp_per_hour,
+        signal_lean=market.signal_lean,
     )

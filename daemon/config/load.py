@@ -5,6 +5,7 @@ Raises ConfigError with one line per problem, `<file>: <dotted.field>: what is w
 
 import json
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 
 from core.errors import Bug, ConfigError
 from core.units import parse_nanos
-from daemon.config.check import check, check_raw, strategy_params
+from daemon.config.check import check, check_raw, model_params, strategy_params
 from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.paths import absolute, expanded
@@ -28,23 +29,36 @@ DATABASE_NAME = "quantd.db"
 
 def load_config(path: Path, *, state_dir: Path | None = None) -> Config:
     """Read and check a file; `state_dir` overrules the file's (`--state`). Raises ConfigError."""
+    return parse_config(read_config(path), file=str(path), folder=path.resolve().parent, state_dir=state_dir)
+
+
+def read_config(path: Path) -> str:
+    """The text of a config file. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as fault:
         raise ConfigError(f"{path}: no such file; name a config file with -c") from fault
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(
             f"{path}: cannot be read: {' '.join(str(fault).split())}; name a config file with -c"
         ) from fault
-    return parse_config(text, file=str(path), folder=path.resolve().parent, state_dir=state_dir)
 
 
 def parse_config(text: str, *, file: str, folder: Path, state_dir: Path | None = None) -> Config:
     """Check a config text; `folder` is where relative paths start. Raises ConfigError."""
+    return config_of(parse_toml(text, file=file), file=file, folder=folder, state_dir=state_dir)
+
+
+def parse_toml(text: str, *, file: str, parse_float: Callable[[str], Any] = Decimal) -> dict[str, Any]:
+    """The document of a text. Raises ConfigError."""
     try:
-        raw = tomllib.loads(text, parse_float=Decimal)
+        return tomllib.loads(text, parse_float=parse_float)
     except ValueError as fault:  # TOMLDecodeError is one, and so is a whole number of thousands of digits
         raise ConfigError(f"{file}: {' '.join(str(fault).split())}; correct the TOML") from fault
+
+
+def config_of(raw: dict[str, Any], *, file: str, folder: Path, state_dir: Path | None = None) -> Config:
+    """Check a document with decimals; `folder` is where relative paths start. Raises ConfigError."""
     problems = Problems(file)
     check_raw(raw, problems)
     if state_dir is not None:
@@ -90,9 +104,14 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
     trades = tuple(absolute(p, folder, f"feed.trades[{at}]", problems) for at, p in enumerate(feed.trades))
     named = config.control.socket
     socket = absolute(named, folder, "control.socket", problems) if named else str(Path(state_dir) / SOCKET_NAME)
+    strategies = {
+        name: _with_model_paths(strategy, folder, f"strategies.{name}", problems)
+        for name, strategy in config.strategies.items()
+    }
     record = config.record
     return msgspec.structs.replace(
         config,
+        strategies=strategies,
         record=msgspec.structs.replace(
             record,
             database=_database(record.database, folder, state_dir, problems),
@@ -104,6 +123,17 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
     )
+
+
+def _with_model_paths(
+    strategy: StrategySettings, folder: Path, field: str, problems: Problems
+) -> StrategySettings:  # fmt: skip
+    """With the paths of models made absolute; whatever is no text is left to the checks."""
+    params = dict(strategy.params)
+    for name in model_params(strategy.kind):
+        if isinstance(params.get(name), str) and params[name].strip():
+            params[name] = absolute(params[name], folder, f"{field}.params.{name}", problems)
+    return msgspec.structs.replace(strategy, params=params)
 
 
 def _database(url: str, folder: Path, state_dir: str, problems: Problems) -> str:

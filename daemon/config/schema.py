@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, field
 
-from broker.feeds.spec import DirtyRates
+from broker.feeds.spec import DirtyRates, Profile
 from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
@@ -56,6 +56,13 @@ class SyntheticMarket(Table, frozen=True):
     volatility_bp_per_hour: Annotated[float, Meta(ge=0.0, le=5_000.0)] = 50.0  # of the random walk, calm regime
     reversion_ticks: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 2.0  # standard deviation of the transient part
     reversion_seconds: Annotated[float, Meta(ge=0.01, le=100_000.0)] = 30.0  # its time constant
+    # Time constant of a hidden signal of variance one, which drifts the value and leans the displayed sizes.
+    signal_seconds: Annotated[float, Meta(ge=0.1, le=100_000.0)] = 60.0
+    # Its drift at one standard deviation; 0 = none. 60 with a lean of 0.5 and all else by default give the mean queue
+    # imbalance an information coefficient of 0.03 at 60 seconds.
+    signal_bp_per_hour: Annotated[float, Meta(ge=0.0, le=50_000.0)] = 0.0
+    # How much larger the favoured side shows at two deviations, and the other smaller; 0 = not at all.
+    signal_lean: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
 
 
 class SyntheticSettings(Table, frozen=True):
@@ -90,6 +97,8 @@ class FeedSettings(Table, frozen=True):
     end: str = ""  # last moment: a date is included whole, a date-time is excluded; empty = to the last row
     timezone: str = "America/New_York"  # of start and end when they carry no offset
     other_symbols: Literal["refuse", "skip"] = "refuse"  # what a file may hold besides the declared symbols
+    # What the market is served as: tick by tick; as a market-data line, at most every 250 ms; as 5-second trade bars.
+    profile: Profile = "tbt"
     synthetic: SyntheticSettings = SyntheticSettings()  # read when kind is "synthetic"
 
     @property
@@ -214,6 +223,7 @@ class EngineIntervals(Table, frozen=True):
     ack_timeout_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 5.0  # an order without an answer is then UNKNOWN
     kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
     equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
+    keep_warm: bool = False  # while nothing happens, run the order path on a shadow that can send nothing
     # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
     cash_tolerance_bp: Annotated[int, Meta(ge=0, le=1_000)] = 10  # (part of equity)
     cash_tolerance: Cash = Decimal(500)  # at most 1,000,000

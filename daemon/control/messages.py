@@ -82,8 +82,19 @@ class Arm(Request, frozen=True, tag="arm"):
     reason: str
 
 
-AnyRequest = Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | Arm
-COMMANDS: Final = ("status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "arm", "ping")
+class Feature(Request, frozen=True, tag="feature"):
+    """A number from outside for the models that read it, of one symbol or of all; too old after `age_s` seconds."""
+
+    name: str
+    value: float
+    age_s: float
+    symbol: str | None = None
+
+
+AnyRequest = Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | Arm | Feature
+COMMANDS: Final = (
+    "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "arm", "feature", "ping",
+)  # fmt: skip
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)
 _encode = msgspec.json.Encoder().encode

@@ -28,6 +28,9 @@ UNSENT_BYTES_MAX: Final = 256 * 1024  # a client that asks and does not read is 
 REQUESTS_PER_SECOND_MAX: Final = 200  # by connection
 LINGER_SECONDS: Final = 1.0
 OUTCOMES: Final = ("lost", "cancelled", "filled")
+FLOAT32_MAX: Final = 3.4028234663852886e38
+FEATURE_AGE_S_MIN: Final = 0.001
+FEATURE_AGE_S_MAX: Final = 31_536_000.0
 
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED
 _log = logging.getLogger(__name__)
@@ -59,16 +62,24 @@ class Operations(Protocol):
 class ControlServer:
     """Serves one unix socket with mode 0600 to its owner and root.
 
-    `symbols` and `strategies` are the names a scope may have. `malformed` counts input that was no valid request.
+    `symbols` and `strategies` are the names a scope may have, `features` those from outside that some model
+    reads. `malformed` counts input that was no valid request.
     """
 
     def __init__(
-        self, path: Path, operations: Operations, *, symbols: tuple[str, ...], strategies: tuple[str, ...]
+        self,
+        path: Path,
+        operations: Operations,
+        *,
+        symbols: tuple[str, ...],
+        strategies: tuple[str, ...],
+        features: tuple[str, ...] = (),
     ) -> None:
         self.path = path
         self.operations = operations
         self.symbols = symbols
         self.strategies = strategies
+        self.features = features
         self.malformed = 0
         self.requests = 0
         self._connections: dict[_Connection, None] = {}  # silent longest first
@@ -153,10 +164,28 @@ class ControlServer:
         if type(request) is m.Acknowledge:
             reason = _reason(request.reason)
             return e.DifferenceAcknowledged(sync_id=request.sync_id, reason=reason, operator=operator)
+        if type(request) is m.Feature:
+            return self._feature(request)
         arm = cast(m.Arm, request)
         if not arm.digest or len(arm.digest) > 128 or not arm.digest.isalnum():
             raise _Unacceptable("digest: take the one that `quantd status` shows")
         return e.DeployArmed(digest=arm.digest, reason=_reason(arm.reason), operator=operator)
+
+    def _feature(self, request: m.Feature) -> e.ExternalFeatureReceived:
+        self._check_name("feature", request.name, self.features)
+        inst = (
+            -1
+            if request.symbol is None
+            else self.symbols.index(self._check_name("symbol", request.symbol, self.symbols))
+        )
+        if not -FLOAT32_MAX <= request.value <= FLOAT32_MAX:
+            raise _Unacceptable(f"value: {request.value} is no number that a model can read")
+        if not FEATURE_AGE_S_MIN <= request.age_s <= FEATURE_AGE_S_MAX:
+            raise _Unacceptable(f"age: set it between {FEATURE_AGE_S_MIN:g} and {FEATURE_AGE_S_MAX:g} seconds")
+        age_ns = round(request.age_s * 1e9)
+        return e.ExternalFeatureReceived(
+            name=request.name, inst=inst, value=request.value, as_of_ns=0, age_ns_max=age_ns
+        )
 
     def _scope(self, request: m.Scoped) -> tuple[int, str]:
         if request.strategy is not None and request.symbol is not None:

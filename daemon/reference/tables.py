@@ -27,6 +27,7 @@ from core.reference import (
     FeesLoaded,
     InstrumentLoaded,
     InstrumentReference,
+    ModelLoaded,
     Reference,
     SessionsLoaded,
 )
@@ -34,6 +35,7 @@ from core.sessions import Calendar, SessionTable
 from daemon.config import Config, config_digest, instruments_of, reference_of, resolved_json
 from daemon.digests import ROOT, code_version
 from daemon.reference.hours import HOURS, day_of, local_day, local_ns, number_of
+from daemon.serving import model_records
 
 MARGIN: Final = timedelta(days=7)  # around the days of the feed: weekends, holidays, and what is still working after it
 ENDLESS_DAYS: Final = 366  # how far an endless feed's table reaches
@@ -51,10 +53,11 @@ class ReferenceTables(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[InstrumentLoaded, ...]  # by row
     fees: FeesLoaded
     slow: tuple[InstrumentReference, ...]  # previous closes and volumes, as far as they are known
+    models: tuple[ModelLoaded, ...] = ()
 
     def records(self) -> tuple[Reference, ...]:
         """In the order in which they are journalled."""
-        return (self.config, self.code, *self.sessions, *self.instruments, self.fees, *self.slow)
+        return (self.config, self.code, *self.sessions, *self.instruments, self.fees, *self.slow, *self.models)
 
     @property
     def contracts(self) -> tuple[Instrument, ...]:
@@ -110,6 +113,7 @@ def build_reference(config: Config, *, first: date, last: date) -> ReferenceTabl
         instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(config)),
         fees=FeesLoaded(plan=config.fees.plan, rows=DEFAULT_PLANS[config.fees.plan]),
         slow=reference_of(config),
+        models=model_records(config),
     )
 
 
@@ -129,6 +133,7 @@ def from_records(records: Iterable[Reference]) -> ReferenceTables:
             "instruments": by_type.get(InstrumentLoaded, []),
             "fees": by_type[FeesLoaded][-1],
             "slow": by_type.get(InstrumentReference, []),
+            "models": by_type.get(ModelLoaded, []),
         },
         ReferenceTables,
     )

@@ -77,6 +77,7 @@ round_lot = 100
 
 [strategies.reversion]
 kind = "meanrev"
+enabled = {reversion}
 symbols = ["AAA", "CCC"]
 on_disable = "{on_disable}"
 on_stop = "{on_stop}"
@@ -109,7 +110,7 @@ reconcile_s = 300.0
 
 [start]
 after_crash = "{after_crash}"
-"""
+{more}"""
 DEFAULTS: dict[str, Any] = {
     "seed": 11,
     "mark_interval_s": 60.0,
@@ -120,6 +121,8 @@ DEFAULTS: dict[str, Any] = {
     "segment_mib": 1,
     "snapshot_every": 1_000_000,
     "after_crash": "as_latched",
+    "reversion": "true",
+    "more": "",  # further tables
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, main, orders, tape
+from daemon.bench import BENCHES, features, main, orders, tape
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -61,10 +61,11 @@ def test_the_reference_loop_and_the_timer_are_positive() -> None:
 
 @pytest.mark.slow
 def test_tick_to_order_lines() -> None:
-    """Three lines, every quote an order; a crowded book is measured too."""
+    """Four lines, every quote an order; a path kept warm and a crowded book are measured too."""
     lines = list(orders.tick_to_order(rounds=1, hot=120, paced=12))
-    assert [line["name"] for line in lines] == ["tick_to_order.hot", "tick_to_order.paced", "tick_to_order.hot_1000"]
-    assert [line["orders"] for line in lines] == [70, 11, 10]
+    names = [line["name"].removeprefix("tick_to_order.") for line in lines]
+    assert names == ["hot", "paced", "paced_warm", "hot_1000"]
+    assert [line["orders"] for line in lines] == [70, 11, 11, 10]
     for line in lines:
         _timed(line)
         assert line["port"] == worlds.PORT_SINK
@@ -90,7 +91,8 @@ def test_fsync_line() -> None:
 def test_natural_lines_without_recordings(no_recordings: None) -> None:
     """A user without the recordings gets the made-up market and is told so."""
     lines = {line["name"]: line for line in tape.natural(rows_max=60_000)}
-    assert list(lines) == ["step_quote", "tick_to_order.natural", "tick_to_order.timer"]
+    falls = [f"tick_to_order.{name}" for name in ("natural", "timer", "natural_warm", "timer_warm")]
+    assert list(lines) == ["step_quote", *falls]
     _timed(lines["step_quote"])
     for line in lines.values():
         assert line["data"].startswith("synthetic")
@@ -127,3 +129,16 @@ def test_the_sink_takes_orders_and_says_nothing(tmp_path: Path) -> None:
     port = worlds.SinkPort()
     port.pop_due(10**18)
     assert (port.orders, port.next_due_ns > 10**18) == (0, True)
+
+
+@pytest.mark.slow
+def test_feature_lines(no_recordings: None) -> None:
+    """A live update and emission of one instrument, and the batch over a made-up market."""
+    live, batch = features.features(live_rows=600, rounds=1, rows_max=40_000)
+    assert [live["name"], batch["name"]] == ["features.live", "features.batch"]
+    _timed(live)
+    assert live["samples"] > 100
+    assert live["ready"] > 20
+    assert batch["per_s"] > 0
+    assert batch["rows"] > batch["emitted"] > 10_000
+    assert live["data"].startswith("synthetic")

@@ -510,7 +510,7 @@ def test_the_examples_load(monkeypatch: pytest.MonkeyPatch, market_data: Path) -
 @pytest.mark.parametrize(
     ("ours", "theirs", "not_ours", "not_theirs"),
     [
-        (SyntheticSettings, SyntheticSpec, {"sessions", "skip_rows", "batch_rows"}, {"start_date", "days"}),
+        (SyntheticSettings, SyntheticSpec, {"sessions", "skip_rows", "batch_rows", "profile"}, {"start_date", "days"}),
         (SyntheticMarket, SyntheticInstrument, {"inst", "px_nanos", "tick_nanos", "lot_nanos"}, {"px"}),
     ],
 )

@@ -14,7 +14,7 @@ from strategies.kernels import DECIDE
 from strategies.meanrev.params import MeanReversionParams
 from strategies.meanrev.strategy import MeanReversion
 from strategies.pipeline import KernelPipeline
-from strategies.registry import STRATEGIES, build, find_kind, read_params, slot_of
+from strategies.registry import build, find_kind, read_params, slot_of
 from tests.fakes.trading_context import CENT, OPEN_NS, SHARE, Bench
 
 SMALL = {"half_life_s": 20, "enter_z": 2, "leave_z": 0.5, "cadence_s": 1, "warm_up_s": 5, "quotes_min": 10,
@@ -27,10 +27,11 @@ class Room:
     def __init__(self, **fields: Any) -> None:
         self.bench = Bench()
         params = read_params(find_kind("meanrev"), SMALL | fields, field="p")
+        assert isinstance(params, MeanReversionParams)
         slot = slot_of(strategy="alpha", slot=0, instruments=(0,), params=params)
         state = self.bench.context.market.state
         self.pipeline = KernelPipeline(state, np.zeros(len(state), np.int64), [slot])
-        self.strategy = build(STRATEGIES[0], self.bench.context, slot, params, self.pipeline)
+        self.strategy = build(slot, params, self.bench.context, self.pipeline)
         self.bare = MeanReversion(self.bench.context, slot, params, self.pipeline.reader)
         self.ts_ns = OPEN_NS
         for k in range(40):

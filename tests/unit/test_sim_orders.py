@@ -24,7 +24,7 @@ from core.events import (
     ReplaceRejected,
 )
 from core.ids import BUY, SELL
-from core.rows import NOT_LAST, SUSPICIOUS
+from core.rows import BAR, BAR_VOLUME, NOT_LAST, SUSPICIOUS
 from tests.fakes.sim_driver import PLAIN, Driver, order
 from tests.fakes.tape import CENT, CLOSE_S, SECOND, Tape, at, cents, shares
 from tests.fakes.tape import DAY as DAY_NS
@@ -87,6 +87,15 @@ def test_print_through_our_price_fills_all() -> None:
     """A print below our bid means that our bid was executed."""
     driver = quoted().place(2, order(1, limit=1000, size=500)).until(3).play(Tape().print(4, 999, 1)).until(5)
     assert fills(driver) == [(1, 500, 1000)]
+
+
+@pytest.mark.parametrize("kind", [BAR, BAR_VOLUME])
+def test_a_bar_fills_nothing(kind: int) -> None:
+    """A bar tells of prices that were, not of an offer that is: only quotes and prints fill."""
+    driver = quoted().place(2, order(1, limit=1000, size=500)).until(3)
+    tape = Tape().print(4, 999, 1)
+    tape.rows[0] = (*tape.rows[0][:3], kind, *tape.rows[0][4:])
+    assert fills(driver.play(tape).until(5)) == []
 
 
 def test_queue_is_worked_off_by_prints_at_our_price() -> None:

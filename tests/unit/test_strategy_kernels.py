@@ -12,7 +12,8 @@ from core.market import new_market
 from core.rows import PRINT, QUOTE, ROW, SUSPICIOUS
 from core.units import NANO
 from strategies import kernels
-from strategies.kernels import DECIDE, WATCHED, assert_live_equals_batch, exp_minus, wanted_side
+from strategies.decay import exp_minus
+from strategies.kernels import DECIDE, WATCHED, assert_live_equals_batch, wanted_side
 from strategies.pipeline import SlotParams
 from tests.fakes.strategy_rows import (
     CENT,

@@ -1,0 +1,1 @@
+"""A model's score turned into a position."""
