@@ -175,6 +175,7 @@ class Follower:
             last_difference=self._last_difference,
             snapshots=0 if restep is None else restep.snapshots,
             snapshot_seq=0 if restep is None else restep.snapshot_seq,
+            snapshot_fault="" if restep is None else restep.snapshot_fault,
             database=self._database(),
         )
 

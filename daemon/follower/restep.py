@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 
 from core import records as r
-from core.errors import ConfigError, JournalError
+from core.errors import ConfigError, JournalError, QuantdError
 from core.reference import CodeVersion
 from daemon.follower import origin
-from daemon.journal import JournalReader, Record, Snapshot, latest_snapshot
+from daemon.journal import JournalReader, Record, Snapshot, latest_snapshot, snapshot_seqs
 from daemon.journal.layout import list_segments
 from daemon.recovery import RunnerState, runner_state, starts_cold, tables_of, take_snapshot
 from daemon.reference.tables import ReferenceTables
@@ -53,6 +53,7 @@ class Restep:
         self.skipped_seq = 0  # records up to here were passed over at the last beginning
         self.snapshots = 0
         self.snapshot_seq = 0
+        self.snapshot_fault = ""
         self.found: list[Difference] = []  # for the caller to take
         self._directory = directory
         self._code = code
@@ -62,10 +63,12 @@ class Restep:
         self._tables: ReferenceTables | None = None
         self._reader = JournalReader(directory)
         self._frames: Iterator[list[Record]] = iter(())
+        self._snapshot_due_seq = 0
         self._every = 0  # records between two snapshots, by the run's config
         self._run_begins = False
         self._lost_seq = 0
         self._search_s = 0.0
+        self._useless_seq = 0
         self._synced: str = ""  # name of the newest segment we put on the device
 
     # ---- stepping ----------------------------------------------------------------------------------------------
@@ -73,8 +76,8 @@ class Restep:
         """Step what is there, for about so long; returns the number of frames."""
         try:
             return self._run(seconds, frames_max)
-        except (ConfigError, JournalError, msgspec.DecodeError) as fault:
-            self._lose(NOT_COMPARABLE, str(fault), self.seq + 1)
+        except (QuantdError, msgspec.DecodeError) as fault:
+            self._lose(NOT_COMPARABLE, " ".join(str(fault).split()), self.seq + 1)
             return 0
 
     def _run(self, seconds: float, frames_max: int) -> int:
@@ -172,7 +175,7 @@ class Restep:
         self._frames = iter(())
         self.skipped_seq = snapshot.seq if snapshot.seq > max(self.seq, self._confirmed_seq) else 0
         self.seq, self.ts_ns = snapshot.seq, self._rerun.engine.ts_ns
-        self.snapshot_seq = snapshot.seq
+        self._snapshot_taken(snapshot.seq)
         self.state, self.why = FOLLOWING, ""
 
     def _begin_run(self, frame: list[Record]) -> None:
@@ -189,6 +192,7 @@ class Restep:
         elif first:
             self._rerun = origin.first_machine(tables)
             self._rerun.engine.seq = frame[-1].seq
+            self._snapshot_due_seq = self._every // 2
             self.state, self.why = FOLLOWING, ""
 
     def _use(self, tables: ReferenceTables) -> None:
@@ -201,29 +205,46 @@ class Restep:
         if now_s < self._search_s or not self._lost_seq:
             return
         self._search_s = now_s + SEARCH_SECONDS
+        newest = max(snapshot_seqs(self._directory), default=0)
+        if newest <= max(self._lost_seq, self._useless_seq):
+            return
         snapshot = origin.usable_snapshot(self._directory, self._code, above_seq=self._lost_seq, at_most_seq=None)
         if snapshot is not None:
             self._begin_at(snapshot)
+        else:
+            self._useless_seq = newest  # of another program: not looked at again
 
     # ---- snapshots ---------------------------------------------------------------------------------------------
     def _snapshot_is_due(self, rerun: Rerun) -> bool:
         """Half as many records as the trader waits for, so that it never has to stop for one itself."""
         return (
-            rerun.engine.seq - self.snapshot_seq >= self._every // 2
+            rerun.engine.seq >= self._snapshot_due_seq
             and rerun.running  # a stop takes its own, and a failure must be met by the next start
             and rerun.settled
+            and not self._run_begins  # the tables are the new run's, the machine is not yet
         )
 
     def _take_snapshot(self, rerun: Rerun) -> None:
+        seq = rerun.engine.seq
         newest = latest_snapshot(self._directory)
-        if newest is not None and rerun.engine.seq - newest.seq < self._every // 2:
-            self.snapshot_seq = newest.seq  # the trader's, or one we took before a restart
+        if newest is not None and seq - newest.seq < self._every // 2:
+            self._snapshot_taken(newest.seq)  # the trader's, or one we took before a restart
             return
         assert self._tables is not None
-        self._sync_journal()
-        take_snapshot(self._directory, rerun.machine, rerun.tally, self._tables, restepped_state(rerun))
+        try:
+            self._sync_journal()
+            take_snapshot(self._directory, rerun.machine, rerun.tally, self._tables, restepped_state(rerun))
+        except OSError as fault:  # no room: the trader's orders are held back by its own reserve, we only try later
+            self.snapshot_fault = f"no snapshot at seq {seq}: {fault.strerror or fault}"
+            self._snapshot_due_seq = seq + max(1, self._every // 20)
+            return
         self.snapshots += 1
-        self.snapshot_seq = rerun.engine.seq
+        self.snapshot_fault = ""
+        self._snapshot_taken(seq)
+
+    def _snapshot_taken(self, seq: int) -> None:
+        self.snapshot_seq = seq
+        self._snapshot_due_seq = seq + self._every // 2
 
     def _sync_journal(self) -> None:
         """A snapshot must never be newer than the journal that a power cut leaves."""

@@ -3,8 +3,10 @@
 File `snapshot-<seq, 20 digits>.qs`: magic (8), u32 version, u32 crc32c(body), u64 length, msgpack body.
 """
 
+import contextlib
 import re
 import struct
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ from core.errors import JournalError
 from daemon.journal.segment import sync_directory, write_durably
 
 KEEP: Final = 3
+DRAFT_SECONDS_MAX: Final = 3_600.0  # far longer than writing one takes
 MAGIC: Final = b"quantdsn"
 VERSION: Final = 1
 _HEADER: Final = struct.Struct("<8sIIQ")
@@ -105,7 +108,9 @@ def _list(directory: Path) -> list[tuple[int, Path]]:
 
 
 def _prune(directory: Path) -> None:
-    """Only good snapshots count towards those kept: three bad ones must not push out the last good one."""
+    """Only good snapshots count towards those kept: three bad ones must not push out the last good one. Drafts of a
+    writer that was killed go when they are old.
+    """
     good = 0
     for _seq, path in reversed(_list(directory)):
         if good >= KEEP:
@@ -116,4 +121,8 @@ def _prune(directory: Path) -> None:
         except JournalError:
             continue
         good += 1
+    for draft in directory.glob("snapshot-*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > DRAFT_SECONDS_MAX:
+                draft.unlink()
     sync_directory(directory)

@@ -56,6 +56,7 @@ class FollowerPicture(msgspec.Struct, frozen=True, kw_only=True):
     last_difference: LastDifference | None = None
     snapshots: int = 0  # taken by this process
     snapshot_seq: int = 0  # the newest, whoever took it
+    snapshot_fault: str = ""  # why the last one could not be taken
     database: DatabasePicture = DatabasePicture()
 
     @property
@@ -138,6 +139,8 @@ def _alarms(picture: FollowerPicture) -> list[str]:
     told = []
     if picture.state == "not comparable":
         told.append(f"follower: decisions are not compared: {picture.why}")
+    if picture.snapshot_fault:
+        told.append(f"follower: {picture.snapshot_fault}")
     if picture.restep.lag_s > LAG_SECONDS_MAX:
         told.append(f"follower: comparing is {_lag(picture.restep)} behind")
     database = picture.database

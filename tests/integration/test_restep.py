@@ -374,3 +374,40 @@ def test_a_snapshot_is_never_newer_than_the_disk(whole: Whole, monkeypatch: pyte
     assert order.count("snapshot") == restep.snapshots
     assert order[0] == "sync"
     assert ["snapshot", "snapshot"] not in [order[at : at + 2] for at in range(len(order))]
+
+
+def test_no_snapshot_between_a_runs_tables_and_its_start(tmp_path: Path) -> None:
+    """There the new config is known and the machine is still the old one's: a start from it would trust that."""
+    rig = Rig(tmp_path)
+    rig.run(stop)
+    restep = Restep(rig.journal, CODE)
+    restep.run(seconds=FOREVER_S)
+    rig.config_path.write_text(rig.config_path.read_text().replace("enter_z = 2.4", "enter_z = 1.9"))
+    rig.run(stop)
+    for path in rig.journal.glob("snapshot-*"):
+        path.unlink()
+    restep.rerun.running = True  # as after a crash
+    restep._snapshot_due_seq = 0
+    restep.run(seconds=FOREVER_S, frames_max=1)
+    assert restep.snapshots == 0
+    restep.run(seconds=FOREVER_S, frames_max=1)
+    assert (restep.state, restep.snapshots) == (FOLLOWING, 1)
+    assert snapshot_seqs(rig.journal).count(restep.seq) == 1
+
+
+def test_a_full_disk_costs_a_snapshot_and_nothing_else(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, goes on comparing, and takes the next one that fits."""
+    journal = without_snapshots(whole, whole.frames)
+    restep = Restep(journal, CODE)
+
+    def full(*_: Any) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.follower.restep.take_snapshot", full)
+        restep.run(seconds=FOREVER_S, frames_max=whole.frames // 2)
+    assert (restep.state, restep.snapshots) == (FOLLOWING, 0)
+    assert "No space left" in restep.snapshot_fault
+    restep.run(seconds=FOREVER_S)
+    assert restep.snapshots > 1
+    assert (restep.snapshot_fault, restep.seq) == ("", last_seq(journal))

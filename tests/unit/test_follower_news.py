@@ -66,6 +66,7 @@ ALARMS: list[tuple[dict[str, Any], str]] = [
     ({"state": "not comparable", "why": "code,kernels"}, "not compared: code,kernels"),
     ({"differences": 1, "last_difference": LastDifference(seq=5, wall_ns=1, text="recorded this")}, "recorded this"),
     ({"restep": Part(seq=1, lag_records=999, lag_s=11.0)}, "comparing is 999 (11.0 s) behind"),
+    ({"snapshot_fault": "no snapshot at seq 7: No space left"}, "no snapshot at seq 7: No space left"),
     ({"database": DatabasePicture(fault="no route")}, "nothing is recorded: no route"),
     ({"database": DatabasePicture(part=Part(lag_records=9, lag_s=12.0))}, "recording is 9 (12.0 s) behind"),
 ]

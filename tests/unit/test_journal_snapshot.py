@@ -1,11 +1,12 @@
 """Snapshots: whole or ignored, older ones as fallback, three good ones kept."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from core.errors import JournalError
-from daemon.journal import latest_snapshot, oldest_snapshot_seq, write_snapshot
+from daemon.journal import latest_snapshot, oldest_snapshot_seq, snapshot, write_snapshot
 from daemon.journal.snapshot import find_snapshot, read_snapshot
 
 
@@ -67,3 +68,25 @@ def test_bad_snapshots_do_not_push_out_the_last_good_one(tmp_path: Path) -> None
     found = latest_snapshot(tmp_path, at_most_seq=49)
     assert found is not None
     assert found.seq == 10
+
+
+def test_another_process_may_prune_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trader and follower both write and prune: a file that is gone is no snapshot, and no error either."""
+    first, second = write(tmp_path, 10, 20)
+    second.unlink()
+    with pytest.raises(JournalError, match="gone"):
+        read_snapshot(second)
+    monkeypatch.setattr(snapshot, "_list", lambda directory: [(10, first), (20, second)])
+    found = find_snapshot(tmp_path)
+    assert found.snapshot is not None
+    assert (found.snapshot.seq, len(found.rejected)) == (10, 1)
+
+
+def test_the_draft_of_a_killed_writer_goes_in_time(tmp_path: Path) -> None:
+    """Not while it may still be written."""
+    young, old = tmp_path / "snapshot-1.qs.7.tmp", tmp_path / "snapshot-2.qs.8.tmp"
+    young.touch()
+    old.touch()
+    os.utime(old, (1.0, 1.0))
+    write(tmp_path, 10)
+    assert (young.exists(), old.exists()) == (True, False)
