@@ -22,7 +22,6 @@ from risk.view import GateView
 CheckFunction = Callable[[OrderIntent, GateView], int]
 _ORDER: Final = "o"
 _VIEW: Final = "v"
-_PASS: Final[list[ast.stmt]] = []
 
 
 @cache
@@ -92,7 +91,7 @@ class _Translation(ast.NodeTransformer):
     def _verdict(self, value: ast.expr | None) -> list[ast.stmt]:
         """`return 0`, `return CONTROL`, or one of them by a condition."""
         if isinstance(value, ast.Constant) and value.value == 0:
-            return _PASS
+            return []
         if isinstance(value, ast.Name) and value.id == "CONTROL":
             return [ast.Return(value)]
         if isinstance(value, ast.IfExp):
