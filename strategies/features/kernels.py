@@ -303,7 +303,7 @@ def feature_matrix(
     the last time (0 = on each). Row `at[c]` of the block gave out[c] and masks[c], c < count[0].
 
     Returns the first row not stepped: below `hi` only when `out` is full. `due[i]` is carried from block to block.
-    Instruments must be within the arrays (`rows_fit`).
+    The caller has checked that instruments are within the arrays and that `out` has COUNT columns.
     """
     written = 0
     room = out.shape[0]
