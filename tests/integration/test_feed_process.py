@@ -141,7 +141,7 @@ async def test_cancelled_next_loses_nothing(replay: ReplaySpec) -> None:
 @pytest.mark.slow
 async def test_silent_feed_is_a_broker_fault() -> None:
     """A process that is stopped is reported after the deadline, and still closed."""
-    async with running(synthetic_spec(endless=True), timeout_s=5.0) as client:
+    async with running(synthetic_spec(endless=True)) as client:
         assert client._process is not None
         client._process.send_signal(signal.SIGSTOP)
         client._timeout_s = 0.05
