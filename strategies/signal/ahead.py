@@ -16,7 +16,8 @@ from strategies.signal.kernels import AHEAD_SIGNATURE, RUN_SIGNATURE, put_scores
 from strategies.signal.state import ASKED_SCORE, INPUTS_MAX, SCORE
 
 ROWS_MAX: Final = 256  # run ahead at once
-ROWS_MIN: Final = 8  # fewer are not worth the copies
+ROWS_MIN: Final = 16  # fewer are not worth the copies
+QUIET_SCORES: Final = 4  # made one by one first: where rows are watched, most runs end sooner
 _CHECK_ROWS: Final = 100
 
 
@@ -33,7 +34,9 @@ class LookAhead:
         market, features, _, state, signals, _, values = arrays[:7]
         self._signals = signals
         self._out = arrays[-1]
-        self._written = (market, features, state, signals, values)
+        # As words: numpy copies records field by field.
+        written = (market, features, state, signals, values)
+        self._written = tuple(array.view(np.uint8).reshape(-1) for array in written)
         self._kept = tuple(array.copy() for array in self._written)
         self._inputs = np.zeros((slots, ROWS_MAX * INPUTS_MAX), np.float32)
         self._places = np.zeros((slots, ROWS_MAX, 2), np.int64)
@@ -44,7 +47,14 @@ class LookAhead:
         self._through = bind(run_through, RUN_SIGNATURE, *arrays, block)
 
     def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> tuple[int, int]:
-        """Rows [lo, hi) up to the first with a code; returns the first row not applied, and the code."""
+        """Rows [lo, hi) until one has a code or is at or past the stop; the first row not applied, and the code."""
+        while True:
+            until = min(hi, lo + ROWS_MAX)
+            lo, code = self._run(rows, lo, until, stop_ts_ns)
+            if code or lo < until or lo == hi:
+                return lo, code
+
+    def _run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> tuple[int, int]:
         for kept, array in zip(self._kept, self._written, strict=True):
             kept[...] = array
         end: int = self._ahead(*self._arrays, rows, *self._buffers, lo, hi, stop_ts_ns)

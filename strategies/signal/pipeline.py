@@ -16,7 +16,7 @@ from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_stat
 from strategies.kernels import BAD_ROW, DECIDE, bind
 from strategies.models.scorer import Scorer, scorer_of
 from strategies.pipeline import KernelPipeline, Slot, check_block
-from strategies.signal.ahead import ROWS_MAX, ROWS_MIN, LookAhead, scores_alike
+from strategies.signal.ahead import QUIET_SCORES, ROWS_MIN, LookAhead, scores_alike
 from strategies.signal.kernels import (
     QUOTE_SIGNATURE,
     RUN_SIGNATURE,
@@ -134,19 +134,19 @@ class ScoredPipeline(KernelPipeline):
     def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> int:
         """Apply rows[lo:hi] until one has a code or is at or past the stop; scores that change nothing are none."""
         check_block(rows, lo, hi)
-        while self._ahead is not None and hi - lo >= ROWS_MIN:
-            lo, code = self._ahead.run(rows, lo, min(hi, lo + ROWS_MAX), stop_ts_ns)
-            if code or lo == hi or rows[lo]["ts_ns"] >= stop_ts_ns:
-                self._code = self._checked(code)
-                return lo
         run, arrays, told = self._run, self._arrays, self._told
+        quiet = 0
         while True:
             lo = run(*arrays, rows, lo, hi, stop_ts_ns)
             code = told[0]
             if code:
                 code = self._scored(self._checked(code))
                 if not code:
-                    continue
+                    quiet += 1
+                    if quiet < QUIET_SCORES or hi - lo < ROWS_MIN or self._ahead is None:
+                        continue
+                    lo, code = self._ahead.run(rows, lo, hi, stop_ts_ns)
+                    self._checked(code)
             self._code = code
             return lo
 

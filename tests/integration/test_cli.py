@@ -25,7 +25,8 @@ class Running:
 
     def __init__(self, path: Path) -> None:
         self.operations = FakeOperations()
-        self.server = ControlServer(path, self.operations, symbols=("BAC", "IBM"), strategies=("meanrev",))
+        names: dict[str, tuple[str, ...]] = {"strategies": ("meanrev",), "features": ("ext.heat",)}
+        self.server = ControlServer(path, self.operations, symbols=("BAC", "IBM"), **names)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -92,6 +93,14 @@ def quantd(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
         ),
         (["acknowledge", "--reason", "r"], e.DifferenceAcknowledged(sync_id=9, reason="r", operator="")),
         (["arm", "--reason", "r"], e.DeployArmed(digest="abc", reason="r", operator="")),
+        (
+            ["feature", "ext.heat", "0.5", "--age", "30"],
+            e.ExternalFeatureReceived(name="ext.heat", inst=-1, value=0.5, as_of_ns=0, age_ns_max=30 * 10**9),
+        ),
+        (
+            ["feature", "--age", "0.5", "--symbol", "IBM", "ext.heat", "--", "-2"],
+            e.ExternalFeatureReceived(name="ext.heat", inst=1, value=-2.0, as_of_ns=0, age_ns_max=500_000_000),
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -135,6 +144,10 @@ def test_why_not_in_words_and_in_json(daemon: Running, capsys: pytest.CaptureFix
         (["halt", "--reason", "x", "--strategy", "nobody"], "meanrev"),
         (["kill", "--reason", "x", "--symbol", "MSFT"], "BAC, IBM"),
         (["why-not", "MSFT"], "BAC, IBM"),
+        (["feature", "heat", "1", "--age", "5"], "ext.heat"),
+        (["feature", "ext.heat", "1", "--age", "5", "--symbol", "MSFT"], "BAC, IBM"),
+        (["feature", "ext.heat", "1", "--age", "0"], "age: set it between"),
+        (["feature", "ext.heat", "1e39", "--age", "5"], "value: 1e+39"),
     ],
 )
 def test_refusals_end_with_four(
@@ -215,8 +228,8 @@ def test_help_needs_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
     """`quantd --help` lists every command; `quantd` alone shows it as an error of use."""
     code, out, _ = quantd(capsys, "--help")
     assert code == 0
-    commands = "run demo status orders positions fills why-not halt resume kill flatten acknowledge arm journal replay"
-    for command in f"{commands} check warm bench version".split():
+    commands = "run demo status orders positions fills why-not halt resume kill flatten acknowledge arm feature journal"
+    for command in f"{commands} replay why check warm bench version".split():
         assert f"  {command} " in out, command
     assert quantd(capsys)[0] == 2
 
