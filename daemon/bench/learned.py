@@ -75,9 +75,9 @@ def feature_rows(count: int) -> tuple[Any, str]:
         return np.concatenate(kept)[:count, [INDEX[name] for name in INPUTS]], tape.source
 
 
-def matrix() -> Iterator[Line]:
+def matrix(profiles: tuple[str, ...] = ("l1_250", "tbt")) -> Iterator[Line]:
     """The lines `matrix.l1_250` and `matrix.tbt`: files to labelled samples of all features, in their own process."""
-    for profile in ("l1_250", "tbt"):
+    for profile in profiles:
         with TemporaryDirectory() as name:
             config, source = shipped_config(Path(name))
             recipe = RECORDED_RECIPE if config.feed.kind == "replay" else MADE_UP_RECIPE
