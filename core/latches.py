@@ -36,11 +36,12 @@ class Latch(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Latches:
     """All latches, with the effective state of every scope ready for the gate in O(1)."""
 
-    __slots__ = ("_by_scope", "_held", "everywhere", "moves")
+    __slots__ = ("_by_scope", "_held", "any_held", "everywhere", "moves")
 
     def __init__(self, latches: tuple[Latch, ...] = (), moves: int = 0) -> None:
         self._held: dict[tuple[int, str, str], Latch] = {}
         self._by_scope: dict[tuple[int, str], int] = {}
+        self.any_held = False  # whether anything is latched at all
         self.everywhere = ACTIVE  # the worst of process and account
         self.moves = moves  # the ladder epoch: the port refuses an order approved under an older one
         for latch in latches:
@@ -61,15 +62,11 @@ class Latches:
 
     def _derive(self) -> None:
         self._by_scope = {}
+        self.any_held = bool(self._held)
         for latch in self._held.values():
             scope = (latch.level, latch.scope)
             self._by_scope[scope] = max(self._by_scope.get(scope, ACTIVE), latch.state)
         self.everywhere = max((latch.state for latch in self._held.values() if latch.level <= ACCOUNT), default=ACTIVE)
-
-    @property
-    def any_held(self) -> bool:
-        """Whether anything is latched at all."""
-        return bool(self._held)
 
     def scope_state(self, level: int, scope: str) -> int:
         """State of one scope alone."""

@@ -23,14 +23,10 @@ class RateLimit(msgspec.Struct, gc=False):
 def conforms(tat_ns: int, ts_ns: int, limit: RateLimit) -> bool:
     """Whether an event now conforms, by the generic cell rate algorithm (ITU-T I.371 annex A): one integer of state.
 
-    `tat_ns` is the theoretical arrival time; it may run ahead of now by the window less one interval.
+    `tat_ns` is the theoretical arrival time: the later of itself and now, plus `interval_ns`, after each event
+    (counted in core/money/requests.py). It may run ahead of now by the window less one interval.
     """
     return tat_ns - ts_ns <= limit.window_ns - limit.interval_ns
-
-
-def next_tat(tat_ns: int, ts_ns: int, limit: RateLimit) -> int:
-    """The theoretical arrival time after an event at `ts_ns`."""
-    return (tat_ns if tat_ns > ts_ns else ts_ns) + limit.interval_ns
 
 
 class DuplicateWindow:

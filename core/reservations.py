@@ -12,6 +12,7 @@ from core.commands import MKT, MOC, STP
 from core.orders import Order, State
 from core.units import share_of
 
+_UNLIMITED: Final = frozenset({MKT, MOC, STP})
 _NO_LIMIT: Final = 1 << 62  # a buy without a limit crosses every offer; a sell without one is 0 and crosses every bid
 
 
@@ -64,6 +65,18 @@ class Reservations:
         """Whether any order of ours works in an instrument: what spares a search of all of them."""
         return self.buy_count[inst] > 0 or self.sell_count[inst] > 0
 
+    def open(self, order: Order) -> None:
+        """Hold a new order: the ordinary case of `update`, without a look for what was held before."""
+        if order.qty_nanos <= 0 or order.order_id in self._held:
+            self.update(order)
+            return
+        if order.order_type in _UNLIMITED:
+            limit = _NO_LIMIT if order.side > 0 else 0
+        else:
+            limit = order.limit_px_nanos
+        held = self._held[order.order_id] = Held(order.qty_nanos, order.notional_nanos, limit)
+        self._apply(order, held, 1)
+
     def update(self, order: Order) -> None:
         """Bring the sums in line with an order after any change to it."""
         held = self._held.get(order.order_id)
@@ -115,7 +128,7 @@ def contribution(order: Order) -> Held | None:
     else:
         most, dearest = order.qty_nanos, order.notional_nanos
     notional = share_of(dearest, qty, most) if most else 0
-    if order.order_type in (MKT, MOC, STP):
+    if order.order_type in _UNLIMITED:
         limit = _NO_LIMIT if order.side > 0 else 0
     elif not order.pending_version:
         limit = order.limit_px_nanos

@@ -9,7 +9,6 @@ from typing import Any, Final
 from broker.sim.exchange import Exchange
 from core import commands as c
 from core import events as e
-from core import records as r
 from core.engine import Engine
 from core.engine.deadlines import NEVER
 from core.money.fold import fold_outcome
@@ -37,12 +36,13 @@ class Machine:
         self.exchange = exchange
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
 
-    @property
     def due_ns(self) -> int:
-        """The next moment something happens without a market row."""
-        due = self.engine.next_deadline_ns
-        if self.exchange is not None and self.exchange.next_due_ns < due:
-            due = self.exchange.next_due_ns
+        """The next moment something happens without a market row. Not a property: it is asked before every row."""
+        due, exchange = self.engine.next_deadline_ns, self.exchange
+        if exchange is not None:
+            told = exchange.next_due_ns
+            if told < due:
+                return told
         return due
 
     @property
@@ -93,18 +93,16 @@ class Machine:
         """
         refused: list[tuple[int, c.NotSent]] = []
         money = self.engine.money
-        for kind, _, message in records:
-            if kind != r.COMMAND:
-                continue
+        for _, _, message in records:
             known = type(message)
+            if known not in _SENT:
+                continue
             if known is c.PlaceOrder or known is c.ReplaceOrder:
                 if message.order.ladder_epoch != money.latches.moves:
                     intent = message.order.intent
                     outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason="ladder moved")
                     refused.append(self.refuse(outcome, ts_ns))
                     continue
-            elif known not in _CALM:
-                continue
             if self.exchange is not None:
                 self.exchange.submit(message, ts_ns=ts_ns)
         return refused
@@ -118,6 +116,6 @@ class Machine:
 
 
 _TIME: Final = e.TimeAdvanced()
-_CALM: Final = frozenset({c.CancelOrder, c.CancelAllOrders, c.RequestSync})
+_SENT: Final = frozenset(c.BROKER_COMMANDS)
 
 __all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]

@@ -187,7 +187,7 @@ def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: d
     """Which digests of the snapshot or of any run in its tail differ from ours, comma separated."""
     found: dict[str, None] = {name: None for name, digest in snapshot.items() if wanted.get(name) != digest}
     models: list[list[ModelLoaded]] = []  # of each run
-    for record in JournalReader(directory, from_seq=from_seq).records(frozenset({r.REFERENCE})):
+    for record in JournalReader(directory, from_seq=from_seq).references():
         message = r.decode(r.REFERENCE, record.payload)
         if type(message) is ConfigResolved:
             models.append([])

@@ -13,6 +13,7 @@ from core import records as r
 from core.errors import JournalError
 from core.money.fold import fold_command, fold_input, fold_outcome
 from core.records import decode, encode
+from core.rows import ROW_BYTES, unpack_row
 from daemon.journal import Record
 from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, VENUE_FACTS, WATCHED, Machine
 from daemon.status.build import Tally
@@ -77,21 +78,24 @@ class Rerun:
                 self._settle_venue(int(rows[at]["ts_ns"]), record.seq + at)
                 continue
             at, code = done, pipeline.code
-            row = rows[at - 1]
+            if not code:
+                continue
+            row = unpack_row(record.payload, (at - 1) * ROW_BYTES)
             if code & WATCHED:
-                machine.show_row(row.item())
+                machine.show_row(row)
             seq = record.seq + at - 1
             if code & DECIDE and self.opinion and seq != poisoned:
-                made = engine.wake(seq, int(row["ts_ns"]), int(row["inst"]))
+                made = engine.wake(seq, row[0], row[2])
                 if made and at < count:
                     raise Divergence(f"row {seq} decides now and did not: {made[0][2]!r}")
         engine.seq = record.last_seq if not made else engine.seq
-        engine.ts_ns = max(engine.ts_ns, int(rows[-1]["ts_ns"]))
+        last_ns: int = unpack_row(record.payload, (count - 1) * ROW_BYTES)[0]
+        engine.ts_ns = max(engine.ts_ns, last_ns)
         self.rows += count
         self.controls_here.clear()
         self.tally.take_rows(count)
         if made:
-            self._dispatch(made, int(rows[-1]["ts_ns"]))
+            self._dispatch(made, last_ns)
         return made
 
     def _settle_venue(self, ts_ns: int, seq: int) -> None:
@@ -210,10 +214,12 @@ def is_poisoned(failures: list[tuple[int, str]]) -> bool:
 
 
 def _poisoned(records: list[Record]) -> int:
-    """Seq of the input in this frame on which the engine raised (0 = none): it reaches money state only."""
-    for record in records:
-        if record.kind == r.INPUT:
-            event = decode(r.INPUT, record.payload)
-            if type(event) is e.StepFailed:
-                return event.failed_seq
-    return 0
+    """Seq of the input in this frame on which the engine raised (0 = none): it reaches money state only.
+
+    The failure is the last record of the frame that holds the input, so a frame of one record needs no look.
+    """
+    last = records[-1]
+    if last.kind != r.INPUT or len(records) == 1:
+        return 0
+    event = decode(r.INPUT, last.payload)
+    return event.failed_seq if type(event) is e.StepFailed else 0

@@ -4,7 +4,6 @@ Market rows that decide nothing stay in the batch they came in and are journalle
 the next thing that happens. One frame holds an input and all it caused; nothing is dispatched before it is committed.
 """
 
-from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +12,12 @@ from core import commands as c
 from core import events as e
 from core import records as r
 from core.money.state import Money
-from core.rows import ROW_BYTES
+from core.rows import ROW_BYTES, unpack_row
 from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, WATCHED, Machine
 from daemon.status.build import Tally
 
 QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
-_ROW: Final = Struct("<qqihhqqqq")  # core.rows.ROW: numpy takes five times as long to give one row's numbers
 _WORDS: Final = ROW_BYTES // 8  # a row as 64-bit words; the first is its time
 
 _encode = r.encode
@@ -91,7 +89,7 @@ class Runner:
         """
         if ts_ns < self.now_ns:
             ts_ns = self.now_ns
-        if self.next_ns <= ts_ns:
+        if self.machine.due_ns() <= ts_ns or self.roll.next_ns <= ts_ns:
             self.advance_to(ts_ns)
         if self._rows is not self._live:
             self._begin_batch(self._live)
@@ -110,7 +108,7 @@ class Runner:
     @property
     def next_ns(self) -> int:
         """When something is due without a market row."""
-        due, roll = self.machine.due_ns, self.roll.next_ns
+        due, roll = self.machine.due_ns(), self.roll.next_ns
         return due if due < roll else roll
 
     def _begin_batch(self, rows: Any) -> None:
@@ -123,7 +121,7 @@ class Runner:
 
     def _stop_at(self, at: int, code: int) -> None:
         """A row somebody asked for: the venue sees it first, then the strategies."""
-        row = _ROW.unpack_from(self._bytes, at * ROW_BYTES)
+        row = unpack_row(self._bytes, at * ROW_BYTES)
         if code & WATCHED:
             self.machine.show_row(row)
         if code & DECIDE:
@@ -200,26 +198,21 @@ class Runner:
         self.tally.take_event(seq, ts_ns, event, engine.money)
 
     def _finish(self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]]) -> None:
-        """Journal a step's records in the open frame, commit, dispatch."""
-        journal, tally = self.journal, self.tally
-        urgent = False
-        for kind, seq, message in records:
-            journal.add(kind, seq, ts_ns, cause_seq, _encode(message))
-            if kind == r.COMMAND:
-                tally.take_command(ts_ns, message)
-                urgent = urgent or type(message) is c.PlaceOrder or type(message) is c.ReplaceOrder
-            else:
-                tally.take_note(ts_ns, message)
-        journal.commit()
+        """Journal a step's records in the open frame, commit, dispatch; what counts them comes after the order left."""
+        journal = self.journal
         if not records:
+            journal.commit()
             return
-        if urgent and self._fsync:
+        journal.add_all(ts_ns, cause_seq, [(kind, seq, _encode(message)) for kind, seq, message in records])
+        journal.commit()
+        if self._fsync and any(type(x[2]) in _WAITING for x in records):
             # Cancels wait for nothing; orders wait until their record is on the device.
             self._dispatch([x for x in records if type(x[2]) in _FIRST], ts_ns)
             journal.sync()
             self._dispatch([x for x in records if type(x[2]) not in _FIRST], ts_ns)
         else:
             self._dispatch(records, ts_ns)
+        self.tally.take_records(ts_ns, records)
 
     def _dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> None:
         refused = self.machine.dispatch(records, ts_ns)
@@ -252,36 +245,38 @@ class Runner:
         return self.engine.money
 
 
+_WAITING: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 _FIRST: Final = frozenset({c.CancelOrder, c.CancelAllOrders, c.RequestSync})
 
 
 class Rolls:
     """When trading days begin: (ts_ns, date) ascending; each is taken once."""
 
+    next_ns: int  # the next roll; read before every row, so it is kept
+
     def __init__(self, rolls: tuple[tuple[int, int], ...]) -> None:
         self._rolls = rolls
-        self._at = 0
+        self._stand_at(0)
 
-    @property
-    def next_ns(self) -> int:
-        """The next roll."""
-        return self._rolls[self._at][0] if self._at < len(self._rolls) else NEVER
+    def _stand_at(self, at: int) -> None:
+        self._at = at
+        self.next_ns = self._rolls[at][0] if at < len(self._rolls) else NEVER
 
     def take(self) -> e.DayRolled:
         """The fact of the next roll."""
         date = self._rolls[self._at][1]
-        self._at += 1
+        self._stand_at(self._at + 1)
         return e.DayRolled(date=date)
 
     def skip_past(self, date: int) -> None:
         """Pass over the rolls that led to `date` or before: the books say which were taken, time alone does not."""
         while self._at < len(self._rolls) and self._rolls[self._at][1] <= date:
-            self._at += 1
+            self._stand_at(self._at + 1)
 
     def skip_to(self, ts_ns: int) -> int:
         """Pass over the rolls up to `ts_ns`; returns the date they lead to (0 = before the first)."""
         date = 0
         while self._at < len(self._rolls) and self._rolls[self._at][0] <= ts_ns:
             date = self._rolls[self._at][1]
-            self._at += 1
+            self._stand_at(self._at + 1)
         return date

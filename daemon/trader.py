@@ -32,13 +32,12 @@ from daemon.recovery import Recovered, recover, runner_state, take_snapshot
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
 from daemon.runner import Rolls, Runner, StepError
 from daemon.state_dir import StateDirectory, TraderCard
+from daemon.warm import KeepWarm, doze, keep_warm
 
 SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: a few milliseconds
 END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
 DRAIN_NS: Final = 10 * 10**9  # tape time a stop waits for its cancels
 FLATTEN_NS: Final = 60 * 10**9  # tape time a stop waits for positions that are to be closed
-SLEEP_S_MIN: Final = 0.0002
-SLEEP_S_MAX: Final = 0.05
 PROGRESS_S: Final = 0.2
 VENUE_IN_PROCESS: Final = True
 
@@ -62,6 +61,7 @@ class Trader:
         self.log = open_log()
         self._alerts = AlertLog(self.log)
         self._clock = TapeClock(config.feed.speed_factor)
+        self._warm: KeepWarm | None = None
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
@@ -171,6 +171,7 @@ class Trader:
                 config=str(self.config_path),
             )
         )
+        self._warm = keep_warm(self.config, tables, self.log)
         self.phase = "ready"
         self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
@@ -284,7 +285,7 @@ class Trader:
             if tape_ns > runner.now_ns:
                 runner.advance_to(tape_ns)
             due_ns = min(ts_ns, runner.next_ns)
-            await asyncio.sleep(min(SLEEP_S_MAX, max(SLEEP_S_MIN, clock.wall_s(due_ns - tape_ns))))
+            await doze(clock.wall_s(due_ns - tape_ns), self._warm)
         return True
 
     def _tend(self) -> None:

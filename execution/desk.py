@@ -11,7 +11,7 @@ from core.instruments import LotRule, rule_on
 from core.latches import ACTIVE, HALTED, STATE_NAMES
 from core.ledger import StrategyBook
 from core.money.state import LINK_NAMES, READY
-from core.parents import Parent
+from core.parents import Parent, ParentState
 from core.ports import Context, DeskPlan
 from core.sessions import PHASE_NAMES, REGULAR
 from core.units import exact_text, round_down
@@ -19,6 +19,7 @@ from execution.algos import IMMEDIATE, find_algo
 from execution.settings import ExecutionSettings
 from execution.touch import Days, quote_fault
 
+_ACTIVE = ParentState.ACTIVE
 _PHASES_LOOKED_AT_MAX = 64  # four a day: two weeks without a regular session end the search
 
 
@@ -38,7 +39,8 @@ class NettingDesk:
     def plan(self, strategy: str, inst: int, ts_ns: int) -> DeskPlan | None:
         """None = nothing to do. An ended parent's child must be gone before the next parent opens."""
         money = self._context.money
-        book = money.ledger.books.get(strategy)
+        ledger = money.ledger
+        book = ledger.books.get(strategy)
         target = None if book is None else book.targets.get(inst)
         if book is None or target is None:
             return None
@@ -46,7 +48,8 @@ class NettingDesk:
         lot = self._lot_outside(inst, ts_ns) if day is None else day.lot
         if lot is None:
             return DeskPlan(blocked="no lot rule for the day")
-        held = money.ledger.held_nanos(strategy, inst)
+        position = ledger.positions.get((strategy, inst))
+        held = 0 if position is None else position.qty_nanos
         need = need_nanos(held, target, lot.increment_nanos)
         if money.live_parents:
             live = self._live_parent(strategy, inst)
@@ -73,13 +76,13 @@ class NettingDesk:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
         found: Parent | None = None
         for parent in self._context.money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.active):
+            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.state is _ACTIVE):
                 found = parent
         return found
 
     def _open(self, strategy: str, inst: int, need: int, lot: LotRule, close_ns: int, ts_ns: int) -> c.OpenParent:
         settings = self._settings.get(strategy, self._default)
-        qty = need if need > 0 else -need
+        side, qty = (BUY, need) if need > 0 else (SELL, -need)
         plan = find_algo(settings.algo).plan(
             settings.params, lots=qty // lot.increment_nanos, start_ns=ts_ns, close_ns=close_ns
         )
@@ -87,7 +90,7 @@ class NettingDesk:
             parent_id=self._context.money.next_parent_id,
             strategy=strategy,
             inst=inst,
-            side=_side(need),
+            side=side,
             qty_nanos=qty,
             algo=settings.algo,
             start_ts_ns=plan.start_ns,
@@ -106,8 +109,9 @@ class NettingDesk:
             return "safe mode"
         if not book.enabled:
             return f"strategy disabled: {book.disabled_reason}"
-        if money.sendable != READY:
-            return f"link {LINK_NAMES[money.sendable]}"
+        link = money.sendable()
+        if link != READY:
+            return f"link {LINK_NAMES[link]}"
         state = money.latches.effective(strategy=book.strategy, symbol=self._context.instruments[inst].symbol)
         if state != ACTIVE and not (state < HALTED and _reduces(held, need)):
             return f"ladder {STATE_NAMES[state]}"
@@ -116,10 +120,10 @@ class NettingDesk:
         fault = quote_fault(self._context, inst)
         if fault:
             return fault
-        if abs(need) < lot.minimum_nanos:
+        if -lot.minimum_nanos < need < lot.minimum_nanos:
             return "less than the smallest order"
         idle = not money.live_parents and not money.live_orders
-        return "" if idle else self._traffic_fault(book.strategy, inst, _side(need))
+        return "" if idle else self._traffic_fault(book.strategy, inst, BUY if need > 0 else SELL)
 
     def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
         """Own orders in the way: of this book outside any parent, or of another book on the other side."""
@@ -138,7 +142,7 @@ class NettingDesk:
 def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
     """Signed quantity to trade next in whole lots: towards the target, but never across zero in one order."""
     gap = round_down(target_nanos - held_nanos, lot_nanos)
-    if held_nanos and (held_nanos > 0) != (gap > 0) and abs(gap) > abs(held_nanos):
+    if gap < -held_nanos < 0 or gap > -held_nanos > 0:
         return -round_down(held_nanos, lot_nanos)
     return gap
 
@@ -149,11 +153,12 @@ def _reduces(held_nanos: int, need: int) -> bool:
 
 def _against(live: Parent, need: int, lot_nanos: int) -> DeskPlan | None:
     """What a parent in flight means for a need."""
-    if not live.active:
+    if live.state is not _ACTIVE:
         return DeskPlan(blocked=f"child of parent {live.parent_id} still works") if need else None
-    if live.side * round_down(live.remaining_nanos, lot_nanos) == need:
+    remaining = live.qty_nanos - live.filled_nanos
+    if live.side * round_down(remaining, lot_nanos) == need:
         return None
-    if live.remaining_nanos <= 0:
+    if remaining <= 0:
         return None  # it is about to end
     if live.purpose != c.INTENT_SCHEDULE:
         return DeskPlan(blocked=f"parent {live.parent_id} is not a schedule of the strategy: it ends first")
@@ -167,10 +172,6 @@ def _stuck(held: int, target: int, lot_nanos: int) -> DeskPlan | None:
     if abs(target - held) < lot_nanos:
         return None
     return DeskPlan(blocked=f"holds {exact_text(held)}, less than one lot, against the target")
-
-
-def _side(need: int) -> Side:
-    return BUY if need > 0 else SELL
 
 
 def flatten_parent(context: Context, *, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:

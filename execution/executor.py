@@ -23,6 +23,7 @@ from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passiv
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
 IDLE_NS: Final = 60 * NANO  # wake-up where even the session table knows no next moment
+_ACTIVE: Final = ParentState.ACTIVE
 _INACTIVE: Final = State.INACTIVE
 
 
@@ -42,7 +43,7 @@ class ChaseExecutor:
 
     def backoff_ns(self, parent: Parent) -> int:
         """How long to wait after the gate refused a child."""
-        return self._of(parent).backoff_ns
+        return self._settings.get(parent.strategy, self._default).backoff_ns
 
     # ---- what to do now ----------------------------------------------------------------------------------------
     def act(self, parent: Parent, ts_ns: int) -> Action | None:
@@ -50,7 +51,7 @@ class ChaseExecutor:
         child = self._child(parent) if parent.child else None
         if child is not None and child.busy:
             return None
-        if not parent.active:
+        if parent.state is not _ACTIVE:
             return self._drop(child, ts_ns, "parent ended")
         if parent.filled_nanos >= parent.qty_nanos:
             if child is None:
@@ -58,7 +59,7 @@ class ChaseExecutor:
             return None if _crashed(parent) else self._drop(child, ts_ns, "parent filled")
         if parent.paused:
             return None if _crashed(parent) else self._drop(child, ts_ns, "parent paused")
-        settings = self._of(parent)
+        settings = self._settings.get(parent.strategy, self._default)
         if ts_ns >= parent.end_ts_ns + settings.grace_ns:
             return self._expire(parent, child, ts_ns)
         return self._work(parent, child, settings, ts_ns)
@@ -86,7 +87,7 @@ class ChaseExecutor:
             # After a late fill of an earlier child. Not a replace: one that is refused could only be tried again at
             # once (a spin) or later (over-fill); a cancel is final, and what is still due follows as a new child.
             return self._drop(child, ts_ns, "more on the book than is due")
-        if money.sendable != READY or ts_ns < parent.not_before_ns:
+        if money.sendable() != READY or ts_ns < parent.not_before_ns:
             return None
         if child is None:
             return self._place(parent, settings, stage, touch, want, ts_ns)
@@ -95,9 +96,11 @@ class ChaseExecutor:
     def _place(
         self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int
     ) -> Action | None:
-        if not _is_enough(settings, stage, touch.lot, want) or ts_ns < self._retry_ns(parent, settings):
+        if not _is_enough(settings, stage, touch.lot, want):
             return None
-        if self._has_stray(parent):
+        if parent.last_child and ts_ns < self._retry_ns(parent, settings):
+            return None
+        if self._context.money.live_orders and self._has_stray(parent):
             return None
         px = _px(parent, settings, touch, crossing=ts_ns >= stage.cross_ns)
         if px <= 0:
@@ -111,9 +114,6 @@ class ChaseExecutor:
         return Action(cancel=child.order_id, reason=reason)
 
     # ---- what it reads -----------------------------------------------------------------------------------------
-    def _of(self, parent: Parent) -> ExecutionSettings:
-        return self._settings.get(parent.strategy, self._default)
-
     def _child(self, parent: Parent) -> Order:
         """The live child of a parent that has one."""
         child = self._context.money.live_orders.get(parent.child)
@@ -148,7 +148,7 @@ class ChaseExecutor:
         if child is not None and child.cancel_ts_ns:
             cancel = self._cancel_ns(child)
             best = cancel if ts_ns < cancel < best else best
-        if parent.active and not parent.paused:
+        if parent.state is _ACTIVE and not parent.paused:
             for moment in self._schedule(parent, child, day, ts_ns):
                 if ts_ns < moment < best:
                     best = moment
@@ -161,7 +161,7 @@ class ChaseExecutor:
 
     def _schedule(self, parent: Parent, child: Order | None, day: Day | None, ts_ns: int) -> tuple[int, ...]:
         """Moments of the schedule around a time; those that have passed are harmless."""
-        settings = self._of(parent)
+        settings = self._settings.get(parent.strategy, self._default)
         lot = None if day is None else day.lot
         # Times do not depend on the lot: outside regular hours any will do.
         stage = self._stages.at(parent, settings, 1 if lot is None else lot.increment_nanos, ts_ns)
@@ -191,8 +191,9 @@ class ChaseExecutor:
 
 def _want(parent: Parent, stage: Stage) -> int:
     """Whole lots due and not filled; never more than what is left of the parent."""
-    due = stage.due_nanos - parent.filled_nanos
-    most = parent.remaining_nanos
+    filled = parent.filled_nanos
+    due = stage.due_nanos - filled
+    most = parent.qty_nanos - filled
     return round_down(due if due < most else most, stage.lot_nanos)
 
 

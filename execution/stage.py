@@ -59,12 +59,12 @@ def stage_at(parent: Parent, settings: ExecutionSettings, lot_nanos: int, ts_ns:
         start = parent.start_ts_ns
         return Stage(parent, lot_nanos, 0, start, start, 0, False)
     slices = trajectory.slices
-    begin = trajectory.boundary_ns(number)
     if number >= slices:
+        begin = trajectory.boundary_ns(number)
         return Stage(parent, lot_nanos, begin, FOREVER_NS, begin, trajectory.due_nanos(number), True)
-    end = trajectory.boundary_ns(number + 1)
+    begin, end, due = trajectory.slice_of(number)
     if algo.crosses_at_once or parent.purpose == INTENT_FLATTEN:
         cross = begin
     else:
         cross = begin + (end - begin) * settings.patience_nanos // NANO
-    return Stage(parent, lot_nanos, begin, end, cross, trajectory.due_nanos(number + 1), number + 1 >= slices)
+    return Stage(parent, lot_nanos, begin, end, cross, due, number + 1 >= slices)

@@ -89,7 +89,8 @@ def touch_of(context: Context, inst: int, day: Day) -> Touch | None:
 
 def to_tick(rule: TickRule, px_nanos: int, up: bool) -> int:
     """The nearest price on the grid, up or down."""
-    tick = increment_at(rule, px_nanos)
+    bands = rule.increments
+    tick = bands[0][1] if len(bands) == 1 else increment_at(rule, px_nanos)
     return -(-px_nanos // tick) * tick if up else px_nanos // tick * tick
 
 

@@ -39,6 +39,10 @@ class Trajectory(Protocol):
         """Quantity due after `parts` slices have begun: monotone, whole lots, and exactly the total from the last."""
         ...
 
+    def slice_of(self, number: int) -> tuple[int, int, int]:
+        """Start and end of a slice that exists, and the quantity due once it has begun."""
+        ...
+
     def cumulative_nanos(self, ts_ns: int) -> int:
         """Quantity due at a time: it grows where a slice begins and nowhere else."""
         ...
@@ -77,6 +81,12 @@ class EvenSteps(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def cumulative_nanos(self, ts_ns: int) -> int:
         """See `Trajectory`."""
         return self.due_nanos(self.slice_at(ts_ns) + 1)
+
+    def slice_of(self, number: int) -> tuple[int, int, int]:
+        """See `Trajectory`."""
+        start, span, slices = self.start_ns, self.start_ns - self.end_ns, self.slices
+        following = number + 1
+        return start - span * number // slices, start - span * following // slices, self.due_nanos(following)
 
     def due_nanos(self, parts: int) -> int:
         """See `Trajectory`."""

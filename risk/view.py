@@ -13,7 +13,7 @@ from core.money.requests import duplicate_key
 from core.orders import Order
 from core.ports import Context
 from core.reservations import contribution
-from core.sessions import CLOSED, POST, PRE, REGULAR
+from core.sessions import CLOSED, POST, PRE, REGULAR, Session
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
 
@@ -27,6 +27,7 @@ assert tuple(INDEX)[:13] == _MARKET_FIELDS, "the view reads the head of core.mar
 _ALIVE: Final = INDEX["alive_ts_ns"]
 ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
+_SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
 NO_CROSS: Final = -1  # no resting order of ours on the other side
 
@@ -37,18 +38,27 @@ BLOCKS_ALL: Final = 2
 
 
 class Rules:
-    """The dated rules of one instrument on one day; 0 where there is none (the gate denies)."""
+    """The dated rules of one instrument on one day, and its hours; 0 where there is none (the gate denies).
+    Reference tables never change while a process runs, so one day is looked up once.
+    """
 
-    __slots__ = ("complete", "date", "increment", "instrument", "lot_increment", "lot_minimum", "ticks")
+    __slots__ = (
+        "close_ns", "complete", "date", "from_ns", "increment", "lot_increment", "lot_minimum", "moc_cutoff_ns",
+        "open_ns", "ticks", "until_ns",
+    )  # fmt: skip
 
-    def __init__(self, instrument: Instrument | None, date: int) -> None:
+    def __init__(self, instrument: Instrument | None, session: Session | None) -> None:
+        date = 0 if session is None else session.date
         ticks: TickRule | None = None
         lots: LotRule | None = None
         if instrument is not None:
             ticks = rule_on(instrument.ticks, date)
             lots = rule_on(instrument.lots, date)
-        self.instrument = instrument
         self.date = date
+        self.from_ns = self.until_ns = 0  # the session from pre-open to post-close, where the table speaks for it
+        self.open_ns = 0 if session is None else session.open_ns
+        self.close_ns = 0 if session is None else session.close_ns
+        self.moc_cutoff_ns = 0 if session is None else session.moc_cutoff_ns
         self.ticks = ticks
         # One band is the ordinary case: its increment needs no search.
         self.increment = ticks.increments[0][1] if ticks is not None and len(ticks.increments) == 1 else 0
@@ -64,7 +74,7 @@ class Rules:
         return 0 if self.ticks is None else increment_at(self.ticks, px_nanos)
 
 
-_NO_RULES: Final = Rules(None, 0)
+_NO_RULES: Final = Rules(None, None)
 
 
 class GateView:
@@ -97,7 +107,7 @@ class GateView:
     def __init__(self, context: Context, resolved: Resolved) -> None:
         self._context = context
         self._resolved = resolved
-        self._rules = [Rules(None, 0) for _ in context.instruments]
+        self._rules = [_NO_RULES for _ in context.instruments]
         self._foreign: object = None
         self._foreign_buys: list[int] = []
         self._foreign_sells: list[int] = []
@@ -109,14 +119,14 @@ class GateView:
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
         inst = o.inst
-        context = self._context
-        if not 0 <= inst < len(context.instruments):
-            raise Bug(f"order {o.order_id} names instrument {inst}; there are {len(context.instruments)}")
-        if o.side not in (1, -1):
+        if not 0 <= inst < len(self._rules):
+            raise Bug(f"order {o.order_id} names instrument {inst}; there are {len(self._rules)}")
+        if o.side not in _SIDES:
             raise Bug(f"order {o.order_id} has side {o.side}")
         self.ts_ns = ts_ns
-        bounds = self._resolved.by_strategy.get(o.strategy)
-        self.bounds = (self._resolved.strangers if bounds is None else bounds)[inst]
+        resolved = self._resolved
+        bounds = resolved.by_strategy.get(o.strategy)
+        self.bounds = (resolved.strangers if bounds is None else bounds)[inst]
         self.limited = 1 if o.order_type == LMT or o.order_type == LOC else 0
         self._read_session(inst, ts_ns)
         self._read_market(inst, ts_ns)
@@ -127,25 +137,29 @@ class GateView:
         self._value(o)
 
     def _read_session(self, inst: int, ts_ns: int) -> None:
-        context = self._context
-        calendar = context.calendars[inst]
-        table = calendar.table
-        session = calendar.session(ts_ns)
-        if session is None or not table.from_ns <= ts_ns < table.until_ns:
+        rules = self._rules[inst]
+        if not rules.from_ns <= ts_ns < rules.until_ns:
+            rules = self._find_rules(inst, ts_ns)
+        self.rules = rules
+        self.date = rules.date
+        self.moc_cutoff_ns = rules.moc_cutoff_ns
+        if rules is _NO_RULES:
             self.phase = CLOSED
-            self.covered = 1 if calendar.covers(ts_ns) else 0
-            self.date = self.moc_cutoff_ns = 0
-            self.rules = _NO_RULES
+            self.covered = 1 if self._context.calendars[inst].covers(ts_ns) else 0
             return
         self.covered = 1
-        date = self.date = session.date
-        self.moc_cutoff_ns = session.moc_cutoff_ns
-        self.phase = PRE if ts_ns < session.open_ns else REGULAR if ts_ns < session.close_ns else POST
-        rules = self._rules[inst]
-        instrument = context.instruments[inst]
-        if rules.date != date or rules.instrument is not instrument:
-            rules = self._rules[inst] = Rules(instrument, date)
-        self.rules = rules
+        self.phase = PRE if ts_ns < rules.open_ns else REGULAR if ts_ns < rules.close_ns else POST
+
+    def _find_rules(self, inst: int, ts_ns: int) -> Rules:
+        """The rules of the session that holds a time, remembered; none outside sessions and outside the table."""
+        calendar = self._context.calendars[inst]
+        session = calendar.session(ts_ns)
+        if session is None or not calendar.covers(ts_ns):
+            return _NO_RULES
+        rules = self._rules[inst] = Rules(self._context.instruments[inst], session)
+        rules.from_ns = max(session.pre_open_ns, calendar.table.from_ns)
+        rules.until_ns = min(session.post_close_ns, calendar.table.until_ns)
+        return rules
 
     def _read_market(self, inst: int, ts_ns: int) -> None:
         b = self.bounds
@@ -182,7 +196,7 @@ class GateView:
         b = self.bounds
         inst, strategy = o.inst, o.strategy
         book = (strategy, inst)
-        self.link = money.sendable
+        self.link = money.sendable()
         self.safe = money.safe
         self.disk = money.disk_available
         self.ladder = money.latches.effective(strategy=strategy, symbol=b.symbol)

@@ -25,7 +25,7 @@ def rearm(engine: Trading) -> None:
         timers.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
     if timers.sync_ns == NEVER and money.link == READY:
         timers.sync_ns = engine.ts_ns + engine.settings.sync_interval_ns
-    if timers.kill_ns == NEVER and any(not kill.verified_ns for kill in money.kills):
+    if money.kills and timers.kill_ns == NEVER and any(not kill.verified_ns for kill in money.kills):
         timers.kill_ns = engine.ts_ns + engine.settings.kill_retry_ns
 
 

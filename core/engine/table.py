@@ -57,10 +57,11 @@ def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
     decision = verdict.decision
     if decision is None:
         return
+    name = strategy.name
     engine.note(decision)
-    if engine.money.ledger.book_of(strategy.name).targets.get(inst) != decision.target_nanos:
-        engine.emit(c.SetTarget(strategy=strategy.name, inst=inst, qty_nanos=decision.target_nanos))
-    engine.reconcile(strategy.name, inst)
+    if engine.money.ledger.book_of(name).targets.get(inst) != decision.target_nanos:
+        engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=decision.target_nanos))
+    engine.reconcile(name, inst)
 
 
 # ---- market ----------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they h
 
 SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
+_ACTIVE: Final = ParentState.ACTIVE
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
 
 
@@ -99,14 +100,14 @@ class Trading:
     # ---- what a step can do ------------------------------------------------------------------------------------
     def emit(self, command: Any) -> None:
         """Record a command; money state follows at once, so the next check in this step sees it."""
-        self.seq += 1
-        fold_command(self.money, self.seq, self.ts_ns, command)
-        self.records.append((r.COMMAND, self.seq, command))
+        self.seq = seq = self.seq + 1
+        fold_command(self.money, seq, self.ts_ns, command)
+        self.records.append((r.COMMAND, seq, command))
 
     def note(self, note: AnyNote) -> None:
         """Record an explanation."""
-        self.seq += 1
-        self.records.append((r.NOTE, self.seq, note))
+        self.seq = seq = self.seq + 1
+        self.records.append((r.NOTE, seq, note))
 
     def alert(self, code: str, severity: str, text: str) -> None:
         """Tell a person."""
@@ -121,10 +122,11 @@ class Trading:
             return
         for _ in range(ACTIONS_PER_STEP_MAX):
             plan = self.desk.plan(strategy, inst, self.ts_ns)
-            if plan is None or plan.blocked:
-                self._note_blocked(strategy, inst, "" if plan is None else plan.blocked)
+            blocked = "" if plan is None else plan.blocked
+            if blocked or self.blocked:
+                self._note_blocked(strategy, inst, blocked)
+            if plan is None or blocked:
                 return
-            self._note_blocked(strategy, inst, "")
             if plan.supersede:
                 if not self.end_parent(
                     self.money.parents[plan.supersede], state=ParentState.SUPERSEDED, reason="target changed"
@@ -159,9 +161,8 @@ class Trading:
     def _note_blocked(self, strategy: str, inst: int, reason: str) -> None:
         key = (strategy, inst)
         if not reason:
-            if self.blocked:
-                self.blocked.pop(key, None)
-                self.retry.pop(key, None)
+            self.blocked.pop(key, None)
+            self.retry.pop(key, None)
             return
         self.retry[key] = None
         if self.blocked.get(key) != reason:
@@ -170,7 +171,7 @@ class Trading:
 
     def end_parent(self, parent: Parent, *, state: int, reason: str) -> bool:
         """End a schedule and take its child off the book; True when nothing of it is live any more."""
-        if parent.active:
+        if parent.state is _ACTIVE:
             self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason))
         if parent.child == NO_ORDER:
             self.timers.drop_wake(parent.parent_id)

@@ -10,17 +10,19 @@ from core.ledger import Execution
 from core.money.state import KILLS_KEPT_MAX, Kill, Money
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
-from core.rates import DuplicateKey, next_tat
+from core.rates import DuplicateKey
 from core.story import tell
 
 
 def _count_rate(m: Money, intent: c.OrderIntent) -> None:
     s, tats, ts = m.settings, m.tats, m.ts_ns
-    tats["a"] = next_tat(tats.get("a", 0), ts, s.rate_account)
-    key = "s" + intent.strategy
-    tats[key] = next_tat(tats.get(key, 0), ts, s.rate_strategy)
-    key = "i" + s.symbols[intent.inst]
-    tats[key] = next_tat(tats.get(key, 0), ts, s.rate_symbol)
+    for key, limit in (
+        ("a", s.rate_account),
+        ("s" + intent.strategy, s.rate_strategy),
+        ("i" + s.symbols[intent.inst], s.rate_symbol),
+    ):
+        tat = tats.get(key, 0)
+        tats[key] = (tat if tat > ts else ts) + limit.interval_ns
     m.duplicates.add(duplicate_key(intent), ts)
 
 
@@ -56,7 +58,7 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
     )
     m.next_order_id = i.order_id + 1
     m.orders[i.order_id] = m.live_orders[i.order_id] = order
-    m.reservations.update(order)
+    m.reservations.open(order)
     _count_rate(m, i)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
@@ -122,11 +124,15 @@ def _open_parent(m: Money, command: c.OpenParent) -> None:
     m.parents[parent.parent_id] = m.live_parents[parent.parent_id] = parent
 
 
+# Looked up by number: the enum's own call and name take longer than all the rest of this fold.
+_ENDED: Final = {int(state): (state, state.name) for state in ParentState}
+
+
 def _end_parent(m: Money, command: c.EndParent) -> None:
     parent = m.parents[command.parent_id]
-    parent.state = ParentState(command.state)
+    parent.state, name = _ENDED[command.state]
     parent.reason = command.reason
-    tell(parent.story, m.seq, m.ts_ns, parent.state.name)
+    tell(parent.story, m.seq, m.ts_ns, name)
     if parent.child == NO_ORDER:
         m.retire_parent(parent.parent_id)
         m.prune()

@@ -58,6 +58,15 @@ class Kill(msgspec.Struct, gc=False, kw_only=True):
 class Money:
     """The account as we know it. Attributes are read by everyone, written by the folds alone."""
 
+    # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
+    __slots__ = (
+        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
+        "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
+        "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
+        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
+        "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
+    )  # fmt: skip
+
     def __init__(self, settings: MoneySettings) -> None:
         self.settings = settings
         self.seq = 0
@@ -134,6 +143,8 @@ class Money:
 
     def prune(self) -> None:
         """Forget the oldest ended orders and parents beyond the bound, without a look at those that work."""
+        if len(self.orders) <= ENDED_KEPT_MAX >= len(self.parents):
+            return
         while len(self.orders) > len(self.live_orders) + ENDED_KEPT_MAX:
             if self._ended is None:
                 self._ended = [order_id for order_id in self.orders if order_id not in self.live_orders]
@@ -192,7 +203,6 @@ class Money:
         if order_id >= self.next_order_id:
             self.next_order_id = order_id + 1
 
-    @property
     def sendable(self) -> int:
         """The link as it binds orders: READY only after a complete sync since it came back (control 32)."""
         return UNSYNCED if self.link == READY and self.last_sync_ts_ns < self.link_since_ns else self.link

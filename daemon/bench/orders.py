@@ -21,9 +21,11 @@ from core.rows import QUOTE
 from core.units import NANO
 from daemon.bench.samples import Line, Samples, judged, percentiles
 from daemon.bench.world import PORT_SINK, SinkPort, World, config_of, opened, tables_of
+from daemon.warm import KeepWarm
 
 STEP_NS: Final = NANO // 50  # between two quotes: the shortest cadence of the strategy, twice
 SLEEP_S: Final = 0.002
+NAPS: Final = 4  # what a sleep is made of, with a beat between two of them where the path is kept warm
 MID: Final = 100 * NANO
 MOVE: Final = NANO // 10
 CENT: Final = NANO // 100
@@ -112,11 +114,13 @@ class Seesaw:
         ts_ns = self.ts_ns
         self.world.runner.on_quote(ts_ns, ts_ns, 0, QUOTE, 0, bid, bid + 2 * CENT, SHARES, SHARES)
 
-    def order_ns(self, *, sleep_s: float = 0.0) -> int:
-        """One quote that makes an order; nanoseconds until the port had it."""
+    def order_ns(self, *, sleep_s: float = 0.0, warm: KeepWarm | None = None) -> int:
+        """One quote that makes an order; nanoseconds until the port had it. `warm` beats while it sleeps."""
         self._settle()
-        if sleep_s:
-            time.sleep(sleep_s)
+        for left in range(NAPS - 1, -1, -1) if sleep_s else ():
+            time.sleep(sleep_s / NAPS)
+            if warm is not None and left:
+                warm.beat()
         self._side = -self._side
         offset = self._side * MOVE
         port = self.port
@@ -155,14 +159,18 @@ class Seesaw:
 
 
 def tick_to_order(*, rounds: int = 12, hot: int = 450, paced: int = 150) -> Iterator[Line]:
-    """The lines `.hot`, `.paced` and `.hot_1000` (the same with 1,000 other working orders on the book)."""
+    """The lines `.hot`, `.paced`, `.paced_warm` and `.hot_1000` (with 1,000 other working orders on the book)."""
     with TemporaryDirectory() as one, TemporaryDirectory() as two:
         config = config_of(MARKET, Path(one))
         tables = tables_of(config)
         with opened(config, tables, Path(one)) as bare, opened(config, tables, Path(two)) as full:
             calm, crowded = Seesaw(bare), Seesaw(full)
             crowd(crowded, 1000)
-            taken = {"hot": Samples(), "paced": Samples(dropped=min(10, paced // 10)), "hot_1000": Samples()}
+            cold = min(10, paced // 10)
+            taken = {"hot": Samples(), "paced": Samples(dropped=cold), "paced_warm": Samples(dropped=cold)}
+            taken["hot_1000"] = Samples()
+            warm = KeepWarm(config, tables)
+            assert not warm.fault, warm.fault
             with quiet_collector():
                 for _ in range(rounds):
                     for samples in taken.values():
@@ -171,9 +179,11 @@ def tick_to_order(*, rounds: int = 12, hot: int = 450, paced: int = 150) -> Iter
                         taken["hot"].add(calm.order_ns())
                     for _ in range(paced):
                         taken["paced"].add(calm.order_ns(sleep_s=SLEEP_S))
+                    for _ in range(paced):
+                        taken["paced_warm"].add(calm.order_ns(sleep_s=SLEEP_S, warm=warm))
                     for _ in range(hot // 2):
                         taken["hot_1000"].add(crowded.order_ns())
-    goals = {"hot": {"p50_us": 12, "p99_us": 30}, "paced": {"p50_us": 60}, "hot_1000": {}}
+    goals = {"hot": {"p50_us": 12, "p99_us": 30}, "paced": {"p50_us": 60}, "paced_warm": {"p50_us": 60}, "hot_1000": {}}
     for name, samples in taken.items():
         line = {"name": f"tick_to_order.{name}", "orders": len(samples.kept), **samples.times, "port": PORT_SINK}
         yield judged(line | {"data": "made-up quotes"}, **goals[name])

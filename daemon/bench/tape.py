@@ -21,9 +21,11 @@ from daemon.config import Config
 from daemon.config.feed_spec import replay_spec, synthetic_spec
 from daemon.recovery import recover
 from daemon.reference.tables import ReferenceTables
+from daemon.warm import KeepWarm
 
 DAYS_MADE_UP: Final = 3  # of the synthetic market: about as many rows as the recordings
 BLOCK: Final = 8192
+BEAT_ROWS: Final = 50  # rows between two beats of a shadow: one order a hundred rows
 
 
 class Tape:
@@ -69,8 +71,10 @@ class Falls:
         self.rows = 0
 
 
-def walk(world: World, batches: Iterator[Any], *, rows_max: int) -> Falls:
-    """Hand rows one by one to the runner as a live feed does; deadlines are stepped when they are due."""
+def walk(world: World, batches: Iterator[Any], *, rows_max: int, warm: KeepWarm | None = None) -> Falls:
+    """Hand rows one by one to the runner as a live feed does; deadlines are stepped when they are due, and a shadow
+    beats every BEAT_ROWS rows.
+    """
     runner, machine = world.runner, world.machine
     assert machine.exchange is not None
     port = TimedVenue(machine.exchange)
@@ -83,6 +87,8 @@ def walk(world: World, batches: Iterator[Any], *, rows_max: int) -> Falls:
             if not begun:
                 world.begin(ts_ns)
                 begun = True
+            if warm is not None and falls.rows % BEAT_ROWS == 0:
+                warm.beat()
             while runner.next_ns <= ts_ns:
                 _advance(runner, port, falls)
             before, seq = port.orders, runner.engine.seq
@@ -110,11 +116,18 @@ def _advance(runner: Any, port: TimedVenue, falls: Falls) -> None:
 
 
 def natural(*, rows_max: int = 10**9) -> Iterator[Line]:
-    """The lines `step_quote`, `tick_to_order.natural` and `.timer`: one pass over the days, row by row."""
-    with TemporaryDirectory() as name:
+    """The lines `step_quote`, `tick_to_order.natural` and `.timer`: one pass over the days, row by row. Then the orders
+    of the same pass with the path kept warm.
+    """
+    with TemporaryDirectory() as name, TemporaryDirectory() as other:
         tape = Tape(Path(name))
         with opened(tape.config, tape.tables, Path(name)) as world, quiet_collector():
             falls = walk(world, tape.batches(), rows_max=rows_max)
+        with opened(tape.config, tape.tables, Path(other)) as world:
+            warm = KeepWarm(tape.config, tape.tables)
+            assert not warm.fault, warm.fault
+            with quiet_collector():
+                kept = walk(world, tape.batches(), rows_max=rows_max, warm=warm)
     shared = {"rows": falls.rows, "port": PORT_VENUE, "data": tape.source}
     quiet: Line = {"name": "step_quote", "samples": len(falls.quiet.kept), **falls.quiet.times}
     yield judged(quiet | shared, p50_us=2)
@@ -122,6 +135,9 @@ def natural(*, rows_max: int = 10**9) -> Iterator[Line]:
     yield judged(woken | shared, p50_us=20, p99_us=60)
     timed: Line = {"name": "tick_to_order.timer", "orders": len(falls.timed.kept), **falls.timed.times}
     yield timed | shared
+    woken = {"name": "tick_to_order.natural_warm", "orders": len(kept.woken.kept), **kept.woken.times}
+    yield judged(woken | shared, p50_us=20, p99_us=60)
+    yield {"name": "tick_to_order.timer_warm", "orders": len(kept.timed.kept), **kept.timed.times} | shared
 
 
 def replay() -> Line:

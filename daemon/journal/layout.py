@@ -40,6 +40,8 @@ SUB_HEADER: Final = struct.Struct("<BxHIqqq")
 _FRAME_HEADER: Final = struct.Struct("<II")
 assert _HEADER.size == HEADER_BYTES
 assert SUB_HEADER.size == SUB_HEADER_BYTES
+# Header, payload and padding in one go, by the payload's size; larger ones are rare and take three steps.
+PACKERS: Final = [struct.Struct(f"{SUB_HEADER.format}{size}s{-size % 8}x").pack_into for size in range(512)]
 
 _NAME: Final = re.compile(r"segment-(\d{20})\.qj")
 

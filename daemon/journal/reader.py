@@ -31,6 +31,7 @@ from daemon.journal.opening import map_segment
 MESSAGES: Final = frozenset({REFERENCE, INPUT, NOTE, COMMAND, OUTCOME})
 EVERYTHING: Final = MESSAGES | {ROWS}
 _ONLY_ROWS: Final = frozenset({ROWS})
+_ONLY_REFERENCES: Final = frozenset({REFERENCE})
 
 Rows = npt.NDArray[np.void]
 
@@ -108,6 +109,10 @@ class JournalReader:
         """All records but the row blocks, which cost one header look each."""
         return self.records(MESSAGES)
 
+    def references(self) -> Iterator[Record]:
+        """Reference records only: a run writes them in a frame of their own, so one look tells of each other frame."""
+        return self.records(_ONLY_REFERENCES)
+
     def row_blocks(self) -> Iterator[RowBlock]:
         """Row blocks only, as writable arrays."""
         for record in self.records(_ONLY_ROWS):
@@ -126,6 +131,8 @@ class JournalReader:
     def _split(self, frame: int, end: int, kinds: Set[int]) -> None:
         view = self._view
         at = frame + FRAME_HEADER_BYTES
+        if kinds is _ONLY_REFERENCES and view[at] != REFERENCE:
+            return
         while at < end:
             kind, count, length, seq, ts_ns, cause_seq = SUB_HEADER.unpack_from(view, at)
             start = at + SUB_HEADER_BYTES

@@ -15,12 +15,9 @@ from collections import deque
 from pathlib import Path
 from typing import Final, Literal
 
-from crc32c import crc32c
-
 from core.errors import JournalError
-from core.records import ROWS
-from core.rows import ROW_BYTES
 from daemon.journal.digest import ChainDigest
+from daemon.journal.frames import FrameBuilder
 from daemon.journal.layout import (
     END_BYTES,
     FRAME_HEADER_BYTES,
@@ -29,7 +26,6 @@ from daemon.journal.layout import (
     SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,
     SUB_HEADER,
-    SUB_HEADER_BYTES,
     JournalFull,
     SegmentHeader,
     list_segments,
@@ -41,31 +37,21 @@ from daemon.journal.spare import Spare
 SEGMENT_BYTES: Final = 32 << 20
 RESERVE_BYTES: Final = 256 << 20
 TEND_SECONDS: Final = 0.25
-ROWS_PER_BLOCK_MAX: Final = 65_535
 
 Durability = Literal["os", "fsync"]
 
-_pack_sub_header = SUB_HEADER.pack_into
 
-
-class JournalWriter:
+class JournalWriter(FrameBuilder):
     """Appends frames. The constructor starts a new journal; `open_existing` continues one after its last good frame.
 
     A seq may be added once only, in ascending order. Raises JournalError on misuse, JournalFull when no segment is
     left: the open frame is then gone whole and the writer goes on taking frames that still fit.
     """
 
-    committed_offset: int  # logical bytes of all frames committed; grows across segments
-    synced_offset: int  # the same, known to be on the device
-    last_seq: int  # of the last committed record
+    synced_offset: int  # the logical bytes known to be on the device
     torn: TornTail | None  # what open_existing cut
 
-    _segment: Segment  # its view and words are kept beside it: one attribute less on the hot path
-    _start: int  # offset of the open frame
-    _cursor: int  # offset of its next sub-record
-    _limit: int  # the highest offset a frame may end at
-    _seq: int  # the last one added
-    _base: int  # logical offset less offset in the segment
+    _segment: Segment
     _dirty: deque[Segment]  # not synced yet, oldest first; the last is the one being written
     _directory_dirty: bool
 
@@ -147,61 +133,6 @@ class JournalWriter:
         self._thread = threading.Thread(target=self._tend_forever, name="journal", daemon=True) if background else None
         if self._thread is not None:
             self._thread.start()
-
-    # ---- the hot path -------------------------------------------------------------------------------------------
-    def add(self, kind: int, seq: int, ts_ns: int, cause_seq: int, payload: bytes) -> None:
-        """Put one record into the open frame."""
-        if seq <= self._seq:
-            raise JournalError(f"seq {seq} after {self._seq}: records must ascend")
-        start = self._cursor + SUB_HEADER_BYTES
-        stop = start + len(payload)
-        cursor = (stop + 7) & -8
-        if cursor > self._limit:
-            self._roll(seq, ts_ns, cursor - self._cursor)
-            start = self._cursor + SUB_HEADER_BYTES
-            stop = start + len(payload)
-            cursor = (stop + 7) & -8
-        view = self._view
-        view[start:stop] = payload
-        _pack_sub_header(view, start - SUB_HEADER_BYTES, kind, 0, stop - start, seq, ts_ns, cause_seq)
-        self._seq = seq
-        self._cursor = cursor
-
-    def add_rows(self, seq: int, rows: bytes | bytearray | memoryview, count: int, ts_ns: int) -> None:
-        """Put a block of market rows (seq, seq + 1, …) into the open frame; `rows` is a flat byte buffer, one copy.
-
-        `ts_ns` is the first row's. Pass `memoryview(array).cast("B")[:n]`, cast once: numpy builds a view slowly.
-        """
-        size = count * ROW_BYTES
-        if len(rows) != size or not 0 < count <= ROWS_PER_BLOCK_MAX:
-            raise JournalError(f"block of {count} rows in {len(rows)} bytes: 1 to {ROWS_PER_BLOCK_MAX} rows of 56")
-        if seq <= self._seq:
-            raise JournalError(f"seq {seq} after {self._seq}: records must ascend")
-        if self._cursor + SUB_HEADER_BYTES + size > self._limit:
-            self._roll(seq, ts_ns, SUB_HEADER_BYTES + size)
-        start = self._cursor + SUB_HEADER_BYTES
-        view = self._view
-        view[start : start + size] = rows
-        _pack_sub_header(view, start - SUB_HEADER_BYTES, ROWS, count, size, seq, ts_ns, 0)
-        self._seq = seq + count - 1
-        self._cursor = start + size
-
-    def commit(self) -> None:
-        """Close the frame: checksum first, length last. Without an open frame it does nothing."""
-        start = self._start
-        end = self._cursor
-        length = end - start - FRAME_HEADER_BYTES
-        if length == 0:
-            return
-        words = self._words
-        words[end >> 2] = 0  # whatever a failed add left there, the next length is zero
-        words[(end >> 2) + 1] = 0
-        words[(start >> 2) + 1] = crc32c(self._view[start + FRAME_HEADER_BYTES : end])
-        words[start >> 2] = length  # one store of four bytes: it is there or it is not
-        self._segment.end = self._start = end
-        self._cursor = end + FRAME_HEADER_BYTES
-        self.last_seq = self._seq
-        self.committed_offset = self._base + end
 
     # ---- off the hot path ---------------------------------------------------------------------------------------
     def discard(self) -> None:

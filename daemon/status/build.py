@@ -1,6 +1,7 @@
 """Makes the picture of daemon/status/picture.py from money state, market and a tally. Reads only; decides nothing."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from core.market import FIELDS, INDEX
 from core.money.state import LINK_NAMES, Money
 from core.orders import State
 from core.ports import Context
+from core.records import COMMAND
 from core.units import exact_text
 from daemon.status import picture as s
 from daemon.status.rows import child_row, fill_row, parent_row, position_rows, symbol_of
@@ -80,6 +82,14 @@ class Tally:
             return
         self.fills += 1
         self.last_fills.append(fill_row(execution, self.symbols))
+
+    def take_records(self, ts_ns: int, records: Sequence[tuple[int, int, Any]]) -> None:
+        """What one step recorded: (kind, seq, message)."""
+        for kind, _, message in records:
+            if kind == COMMAND:
+                self.take_command(ts_ns, message)
+            else:
+                self.take_note(ts_ns, message)
 
     def take_command(self, ts_ns: int, command: object) -> None:
         """One command of the engine."""

@@ -18,9 +18,11 @@ from core.notes import Refusal
 from core.orders import State
 from core.reconcile import Difference
 from core.units import NANO
+from risk.bounds import resolve
 from risk.checks import CHECKS
 from risk.gate import Gate
 from risk.limits import AccountLimits, ClassLimits, Limits, OrderLimits, Restriction, StrategyLimits
+from risk.view import GateView
 from tests.fakes.context import (
     ACCOUNT,
     CENT,
@@ -600,6 +602,22 @@ def judge(case: Case) -> tuple[World, ApprovedOrder | Refusal]:
     return world, gate.approve(intent, world.ts_ns, 7)
 
 
+def alone(case: Case) -> list[int]:
+    """What each check says by itself of the same row: the gate asks all in one function first."""
+    world = build_context(limits=case.limits, changes={0: case.instrument})
+    money = world.money
+    resolved = resolve(
+        case.limits,
+        instruments=world.context.instruments,
+        strategies=money.settings.strategies,
+        currency=money.ledger.currency,
+    )
+    view = GateView(world.context, resolved)
+    intent = case.arrange(world)
+    view.refresh(intent, world.ts_ns)
+    return [control for check in CHECKS if (control := check.check(intent, view))]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}-{case.kind}-{case.name}".replace(" ", "_"))
 def test_check(case: Case) -> None:
     """The check of this code says what its row says, and explains every refusal."""
@@ -607,6 +625,7 @@ def test_check(case: Case) -> None:
     failures = verdict.failures if isinstance(verdict, Refusal) else ()
     found = [failure for failure in failures if failure.code == case.code]
     assert bool(found) is case.refused, failures
+    assert alone(case) == [failure.control for failure in failures]
     for failure in failures:
         assert failure.value, failure
         assert failure.limit, failure

@@ -61,10 +61,11 @@ def test_the_reference_loop_and_the_timer_are_positive() -> None:
 
 @pytest.mark.slow
 def test_tick_to_order_lines() -> None:
-    """Three lines, every quote an order; a crowded book is measured too."""
+    """Four lines, every quote an order; a path kept warm and a crowded book are measured too."""
     lines = list(orders.tick_to_order(rounds=1, hot=120, paced=12))
-    assert [line["name"] for line in lines] == ["tick_to_order.hot", "tick_to_order.paced", "tick_to_order.hot_1000"]
-    assert [line["orders"] for line in lines] == [70, 11, 10]
+    names = [line["name"].removeprefix("tick_to_order.") for line in lines]
+    assert names == ["hot", "paced", "paced_warm", "hot_1000"]
+    assert [line["orders"] for line in lines] == [70, 11, 11, 10]
     for line in lines:
         _timed(line)
         assert line["port"] == worlds.PORT_SINK
@@ -90,7 +91,8 @@ def test_fsync_line() -> None:
 def test_natural_lines_without_recordings(no_recordings: None) -> None:
     """A user without the recordings gets the made-up market and is told so."""
     lines = {line["name"]: line for line in tape.natural(rows_max=60_000)}
-    assert list(lines) == ["step_quote", "tick_to_order.natural", "tick_to_order.timer"]
+    falls = [f"tick_to_order.{name}" for name in ("natural", "timer", "natural_warm", "timer_warm")]
+    assert list(lines) == ["step_quote", *falls]
     _timed(lines["step_quote"])
     for line in lines.values():
         assert line["data"].startswith("synthetic")
