@@ -115,9 +115,16 @@ class JournalFold:
         self._prints |= dict(zip(rows["inst"][printed].tolist(), bid[printed].tolist(), strict=True))
 
 
-def journal_settings(directory: Path) -> MoneySettings:
-    """What the fold needs of the newest journalled config. Raises JournalError when there is none."""
-    resolved = _newest_config(directory)
+def journal_settings(directory: Path, *, until_seq: int | None = None) -> MoneySettings:
+    """What the fold needs of the newest journalled config (below a seq, if given). Raises JournalError when there is
+    none.
+    """
+    return money_settings(_newest_config(directory, until_seq))
+
+
+def money_settings(config: ConfigResolved) -> MoneySettings:
+    """What the fold needs of a journalled config. Raises msgspec.DecodeError when this release cannot read it."""
+    resolved = msgspec.json.decode(config.json, type=_Resolved)
     symbols = [instrument.symbol for instrument in resolved.instruments]
     gone = [f"#{inst}" for inst in range(len(symbols), len(symbols) + INSTRUMENTS_GONE_MAX)]
     nothing = RateLimit(events=1, window_ns=1)  # rates decide in the gate, never in the books
@@ -135,9 +142,17 @@ def journal_settings(directory: Path) -> MoneySettings:
     )
 
 
-def _newest_config(directory: Path) -> _Resolved:
+def account_of(config: ConfigResolved) -> tuple[str, str]:
+    """Account and tag of a journalled config; empty when this release cannot read it."""
+    try:
+        account = msgspec.json.decode(config.json, type=_Resolved).account
+    except msgspec.DecodeError:
+        return "", ""
+    return account.id, account.tag
+
+
+def _newest_config(directory: Path, end_seq: int | None) -> ConfigResolved:
     """Looks from the newest segment backwards: a run writes its config when it starts, maybe many segments ago."""
-    end_seq: int | None = None
     for file in reversed(list_segments(directory)):
         found: ConfigResolved | None = None
         for record in JournalReader(directory, from_seq=file.first_seq).records():
@@ -147,8 +162,8 @@ def _newest_config(directory: Path) -> _Resolved:
                 message = decode(REFERENCE, record.payload)
                 found = message if type(message) is ConfigResolved else found
         if found is not None:
-            return msgspec.json.decode(found.json, type=_Resolved)
-        end_seq = file.first_seq
+            return found
+        end_seq = file.first_seq if end_seq is None else min(end_seq, file.first_seq)
     raise JournalError(f"{directory}: no config in this journal: is it the right folder?")
 
 

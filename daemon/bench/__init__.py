@@ -91,6 +91,12 @@ def _features() -> Iterator[Line]:
     yield from features.features()
 
 
+def _follow() -> Iterator[Line]:
+    from daemon.bench import follow
+
+    yield from follow.follow()
+
+
 BESIDE: Final = {
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
@@ -108,4 +114,5 @@ BENCHES: Final[dict[str, Bench]] = {
     "replay_model": _replay_model,
     "recover": _recover,
     "memory": _memory,
+    "follow": _follow,
 }

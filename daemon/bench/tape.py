@@ -155,7 +155,7 @@ def recover_lines(*, events: int = 1_000_000) -> Iterator[Line]:
         tape = Tape(Path(name))
         world = World(tape.config, tape.tables, Path(name))
         with quiet_collector():
-            _fill(world, tape, events)
+            fill(world, tape, events)
         world.close()
         counts = {"events": world.runner.tally.events, "orders": world.runner.tally.children}
         last_seq = world.runner.engine.seq
@@ -171,7 +171,7 @@ def recover_lines(*, events: int = 1_000_000) -> Iterator[Line]:
             yield judged(line, s=goal)
 
 
-def _fill(world: World, tape: Tape, events: int) -> None:
+def fill(world: World, tape: Tape, events: int) -> None:
     """A journal of that many events, with a snapshot half way."""
     runner, halfway = world.runner, False
     for batch in tape.batches():

@@ -12,10 +12,18 @@ from core.errors import ConfigError
 from core.fees import DEFAULT_PLANS
 from core.units import CASH_NANOS_MAX, NANO
 from daemon.config.contracts import contracts_of, nanos, reference_rows
+from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.feed_spec import replay_spec
 from daemon.config.paths import SOCKET_LENGTH_MAX, readable
-from daemon.config.schema import AccountSettings, Config, FeedSettings, StrategySettings, SyntheticSettings
+from daemon.config.schema import (
+    AccountSettings,
+    Config,
+    FeedSettings,
+    RecordSettings,
+    StrategySettings,
+    SyntheticSettings,
+)
 from daemon.kernels import configure
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig, resolve
@@ -48,6 +56,7 @@ def check(config: Config, problems: Problems) -> None:
             check_model(config, strategy, f"strategies.{name}.params", problems)
     check_limits(config, problems)
     check_feed(config, problems)
+    check_record(config.record, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     if config.fees.plan not in DEFAULT_PLANS:
@@ -58,6 +67,15 @@ def check(config: Config, problems: Problems) -> None:
             f"{config.control.socket} is longer than the {SOCKET_LENGTH_MAX} bytes a socket may have",
             "set a shorter path",
         )
+
+
+def check_record(record: RecordSettings, problems: Problems) -> None:
+    """The database's URL, and at most one place for its password. The URL itself is not repeated."""
+    problem = url_problem(record.database)
+    if problem is not None:
+        problems.add("record.database", *problem)
+    if record.password_variable and record.password_file:
+        problems.add("record.password_file", "is set beside record.password_variable", "keep one of the two")
 
 
 def check_account(account: AccountSettings, problems: Problems) -> None:

@@ -15,14 +15,16 @@ import msgspec
 from core.errors import Bug, ConfigError
 from core.units import parse_nanos
 from daemon.config.check import check, check_raw, model_params, strategy_params
+from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
-from daemon.config.paths import absolute
+from daemon.config.paths import absolute, expanded
 from daemon.config.schema import Config, StrategySettings
 from daemon.digests import digest
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig
 
 SOCKET_NAME = "control.sock"
+DATABASE_NAME = "quantd.db"
 
 
 def load_config(path: Path, *, state_dir: Path | None = None) -> Config:
@@ -106,9 +108,17 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         name: _with_model_paths(strategy, folder, f"strategies.{name}", problems)
         for name, strategy in config.strategies.items()
     }
+    record = config.record
     return msgspec.structs.replace(
         config,
         strategies=strategies,
+        record=msgspec.structs.replace(
+            record,
+            database=_database(record.database, folder, state_dir, problems),
+            password_file=absolute(record.password_file, folder, "record.password_file", problems)
+            if record.password_file
+            else "",
+        ),
         state_dir=state_dir,
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
@@ -124,6 +134,15 @@ def _with_model_paths(
         if isinstance(params.get(name), str) and params[name].strip():
             params[name] = absolute(params[name], folder, f"{field}.params.{name}", problems)
     return msgspec.structs.replace(strategy, params=params)
+
+
+def _database(url: str, folder: Path, state_dir: str, problems: Problems) -> str:
+    """The URL with its variables, and SQLite's file by its whole path."""
+    if not url:
+        return SQLITE_PREFIX + str(Path(state_dir) / DATABASE_NAME)
+    if url.startswith(SQLITE_PREFIX) and len(url) > len(SQLITE_PREFIX):
+        return SQLITE_PREFIX + absolute(url.removeprefix(SQLITE_PREFIX), folder, "record.database", problems)
+    return expanded(url, "record.database", problems)
 
 
 def _resolved(config: Config) -> Config:

@@ -13,12 +13,17 @@ _VARIABLE: Final = re.compile(r"\$(\w+|\{\w+\})")
 
 def absolute(text: str, folder: Path, field: str, problems: Problems) -> str:
     """The absolute path; reports a variable that is not set."""
-    expanded = os.path.expanduser(os.path.expandvars(text))
-    missing = _VARIABLE.search(expanded)
+    found = os.path.expanduser(expanded(text, field, problems, what="the path"))
+    return text if _VARIABLE.search(found) else os.path.normpath(folder / found)
+
+
+def expanded(text: str, field: str, problems: Problems, *, what: str = "it") -> str:
+    """The text with its variables; reports one that is not set."""
+    found = os.path.expandvars(text)
+    missing = _VARIABLE.search(found)
     if missing:
-        problems.add(field, f"{missing[0]} is not set", f"export {missing[0].strip('${}')} or write the path out")
-        return text
-    return os.path.normpath(folder / expanded)
+        problems.add(field, f"{missing[0]} is not set", f"export {missing[0].strip('${}')} or write {what} out")
+    return found
 
 
 def readable(path: str, field: str, problems: Problems) -> None:

@@ -182,6 +182,24 @@ class JournalSettings(Table, frozen=True):
     keep_rows_days: Annotated[int, Meta(ge=1, le=36_500)] = 30  # then market rows become Parquet; the rest stays
 
 
+class RecordSettings(Table, frozen=True):
+    """Where the follower keeps the record of everything in SQL."""
+
+    # SQLite or PostgreSQL (TimescaleDB), without a password; empty = quantd.db in state_dir. $VARIABLES are expanded.
+    database: Annotated[str, Meta(examples=["postgresql://quantd@db.example:5432/quantd"])] = ""
+    password_variable: str = ""  # environment variable that holds the database's password
+    password_file: str = ""  # or a file that holds nothing else; relative to this file
+    ticks: bool = False  # every market row too, not only the bars made of them
+    # Longest wait for the database; then the follower connects anew and takes the same records again.
+    timeout_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 10.0
+    batch_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000  # records written in one transaction, at most
+    # Market rows older than this, counted from the newest record, are dropped (TimescaleDB: whole chunks, of every
+    # journal); 0 = they stay.
+    ticks_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    records_days: Annotated[int, Meta(ge=0, le=36_500)] = 0  # the same for the journal's messages as JSON
+    bars_days: Annotated[int, Meta(ge=0, le=36_500)] = 0  # and for bars of one minute; of an hour and a day stay
+
+
 class StartSettings(Table, frozen=True):
     """How a run begins."""
 
@@ -253,6 +271,7 @@ class Config(Table, frozen=True):
     venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]
     fees: FeeSettings = FeeSettings()  # costs
     journal: JournalSettings = JournalSettings()  # records
+    record: RecordSettings = RecordSettings()  # the record in SQL
     start: StartSettings = StartSettings()  # beginning
     control: ControlSettings = ControlSettings()  # commands
     engine: EngineIntervals = EngineIntervals()  # intervals

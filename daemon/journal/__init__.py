@@ -6,7 +6,7 @@ together or not at all, so recovery never meets half a step; nothing is dispatch
 docs/journal.md shows the bytes.
 """
 
-from daemon.journal.describe import describe
+from daemon.journal.describe import describe, plain
 from daemon.journal.epoch import next_epoch
 from daemon.journal.layout import JournalFull
 from daemon.journal.opening import TornTail
@@ -29,6 +29,7 @@ __all__ = [
     "latest_snapshot",
     "next_epoch",
     "oldest_snapshot_seq",
+    "plain",
     "retain",
     "verify",
     "write_snapshot",

@@ -25,7 +25,7 @@ def describe(record: Record) -> dict[str, object]:
         message = decode(record.kind, record.payload)
     except msgspec.DecodeError as fault:
         return shown | {"undecodable": bytes(record.payload).hex(), "reason": str(fault)}
-    return shown | {"type": type(message).__name__, "fields": _plain(message)}
+    return shown | {"type": type(message).__name__, "fields": plain(message)}
 
 
 def _describe_rows(record: Record) -> dict[str, object]:
@@ -37,11 +37,12 @@ def _describe_rows(record: Record) -> dict[str, object]:
     return {"count": record.count, "first": named[0], "last": named[-1]}
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A message as JSON-able values, its fields by name."""
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     return value

@@ -31,6 +31,12 @@ def _kill9(number: int) -> PartResult:
     return run_part(number)
 
 
+def _follow(number: int) -> PartResult:
+    from tests.drills.follow import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -44,5 +50,12 @@ DRILLS: Final = (
         meaning="kill -9 of the trader at 20 random points of the BAC and IBM days, with restart; a part is one point",
         parts=20,
         part=_kill9,
+    ),
+    Drill(
+        name="follow",
+        meaning="kill -9 of the follower or of its server at random moments, on SQLite and TimescaleDB in turn, until "
+        "SQL is the journal row by row; a part is one kill",
+        parts=50,
+        part=_follow,
     ),
 )

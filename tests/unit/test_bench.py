@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, main, orders, scored, tape
+from daemon.bench import BENCHES, features, follow, main, orders, scored, tape
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -155,3 +155,15 @@ def test_feature_lines(no_recordings: None) -> None:
     assert batch["per_s"] > 0
     assert batch["rows"] > batch["emitted"] > 10_000
     assert live["data"].startswith("synthetic")
+
+
+@pytest.mark.slow
+def test_follow_lines(no_recordings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Throughput into SQLite with every row of the journal, then the lag behind one that grows."""
+    monkeypatch.delenv(follow.SERVER, raising=False)
+    whole, lag = follow.follow(events=3_000, seconds=0.3)
+    assert (whole["name"], whole["edition"], lag["name"]) == ("follow.sqlite", "sqlite", "follow.sqlite.lag")
+    assert whole["market_rows"] + whole["messages"] >= 3_000
+    assert whole["per_s"] > 0
+    assert lag["market_rows"] >= follow.BLOCK_ROWS
+    assert 0 < lag["p50_lag_s"] <= lag["max_lag_s"]

@@ -1,0 +1,1 @@
+"""One module per revision, with its SQL for each dialect beside it."""
