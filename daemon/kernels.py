@@ -69,6 +69,7 @@ def compile_kernels() -> float:
         relative = path.relative_to(ROOT).with_suffix("")
         import_module(".".join(relative.parts))  # explicit signatures compile at import
     import_module("strategies.kernels").assert_live_equals_batch()
+    import_module("strategies.signal.kernels").assert_scored_live_equals_batch()
     return time.perf_counter() - started
 
 

@@ -16,7 +16,7 @@ from core.errors import ConfigError
 from core.profiles import PROFILES
 from research.correlation import blocked_correlation
 from research.dataset import Collector, Sessions, collect
-from research.evaluate import BLOCK_NS, Scored, Trades, calibration, trade
+from research.evaluate import Scored, Trades, blocks, calibration, trade
 from research.job import TrainSettings
 from research.table import label_moves
 from strategies.features.spec import FeatureSpec
@@ -72,7 +72,7 @@ def evaluate(card: ModelCard, onnx: bytes, feed: ReplaySpec, *, symbols: Sequenc
     for inst, path in enumerate(tape.paths):
         mine = np.flatnonzero(samples.inst == inst)
         if len(mine):
-            move[mine], end[mine] = label_moves(samples.only(mine), path, settings)
+            move[mine], end[mine] = label_moves(samples, mine, path, settings)
     kept = np.flatnonzero(end > 0)
     scores = Scorer(onnx, np.zeros(card.width, np.float32), card=card).scores(
         np.ascontiguousarray(samples.values[kept])
@@ -85,7 +85,7 @@ def evaluate(card: ModelCard, onnx: bytes, feed: ReplaySpec, *, symbols: Sequenc
 
 
 def _judged(card: ModelCard, scored: Scored) -> Holdout:
-    found, t = blocked_correlation(scored.score_bp, scored.move_bp, scored.ts_ns // BLOCK_NS)
+    found, t = blocked_correlation(scored.score_bp, scored.move_bp, blocks(scored.ts_ns, card.label.horizon_ns))
     free = scored._replace(half_spread_bp=np.zeros(len(scored.ts_ns)))
     return Holdout(
         card=card,

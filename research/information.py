@@ -13,10 +13,9 @@ import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from core.profiles import L1_250, TBT
 from core.rows import PRINT, QUOTE
 from core.units import NANO
 from research.correlation import ranks
+from research.hours import regular_hours, session_of
 from research.sampling import Day, Floats, sample
 from strategies.features.catalogue import CATALOGUE, INDEX
 
@@ -46,10 +46,6 @@ _T_5_PERCENT: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 
 _T_MANY: Final = 2.0
 _HALF: Final = 0.5
 _QUARTER: Final = 0.25
-_ZONE: Final = "America/New_York"
-_OPEN: Final = time(9, 30)
-_CLOSE: Final = time(16)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = 1_000_000
 _DAY_NS: Final = 86_400 * NANO
 _SESSION_NS: Final = 23_400 * NANO
@@ -177,22 +173,6 @@ def coefficients(views: Sequence[Sequence[Day]], *, inst: int, feature: str, sec
     return [Coefficient(tuple(kept), pairs) for kept in found]
 
 
-def regular_hours(first_ns: int, last_ns: int) -> list[tuple[int, int]]:
-    """09:30 to 16:00 New York of every weekday from one moment to another: ordinary days; it knows no holiday."""
-    zone = ZoneInfo(_ZONE)
-    found = []
-    day = (_EPOCH + timedelta(microseconds=first_ns // 1_000)).astimezone(zone).date()
-    while (open_ns := _at(day, _OPEN, zone)) <= last_ns:
-        if day.weekday() < 5 and _at(day, _CLOSE, zone) > first_ns:
-            found.append((open_ns, _at(day, _CLOSE, zone)))
-        day += timedelta(days=1)
-    return found
-
-
-def _at(day: date, moment: time, zone: ZoneInfo) -> int:
-    return (datetime.combine(day, moment, tzinfo=zone) - _EPOCH) // timedelta(microseconds=1) * 1_000
-
-
 def measure(rows: Rows, *, symbols: Sequence[str], sessions: Sessions) -> Report:
     """Every feature of every symbol at every horizon. Symbol i is instrument i; each one's leader is the next."""
     leaders = [(at + 1) % len(symbols) if len(symbols) > 1 else -1 for at in range(len(symbols))]
@@ -222,7 +202,7 @@ def control(*, days: int) -> tuple[Finding, ...]:
     """Every feature at the longest horizon in a made-up market whose value is a random walk: what speaks here is the
     measure's own doing, or the rounding of the value to a price.
     """
-    open_ns = _at(date(2026, 1, 5), _OPEN, ZoneInfo(_ZONE))
+    open_ns, _ = session_of(date(2026, 1, 5))
     sessions = tuple((open_ns + day * _DAY_NS, open_ns + day * _DAY_NS + _SESSION_NS) for day in range(days))
     instruments = tuple(
         SyntheticInstrument(

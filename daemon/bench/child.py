@@ -49,8 +49,9 @@ def replay(state_dir: Path, *, model: bool) -> dict[str, Any]:
     config, _ = shipped_config(state_dir)
     if model:
         from daemon.bench.model import with_model
+        from daemon.bench.scored import NATURAL
 
-        config = with_model(config, state_dir, enter_bp=3.0, hold_s=30.0)
+        config = with_model(config, state_dir, **NATURAL)
     trader = Trader(config, Path("bench"), quiet=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(trader.run())

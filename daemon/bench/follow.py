@@ -141,10 +141,10 @@ def write_rows(journal: Path, seconds: float, *, per_s: int = LAG_ROWS_PER_S) ->
     rows["bid_qty_nanos"] = rows["ask_qty_nanos"] = 100 * 10**9
     rows["inst"] = np.arange(BLOCK_ROWS) % 4
     flat = rows.data.cast("B")
-    began, seq = time.monotonic(), 1
     with closing(JournalWriter(journal, now_ns=time.time_ns(), reserve_bytes=0)) as writer:
+        began, seq = time.monotonic(), 1
         while (now := time.monotonic() - began) < seconds:
-            if seq > now * per_s:
+            if seq > 1 + now * per_s:
                 time.sleep(0.001)
                 continue
             rows["ts_ns"] = rows["exchange_ts_ns"] = time.time_ns()

@@ -24,7 +24,7 @@ from strategies.signal.pipeline import ScoredPipeline
 
 WARM_NS: Final = 2_400 * NANO
 WARM_STEP_NS: Final = 10 * NANO
-NATURAL: Final[dict[str, Any]] = {"enter_bp": 3.0, "hold_s": 30.0}  # a few thousand orders in the five days
+NATURAL: Final[dict[str, Any]] = {"enter_bp": 3.5, "hold_s": 1800.0}  # about as many orders as the example's strategy
 
 
 class ScoredSeesaw(Seesaw):

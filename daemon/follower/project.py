@@ -3,7 +3,7 @@ for the books it folds: the same frames give the same rows, whatever the databas
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -56,12 +56,15 @@ class Batch(msgspec.Struct, kw_only=True):
 class Projection:
     """Turns frames into batches. `books` stand where the journal stands at `place`."""
 
-    def __init__(self, books: Books, place: Place, *, record_ticks: bool) -> None:
+    def __init__(
+        self, books: Books, place: Place, *, record_ticks: bool, archived: Callable[[Record], bytes] | None = None
+    ) -> None:
         self.books = books
+        self._archived = archived
         self.place = place
         self._record_ticks = record_ticks
         self._rows: dict[str, list[Row]] = {}
-        self._blocks: list[tuple[int, memoryview]] = []
+        self._blocks: list[tuple[int, memoryview | bytes]] = []
         self._frame: Sequence[Record] = ()  # the last one
         self._ts_ns, self._messages, self._market_rows = place.ts_ns, place.messages, place.market_rows
         self.taken = 0  # records since the last batch
@@ -174,12 +177,14 @@ class Projection:
 
     # ---- market rows -------------------------------------------------------------------------------------------
     def _take_rows(self, record: Record) -> None:
-        if len(record.payload) != record.count * ROW_BYTES:
-            raise JournalError(
-                f"rows {record.seq} to {record.last_seq} were moved to Parquet before they were recorded: "
-                "put the segment back from the archive, or record this journal without its rows"
-            )
-        self._blocks.append((record.seq, record.payload))
+        content: memoryview | bytes = record.payload
+        if len(content) != record.count * ROW_BYTES:
+            if self._archived is None:
+                raise JournalError(
+                    f"rows {record.seq} to {record.last_seq} are in Parquet, and nobody reads them there"
+                )
+            content = self._archived(record)
+        self._blocks.append((record.seq, content))
 
     def _market(self) -> tuple[Array, Array]:
         if not self._blocks:

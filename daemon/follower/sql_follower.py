@@ -13,6 +13,7 @@ import msgspec
 from core.errors import JournalError
 from daemon.config.schema import RecordSettings
 from daemon.follower.address import Address, address_of, read_address
+from daemon.follower.archived import ArchivedRows
 from daemon.follower.books import restored
 from daemon.follower.connect import connect
 from daemon.follower.database import (
@@ -30,7 +31,7 @@ from daemon.follower.project import Batch, Place, Projection, frame_mark
 from daemon.follower.retention import TABLES_OF, drop_old
 from daemon.follower.sources import Sources
 from daemon.follower.sqlite import SqliteDatabase
-from daemon.journal import JournalReader
+from daemon.journal import JournalReader, Record
 from daemon.journal.folder import JournalFolder
 
 RECORDS_MAX: Final = 20_000  # of one batch
@@ -244,7 +245,13 @@ class SqlFollower:
     def _projection(self, attached: Attached) -> Projection:
         if attached.projection is None:
             books = restored(attached.folder.path, attached.place.seq)
-            attached.projection = Projection(books, attached.place, record_ticks=self._record_ticks)
+            archive = ArchivedRows(attached.folder.path)
+
+            def archived(record: Record) -> bytes:
+                assert attached.reader.header is not None
+                return archive.rows(attached.reader.header.first_seq, record.seq, record.count)
+
+            attached.projection = Projection(books, attached.place, record_ticks=self._record_ticks, archived=archived)
         return attached.projection
 
     def _note_segment(self, attached: Attached, projection: Projection) -> None:

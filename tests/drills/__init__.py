@@ -53,8 +53,8 @@ DRILLS: Final = (
     ),
     Drill(
         name="follow",
-        meaning="kill -9 of the follower or of its server at random moments, on SQLite and TimescaleDB in turn; SQL must "
-        "be the journal row by row; a part is one kill",
+        meaning="kill -9 of the follower or of its server at random moments, on SQLite and TimescaleDB in turn, until "
+        "SQL is the journal row by row; a part is one kill",
         parts=50,
         part=_follow,
     ),

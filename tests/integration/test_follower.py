@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import ConfigError
+from core.errors import ConfigError, JournalError
 from core.records import ROWS
 from daemon.follower.address import Address, read_address
 from daemon.follower.connect import connect
@@ -21,7 +21,8 @@ from daemon.follower.sql_follower import Divergence, SqlFollower
 from daemon.follower.sqlite import SqliteDatabase
 from daemon.follower.upgrade import upgrade
 from daemon.journal import JournalWriter
-from daemon.journal.retain import DAY_NS
+from daemon.journal.archive import write_parquet
+from daemon.journal.retain import DAY_NS, retain
 from tests.fakes import follow_process, record
 from tests.fakes.follow_process import follow_to_end
 from tests.fakes.trader import Rig, copy_until, frame_records
@@ -400,3 +401,25 @@ def test_without_ticks_there_are_bars_all_the_same(address: Address, journal_rig
         follow_all(follower)
     assert differences(address, journal_rig.journal, ticks=False) == []
     assert contents(address)["ticks"] == []
+
+
+def test_rows_that_were_archived_before_the_follower_began_are_read_from_the_archive(
+    sqlite_address: Address, journal_rig: Rig, tmp_path: Path
+) -> None:
+    """Retention took them out of a segment: a late follower records what one that was always there has recorded."""
+    journal = tmp_path / "journal"
+    shutil.copytree(journal_rig.journal, journal)
+    last = frame_records(journal)[-1][-1]
+    written = retain(
+        journal, keep_rows_days=1, now_ns=last.ts_ns + 9 * DAY_NS, follower_seq=last.seq, snapshot_seq=last.seq,
+        to_parquet=write_parquet,
+    )  # fmt: skip
+    assert written
+    with following(journal, sqlite_address) as follower:
+        follow_all(follower)
+    assert differences(sqlite_address, journal_rig.journal) == []
+    written[0].unlink()
+    other = read_address(f"sqlite:///{tmp_path}/other.db")
+    upgrade(other)
+    with following(journal, other) as follower, pytest.raises(JournalError, match=r"rows-\d+\.parquet: is gone"):
+        follow_all(follower)

@@ -11,7 +11,8 @@ from daemon import app, cli
 from tests.fakes.process import DEADLINE_S, ROOT
 from tests.fakes.trader import write_config
 
-HEAVY = ("pandas", "pyarrow", "sqlalchemy", "exchange_calendars", "lightgbm", "prometheus_client", "typer", "rich")
+HEAVY = ("pandas", "pyarrow", "sqlalchemy", "exchange_calendars", "lightgbm", "prometheus_client", "typer", "rich",
+         "onnx", "onnxruntime")  # fmt: skip
 SHOW_MODULES = """
 import runpy, sys
 try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, follow, main, orders, tape
+from daemon.bench import BENCHES, features, follow, main, orders, scored, tape
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -97,6 +97,19 @@ def test_natural_lines_without_recordings(no_recordings: None) -> None:
     for line in lines.values():
         assert line["data"].startswith("synthetic")
         assert line["rows"] >= 60_000
+
+
+@pytest.mark.slow
+def test_model_lines(no_recordings: None) -> None:
+    """A model of 100 trees on every changed quote: every quote an order, and quiet scored quotes."""
+    lines = {line["name"]: line for line in scored.tick_to_order(rounds=1, hot=80, paced=12)}
+    assert {name: line["orders"] for name, line in lines.items()} == {
+        "tick_to_order_model.hot": 30, "tick_to_order_model.paced": 11,
+    }  # fmt: skip
+    lines |= {line["name"]: line for line in scored.natural(rows_max=160_000)}
+    assert lines["step_score"]["samples"] > 10_000
+    for name in ("step_score", "tick_to_order_model.hot", "tick_to_order_model.paced"):
+        _timed(lines[name])
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from core.market import new_market
 from core.profiles import L1_250, TBT
 from core.units import NANO
 from research.correlation import ranks
+from research.hours import regular_hours
 from research.information import (
     APPEARS,
     DIES,
@@ -29,7 +30,6 @@ from research.information import (
     coefficients,
     main,
     rank_ic,
-    regular_hours,
 )
 from research.sampling import sample
 from strategies.features.catalogue import COUNT, INDEX

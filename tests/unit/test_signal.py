@@ -9,7 +9,7 @@ from core import commands as c
 from core.errors import Bug, ConfigError
 from core.market import new_market
 from core.ports import Verdict
-from core.rows import PRINT, QUOTE, ROW
+from core.rows import BAR, BAR_VOLUME, PRINT, QUOTE, ROW
 from core.units import NANO
 from strategies.kernels import DECIDE
 from strategies.registry import Seat, build, build_pipeline, find_kind, read_params, slots_of
@@ -346,6 +346,20 @@ def test_a_strategy_without_its_model_is_a_bug() -> None:
     """The composition root must hand it in."""
     with pytest.raises(Bug, match="alpha needs its model"):
         slots_of([Seat(strategy="alpha", instruments=(0,), params=params_of(), field="p")], {}, ())
+
+
+def test_in_profile_bar_whole_bars_are_scored() -> None:
+    """Twenty minutes of five-second bars make the inputs ready; from then on each bar is a score, no quote is."""
+    room = Room(model={"profile": "bar", "names": ("bollinger_position", "to_close")}, warm=0, profile="bar", on="bar")
+    pipeline, ts_ns = room.pipeline, OPEN_NS
+    for k in range(20 * 12 + 4):
+        ts_ns += 5 * NANO
+        px = (1000 + k % 9) * CENT
+        room.ts_ns = ts_ns
+        room.quote(1000 + k % 9, after_ns=0)
+        pipeline.quote(0, ts_ns, ts_ns, 0, BAR, 0, px, px + CENT, px - CENT, px)
+        pipeline.quote(0, ts_ns, ts_ns, 0, BAR_VOLUME, 0, px, 0, 100 * SHARE, 3)
+    assert room.number("scores") == 4 + 1
 
 
 def made_pipeline(**fields: Any) -> ScoredPipeline:
