@@ -4,6 +4,7 @@ import pytest
 
 from daemon.bench import learned
 from daemon.bench import world as worlds
+from daemon.bench.model import INPUTS
 
 pytestmark = pytest.mark.slow
 
@@ -18,10 +19,10 @@ def test_score_is_timed_on_rows_of_features() -> None:
     """The line holds what was scored, and the rows are a market's, not one row repeated."""
     line = learned.score(scores=500, rounds=1)
     assert line["samples"] == 450
-    assert line["inputs"] == len(learned.INPUTS)
+    assert line["inputs"] == len(INPUTS)
     assert 0 < line["p50_us"] <= line["p99_us"]
     values, _ = learned.feature_rows(500)
-    assert values.shape == (500, len(learned.INPUTS))
+    assert values.shape == (500, len(INPUTS))
     assert len({row.tobytes() for row in values}) > 400
 
 
