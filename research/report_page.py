@@ -36,9 +36,10 @@ def _models(report: Report) -> list[str]:
         "",
         "## Held-out days: score against the mid",
         "",
-        "Every model is scored on all samples of the days after its training window. IC is the mean over blocks "
-        "of time of the rank correlation between score and the move of the mid; t by those blocks. *Trades* are the simplest that "
-        "could be made: enter when the score exceeds entry and exit at half the spread plus fee, leave at the horizon.",
+        "Every model is scored on all samples of the days after its training window. IC is the mean over blocks of "
+        "time of the rank correlation between score and the move of the mid; t by those blocks. *Trades* are the "
+        "simplest that could be made: enter when the score exceeds entry and exit at half the spread plus fee, leave "
+        "at the horizon.",
         "",
         "| model | trained on rows | in training: IC (t) | verdict in training | held out: samples | IC (t) | trades | "
         "gross bp | net bp | won |",
