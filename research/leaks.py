@@ -51,8 +51,11 @@ class Cliff(NamedTuple):
 
 
 def sees_future(rows: Rows, collector: Callable[[int], Collector]) -> list[int]:
-    """Columns whose values before a cut change when the rows from the cut on do."""
+    """Columns whose values before a cut change when the rows from the cut on do. Raises ConfigError when there is
+    nothing to compare.
+    """
     found: dict[int, None] = {}
+    compared = 0
     whole = _run(rows, collector)
     for number in range(1, CUTS + 1):
         cut = len(rows) * number // (CUTS + 1)
@@ -63,6 +66,12 @@ def sees_future(rows: Rows, collector: Callable[[int], Collector]) -> list[int]:
             return list(range(whole.values.shape[1]))  # even which samples exist depends on what comes later
         same = whole.values[left] == altered.values[right]
         found |= dict.fromkeys(np.flatnonzero(~same.all(axis=0)).tolist())
+        compared = int(np.count_nonzero(left))
+    if not compared:
+        raise ConfigError(
+            f"feed: not one sample in the first {len(rows):,} rows, so leaks cannot be looked for; start nearer to a "
+            "session, or use features that are ready sooner"
+        )
     return sorted(found)
 
 
