@@ -82,7 +82,7 @@ def test_a_cliff_betrays_a_column_that_cannot_be_made_again(share: float) -> Non
     assert found[0].before > 2.0 * found[0].after
 
 
-@pytest.mark.parametrize("horizon_s", [2.0, 20.0, 120.0])
+@pytest.mark.parametrize("horizon_s", [1.0, 2.0, 3.1, 20.0, 120.0])
 def test_honest_features_have_no_cliff(horizon_s: float) -> None:
     """All features of the catalogue on a market that reverts within half a minute: none falls off, at any horizon."""
     spec = job(Path("m.onnx"), FEED, features=tuple(f.name for f in CATALOGUE if "leader" not in f.name))
