@@ -97,7 +97,8 @@ class Collector:
         self._due = np.zeros(instruments, np.int64)
         self._next_ns = 0  # when some instrument's session has to be moved
         self._values = np.empty((min(max(expected, 1), SAMPLES_MAX), len(self._columns)), np.float32)
-        self._kept: list[Samples] = []
+        empty, none = np.zeros(0, np.int64), np.zeros(0)
+        self._kept = [Samples(self._values[:0], empty, empty, empty, none, none, empty, empty)]
         self._mids: list[list[tuple[Ints, Floats]]] = [[] for _ in range(instruments)]
         self._count = 0
         self.rows = 0

@@ -11,6 +11,8 @@
    refused when its correlation falls by more than half at that point and by more than NOISE_MAX standard deviations;
    these are measured on the same column shifted in time against the moves, which keeps the memory both have.
    It finds a leaked label mixed with noise down to correlations of about 0.1 on a few days; below that, only 1 helps.
+   The eighths are whole slots of a market-data line, or one would hold more news than the other; so it says nothing
+   of horizons below two seconds.
 3. *Shifted labels* (`shifted_moves`, `chance_z`): one fold trained once more with labels from another time. What it
    then scores out of fold must be worth nothing; if it is worth something, training and test share information.
 4. The correlation out of fold without purging and embargo stands in the report beside the one with them: what their
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from broker.feeds.columns import Rows
+from broker.sim.conflator import SLOT_NS
 from core.errors import ConfigError
 from research.correlation import ranks, standardised
 from research.dataset import Collector, Path, Samples
@@ -51,8 +54,11 @@ class Cliff(NamedTuple):
 
 
 def sees_future(rows: Rows, collector: Callable[[int], Collector]) -> list[int]:
-    """Columns whose values before a cut change when the rows from the cut on do."""
+    """Columns whose values before a cut change when the rows from the cut on do. Raises ConfigError when there is
+    nothing to compare.
+    """
     found: dict[int, None] = {}
+    compared = 0
     whole = _run(rows, collector)
     for number in range(1, CUTS + 1):
         cut = len(rows) * number // (CUTS + 1)
@@ -63,6 +69,12 @@ def sees_future(rows: Rows, collector: Callable[[int], Collector]) -> list[int]:
             return list(range(whole.values.shape[1]))  # even which samples exist depends on what comes later
         same = whole.values[left] == altered.values[right]
         found |= dict.fromkeys(np.flatnonzero(~same.all(axis=0)).tolist())
+        compared = int(np.count_nonzero(left))
+    if not compared:
+        raise ConfigError(
+            f"feed: not one sample in the first {len(rows):,} rows, so leaks cannot be looked for; start nearer to a "
+            "session, or use features that are ready sooner"
+        )
     return sorted(found)
 
 
@@ -83,8 +95,10 @@ def _altered(rows: Rows, cut: int) -> Rows:
 
 
 def cliffs(samples: Samples, paths: Sequence[Path], *, horizon_ns: int) -> list[Cliff]:
-    """Columns that fall off at the end of the label's window."""
-    width = horizon_ns // WINDOWS
+    """Columns that fall off at the end of the label's window; none for a horizon shorter than so many slots."""
+    if horizon_ns < WINDOWS * SLOT_NS:
+        return []
+    width = -(-horizon_ns // (WINDOWS * SLOT_NS)) * SLOT_NS
     columns: list[Floats] = []
     moves: list[tuple[Floats, Floats]] = []
     step = -(-len(samples.ts_ns) // ROWS_MAX)

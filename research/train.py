@@ -28,6 +28,7 @@ from research.table import Table, training_table
 from research.trials import Trial, encode_trials, read_trials, trials_path, with_trial
 from strategies.models import card as c
 
+INTERRUPTED: Final = 130
 LIBRARIES: Final = ("lightgbm", "onnx", "onnxmltools")
 PROBES: Final = 5
 
@@ -198,6 +199,8 @@ def main(arguments: list[str]) -> int:
     except QuantdError as fault:
         print(f"quantd: {fault}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     told = summary(output, result)
     if as_json:
         print(msgspec.json.encode(told).decode())

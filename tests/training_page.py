@@ -38,7 +38,7 @@ as one line); exit status 0 done, 1 failed, 2 the recipe is wrong, with one line
 2. Leaks are looked for. A stretch of the tape is run again with another future: a feature that changes before the cut
    is refused by name. A feature whose rank correlation falls by more than half right at the end of the label's window
    (and by more than {leaks.NOISE_MAX:g} deviations of chance) is refused too: the market does not know where our window
-   ends.
+   ends. (The second says nothing of horizons below two seconds.)
 3. Labels are the mid's move, in basis points. One that would reach past its session's close is left out.
 4. `folds` runs of samples are scored by models that saw neither them, nor a label that overlaps theirs, nor the
    `embargo_s` after them. A model of labels from another time must score nothing, or the training is refused.

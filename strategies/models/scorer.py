@@ -45,10 +45,10 @@ class Scorer:
         assert np.shares_memory(row, self._inputs), "a view"
         binding.bind_ortvalue_input(INPUT, OrtValue.ortvalue_from_numpy(row))
         binding.bind_ortvalue_output(OUTPUT, OrtValue.ortvalue_from_numpy(self._output))
-        # One layer below the public method: 0.3 us less, and the binding is kept alive by the closure.
+        # One layer below the public method: 0.3 us less. The runtime does not hold the memory it was given: `_alive`.
         run, bound, result = self._session._sess.run_with_iobinding, binding._iobinding, memoryview(self._output[0])
 
-        def raw() -> float:
+        def raw(_alive: object = (binding, row)) -> float:
             run(bound, None)
             return result[0]
 
@@ -56,7 +56,7 @@ class Scorer:
             return raw
         gain_bp, loss_bp = self._odds
 
-        def score() -> float:
+        def score(_alive: object = (binding, row)) -> float:
             run(bound, None)
             return expected_bp(result[0], gain_bp, loss_bp)
 

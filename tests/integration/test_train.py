@@ -14,6 +14,7 @@ from core.errors import ConfigError
 from daemon import cli
 from daemon.models import card_path, read_model
 from daemon.training import job_document
+from research import leaks
 from research.export import check_equal, to_onnx
 from research.fit import fit
 from research.job import TrainJob, decode_job
@@ -111,6 +112,20 @@ def test_onnx_equals_lightgbm_on_recorded_rows(tmp_path: Path, market_data: Path
         rows = np.arange(0, len(table.ts_ns), 4)
         booster = fit(settings, table, rows, trees=60).booster
         assert check_equal(booster, to_onnx(booster, width=table.values.shape[1]), table.values) == 0.0
+
+
+@pytest.mark.parametrize("profile", ["l1_250", "tbt"])
+def test_recorded_features_are_honest(tmp_path: Path, market_data: Path, profile: str) -> None:
+    """On three real days no feature of the catalogue knows the future, for labels of half a second to half an hour."""
+    recipe = recorded_recipe(tmp_path, market_data)
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace('"l1_250"', f'"{profile}"'), encoding="utf-8")
+    spec = decode_job(job_document(recipe))
+    assert len(spec.spec.names) == 40
+    read = read_samples(spec, lambda expected: collector_of(spec, expected=expected), Bars(None))
+    assert leaks.sees_future(read.begin, lambda expected: collector_of(spec, expected=expected)) == []
+    for horizon_s in (0.5, 2.2, 5, 60, 300, 1800):
+        samples, paths = read.tape.samples, read.tape.paths
+        assert leaks.cliffs(samples, paths, horizon_ns=round(horizon_s * 1e9)) == []
 
 
 def recorded_recipe(folder: Path, market_data: Path) -> Path:

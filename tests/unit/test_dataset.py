@@ -120,6 +120,12 @@ def test_a_feed_without_a_sample_is_refused() -> None:
         taken(rows_of(FEED)[:500], 100, closed)
 
 
+def test_a_feed_without_a_row_is_refused() -> None:
+    """An empty feed is said to be one, like a feed without a sample."""
+    with pytest.raises(ConfigError, match="not one sample"):
+        collect(iter([]), whole())
+
+
 def test_a_row_of_an_unknown_instrument_is_refused() -> None:
     """A row outside the arrays never reaches a kernel."""
     rows = rows_of(FEED)[:50].copy()

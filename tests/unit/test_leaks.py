@@ -82,7 +82,7 @@ def test_a_cliff_betrays_a_column_that_cannot_be_made_again(share: float) -> Non
     assert found[0].before > 2.0 * found[0].after
 
 
-@pytest.mark.parametrize("horizon_s", [2.0, 20.0, 120.0])
+@pytest.mark.parametrize("horizon_s", [1.0, 2.0, 3.1, 20.0, 120.0])
 def test_honest_features_have_no_cliff(horizon_s: float) -> None:
     """All features of the catalogue on a market that reverts within half a minute: none falls off, at any horizon."""
     spec = job(Path("m.onnx"), FEED, features=tuple(f.name for f in CATALOGUE if "leader" not in f.name))
@@ -98,3 +98,21 @@ def test_shifted_labels_keep_their_values() -> None:
     for number in (0, 1):
         assert sorted(shifted[inst == number]) == sorted(moves[inst == number])
     assert shifted.tolist() == [4.0, 3.0, 5.0, 1.0, 0.0, 2.0]
+
+
+def test_a_begin_without_samples_is_no_proof() -> None:
+    """When no sample stands before the cuts nothing was compared, and that is not passed over."""
+    spec = job(Path("m.onnx"), FEED)
+    with pytest.raises(ConfigError, match="leaks cannot be looked for"):
+        leaks.sees_future(rows_of(FEED)[:400], lambda _: collector_of(spec, expected=1))
+
+
+def test_chance_counts_what_both_sides_remember() -> None:
+    """Two slow series that have nothing in common are chance; the same one twice is not."""
+    rng = np.random.default_rng(2)
+    inst = np.repeat([0, 1], 2000)
+    slow = np.concatenate([np.convolve(rng.standard_normal(2199), np.ones(200), "valid") for _ in range(4)])
+    assert abs(leaks.chance_z(inst, slow[:4000], slow[4000:])[1]) < leaks.SHIFTED_Z_MAX
+    assert leaks.chance_z(inst, slow[:4000], slow[:4000])[1] > leaks.SHIFTED_Z_MAX / 2.0
+    noise = rng.standard_normal(4000)
+    assert leaks.chance_z(inst, noise, noise)[1] > 5.0 * leaks.SHIFTED_Z_MAX

@@ -142,6 +142,19 @@ def test_one_score_is_a_batch_of_one_and_equals_the_trainer(objective: Objective
     assert np.abs(np.array(singles) - raw).max() <= 1e-6 * np.abs(raw).max()
 
 
+def test_a_score_keeps_alive_what_it_reads() -> None:
+    """The call alone may be kept: the row, the session and the buffers stay."""
+    import gc
+
+    row = made_rows()[0].copy()
+    score = Scorer(onnx_bytes(), row).score
+    wanted = score()
+    del row
+    gc.collect()
+    _ = [np.full(WIDTH, 9.0, np.float32) for _ in range(1000)]
+    assert score() == wanted
+
+
 def test_a_model_of_another_width_is_refused() -> None:
     """Neither the card's nor the file's number of inputs may differ from the row of the run."""
     onnx = onnx_bytes()
