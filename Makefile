@@ -22,12 +22,14 @@ define stage
 	echo "== make test: stage '$(1)' failed after $$SECONDS s" >&2; exit 1; fi
 endef
 
-.PHONY: help install demo test test-quick drill bench lock clean
+.PHONY: help install train-tools demo test test-quick drill bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.warm ## make .venv with the pinned libraries and compile the kernels (nothing to do when up to date)
+
+train-tools: $(VENV)/.train ## add what `quantd train` needs: LightGBM and the ONNX exporter
 
 demo: install ## trade a made-up market on the simulated venue, live on the screen
 	@$(BIN)/quantd demo $(ARGS)
@@ -63,6 +65,11 @@ $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@$(LOCKED)
+	@touch $@
+
+# What trains models; the trader itself never loads it.
+$(VENV)/.train: requirements-train.txt $(VENV)/.runtime
+	$(PIP) install --require-hashes -r requirements-train.txt
 	@touch $@
 
 # The development lock holds the runtime lock's pins too, so the runtime stamp is set as well.

@@ -31,11 +31,20 @@ ACCOUNT: Final = {"id": "TRAIN", "tag": "train"}  # a config has one; nothing of
 def run_training(recipe: Path, *, as_json: bool) -> int:
     """Train; returns the exit status of the training. Raises ConfigError on the recipe."""
     document = job_document(recipe)
-    command = [sys.executable, "-m", MODULE, *(["--json"] if as_json else [])]
+    sys.stdout.flush()
+    return run_module(MODULE, *(["--json"] if as_json else []), document=document).returncode
+
+
+def run_module(
+    module: str, *arguments: str, document: bytes, capture_output: bool = False, timeout: float | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a module of this checkout with a document on its standard input."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    sys.stdout.flush()
-    return subprocess.run(command, input=document, check=False, env=environment).returncode
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(
+        command, input=document, capture_output=capture_output, timeout=timeout, check=False, env=environment
+    )
 
 
 def job_document(recipe: Path) -> bytes:

@@ -11,7 +11,7 @@ BLOCK_ROWS_MIN: Final = 30  # a smaller block says nothing
 BLOCKS_MIN: Final = 8  # fewer have no error worth the name
 
 
-def ranks(values: NDArray[np.float64] | NDArray[np.float32]) -> Floats:
+def ranks(values: NDArray[np.floating]) -> Floats:
     """Ranks from 0, equal values sharing their mean rank."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
@@ -29,7 +29,7 @@ def standardised(values: Floats) -> Floats:
     return away / scale if scale > 0.0 else np.zeros(len(values))
 
 
-def rank_correlation(a: NDArray[np.float64] | NDArray[np.float32], b: NDArray[np.float64]) -> float:
+def rank_correlation(a: NDArray[np.floating], b: NDArray[np.float64]) -> float:
     """Spearman's; 0 when either side is constant."""
     if len(a) < 2:
         return 0.0

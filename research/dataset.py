@@ -73,6 +73,7 @@ class Tape(NamedTuple):
 class Collector:
     """Steps rows and keeps samples. `columns` are places in the catalogue; a sample is kept when all of `ready` are
     ready (0 = always). `every_ns` is the least time between two samples of an instrument, 0 = every usable quote.
+    `expected` samples get their room at once.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Collector:
         columns: Sequence[int] = tuple(range(COUNT)),
         ready: int = 0,
         every_ns: int = 0,
+        expected: int = 1 << 16,
     ) -> None:
         instruments = len(leaders)
         self._sessions = [_Walk(days) for days in sessions]
@@ -94,6 +96,7 @@ class Collector:
         self._ready, self._every_ns = ready, every_ns
         self._due = np.zeros(instruments, np.int64)
         self._next_ns = 0  # when some instrument's session has to be moved
+        self._values = np.empty((min(max(expected, 1), SAMPLES_MAX), len(self._columns)), np.float32)
         self._kept: list[Samples] = []
         self._mids: list[list[tuple[Ints, Floats]]] = [[] for _ in range(instruments)]
         self._count = 0
@@ -142,18 +145,28 @@ class Collector:
         if self._ready:
             ready = (masks & self._ready) == self._ready
             quotes, values, masks = quotes[ready], values[ready], masks[ready]
-        self._count += len(quotes)
-        if self._count > SAMPLES_MAX:
-            raise ConfigError(f"train.sample_s: more than {SAMPLES_MAX:,} samples; raise it, or take fewer days")
+        self._keep_values(values if self._whole else values[:, self._columns])
         mid, spread = _mid_and_spread(quotes)
         inst = quotes["inst"].astype(np.int64)
         self._kept.append(
             Samples(
-                values=values if self._whole else values[:, self._columns], masks=masks, inst=inst,
+                values=self._values[:0], masks=masks, inst=inst,
                 ts_ns=quotes["ts_ns"].copy(), mid=mid, half_spread_bp=0.5e4 * spread / mid,
                 open_ns=self._features["open_ns"][inst], until_ns=self._features["close_ns"][inst],
             )
         )  # fmt: skip
+
+    def _keep_values(self, values: Matrix) -> None:
+        """Into one growing block: the matrix is by far the largest thing here, and is never copied whole at the end."""
+        count = self._count + len(values)
+        if count > SAMPLES_MAX:
+            raise ConfigError(f"train.sample_s: more than {SAMPLES_MAX:,} samples; raise it, or take fewer days")
+        if count > len(self._values):
+            larger = np.empty((max(count, 2 * len(self._values)), self._values.shape[1]), np.float32)
+            larger[: self._count] = self._values[: self._count]
+            self._values = larger
+        self._values[self._count : count] = values
+        self._count = count
 
     def _keep_mids(self, rows: Rows) -> None:
         bid, ask = rows["bid_px_nanos"], rows["ask_px_nanos"]
@@ -168,7 +181,8 @@ class Collector:
 
     def finish(self) -> Tape:
         """Everything taken so far."""
-        samples = Samples(*(np.concatenate(columns) for columns in zip(*self._kept, strict=True)))
+        columns = [np.concatenate(column) for column in zip(*(kept[1:] for kept in self._kept), strict=True)]
+        samples = Samples(self._values[: self._count], *columns)
         return Tape(samples, tuple(_path(kept) for kept in self._mids), self.rows)
 
 

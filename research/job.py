@@ -23,7 +23,7 @@ Bp = Annotated[float, Meta(ge=0.0, le=10_000.0)]
 
 
 class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The [train] table."""
+    """How one model is trained."""
 
     output: Annotated[str, Meta(pattern=r"\.onnx$")]  # model file; card and list of trials are written beside it
     name: Annotated[str, Meta(max_length=64)] = ""  # of the model; empty = the file's name
@@ -39,17 +39,17 @@ class TrainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     weights: Literal["uniqueness", "none"] = "uniqueness"  # overlapping labels count less, or all the same
     folds: Annotated[int, Meta(ge=2, le=50)] = 5  # of validation, runs of samples in time order
     embargo_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 300.0  # not trained on after a tested run
-    trees_max: Annotated[int, Meta(ge=1, le=5_000)] = 200
+    trees_max: Annotated[int, Meta(ge=1, le=5_000)] = 200  # each fold keeps what serves it; the model, their median
     patience: Annotated[int, Meta(ge=1, le=1_000)] = 20  # trees without a gain on the held-out run, then it stops
     leaves: Annotated[int, Meta(ge=2, le=256)] = 15  # per tree
-    learning_rate: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.05
-    leaf_rows_min: Annotated[int, Meta(ge=1, le=10_000_000)] = 200
+    learning_rate: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.05  # how much of its error each tree corrects
+    leaf_rows_min: Annotated[int, Meta(ge=1, le=10_000_000)] = 200  # samples in a leaf, at least
     feature_share: Share = 0.7  # of the inputs, drawn per tree
     row_share: Share = 0.7  # of the rows, drawn per tree
     l2: Annotated[float, Meta(ge=0.0, le=1e6)] = 1.0  # pull of the leaves towards 0
     bins: Annotated[int, Meta(ge=15, le=255)] = 63  # split candidates per input
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 1
-    threads: Annotated[int, Meta(ge=1, le=2)] = 1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 1  # of the draws
+    threads: Annotated[int, Meta(ge=1, le=2)] = 1  # of LightGBM; the model is the same
     fee_bp: Bp = 0.5  # per side, of the value traded
     enter_bp: Bp = 0.0  # a trade must promise this much more than its costs
     trades_min: Annotated[int, Meta(ge=2, le=1_000_000)] = 30  # fewer trades out of fold prove nothing

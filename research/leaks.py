@@ -50,7 +50,7 @@ class Cliff(NamedTuple):
     noise: float  # standard deviation of their difference
 
 
-def sees_future(rows: Rows, collector: Callable[[], Collector]) -> list[int]:
+def sees_future(rows: Rows, collector: Callable[[int], Collector]) -> list[int]:
     """Columns whose values before a cut change when the rows from the cut on do."""
     found: dict[int, None] = {}
     whole = _run(rows, collector)
@@ -66,8 +66,8 @@ def sees_future(rows: Rows, collector: Callable[[], Collector]) -> list[int]:
     return sorted(found)
 
 
-def _run(rows: Rows, collector: Callable[[], Collector]) -> Samples:
-    made = collector()
+def _run(rows: Rows, collector: Callable[[int], Collector]) -> Samples:
+    made = collector(len(rows))
     made.take(rows)
     return made.finish().samples
 

@@ -26,17 +26,16 @@ class Table(NamedTuple):
     half_spread_bp: Floats
 
 
-def label_moves(samples: Samples, path: Path, settings: TrainSettings) -> tuple[Floats, Ints]:
-    """(move in bp, end) of one instrument's samples; end 0 = no label, the session closes before."""
-    move, end = np.empty(len(samples.ts_ns)), np.empty(len(samples.ts_ns), np.int64)
+def label_moves(samples: Samples, mine: Ints, path: Path, settings: TrainSettings) -> tuple[Floats, Ints]:
+    """(move in bp, end) of one instrument's samples `mine`; end 0 = no label, the session closes before."""
+    ts_ns, mid, until_ns = samples.ts_ns[mine], samples.mid[mine], samples.until_ns[mine]
+    move, end = np.empty(len(mine)), np.empty(len(mine), np.int64)
     if settings.label == "fixed_horizon":
-        fixed_horizon(
-            path.ts_ns, path.close, samples.ts_ns, samples.mid, settings.horizon_ns, samples.until_ns, move, end
-        )
+        fixed_horizon(path.ts_ns, path.close, ts_ns, mid, settings.horizon_ns, until_ns, move, end)
     else:
         triple_barrier(
-            path.ts_ns, path.high, path.low, path.close, samples.ts_ns, samples.mid, settings.horizon_ns,
-            settings.take_bp, settings.stop_bp, samples.until_ns, move, end, np.empty(len(move), np.int64),
+            path.ts_ns, path.high, path.low, path.close, ts_ns, mid, settings.horizon_ns, settings.take_bp,
+            settings.stop_bp, until_ns, move, end, np.empty(len(mine), np.int64),
         )  # fmt: skip
     return move, end
 
@@ -50,7 +49,7 @@ def training_table(tape: Tape, settings: TrainSettings) -> Table:
         mine = np.flatnonzero(samples.inst == inst)
         if not len(mine):
             continue
-        move[mine], end[mine] = label_moves(samples.only(mine), path, settings)
+        move[mine], end[mine] = label_moves(samples, mine, path, settings)
         labelled = mine[end[mine] > 0]
         if settings.weights == "uniqueness" and len(labelled):
             weight[labelled] = uniqueness_weights(samples.ts_ns[labelled], end[labelled])
@@ -62,7 +61,7 @@ def training_table(tape: Tape, settings: TrainSettings) -> Table:
             "or smaller leaves"
         )
     return Table(
-        values=np.ascontiguousarray(samples.values[kept]), inst=samples.inst[kept], ts_ns=samples.ts_ns[kept],
+        values=samples.values[kept], inst=samples.inst[kept], ts_ns=samples.ts_ns[kept],
         end_ns=end[kept], move_bp=move[kept], weight=weight[kept] / weight[kept].mean(),
         half_spread_bp=samples.half_spread_bp[kept],
     )  # fmt: skip

@@ -6,7 +6,6 @@ Refuses to write a model whose features know the future. One that gains nothing 
 
 import os
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,30 +14,24 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from broker.feeds.columns import Rows
-from broker.feeds.merge import ControlFact
-from broker.feeds.process import open_feed
 from core.errors import ConfigError, QuantdError
-from core.profiles import PROFILES
 from research import leaks
 from research.correlation import blocked_correlation
 from research.crossval import OutOfFold, control_scores, leaky_scores, out_of_fold, purged_splits
-from research.dataset import Collector, Tape, collect
 from research.evaluate import Scored, Trades, blocks, calibration, metrics, trade, verdict
 from research.export import OPSET, check_equal, to_onnx
 from research.fit import Fitted, fit
 from research.job import TrainJob, TrainSettings, decode_job
 from research.progress import Bars, bars
+from research.reading import MakeCollector, Read, collector_of, read_samples
 from research.table import Table, training_table
 from research.trials import Trial, encode_trials, read_trials, trials_path, with_trial
 from strategies.models import card as c
 
 LIBRARIES: Final = ("lightgbm", "onnx", "onnxmltools")
 PROBES: Final = 5
-LOOKED_AT_ROWS: Final = 150_000  # of the tape's begin, run again with another future
 
 Floats = NDArray[np.float64]
-MakeCollector = Callable[[], Collector]
 
 
 class Result(NamedTuple):
@@ -52,29 +45,12 @@ class Result(NamedTuple):
     largest_difference: float  # between LightGBM and ONNX over all rows
 
 
-class Read(NamedTuple):
-    """What is known of the feed when all of it was read."""
-
-    tape: Tape
-    begin: Rows
-    digest: str
-
-
-def collector_of(job: TrainJob) -> Collector:
-    """What turns this job's rows into samples."""
-    spec, settings = job.spec, job.train
-    return Collector(
-        profile=PROFILES[job.profile], leaders=job.leaders, sessions=job.sessions, columns=spec.columns,
-        ready=spec.ready_mask, every_ns=settings.sample_ns,
-    )  # fmt: skip
-
-
 def train(job: TrainJob, shown: Bars, *, make: MakeCollector | None = None) -> Result:
     """All of it but writing. `make` replaces how features are made, for tests of leaks. Raises ConfigError."""
-    maker = make if make is not None else lambda: collector_of(job)
+    maker = make if make is not None else lambda expected: collector_of(job, expected=expected)
     settings, names = job.train, job.spec.names
     before = read_trials(trials_path(Path(settings.output)))
-    read = _read(job, maker, shown)
+    read = read_samples(job, maker, shown)
     samples = read.tape.samples
     leaks.refuse(
         names,
@@ -97,24 +73,6 @@ def train(job: TrainJob, shown: Bars, *, make: MakeCollector | None = None) -> R
     trials = with_trial(before, Trial(digest=job.trial_digest(read.digest), sharpe=trades.sharpe))
     card = _card(job, read, table, scored, trades, fitted, onnx, trials, found)
     return Result(card, onnx, trials, unpurged, shifted_z, difference)
-
-
-def _read(job: TrainJob, maker: MakeCollector, shown: Bars) -> Read:
-    """The whole feed, and a copy of its begin."""
-    feed = open_feed(job.feed)
-    begin: list[Rows] = []
-
-    def items() -> Any:
-        kept = 0
-        for item in feed.items():
-            if not isinstance(item, ControlFact) and kept < LOOKED_AT_ROWS:
-                begin.append(item[: LOOKED_AT_ROWS - kept].copy())
-                kept += len(begin[-1])
-            yield item
-
-    tape = collect(items(), maker(), told=shown.stage("rows", feed.header.rows_estimate))
-    digest = c.digest_of(*(text.encode() for text in feed.header.digests.values()))
-    return Read(tape, np.concatenate(begin), digest)
 
 
 def _correlation(table: Table, settings: TrainSettings, scores: Floats) -> tuple[float, float]:

@@ -63,6 +63,7 @@ def _replay() -> Iterator[Line]:
 def _scored() -> Iterator[Line]:
     from daemon.bench import scored
 
+    yield reference_line()
     yield from scored.tick_to_order()
     yield from scored.natural()
 
@@ -97,9 +98,25 @@ def _follow() -> Iterator[Line]:
     yield from follow.follow()
 
 
+def _score() -> Iterator[Line]:
+    from daemon.bench import learned
+
+    yield reference_line()
+    yield learned.score()
+
+
+def _matrix() -> Iterator[Line]:
+    from daemon.bench import learned
+
+    yield from learned.matrix()
+
+
 BESIDE: Final = {
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
+    "score": ("reference",),
+    "step_score": ("reference",),
+    "tick_to_order_model": ("reference",),
 }  # what its numbers are read against
 BENCHES: Final[dict[str, Bench]] = {
     "reference": _orders,
@@ -109,9 +126,11 @@ BENCHES: Final[dict[str, Bench]] = {
     "features": _features,
     "tick_to_order": _orders,
     "replay": _replay,
+    "score": _score,
     "step_score": _scored,
     "tick_to_order_model": _scored,
     "replay_model": _replay_model,
+    "matrix": _matrix,
     "recover": _recover,
     "memory": _memory,
     "follow": _follow,

@@ -111,7 +111,7 @@ def page() -> str:
 
 def _sections(kind: type[msgspec.Struct], path: str, *, many: bool) -> Iterator[str]:
     """One table, then the tables within it."""
-    yield _section(kind, path, many=many)
+    yield section(kind, path, many=many)
     if issubclass(kind, OrderLimits):
         return
     for f in msgspec.structs.fields(kind):
@@ -128,16 +128,17 @@ def _params(place: str) -> Iterator[str]:
     """The tables whose keys depend on a neighbour."""
     if place.endswith(".execution.params"):
         for algo in ALGOS:
-            yield _section(algo.params_type, place, many=False, when=f'algo = "{algo.name}"')
+            yield section(algo.params_type, place, many=False, when=f'algo = "{algo.name}"')
         return
     configure()  # the registry imports numba
     from strategies.registry import STRATEGIES
 
     for kind in STRATEGIES:
-        yield _section(kind.params_type, place, many=False, when=f'kind = "{kind.name}"')
+        yield section(kind.params_type, place, many=False, when=f'kind = "{kind.name}"')
 
 
-def _section(kind: type[msgspec.Struct], path: str, *, many: bool, when: str = "") -> str:
+def section(kind: type[msgspec.Struct], path: str, *, many: bool, when: str = "") -> str:
+    """One struct's heading, docstring and table of keys."""
     heading = f"## {f'[[{path}]]' if many else f'[{path}]'}" if path else "## Top level"
     title = f"{heading} with {when}" if when else heading
     about = " ".join((inspect.getdoc(kind) or "").split())

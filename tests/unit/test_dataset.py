@@ -12,8 +12,8 @@ from core.profiles import L1_250
 from core.rows import QUOTE
 from research.dataset import Collector, Tape, collect
 from research.job import TrainSettings
+from research.reading import collector_of
 from research.table import training_table
-from research.train import collector_of
 from strategies.features.catalogue import COUNT
 from strategies.features.kernels import feature_emit, feature_update
 from strategies.features.state import new_feature_state, set_session
@@ -75,7 +75,7 @@ def test_samples_do_not_depend_on_the_blocks() -> None:
 def test_samples_are_thinned_and_only_whole_ones_kept() -> None:
     """`every_ns` holds per instrument, and nothing is kept before all wanted features are ready."""
     rows, spec = rows_of(FEED), job(Path("m.onnx"), FEED)
-    every = taken(rows, 4096, collector_of(spec)).samples
+    every = taken(rows, 4096, collector_of(spec, expected=1)).samples
     for inst in (0, 1):
         assert np.diff(every.ts_ns[every.inst == inst]).min() >= spec.train.sample_ns
     assert (every.masks & spec.spec.ready_mask == spec.spec.ready_mask).all()

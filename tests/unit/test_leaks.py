@@ -11,7 +11,8 @@ from research import leaks
 from research.dataset import Collector, Tape, collect
 from research.job import TrainJob
 from research.progress import Bars
-from research.train import collector_of, train
+from research.reading import collector_of
+from research.train import train
 from strategies.features.catalogue import CATALOGUE
 from tests.fakes.training import FEATURES, job, market, rows_of
 
@@ -42,7 +43,7 @@ class LeakyCollector(Collector):
 
 def leaky(spec: TrainJob, share: float) -> LeakyCollector:
     """A collector with a planted leak."""
-    plain = collector_of(spec)
+    plain = collector_of(spec, expected=1)
     made = LeakyCollector.__new__(LeakyCollector)
     made.__dict__.update(plain.__dict__)
     made.job, made.share = spec, share
@@ -58,7 +59,7 @@ def test_a_planted_leak_stops_training_by_name(tmp_path: Path) -> None:
     """A feature that holds a part of the coming move is refused with its name, and nothing is written."""
     spec = job(tmp_path / "m.onnx", FEED)
     with pytest.raises(ConfigError, match=f"{PLANTED} knows the future") as refusal:
-        train(spec, Bars(None), make=lambda: leaky(spec, 0.2))
+        train(spec, Bars(None), make=lambda _: leaky(spec, 0.2))
     assert "ret_4s" not in str(refusal.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -67,8 +68,8 @@ def test_an_altered_future_betrays_exactly_the_leaky_column() -> None:
     """However small the part: the check compares bits."""
     spec = job(Path("m.onnx"), FEED)
     rows = rows_of(FEED)[:40_000]
-    assert leaks.sees_future(rows, lambda: leaky(spec, 0.001)) == [COLUMN]
-    assert leaks.sees_future(rows, lambda: collector_of(spec)) == []
+    assert leaks.sees_future(rows, lambda _: leaky(spec, 0.001)) == [COLUMN]
+    assert leaks.sees_future(rows, lambda _: collector_of(spec, expected=1)) == []
 
 
 @pytest.mark.parametrize("share", [0.15, 0.5, 1.0])
@@ -85,7 +86,7 @@ def test_a_cliff_betrays_a_column_that_cannot_be_made_again(share: float) -> Non
 def test_honest_features_have_no_cliff(horizon_s: float) -> None:
     """All features of the catalogue on a market that reverts within half a minute: none falls off, at any horizon."""
     spec = job(Path("m.onnx"), FEED, features=tuple(f.name for f in CATALOGUE if "leader" not in f.name))
-    tape = tape_of(collector_of(spec))
+    tape = tape_of(collector_of(spec, expected=1))
     assert leaks.cliffs(tape.samples, tape.paths, horizon_ns=round(horizon_s * 1e9)) == []
 
 
