@@ -63,6 +63,7 @@ def _replay() -> Iterator[Line]:
 def _scored() -> Iterator[Line]:
     from daemon.bench import scored
 
+    yield reference_line()
     yield from scored.tick_to_order()
     yield from scored.natural()
 
@@ -114,6 +115,8 @@ BESIDE: Final = {
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
     "score": ("reference",),
+    "step_score": ("reference",),
+    "tick_to_order_model": ("reference",),
 }  # what its numbers are read against
 BENCHES: Final[dict[str, Bench]] = {
     "reference": _orders,
