@@ -47,7 +47,9 @@ def bars_of(rows: Array, symbols: dict[int, str], span_ns: int) -> list[Bar]:
 
 
 def _columns(rows: Array, starts: Array) -> list[tuple[Array, bool]]:
-    """Open, high, low, close, volume, turnover, trades, bid, ask, quotes of each bar; True = zero means none."""
+    """Open, high, low, close, volume, turnover in two parts, trades, bid, ask, quotes of each bar; True = zero means
+    none.
+    """
     kind = rows["kind"]
     is_print = (kind == PRINT) & (rows["bid_qty_nanos"] > 0) & (rows["bid_px_nanos"] > 0)
     last = is_print & ((rows["flags"] & NOT_LAST) == 0)
@@ -69,7 +71,8 @@ def _columns(rows: Array, starts: Array) -> list[tuple[Array, bool]]:
         (np.where(lows == top, NOTHING, lows), True),
         (_last(closes, starts), True),
         (np.add.reduceat(qty, starts), False),
-        (np.add.reduceat(turnover, starts), False),
+        (np.add.reduceat(turnover // NANO, starts), False),
+        (np.add.reduceat(turnover % NANO, starts), False),
         (np.add.reduceat(trades, starts), False),
         (_last(bid, starts), True),
         (_last(ask, starts), True),

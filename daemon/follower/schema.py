@@ -61,7 +61,11 @@ def _state(name: str, *fields: Field, key: tuple[str, ...]) -> RecordTable:
 
 
 def _bars(name: str, chunk_days: int) -> RecordTable:
-    """Bars of trades, with the quotes' mid at their end; `ts_ns` is the beginning. No trade = no prices of trades."""
+    """Bars of trades, with the last quotes; `ts_ns` is the beginning. No trade = no prices of trades.
+
+    Turnover is exact in two columns, whole units of the currency and what the trades left over: a busy day's, in nanos,
+    is more than 64 bits hold.
+    """
     return RecordTable(
         name=name,
         growth="merge",
@@ -76,7 +80,8 @@ def _bars(name: str, chunk_days: int) -> RecordTable:
             nanos("low_px", nullable=True, merge="min"),
             nanos("close_px", nullable=True, merge="last"),
             nanos("volume", merge="sum"),
-            nanos("turnover", merge="sum"),
+            big("turnover_units", merge="sum"),
+            nanos("turnover_rest", merge="sum"),
             big("trades", merge="sum"),
             nanos("bid_px", nullable=True, merge="last"),
             nanos("ask_px", nullable=True, merge="last"),

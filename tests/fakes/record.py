@@ -158,7 +158,7 @@ def _bars(ticks: list[tuple[int, tuple[int, ...]]], span_ns: int) -> dict[tuple[
             continue
         begin = ts_ns // span_ns * span_ns
         empty = dict.fromkeys(("open_px", "high_px", "low_px", "close_px", "bid_px", "ask_px"))
-        zero = dict.fromkeys(("volume", "turnover", "trades", "quotes"), 0)
+        zero = dict.fromkeys(("volume", "turnover_units", "turnover_rest", "trades", "quotes"), 0)
         bar = bars.setdefault((inst, begin), {"inst": inst, "ts_ns": begin} | empty | zero)
         if kind == 1:
             bar["quotes"] += 1
@@ -166,7 +166,9 @@ def _bars(ticks: list[tuple[int, tuple[int, ...]]], span_ns: int) -> dict[tuple[
         elif bid > 0 and bid_qty > 0:
             bar["trades"] += 1
             bar["volume"] += bid_qty
-            bar["turnover"] += round(Fraction(bid * bid_qty, 10**9))  # half to even
+            units, rest = divmod(round(Fraction(bid * bid_qty, 10**9)), 10**9)  # half to even
+            bar["turnover_units"] += units
+            bar["turnover_rest"] += rest
             if not flags & 2:
                 bar["open_px"] = bar["open_px"] or bid
                 bar["high_px"] = max(bar["high_px"] or bid, bid)

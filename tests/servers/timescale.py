@@ -55,11 +55,11 @@ class TimescaleServer:
         self.data = data
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        # The server refuses to run as root.
-        nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        self._as = nobody if os.getuid() == 0 else []
+        # The server refuses to run as root, and it ends with us however we end.
+        nobody = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
+        self._as = ["setpriv", *nobody, "--pdeathsig=KILL"]
         data.mkdir(parents=True)
-        if self._as:
+        if nobody:
             shutil.chown(data, "nobody")
         data.chmod(0o700)
         self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")

@@ -156,9 +156,9 @@ def test_a_bar_counts_what_it_should() -> None:
         m,
     )
     assert found == [
-        (0, m, "AAA", 11 * NANO, 11 * NANO, 9 * NANO, 9 * NANO, 8 * NANO, (22 + 495 + 9) * NANO, 3, 10, 13, 2),
-        (1, m, "BBB", None, None, None, None, 0, 0, 0, None, 5, 1),
-        (0, 2 * m, "AAA", 10 * NANO, 10 * NANO, 10 * NANO, 10 * NANO, NANO, 10 * NANO, 1, None, None, 0),
+        (0, m, "AAA", 11 * NANO, 11 * NANO, 9 * NANO, 9 * NANO, 8 * NANO, 22 + 495 + 9, 0, 3, 10, 13, 2),
+        (1, m, "BBB", None, None, None, None, 0, 0, 0, 0, None, 5, 1),
+        (0, 2 * m, "AAA", 10 * NANO, 10 * NANO, 10 * NANO, 10 * NANO, NANO, 10, 0, 1, None, None, 0),
     ]
 
 
@@ -173,7 +173,14 @@ def test_a_five_second_bar_of_the_feed_counts_as_what_it_sums_up() -> None:
         {0: "AAA"},
         m,
     )
-    assert found == [(0, m, "AAA", 10 * NANO, 12 * NANO, 9 * NANO, 11 * NANO, 30 * NANO, 300 * NANO, 4, None, None, 0)]
+    assert found == [(0, m, "AAA", 10 * NANO, 12 * NANO, 9 * NANO, 11 * NANO, 30 * NANO, 300, 0, 4, None, None, 0)]
+
+
+def test_the_turnover_of_a_busy_day_does_not_overflow() -> None:
+    """A thousand prints of a billion each are a hundred times what 64 bits of nanos hold; still exact."""
+    print_of = (1, 0, PRINT, 0, 500 * NANO + 1, 0, 2_000_000 * NANO, 0)
+    (bar,) = bars_of(rows_of(*[print_of] * 1_000), {0: "AAA"}, MINUTE_NS)
+    assert bar[8] * NANO + bar[9] == 1_000 * notional_nanos(500 * NANO + 1, 2_000_000 * NANO) > 2**63
 
 
 def test_no_rows_make_no_bars() -> None:
