@@ -24,6 +24,7 @@ from daemon.journal import latest_snapshot, snapshot_seqs
 from daemon.journal.snapshot import read_snapshot
 from daemon.runner import StepError
 from execution.executor import ChaseExecutor
+from tests.fakes.signals import signal_changes, write_model
 from tests.fakes.trader import Rig, Slow, frame_ends, frame_records, install, outcome
 
 pytestmark = pytest.mark.slow
@@ -411,3 +412,35 @@ def test_a_full_disk_costs_a_snapshot_and_nothing_else(whole: Whole, monkeypatch
     restep.run(seconds=FOREVER_S)
     assert restep.snapshots > 1
     assert (restep.snapshot_fault, restep.seq) == ("", last_seq(journal))
+
+
+# ---- with a model ------------------------------------------------------------------------------------------------
+def signal_rig(folder: Path, **changes: Any) -> Rig:
+    """A trader with a model in an empty folder."""
+    return Rig(folder, **(signal_changes(folder) | {"events_per_second": 0.5} | changes))
+
+
+def test_a_model_is_stepped_along(tmp_path: Path) -> None:
+    """Scores, features and the state behind them: at the end everything is the trader's, byte for byte."""
+    rig = signal_rig(tmp_path, halts_per_hour=1.0, snapshot_every=5000)
+    restep = Restep(rig.journal, CODE)
+
+    def look(trader: Slow) -> None:
+        restep.run(seconds=FOREVER_S)
+
+    rig.run(look)
+    restep.run(seconds=FOREVER_S)
+    assert (restep.state, restep.found, restep.seq) == (FOLLOWING, [], last_seq(rig.journal))
+    assert restep.snapshots > 1
+    assert parts_of(restep) == read_newest(rig.journal).parts
+
+
+def test_another_model_on_disk_is_no_difference(tmp_path: Path) -> None:
+    """The run loaded the one before: nothing can be compared, and it names the file."""
+    rig = signal_rig(tmp_path)
+    rig.run(stop)
+    write_model(tmp_path, slope=-1.25)
+    restep = Restep(rig.journal, CODE)
+    restep.run(seconds=FOREVER_S)
+    assert (restep.state, restep.found) == (NOT_COMPARABLE, [])
+    assert "is not the model this run loaded" in restep.why
