@@ -83,6 +83,9 @@ def fit(
         held = [lightgbm.Dataset(table.values[stop], target[stop], weight=table.weight[stop], reference=data)]
         callbacks.append(lightgbm.early_stopping(settings.patience, verbose=False))
     booster = lightgbm.train(parameters(settings), data, trees, valid_sets=held, callbacks=callbacks)
+    if told is not None:
+        for _ in range(booster.current_iteration(), settings.trees_max):
+            told()  # trees that were not needed
     kept = booster.best_iteration if stop is not None and booster.best_iteration > 0 else booster.current_iteration()
     if kept < booster.current_iteration():
         booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=kept))

@@ -51,7 +51,9 @@ def read_samples(job: TrainJob, make: MakeCollector, shown: Bars) -> Read:
             yield item
 
     header = feed.header
-    tape = collect(items(), make(header.rows_estimate), told=shown.stage("rows", header.rows_estimate))
+    told = shown.stage("rows", header.rows_estimate)
+    tape = collect(items(), make(header.rows_estimate), told=told)
+    told(header.rows_estimate)
     return Read(
         tape=tape, begin=np.concatenate(begin), digest=digest_of(*(text.encode() for text in header.digests.values())),
         rows_read=sum(source.rows_read for source in feed.totals.sources),
