@@ -378,9 +378,10 @@ def made_pipeline(**fields: Any) -> ScoredPipeline:
     return made
 
 
-def take_sides(pipeline: ScoredPipeline, code: int) -> None:
-    """Answer as the strategy does, for whoever asked."""
+def take_sides(pipeline: ScoredPipeline, code: int, seen: list[bytes]) -> None:
+    """Answer as the strategy does, for whoever asked, and keep the inputs that it would note."""
     if code & DECIDE:
+        seen.append(pipeline.values.tobytes())
         for row in pipeline.signals[:, 0]:
             if row["asked"]:
                 row["asked"] = 0
@@ -394,23 +395,24 @@ def test_live_equals_batch_with_features_and_scores(count: int) -> None:
     rows = synthetic_rows(count)
     live, batch, single, blocks = (made_pipeline() for _ in range(4))
     found: list[list[tuple[int, int]]] = [[], [], [], []]
+    seen: list[list[bytes]] = [[], [], [], []]
     for number, row in enumerate(rows.tolist()):
         code = live.quote(0, *row)
-        take_sides(live, code)
+        take_sides(live, code, seen[0])
         found[0] += [(number, code)] if code else []
     for number in range(count):
         code = single.step(rows[number : number + 1])
-        take_sides(single, code)
+        take_sides(single, code, seen[1])
         found[1] += [(number, code)] if code else []
     for at, (pipeline, size) in enumerate(((batch, count), (blocks, 97)), start=2):
         for lo in range(0, count, size):
             hi = min(lo + size, count)
             while lo < hi:
                 lo = pipeline.run(rows, lo, hi, 1 << 62)
-                take_sides(pipeline, pipeline.code)
+                take_sides(pipeline, pipeline.code, seen[at])
                 found[at] += [(lo - 1, pipeline.code)] if pipeline.code else []
     assert found[0] == found[1] == found[2] == found[3]
+    assert seen[0] == seen[1] == seen[2] == seen[3]
     assert len(found[0]) > 100
     for other in (batch, single, blocks):
         assert other.dump() == live.dump()
-        assert other.values.tobytes() == live.values.tobytes()
