@@ -1,8 +1,12 @@
-"""Many scores in one call of the model, for batches of rows: run ahead as if nothing would change, score what was due,
-and where a score does leave its band go back and stop at that row. What comes out is, bit for bit, what scoring each
-row when it comes gives; a model that does not score a batch as it scores single rows is never run ahead.
+"""Scores made ahead for batches of rows, in one call of the model instead of one per row.
 
-A model costs 4 us alone and 0.7 us in a batch of a hundred; the copies cost 1 us for two instruments.
+When a score is due, and what its inputs are, depends on market rows, fences and numbers from outside alone, never on
+what the strategy holds. So copies of market, features and signals run ahead over a batch, all inputs are scored at once
+and the ordinary step finds each score at its row. Whatever comes in between and could change one (a gap, a halt, a
+fence, a session, a number from outside, a row by another entry) throws the rest away. The result is, bit for bit, that
+of scoring each row when it comes; a model that does not score a batch as it scores single rows is never run ahead.
+
+One score costs 4 us alone and 0.7 us in a batch of a thousand.
 """
 
 from collections.abc import Sequence
@@ -10,96 +14,73 @@ from typing import Any, Final
 
 import numpy as np
 
-from strategies.kernels import BAD_ROW, DECIDE, bind
+from strategies.kernels import bind
 from strategies.models.scorer import Scorer
-from strategies.signal.kernels import AHEAD_SIGNATURE, RUN_SIGNATURE, put_scores, run_ahead, run_through
-from strategies.signal.state import ASKED_SCORE, INPUTS_MAX, SCORE
+from strategies.signal.kernels import AHEAD_SIGNATURE, KNOWN_SIGNATURE, look_ahead, run_known
+from strategies.signal.state import INPUTS_MAX
 
-ROWS_MAX: Final = 256  # run ahead at once
-ROWS_MIN: Final = 16  # fewer are not worth the copies
-QUIET_SCORES: Final = 4  # made one by one first: where rows are watched, most runs end sooner
+ROWS_MAX: Final = 2048  # looked at once
 _CHECK_ROWS: Final = 100
 
 
 class LookAhead:
-    """Runs one pipeline's arrays ahead. `arrays` in the order of the kernels; the fourth to seventh of them and the
-    first two are what a step writes.
-    """
+    """Runs one pipeline's arrays, in the order of the kernels."""
 
     def __init__(self, arrays: tuple[Any, ...], scorers: Sequence[Scorer], widths: Sequence[int], block: Any) -> None:
         slots = len(scorers)
         self._arrays = arrays
         self._scorers = scorers
         self._widths = widths
-        market, features, _, state, signals, _, values = arrays[:7]
-        self._signals = signals
-        self._out = arrays[-1]
-        # As words: numpy copies records field by field.
-        written = (market, features, state, signals, values)
-        self._written = tuple(array.view(np.uint8).reshape(-1) for array in written)
-        self._kept = tuple(array.copy() for array in self._written)
+        market, _, _, state, signals, externals, values, plans, self._out = arrays
+        copies = (market.copy(), state.copy(), signals.copy())
+        # As bytes: numpy copies records field by field.
+        self._copied = tuple(zip(map(_bytes, copies), map(_bytes, (market, state, signals)), strict=True))
+        self._shadow = (*copies, externals, values.copy(), plans, np.zeros_like(self._out))
         self._inputs = np.zeros((slots, ROWS_MAX * INPUTS_MAX), np.float32)
-        self._places = np.zeros((slots, ROWS_MAX, 2), np.int64)
-        self._bands = np.zeros((slots, ROWS_MAX, 2), np.float64)
+        self._places = np.zeros((slots, ROWS_MAX), np.int64)
+        self._volatilities = np.zeros((slots, ROWS_MAX))
+        self._scores = np.zeros((slots, ROWS_MAX))
         self._counts = np.zeros(slots, np.int64)
-        self._buffers = (self._inputs, self._places, self._bands, self._counts)
-        self._ahead = bind(run_ahead, AHEAD_SIGNATURE, *arrays, block, *self._buffers)
-        self._through = bind(run_through, RUN_SIGNATURE, *arrays, block)
+        self._next = np.zeros(slots, np.int64)
+        self._found = (self._inputs, self._places, self._volatilities, self._counts)
+        self._known = (self._places, self._volatilities, self._scores, self._counts, self._next)
+        self._ahead = bind(look_ahead, AHEAD_SIGNATURE, *self._shadow, block, *self._found)
+        self._run = bind(run_known, KNOWN_SIGNATURE, *arrays, block, *self._known)
+        self._rows: Any = None  # the batch that scores are known of: rows [_at, _until)
+        self._at = 0
+        self._until = 0
+
+    def forget(self) -> None:
+        """Something came that may change a score."""
+        self._rows = None
 
     def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> tuple[int, int]:
         """Rows [lo, hi) until one has a code or is at or past the stop; the first row not applied, and the code."""
         while True:
-            until = min(hi, lo + ROWS_MAX)
-            lo, code = self._run(rows, lo, until, stop_ts_ns)
+            if rows is not self._rows or lo != self._at or lo >= self._until:
+                self._look(rows, lo)
+            until = hi if hi < self._until else self._until
+            lo = self._at = self._run(*self._arrays, rows, *self._known, lo, until, stop_ts_ns)
+            code = int(self._out[0])
             if code or lo < until or lo == hi:
                 return lo, code
 
-    def _run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> tuple[int, int]:
-        for kept, array in zip(self._kept, self._written, strict=True):
-            kept[...] = array
-        end: int = self._ahead(*self._arrays, rows, *self._buffers, lo, hi, stop_ts_ns)
-        code = int(self._out[0])
-        counts = self._counts.tolist()
-        scores = [self._score(slot, count) for slot, count in enumerate(counts)]
-        firsts = [self._first_outside(slot, count, scores[slot]) for slot, count in enumerate(counts)]
-        first = min(firsts)
-        if first >= end:
-            self._keep(scores, counts, end)
-            return end, code
-        if first < end - 1 or code == BAD_ROW:
-            for kept, array in zip(self._kept, self._written, strict=True):
-                array[...] = kept
-            code = self._through(*self._arrays, rows, lo, first + 1, stop_ts_ns) & ~SCORE
-        self._keep(scores, counts, first)
-        for slot, at in enumerate(firsts):
-            if at == first:
-                row = self._signals[int(rows[first]["inst"]), slot]
-                row["asked"] = ASKED_SCORE
-                row["asks"] += 1
-        return first + 1, code | DECIDE
-
-    def _score(self, slot: int, count: int) -> Any:
-        if not count:
-            return None
-        width = self._widths[slot]
-        return self._scorers[slot].scores(self._inputs[slot, : count * width].reshape(count, width))
-
-    def _first_outside(self, slot: int, count: int, scores: Any) -> int:
-        """Row of the first score outside its band; a score that is no number is outside of every one."""
-        if count:
-            bands = self._bands[slot, :count]
-            inside = (bands[:, 0] <= scores) & (scores <= bands[:, 1])
-            if not inside.all():
-                return int(self._places[slot, inside.argmin(), 0])
-        return _NEVER
-
-    def _keep(self, scores: list[Any], counts: list[int], last: int) -> None:
-        for slot, count in enumerate(counts):
+    def _look(self, rows: Any, lo: int) -> None:
+        """Know the scores of the next rows; a row that names no instrument is left to the ordinary step."""
+        for copy, array in self._copied:
+            copy[:] = array
+        end: int = self._ahead(*self._shadow, rows, *self._found, lo, min(len(rows), lo + ROWS_MAX))
+        for slot, count in enumerate(self._counts.tolist()):
             if count:
-                put_scores(self._signals, self._places, scores[slot], slot, count, last)
+                width = self._widths[slot]
+                inputs = self._inputs[slot, : count * width].reshape(count, width)
+                self._scores[slot, :count] = self._scorers[slot].scores(inputs)
+        self._next[:] = 0
+        self._rows, self._at, self._until = rows, lo, max(end, lo + 1)
 
 
-_NEVER: Final = 1 << 62
+def _bytes(array: Any) -> Any:
+    return array.view(np.uint8).reshape(-1)
 
 
 def scores_alike(scorers: Sequence[Scorer], values: Sequence[Any]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from core.errors import Bug
-from core.market import MARKET, new_market
+from core.market import MARKET, apply_row, new_market
 from core.profiles import TBT
 from core.rows import BAR_VOLUME, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
 from strategies.features.catalogue import COUNT as CATALOGUE_COUNT
@@ -30,6 +30,7 @@ from strategies.kernels import (
     step_row,
 )
 from strategies.signal.state import (
+    ASKED_SCORE,
     ASKED_STALE,
     COUNT,
     EXTERNAL_FROM,
@@ -57,7 +58,6 @@ _states = types.Array(from_dtype(FEATURE_STATE), 1, "C")
 _signals = types.Array(_signal, 2, "C")
 _externals = types.Array(from_dtype(EXTERNAL), 2, "C")
 _values = types.Array(types.float32, 1, "C")
-_inputs = types.Array(types.float32, 2, "C")
 _plans = types.Array(types.int64, 2, "C")
 _ints = types.Array(types.int64, 1, "C")
 _rows = types.Array(_row, 1, "C")
@@ -67,10 +67,13 @@ _world = (_markets, _features, _ints, _states, _signals, _externals, _values, _p
 STEP_SIGNATURE: Final = _i8(*_world, _rows, _i8)
 RUN_SIGNATURE: Final = _i8(*_world, _rows, _i8, _i8, _i8)
 QUOTE_SIGNATURE: Final = _i8(*_world, _rows, *(_i8,) * 10)
-_f8s = types.Array(types.float64, 1, "C")
-# Besides the world: A inputs, T rows and instruments, L bands and C counts of the scores met on the way.
-_ahead = (_inputs, types.Array(types.int64, 3, "C"), types.Array(types.float64, 3, "C"), _ints)
-AHEAD_SIGNATURE: Final = _i8(*_world, _rows, *_ahead, _i8, _i8, _i8)
+# Known scores: A inputs, T rows, L volatilities, Y scores, C how many of a slot, N the next of them.
+_ints2 = types.Array(types.int64, 2, "C")
+_floats2 = types.Array(types.float64, 2, "C")
+_inputs = types.Array(types.float32, 2, "C")
+_shadow = (_markets, _states, _signals, _externals, _values, _plans, _ints, _rows)
+AHEAD_SIGNATURE: Final = _i8(*_shadow, _inputs, _ints2, _floats2, _ints, _i8, _i8)
+KNOWN_SIGNATURE: Final = _i8(*_world, _rows, _ints2, _floats2, _floats2, _ints, _ints, _i8, _i8, _i8)
 
 _BP: Final = 1e4
 _VOLATILITY: Final = INDEX["vol_256s"]
@@ -116,6 +119,24 @@ def is_stale(g: Any, ts_ns: int) -> int:
     return 1 if ts_ns - max(g["scored_ns"], max(g["since_ns"], g["from_ns"])) > g["stale_ns"] else 0
 
 
+@njit(types.void(_signal, _market, types.float64, _i8), cache=True, error_model="numpy")
+def count_score(g: Any, m: Any, volatility: float, ts_ns: int) -> None:
+    """A score is made now: its band, and when the next one may be."""
+    g["volatility"] = volatility
+    g["scored_ns"] = ts_ns
+    g["scores"] += 1
+    g["next_ns"] = ts_ns + g["cadence_ns"]
+    set_band(g, m, ts_ns)
+
+
+@njit(types.void(_signal), cache=True, error_model="numpy")
+def ask_stale(g: Any) -> None:
+    """The side has had no score for too long."""
+    if g["asked"] != ASKED_STALE:
+        g["asks"] += 1
+    g["asked"] = ASKED_STALE
+
+
 # The rest is inlined: an array handed to a function costs a reference count each time.
 @njit(inline="always", cache=True, error_model="numpy")
 def gather(E: Any, V: Any, M: Any, i: int, slot: int, ts_ns: int) -> int:
@@ -155,16 +176,10 @@ def signal_due(S: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, i: int,
             if ready & needed == needed:
                 scored = gather(E, V, M, i, slot, ts_ns)
         if scored:
-            g["volatility"] = V[_VOLATILITY]
-            g["scored_ns"] = ts_ns
-            g["scores"] += 1
-            g["next_ns"] = ts_ns + g["cadence_ns"]
-            set_band(g, S[i], ts_ns)
+            count_score(g, S[i], V[_VOLATILITY], ts_ns)
             due |= 1 << slot
         elif is_stale(g, ts_ns):
-            if g["asked"] != ASKED_STALE:
-                g["asks"] += 1
-            g["asked"] = ASKED_STALE
+            ask_stale(g)
             code = DECIDE
     if due:
         out[1] = i
@@ -217,62 +232,81 @@ def quote_scored(
 
 
 @njit(AHEAD_SIGNATURE, cache=True, error_model="numpy")
-def run_ahead(
-    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any,
-    A: Any, T: Any, L: Any, C: Any, lo: int, hi: int, stop_ts_ns: int,
+def look_ahead(
+    S: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any, A: Any, T: Any, L: Any, C: Any,
+    lo: int, hi: int,
 ) -> int:  # fmt: skip
-    """As `run_scored`, but a score that is due stops nothing: its inputs go to A[slot], its row and instrument to
-    T[slot], its band to L[slot], and C[slot] counts them. Right as long as every score stays within its band.
+    """Step copies of market, features and signals through rows[lo:hi]. Whatever a score will be due for: its inputs go
+    to A[slot], its row to T[slot], the volatility to L[slot], and C[slot] counts them. Sides do not matter here: when a
+    score is due depends on rows and fences alone. Returns the first row not stepped.
     """
-    out[0] = 0
     C[:] = 0
     for k in range(lo, hi):
-        if rows[k]["ts_ns"] >= stop_ts_ns:
+        i = rows[k]["inst"]
+        if i < 0 or i >= S.shape[0]:
             return k
-        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
-        if code == 0:
-            continue
-        if code == BAD_ROW:
-            out[0] = code
-            return k
-        if code & SCORE:
-            i = out[1]
+        repeated = S[i]["duplicates"]
+        apply_row(S[i], rows[k])
+        take_row(X[i], X[X[i]["leader"]], S[i], rows[k])
+        trigger = trigger_of(S[i], rows[k], repeated)
+        if trigger and signal_due(S, X, G, E, V, M, out, i, rows[k]["ts_ns"], trigger) & SCORE:
             for slot in range(G.shape[1]):
                 if out[2] >> slot & 1:
                     at, width = C[slot], M[slot, COUNT]
                     for j in range(width):
                         A[slot, at * width + j] = V[(1 + slot) * VALUES_WIDTH + j]
-                    T[slot, at, 0] = k
-                    T[slot, at, 1] = i
-                    L[slot, at, 0] = G[i, slot]["low"]
-                    L[slot, at, 1] = G[i, slot]["high"]
+                    T[slot, at] = k
+                    L[slot, at] = V[_VOLATILITY]
                     C[slot] = at + 1
-        code &= ~SCORE
+    return hi
+
+
+@njit(KNOWN_SIGNATURE, cache=True, error_model="numpy")
+def run_known(
+    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any,
+    T: Any, L: Any, Y: Any, C: Any, N: Any, lo: int, hi: int, stop_ts_ns: int,
+) -> int:  # fmt: skip
+    """As `run_scored` with scores that are known: Y[slot] for the rows T[slot], the next of them N[slot]. It stops
+    where a score leaves its band, with the inputs of that row in V.
+    """
+    out[0] = 0
+    for k in range(lo, hi):
+        ts_ns = rows[k]["ts_ns"]
+        if ts_ns >= stop_ts_ns:
+            return k
+        i = rows[k]["inst"]
+        if i < 0 or i >= S.shape[0]:
+            out[0] = BAD_ROW
+            return k
+        code = step_row(S, F, W, rows, k)
+        take_row(X[i], X[X[i]["leader"]], S[i], rows[k])
+        left = 0
+        for slot in range(G.shape[1]):
+            g = G[i, slot]
+            at = N[slot]
+            if at < C[slot] and T[slot, at] == k:
+                N[slot] = at + 1
+                count_score(g, S[i], L[slot, at], ts_ns)
+                g["score"] = Y[slot, at]
+                if not g["low"] <= Y[slot, at] <= g["high"]:
+                    g["asked"] = ASKED_SCORE
+                    g["asks"] += 1
+                    left |= 1 << slot
+            elif g["enabled"] and g["from_ns"] <= ts_ns and ts_ns < g["until_ns"] and is_stale(g, ts_ns):
+                ask_stale(g)
+                code |= DECIDE
+        if left:
+            code |= DECIDE
+            x = X[i]
+            leader = x["leader"]
+            emit_row(x, X[leader], S[i]["usable"], S[leader]["usable"], ts_ns, V, 0)
+            for slot in range(G.shape[1]):
+                if left >> slot & 1:
+                    gather(E, V, M, i, slot, ts_ns)
         if code != 0:
             out[0] = code
             return k + 1
     return hi
-
-
-@njit(RUN_SIGNATURE, cache=True, error_model="numpy")
-def run_through(
-    S: Any, F: Any, W: Any, X: Any, G: Any, E: Any, V: Any, M: Any, out: Any, rows: Any,
-    lo: int, hi: int, stop_ts_ns: int,
-) -> int:  # fmt: skip
-    """Step rows[lo:hi] whatever their codes are; returns the last one's. The rows were run before: none is bad."""
-    code = 0
-    for k in range(lo, hi):
-        code = step_scored(S, F, W, X, G, E, V, M, out, rows, k)
-    return code
-
-
-@njit(types.void(_signals, types.Array(types.int64, 3, "C"), _f8s, _i8, _i8, _i8), cache=True, error_model="numpy")
-def put_scores(G: Any, T: Any, scores: Any, slot: int, count: int, last: int) -> None:
-    """Keep the scores of a slot up to and with row `last`, as if each had been made at its row."""
-    for at in range(count):
-        if T[slot, at, 0] > last:
-            return
-        G[T[slot, at, 1], slot]["score"] = scores[at]
 
 
 def new_plans(slots: int) -> Any:

@@ -16,7 +16,7 @@ from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_stat
 from strategies.kernels import BAD_ROW, DECIDE, bind
 from strategies.models.scorer import Scorer, scorer_of
 from strategies.pipeline import KernelPipeline, Slot, check_block
-from strategies.signal.ahead import QUIET_SCORES, ROWS_MIN, LookAhead, scores_alike
+from strategies.signal.ahead import LookAhead, scores_alike
 from strategies.signal.kernels import (
     QUOTE_SIGNATURE,
     RUN_SIGNATURE,
@@ -129,24 +129,23 @@ class ScoredPipeline(KernelPipeline):
     def step(self, row: Any) -> int:
         """Apply one row (a 1-element ROW array); returns its code. Raises Bug on an instrument nobody configured."""
         check_block(row, 0, 1)
+        self._forget_scores()
         return self._scored(self._checked(self._step(*self._arrays, row, 0)))
 
     def run(self, rows: Any, lo: int, hi: int, stop_ts_ns: int) -> int:
         """Apply rows[lo:hi] until one has a code or is at or past the stop; scores that change nothing are none."""
         check_block(rows, lo, hi)
-        run, arrays, told = self._run, self._arrays, self._told
-        quiet = 0
+        if self._ahead is not None:
+            lo, code = self._ahead.run(rows, lo, hi, stop_ts_ns)
+            self._code = self._checked(code)
+            return lo
         while True:
-            lo = run(*arrays, rows, lo, hi, stop_ts_ns)
-            code = told[0]
+            lo = self._run(*self._arrays, rows, lo, hi, stop_ts_ns)
+            code = self._told[0]
             if code:
                 code = self._scored(self._checked(code))
                 if not code:
-                    quiet += 1
-                    if quiet < QUIET_SCORES or hi - lo < ROWS_MIN or self._ahead is None:
-                        continue
-                    lo, code = self._ahead.run(rows, lo, hi, stop_ts_ns)
-                    self._checked(code)
+                    continue
             self._code = code
             return lo
 
@@ -157,6 +156,7 @@ class ScoredPipeline(KernelPipeline):
         """Live entry, as `KernelPipeline.quote`."""
         if not 0 <= at < self._capacity:
             raise Bug(f"row {at} of a buffer of {self._capacity}")
+        self._forget_scores()
         code: int = self._quote(
             *self._arrays, self._buffer, at, ts_ns, exchange_ts_ns, inst, kind, flags,
             bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos,
@@ -186,8 +186,14 @@ class ScoredPipeline(KernelPipeline):
         return code & ~SCORE
 
     # ---- what is not a row -------------------------------------------------------------------------------------
+    def _forget_scores(self) -> None:
+        """Scores made ahead hold for nothing but the rows that they were made for."""
+        if self._ahead is not None:
+            self._ahead.forget()
+
     def fence(self, strategy: str, inst: int, from_ns: int, until_ns: int) -> None:
         """Ask for decisions only within [from_ns, until_ns)."""
+        self._forget_scores()
         slot = self._signal_of.get(strategy)
         if slot is None:
             super().fence(strategy, inst, from_ns, until_ns)
@@ -197,12 +203,14 @@ class ScoredPipeline(KernelPipeline):
 
     def session(self, inst: int, open_ns: int, close_ns: int) -> None:
         """Features of an instrument belong to [open_ns, close_ns)."""
+        self._forget_scores()
         set_session(self.state, inst, open_ns, close_ns)
 
     def gap(self, inst: int) -> None:
         """Market data of an instrument were lost or stopped: its tick features start over with the next usable quote,
         as after a silence; the session's bars and volume-weighted price go on.
         """
+        self._forget_scores()
         self.state[inst]["n"] = 0
 
     @property
@@ -214,6 +222,7 @@ class ScoredPipeline(KernelPipeline):
         """Take a number from outside; a name that no model reads, or a value that is no float32, is passed over."""
         if name not in self._names or not -FLOAT32_MAX <= value <= FLOAT32_MAX:
             return
+        self._forget_scores()
         column = self.externals[:, self._names.index(name)]
         for row in column if inst < 0 else column[inst : inst + 1]:
             row["value"], row["as_of_ns"], row["age_ns_max"] = value, as_of_ns, age_ns_max
@@ -234,6 +243,7 @@ class ScoredPipeline(KernelPipeline):
         arrays = ((self.state, FEATURE_STATE), (self.signals, SIGNAL), (self.externals, EXTERNAL))
         if [len(part) for part in parts] != [array.nbytes for array, _ in arrays]:
             raise Bug(f"pipeline state with parts of {[len(part) for part in parts]} bytes: another layout")
+        self._forget_scores()
         super().load(base)
         for part, (array, dtype) in zip(parts, arrays, strict=True):
             array[:] = np.frombuffer(part, dtype).reshape(array.shape)

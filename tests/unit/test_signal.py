@@ -1,5 +1,6 @@
 """The signal strategy on real features and a real model: when it is asked, what it answers, how large it trades."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -367,7 +368,7 @@ def made_pipeline(**fields: Any) -> ScoredPipeline:
     bench = Bench()
     params = params_of(**fields)
     seats = [Seat(strategy="alpha", instruments=(0, 1), params=params, field="p")]
-    slots = slots_of(seats, {"alpha": Given()}, bench.context.instruments)
+    slots = slots_of(seats, {"alpha": Given(external=("ext.heat",))}, bench.context.instruments)
     made = build_pipeline(
         slots, market=new_market(2), watch=np.zeros(2, np.int64), buffer=np.zeros(1, ROW), profile="tbt"
     )
@@ -375,17 +376,35 @@ def made_pipeline(**fields: Any) -> ScoredPipeline:
     for inst in range(2):
         made.session(inst, START_NS, START_NS + 10**15)
         made.fence("alpha", inst, START_NS, START_NS + 10**15)
+    made.external("ext.heat", -1, -0.5, START_NS, 10**15)
     return made
 
 
-def take_sides(pipeline: ScoredPipeline, code: int) -> None:
-    """Answer as the strategy does, for whoever asked."""
+def take_sides(pipeline: ScoredPipeline, code: int, seen: list[bytes]) -> None:
+    """Answer as the strategy does, for whoever asked, and keep the inputs that it would note."""
     if code & DECIDE:
+        seen.append(pipeline.values.tobytes())
         for row in pipeline.signals[:, 0]:
             if row["asked"]:
                 row["asked"] = 0
                 row["side"] = wanted_side(row["score"], row["side"], row["hurdle_bp"], row["leave_bp"], -1)
                 row["since_ns"] = row["scored_ns"]
+
+
+BETWEEN = (3_000, 6_001, 9_000, 9_500, 12_345, 15_000)
+
+
+def come_between(pipeline: ScoredPipeline, row: int) -> None:
+    """What the engine may do between two rows, each of which changes what is scored after it."""
+    if row in (3_000, 12_345):
+        pipeline.gap(row % 2)
+    elif row == 6_001:
+        pipeline.fence("alpha", 0, START_NS, START_NS + 10**15)
+    elif row in (9_000, 9_500):
+        until_ns = START_NS if row == 9_000 else START_NS + 10**15
+        pipeline.fence("alpha", 1, START_NS, until_ns)
+    elif row == 15_000:
+        pipeline.external("ext.heat", -1, 0.5, START_NS, 10**15)
 
 
 @pytest.mark.parametrize("count", [20_000])
@@ -394,23 +413,27 @@ def test_live_equals_batch_with_features_and_scores(count: int) -> None:
     rows = synthetic_rows(count)
     live, batch, single, blocks = (made_pipeline() for _ in range(4))
     found: list[list[tuple[int, int]]] = [[], [], [], []]
+    seen: list[list[bytes]] = [[], [], [], []]
     for number, row in enumerate(rows.tolist()):
+        come_between(live, number)
         code = live.quote(0, *row)
-        take_sides(live, code)
+        take_sides(live, code, seen[0])
         found[0] += [(number, code)] if code else []
     for number in range(count):
+        come_between(single, number)
         code = single.step(rows[number : number + 1])
-        take_sides(single, code)
+        take_sides(single, code, seen[1])
         found[1] += [(number, code)] if code else []
     for at, (pipeline, size) in enumerate(((batch, count), (blocks, 97)), start=2):
-        for lo in range(0, count, size):
-            hi = min(lo + size, count)
+        edges = sorted({*range(0, count, size), *BETWEEN, count})
+        for lo, hi in pairwise(edges):
+            come_between(pipeline, lo)
             while lo < hi:
                 lo = pipeline.run(rows, lo, hi, 1 << 62)
-                take_sides(pipeline, pipeline.code)
+                take_sides(pipeline, pipeline.code, seen[at])
                 found[at] += [(lo - 1, pipeline.code)] if pipeline.code else []
     assert found[0] == found[1] == found[2] == found[3]
+    assert seen[0] == seen[1] == seen[2] == seen[3]
     assert len(found[0]) > 100
     for other in (batch, single, blocks):
         assert other.dump() == live.dump()
-        assert other.values.tobytes() == live.values.tobytes()
