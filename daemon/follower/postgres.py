@@ -33,7 +33,6 @@ class PostgresDatabase:
 
     def __init__(self, address: Address, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._staged: set[str] = set()
         parts = address.parts
         with self.faults():
             self.connection = psycopg.connect(
@@ -120,11 +119,9 @@ class PostgresDatabase:
             if table.growth == "append":
                 self._copy(copy(table.name, table), content)
                 return
-            if table.name not in self._staged:
-                self._run(stage(table))
+            self._run(stage(table))
             self._copy(copy(f"stage_{table.name}", table), content)
             self._run(merge(table))
-            self._run(f"TRUNCATE stage_{table.name}")
 
     def put_ticks(self, journal_id: int, seqs: Array, rows: Array) -> None:
         """Write market rows."""

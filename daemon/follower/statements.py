@@ -52,7 +52,7 @@ def copy(target: str, table: RecordTable) -> str:
 
 
 def stage(table: RecordTable) -> str:
-    """A table of this connection that takes rows before they are merged."""
+    """A table of this connection that takes rows before they are merged; empty again after the commit."""
     return f"CREATE TEMP TABLE IF NOT EXISTS stage_{table.name} (LIKE {table.name}) ON COMMIT DELETE ROWS"
 
 

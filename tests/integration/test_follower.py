@@ -20,7 +20,7 @@ from daemon.follower.retention import drop_old
 from daemon.follower.sql_follower import Divergence, SqlFollower
 from daemon.follower.sqlite import SqliteDatabase
 from daemon.follower.upgrade import upgrade
-from daemon.journal import JournalWriter
+from daemon.journal import JournalWriter, Record
 from daemon.journal.archive import write_parquet
 from daemon.journal.retain import DAY_NS, retain
 from tests.fakes import follow_process, record
@@ -301,12 +301,7 @@ def test_a_journal_that_grows_is_followed_frame_by_frame(address: Address, journ
         with closing(writer):
             assert writer.torn is not None
             for number, frame in enumerate(records[middle:]):
-                for one in frame:
-                    if one.kind == ROWS:
-                        writer.add_rows(one.seq, one.payload, one.count, one.ts_ns)
-                    else:
-                        writer.add(one.kind, one.seq, one.ts_ns, one.cause_seq, bytes(one.payload))
-                writer.commit()
+                _write_frame(writer, frame)
                 if number % 500 == 0:
                     assert follower.run_once() > 0
                     assert follower.run_once() == 0
@@ -340,12 +335,16 @@ def _begin_journal(whole: Path, target: Path, frames: int, *, created_ns: int) -
     target.mkdir(parents=True)
     with closing(JournalWriter(target, now_ns=created_ns, reserve_bytes=0, background=False)) as writer:
         for frame in frame_records(whole)[:frames]:
-            for one in frame:
-                if one.kind == ROWS:
-                    writer.add_rows(one.seq, one.payload, one.count, one.ts_ns)
-                else:
-                    writer.add(one.kind, one.seq, one.ts_ns, one.cause_seq, bytes(one.payload))
-            writer.commit()
+            _write_frame(writer, frame)
+
+
+def _write_frame(writer: JournalWriter, frame: list[Record]) -> None:
+    for one in frame:
+        if one.kind == ROWS:
+            writer.add_rows(one.seq, one.payload, one.count, one.ts_ns)
+        else:
+            writer.add(one.kind, one.seq, one.ts_ns, one.cause_seq, bytes(one.payload))
+    writer.commit()
 
 
 def test_a_journal_that_lost_its_tail_is_recorded_anew(address: Address, journal_rig: Rig, tmp_path: Path) -> None:
