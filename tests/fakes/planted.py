@@ -13,7 +13,7 @@ from tests.fakes.process import ROOT, run_whole
 
 TRAIN_S = 600.0  # far above what it takes: a hang must end as a failure
 SIGNAL_BP = 200.0  # a rank correlation of about 0.03 with the move of the next minute
-START_CASH = 1_000_000
+START_CASH = 10_000_000
 
 _MARKET = """
 [feed]
@@ -64,7 +64,7 @@ state_dir = "state"
 [account]
 id = "DU0000001"
 tag = "du1"
-start_cash = 1_000_000
+start_cash = 10_000_000
 
 [strategies.signal]
 kind = "signal"

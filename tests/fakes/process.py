@@ -15,7 +15,7 @@ from daemon.journal.layout import HEADER_BYTES, frame_end, list_segments
 from daemon.journal.opening import map_segment
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 240.0  # far above what any of this takes: a hang must end as a failure
+DEADLINE_S = 480.0  # far above what any of this takes: a hang must end as a failure
 
 
 class TraderProcess:
