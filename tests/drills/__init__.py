@@ -37,6 +37,12 @@ def _follow(number: int) -> PartResult:
     return run_part(number)
 
 
+def _planted(number: int) -> PartResult:
+    from tests.drills.planted import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -57,5 +63,12 @@ DRILLS: Final = (
         "SQL is the journal row by row; a part is one kill",
         parts=50,
         part=_follow,
+    ),
+    Drill(
+        name="planted",
+        meaning="quantd train and quantd run on made-up markets, with a planted signal of information coefficient 0.03 "
+        "(even parts: must gain net of costs) and without (odd parts: must not trade)",
+        parts=12,
+        part=_planted,
     ),
 )
