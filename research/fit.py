@@ -76,16 +76,15 @@ def fit(
 
     move = table.move_bp if target_bp is None else target_bp
     target = move if settings.model == "regression" else (move > 0.0).astype(np.float64)
-    callbacks: list[Any] = [] if told is None else [_Counter(told)]
+    counter = _Counter(told)
+    callbacks: list[Any] = [counter]
     held = []
     data = lightgbm.Dataset(table.values[train], target[train], weight=table.weight[train])
     if stop is not None:
         held = [lightgbm.Dataset(table.values[stop], target[stop], weight=table.weight[stop], reference=data)]
         callbacks.append(lightgbm.early_stopping(settings.patience, verbose=False))
     booster = lightgbm.train(parameters(settings), data, trees, valid_sets=held, callbacks=callbacks)
-    if told is not None:
-        for _ in range(booster.current_iteration(), settings.trees_max):
-            told()  # trees that were not needed
+    counter.finish(settings.trees_max)
     kept = booster.best_iteration if stop is not None and booster.best_iteration > 0 else booster.current_iteration()
     if kept < booster.current_iteration():
         booster = lightgbm.Booster(model_str=booster.model_to_string(num_iteration=kept))
@@ -105,13 +104,23 @@ def _payoff(move: Floats, weight: Floats) -> tuple[float, float]:
 
 
 class _Counter:
-    """Tells of each tree."""
+    """Tells of each tree; at the end, of those that were not needed."""
 
     order = 0
     before_iteration = False
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, told: Told | None) -> None:
+        self._told = told if told is not None else _nothing
+        self._count = 0
 
     def __call__(self, env: Any) -> None:
+        self._count += 1
         self._told()
+
+    def finish(self, trees: int) -> None:
+        for _ in range(self._count, trees):
+            self._told()
+
+
+def _nothing() -> None:
+    """Nobody wants to hear."""

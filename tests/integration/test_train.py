@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 import tomllib
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from core.errors import ConfigError
 from daemon import cli
@@ -60,6 +63,13 @@ def test_what_training_writes_the_trader_can_run(tmp_path: Path, settings: dict[
     assert found.card.metrics.rows == found.card.data.rows > 5_000
     assert found.card.data.synthetic
     assert found.card.shrink > 0.0 or settings.get("features") == "all", "forty inputs are too many for two hours"
+
+
+def test_the_bar_of_trees_ends_full(tmp_path: Path) -> None:
+    """Every tree that was planned is told of once, whether it was needed or not."""
+    progress = Progress(console=Console(file=StringIO(), force_terminal=True))
+    train(job(tmp_path / "m.onnx", market(hours=0.5), **SMALL), Bars(progress))
+    assert all(task.completed == task.total for task in progress.tasks), progress.tasks
 
 
 def test_the_same_job_gives_the_same_bytes(tmp_path: Path) -> None:
