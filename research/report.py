@@ -27,6 +27,7 @@ class Report(NamedTuple):
     """Everything the page tells, in the order it was asked for."""
 
     symbols: tuple[str, ...]
+    notes: tuple[str, ...]  # what a reader must know of the runs
     holdouts: dict[str, Holdout]  # by name of the model
     runs: dict[str, Account]  # by name of the run
 
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--symbols", nargs="+", required=True, help="symbols in the files, in the config's order")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=ONNX", help="a model to judge")
     parser.add_argument("--run", action="append", default=[], metavar="NAME=DATABASE", help="a run to account for")
+    parser.add_argument("--note", action="append", default=[], help="a paragraph on the runs")
     parser.add_argument("--start-cash", default="1000000", help="cash at the start of every run")
     parser.add_argument("--into", type=Path, required=True, help="folder that gets five_days.md and images/")
     chosen = parser.parse_args(arguments)
@@ -65,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start_nanos = parse_nanos(chosen.start_cash, field="--start-cash")
         report = Report(
             symbols=tuple(chosen.symbols),
+            notes=tuple(chosen.note),
             holdouts={name: held_out(path, chosen.files, chosen.symbols) for name, path in _named(chosen.model)},
             runs={name: read_account(path, start_nanos=start_nanos) for name, path in _named(chosen.run)},
         )

@@ -94,7 +94,8 @@ def _runs(report: Report) -> list[str]:
             f"**{_money(run.net_nanos)}** | {run.per_turnover_bp(run.gross_nanos):.2f} | "
             f"{run.per_turnover_bp(paid):.2f} | {run.per_turnover_bp(run.net_nanos):.2f} | {len(trips)} | {won} |"
         )
-    return [*lines, "", "![Equity](images/five_days_equity.png)", ""]
+    told = [text for note in report.notes for text in ("", note)]
+    return [*lines, *told, "", "![Equity](images/five_days_equity.png)", ""]
 
 
 def _days(report: Report) -> list[str]:
