@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.fakes import planted
 
-TRAIN_DAYS = 16
-TRADE_DAYS = 8
+TRAIN_DAYS = 40
+TRADE_DAYS = 16
 
 
 def run_part(number: int) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def run_part(number: int) -> dict[str, Any]:
             "tradable": found["tradable"],
             "verdict": found["verdict"],
         }
-        if not signal_bp and found["tradable"]:
-            return result | {"failures": [f"part {number}: noise was called tradable: {found['verdict']}"]}
+        if found["tradable"] != bool(signal_bp):
+            return result | {"failures": [f"part {number}: tradable is {found['tradable']}: {found['verdict']}"]}
         traded = planted.trade(
             folder, signal_bp=signal_bp, seed=2_000 + number, days=TRADE_DAYS, allow_untradable=not signal_bp
         )
