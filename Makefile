@@ -16,6 +16,9 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 # Files with compiled functions: when one changes, all are compiled again before anything trades.
 KERNELS = $(shell grep -rlE --include='*.py' '\bn?jit\b' core strategies risk execution broker research)
 
+# Three workers on two cores: a good part of the tests waits for processes. worksteal: the long ones come last.
+PYTEST = $(BIN)/python -m pytest -q -n 3 --dist worksteal
+
 # $(call stage,name,command): runs one stage of `make test`, says how long it took, and names the one that failed.
 define stage
 @echo "== $(1)"; if $(2); then echo "   ok: $(1), $$SECONDS s"; else \
@@ -37,14 +40,13 @@ demo: install ## trade a made-up market on the simulated venue, live on the scre
 test: $(VENV)/.dev ## all checks that must pass before a commit
 	$(call stage,lint,$(BIN)/ruff check .)
 	$(call stage,format,$(BIN)/ruff format --check .)
-	$(call stage,types,$(BIN)/mypy)
 	$(call stage,layers,$(BIN)/lint-imports --no-logo)
-	$(call stage,kernels,$(MAKE) --no-print-directory $(VENV)/.warm)
-	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 $(ARGS))
+	$(call stage,types and kernels,{ $(BIN)/mypy & types=$$!; $(MAKE) --no-print-directory $(VENV)/.warm && wait $$types; })
+	$(call stage,tests,$(PYTEST) $(ARGS))
 	@echo "== make test: all stages passed"
 
 test-quick: $(VENV)/.dev $(VENV)/.warm ## the tests alone, without those marked slow
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 drill: $(VENV)/.dev $(VENV)/.warm ## rehearse a failure for real: make drill NAME=kill9
 	@$(BIN)/python -m tests.drills $(NAME) $(ARGS)
