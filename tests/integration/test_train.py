@@ -124,11 +124,9 @@ def test_onnx_equals_lightgbm_on_recorded_rows(tmp_path: Path, market_data: Path
         assert check_equal(booster, to_onnx(booster, width=table.values.shape[1]), table.values) == 0.0
 
 
-@pytest.mark.parametrize("profile", ["l1_250", "tbt"])
-def test_recorded_features_are_honest(tmp_path: Path, market_data: Path, profile: str) -> None:
+def test_recorded_features_are_honest(tmp_path: Path, market_data: Path) -> None:
     """On three real days no feature of the catalogue knows the future, for labels of half a second to half an hour."""
     recipe = recorded_recipe(tmp_path, market_data)
-    recipe.write_text(recipe.read_text(encoding="utf-8").replace('"l1_250"', f'"{profile}"'), encoding="utf-8")
     spec = decode_job(job_document(recipe))
     assert len(spec.spec.names) == 40
     read = read_samples(spec, lambda expected: collector_of(spec, expected=expected), Bars(None))
