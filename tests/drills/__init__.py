@@ -68,7 +68,7 @@ DRILLS: Final = (
         name="planted",
         meaning="quantd train and quantd run on made-up markets, with a planted signal of information coefficient 0.03 "
         "(even parts: must gain net of costs) and without (odd parts: must not trade)",
-        parts=12,
+        parts=6,
         part=_planted,
     ),
 )

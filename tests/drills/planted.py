@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.fakes import planted
 
-TRAIN_DAYS = 40
-TRADE_DAYS = 16
+TRAIN_DAYS = 32
+TRADE_DAYS = 10
 
 
 def run_part(number: int) -> dict[str, Any]:
