@@ -12,7 +12,7 @@ from typing import Any
 from tests.fakes.process import ROOT, run_whole
 
 TRAIN_S = 600.0  # far above what it takes: a hang must end as a failure
-SIGNAL_BP = 200.0  # a rank correlation of about 0.03 with the move of the next minute
+SIGNAL_BP = 400.0  # a rank correlation of about 0.03 with the move of the next minute
 START_CASH = 10_000_000
 
 _MARKET = """
@@ -33,7 +33,7 @@ _INSTRUMENT = """
 symbol = "{symbol}"
 px = 400
 events_per_second = 4.0
-volatility_bp_per_hour = 240.0
+volatility_bp_per_hour = 480.0
 reversion_ticks = 0.0
 signal_seconds = 60.0
 signal_bp_per_hour = {signal_bp}
