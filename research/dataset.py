@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from broker.feeds.columns import Rows
 from broker.feeds.merge import ControlFact
 from core.errors import ConfigError
-from core.events import FeedGapped
+from core.events import FeedGapped, HaltChanged
 from core.market import MarketReader, new_market
 from core.rows import QUOTE, SUSPICIOUS
 from research.labels import path_bars
@@ -108,6 +108,8 @@ class Collector:
         if isinstance(item, ControlFact):
             if isinstance(item.event, FeedGapped):
                 MarketReader(self._market).set_gap(item.event.inst)
+            if isinstance(item.event, FeedGapped | HaltChanged):
+                self._features[item.event.inst]["n"] = 0  # tick features start over, as in the trader
             return
         rows = np.require(item, requirements=["C", "W"])
         self.rows += len(rows)

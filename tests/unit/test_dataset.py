@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from broker.feeds.columns import Rows
+from broker.feeds.merge import ControlFact
 from core.errors import ConfigError
+from core.events import FeedGapped, HaltChanged
 from core.market import MarketReader, apply_row, new_market
 from core.profiles import L1_250
 from core.rows import QUOTE
@@ -14,7 +16,7 @@ from research.dataset import Collector, Tape, collect
 from research.job import TrainSettings
 from research.reading import collector_of
 from research.table import training_table
-from strategies.features.catalogue import COUNT
+from strategies.features.catalogue import COUNT, INDEX
 from strategies.features.kernels import feature_emit, feature_update
 from strategies.features.state import new_feature_state, set_session
 from tests.fakes.training import DAY_NS, OPEN_NS, job, market, rows_of
@@ -55,6 +57,20 @@ def test_samples_are_what_the_trader_computes() -> None:
             assert int(samples.mid[k]) == MarketReader(market_state).mark_nanos(inst)
             k += 1
     assert k == len(samples.ts_ns) > 5000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fact", [FeedGapped(inst=0, dropped=5, reason="test"), HaltChanged(inst=0, halted=0)])
+def test_a_gap_or_halt_starts_tick_features_over_as_in_the_trader(fact: FeedGapped | HaltChanged) -> None:
+    """Right after it the warm features of its instrument, and of no other, are not ready."""
+    rows = rows_of(FEED)
+    half = len(rows) // 4
+    warm = 1 << INDEX["ema_gap_256s"]
+    found = collect(iter([rows[:half], ControlFact(int(rows[half]["ts_ns"]), fact), rows[half:]]), whole()).samples
+    after = found.only((found.ts_ns > rows[half]["ts_ns"]) & (found.ts_ns < rows[half]["ts_ns"] + 60 * 10**9))
+    assert len(after.ts_ns) > 20
+    assert not (after.masks[after.inst == 0] & warm).any()
+    assert (after.masks[after.inst == 1] & warm).all()
 
 
 @pytest.mark.slow
