@@ -212,3 +212,44 @@ class Monitor(Protocol):
     def may_lift(self, level: int, scope: str, code: str) -> str:
         """Why a latch must not be lifted now; "" = it may."""
         ...
+
+
+class Clock(Protocol):
+    """Time as the trader lives it: the wall's, or one announced by the paper gateway (offset and speed)."""
+
+    def now_ns(self) -> int:
+        """Never backwards."""
+        ...
+
+    def wall_s(self, duration_ns: int) -> float:
+        """How long a stretch of this clock's time lasts on the wall, in seconds."""
+        ...
+
+
+class BrokerSink(Protocol):
+    """What a live broker adapter tells the trader; called in the order of receipt, straight from the socket read.
+
+    The receiver stamps with the clock's present time. Raises whatever the engine raises: the adapter lets it through.
+    """
+
+    def row(
+        self, exchange_ts_ns: int, inst: int, kind: int, flags: int,
+        bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int,
+    ) -> None:  # fmt: skip
+        """One market row (core/rows.py): one QUOTE per instrument and socket read, prints one by one."""
+        ...
+
+    def fact(self, event: Any) -> None:
+        """One fact of core.events."""
+        ...
+
+
+class BrokerPort(Protocol):
+    """The way out to a live broker. Nothing else leaves."""
+
+    def submit(self, command: Any, *, ts_ns: int) -> str:
+        """Write one of `BROKER_COMMANDS` to the socket now; "" = written, else why it stayed here (`NotSent.reason`).
+
+        Orders are never queued. Cancels, cancel-all and sync requests may wait for the message budget or the link.
+        """
+        ...
