@@ -1,1 +1,1 @@
-"""The paper gateway: a server of the TWS socket protocol (text, server versions 157 to 178) over the simulated venue."""
+"""The paper gateway: a server of the TWS socket protocol (text, versions 157 to 178) over the simulated venue."""
