@@ -67,11 +67,16 @@ class Client(Protocol):
 
 Handler = Callable[[Client, Fields], None]
 
+# A reader of every market row, compiled inside: rows[lo:hi] went by, in order, `quotes` holds them. Called before the
+# `on_row` of the stretch's last row, and before any `advance` or handler that comes after those rows. What the feed
+# says besides rows (core.events.HaltChanged, FeedGapped) comes to the parts as a fact, in its place.
+Tape = Callable[[NDArray[np.void], int, int], None]
+
 
 class World:
     """One account, one market, one moment. Written by `machine.py` alone."""
 
-    __slots__ = ("accounts", "calendars", "exchange", "instruments", "now_ns", "quotes")
+    __slots__ = ("accounts", "calendars", "exchange", "instruments", "now_ns", "quotes", "tapes", "wanted")
 
     def __init__(
         self,
@@ -88,6 +93,11 @@ class World:
         self.exchange = exchange
         self.quotes = quotes  # core.market.MARKET rows by inst, as the venue sees the market now
         self.now_ns = 0
+        # Written by the parts: how many of them want each single row of an instrument in `on_row`. Rows of others
+        # reach the parts in stretches only (and the exchange while its own watch counter asks for them).
+        self.wanted = np.zeros(len(instruments), np.int64)
+        # Written by the parts, at construction: readers of the whole tape. See `Tape`.
+        self.tapes: list[Tape] = []
 
 
 class Part(Protocol):
