@@ -41,7 +41,7 @@ class Input(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True
     client_id: int = 0
     version: int = 0
     msg_id: int = 0
-    payload: bytes = b""  # the fields after the id, or an operator's command as JSON
+    fields: list[str] = []  # those after the id, or an operator's command as JSON
 
 
 class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -71,10 +71,10 @@ class GatewayMachine:
         self.facts_done = 0
         self.catch_up: Callable[[], None] = _nothing
         self.record: Callable[[Input], None] | None = None
-        self.command: Callable[[bytes], Any] | None = None  # carries out an operator's command
+        self.command: Callable[[str], Any] | None = None  # carries out an operator's command
         self._all = tuple(parts.values())
-        self._watch, self._watching = watch, memoryview(watch)
-        self._wanting = memoryview(world.wanted)
+        self._watch, self._watching = watch, watch.data
+        self._wanting = world.wanted.data
         self._market = MarketReader(world.quotes)
         self._waiting: list[tuple[int, AnyEvent]] = []  # facts that the lost server has not told yet
 
@@ -135,7 +135,7 @@ class GatewayMachine:
     # ---- market ------------------------------------------------------------------------------------------------
     def run_rows(self, rows: NDArray[np.void], lo: int, hi: int) -> None:
         """Market rows in order, none before the present. Rows nobody asked for cost a few nanoseconds each."""
-        world, packed = self.world, memoryview(rows.view(np.uint8))
+        world, packed = self.world, rows.view(np.uint8).data
         told = at = lo
         while at < hi:
             k = scan(world.quotes, self._watch, world.wanted, rows, at, hi, self.due_ns())
@@ -214,18 +214,18 @@ class GatewayMachine:
         handler(client, fields)
         return True
 
-    def operate(self, command: bytes) -> Any:
+    def operate(self, command: str) -> Any:
         """An operator's command that changes lasting state, as JSON; returns what it answers."""
         self.catch_up()
         if self.command is None:
             raise Bug("a command came to a machine that nobody has taught any")
-        self._record(COMMAND, payload=command)
+        self._record(COMMAND, fields=[command])
         return self.command(command)
 
-    def _note(self, kind: int, client: Client, msg_id: int = 0, payload: bytes = b"") -> None:
+    def _note(self, kind: int, client: Client, msg_id: int = 0, fields: list[str] | None = None) -> None:
         self._record(
             kind, number=client.number, client_id=client.client_id, version=client.version, msg_id=msg_id,
-            payload=payload,
+            fields=fields or [],
         )  # fmt: skip
 
     def _record(self, kind: int, **fields: Any) -> None:

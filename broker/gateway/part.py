@@ -44,6 +44,10 @@ class Fields(Protocol):
         """Fields not read yet."""
         ...
 
+    def rest(self) -> list[str]:
+        """The fields not read yet, as they stand; they stay unread."""
+        ...
+
 
 class Client(Protocol):
     """One connected client after its startApi."""

@@ -119,6 +119,10 @@ class FieldReader:
         """Fields not read yet."""
         return len(self._fields) - self._at
 
+    def rest(self) -> list[str]:
+        """The fields not read yet, as they stand; they stay unread."""
+        return self._fields[self._at :]
+
     def _decimal(self, text: str) -> Decimal:
         if len(text) <= NUMBER_LENGTH_MAX and _PLAIN_NUMBER.fullmatch(text):
             try:
