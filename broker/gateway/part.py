@@ -60,7 +60,7 @@ class Client(Protocol):
         """One message; the first field is its id (research/ibkr.md B4)."""
         ...
 
-    def send_frame(self, frame: bytes) -> None:
+    def send_frame(self, frame: bytes, /) -> None:
         """One complete frame made by `wire.frame_of`: the fast path of market data."""
         ...
 
