@@ -128,7 +128,7 @@ class Account:
         return cost.total_nanos
 
     def _move(self, inst: int, change_nanos: int, px_nanos: int) -> int:
-        """Change a position at a price and pay for it; returns what that realised: change of cost minus what was paid."""
+        """Change a position at a price and pay for it; returns what that realised (change of cost less payment)."""
         if not change_nanos:
             return 0
         paid = notional_nanos(px_nanos, change_nanos)
