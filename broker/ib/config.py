@@ -92,23 +92,26 @@ def ns(seconds: float) -> int:
     return round(seconds * ONE_SECOND_NS)
 
 
-def check_account(settings: IbSettings, *, account: str, live: bool) -> None:
-    """Account, port and mode must agree before anything connects; live needs explicit arming. Raises ConfigError."""
-    paper_account = account.startswith(PAPER_PREFIXES)
-    if live:
-        if paper_account or not account.startswith(LIVE_PREFIXES):
-            raise ConfigError(f'account.id: {account} is no live account; use mode = "paper", or the live number')
-        if settings.port in PAPER_PORTS:
-            raise ConfigError(f"ib.port: {settings.port} is a paper port and mode is live; use 4001 or 7496")
-        if settings.arm_live != account:
-            raise ConfigError(f'ib.arm_live: live trading needs the account number here once more: "{account}"')
-        if settings.clock != "wall":
-            raise ConfigError('ib.clock: only "wall" exists in live mode')
-        return
-    if not paper_account:
+def check_account(settings: IbSettings, *, account: str, mode: str) -> None:
+    """Account, port and mode (paper, live, shadow) must agree before anything connects. Raises ConfigError.
+
+    Shadow sends no order, so it may watch either kind of account through the matching port, unarmed.
+    """
+    paper = account.startswith(PAPER_PREFIXES)
+    if not paper and not account.startswith(LIVE_PREFIXES):
+        raise ConfigError(f"account.id: {account} is neither a paper (DU…) nor a live (U…) account number")
+    if mode == "live" and paper:
+        raise ConfigError(f'account.id: {account} is no live account; use mode = "paper", or the live number')
+    if mode == "paper" and not paper:
         raise ConfigError(f'account.id: {account} is no paper account (DU…); use mode = "live", or the paper number')
-    if settings.port in LIVE_PORTS:
-        raise ConfigError(f"ib.port: {settings.port} is a live port and mode is not live; use 4002 or 7497")
+    if paper and settings.port in LIVE_PORTS:
+        raise ConfigError(f"ib.port: {settings.port} is a live port and {account} a paper account; use 4002 or 7497")
+    if not paper and settings.port in PAPER_PORTS:
+        raise ConfigError(f"ib.port: {settings.port} is a paper port and {account} a live account; use 4001 or 7496")
+    if not paper and settings.clock != "wall":
+        raise ConfigError('ib.clock: only "wall" exists for a live account')
+    if mode == "live" and settings.arm_live != account:
+        raise ConfigError(f'ib.arm_live: live trading needs the account number here once more: "{account}"')
 
 
 def check_lines(settings: IbSettings, *, profile: str, instruments: int) -> None:
