@@ -2,6 +2,7 @@
 they are embedded here. Shape and bounds only; what settings mean together is checked where the file is read.
 """
 
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -36,6 +37,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     listen: Annotated[tuple[str, ...], Meta(min_length=1)] = (f"127.0.0.1:{PORT_PAPER}",)
     # Account numbers; the first is the one that trades, the others are empty. U numbers are told only if listed here.
     accounts: Annotated[tuple[Annotated[str, Meta(pattern=ACCOUNT)], ...], Meta(min_length=1)] = ("DU0000001",)
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"  # base currency of the account
+    start_cash: Decimal = Decimal(1_000_000)  # cash of the first account at the first start, above 0
     timezone: str = "America/New_York"  # of the times in messages; $TIME_ZONE overrules it
     # tape: time is the market's, from its first row on; wall: the market's rows come at the wall clock's time.
     clock: Literal["tape", "wall"] = "tape"
