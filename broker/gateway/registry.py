@@ -64,7 +64,7 @@ class Registry:
         return self._next_ids.get(client_id, FIRST_ORDER_ID)
 
     def used(self, client_id: int, order_id: int) -> None:
-        """An order of this client has this id, or was bound to it. Ids of manual orders are negative and do not count."""
+        """An order of this client has this id, or was bound to it. Negative ids (manual orders) do not count."""
         if order_id >= self.next_valid_id(client_id) and (
             client_id in self._next_ids or len(self._next_ids) < CLIENT_IDS_MAX
         ):
