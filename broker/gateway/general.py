@@ -77,7 +77,7 @@ class General:
         client.send(MANAGED_ACCOUNTS, 1, "".join(f"{account}," for account in self._world.accounts))
 
     def _time(self, client: Client, fields: Fields) -> None:
-        client.send(CURRENT_TIME, 1, self._world.now_ns // 10**9)
+        client.send(CURRENT_TIME, 1, (self._world.now_ns + self._world.clock_offset_ns) // 10**9)
 
     def _families(self, client: Client, fields: Fields) -> None:
         accounts = self._world.accounts

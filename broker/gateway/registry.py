@@ -74,6 +74,11 @@ class Registry:
         """A fault seen after restarts of real gateways: ids that were used already are given out again."""
         self._next_ids[client_id] = max(FIRST_ORDER_ID, next_id)
 
+    def roll_back_all(self, count: int) -> None:
+        """The same for every client, by so many ids."""
+        for client_id, next_id in list(self._next_ids.items()):
+            self.roll_back(client_id, next_id - count)
+
     def dump(self) -> bytes:
         """The ids."""
         return msgspec.msgpack.encode(_Kept(next_ids=self._next_ids))

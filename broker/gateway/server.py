@@ -65,6 +65,7 @@ class GatewayServer:
         self.before_flush = before_flush  # while it raises, nothing is written
         self.on_bug = on_bug  # told of an exception of ours, after the client was answered
         self.faults: WireFaults | None = None
+        self.clock_offset_ns = 0  # a fault: what clients are told of the present time is off by it
         self.farms: Callable[[], Sequence[tuple[int, str]]] = lambda: FARMS  # the statuses a new client is told
         self.counts: Counter[str] = Counter()
         self.addresses: list[tuple[str, int]] = []  # as bound
@@ -180,7 +181,7 @@ class GatewayServer:
     # ---- session -----------------------------------------------------------------------------------------------
     def hello_time(self) -> str:
         """The time in the server's hello."""
-        now = datetime.fromtimestamp(self.clock.now_ns() // 10**9, UTC).astimezone(self._zone)
+        now = datetime.fromtimestamp((self.clock.now_ns() + self.clock_offset_ns) // 10**9, UTC).astimezone(self._zone)
         return now.strftime("%Y%m%d %H:%M:%S %Z")
 
     def _start(self, connection: Connection, payload: bytes) -> None:
@@ -229,7 +230,7 @@ class GatewayServer:
             self._guarded(partial(self.machine.handle, connection, OPEN_ORDERS, FieldReader(["1"])))
 
     def _announce(self, connection: Connection) -> None:
-        text = f"{CLOCK_CAPABILITY} ts_ns={self.clock.now_ns()} speed={self.clock.speed!r}"
+        text = f"{CLOCK_CAPABILITY} ts_ns={self.clock.now_ns() + self.clock_offset_ns} speed={self.clock.speed!r}"
         connection.error(NO_REQUEST, CLOCK_CODE, text)
 
     def announce_clock(self) -> None:

@@ -1,5 +1,5 @@
-"""The part that carries the faults: which are active and until when, what they mean for server, farms and door, and what
-clients are told of it. The other parts read it as `world.faults`; the server asks its line.
+"""The part that carries the faults: which are active and until when, what they mean for server, farms and door, and
+what clients are told of it. The other parts read it as `world.faults`; the server asks its line.
 
 Deterministic and kept over restarts, but for the line (line.py). Owns no socket: `Edge` is what it asks of the server.
 """
@@ -10,10 +10,11 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from broker.gateway.connection import Connection
+from broker.gateway.edge import CLOSE, SERVE, SILENT, WireFaults
 from broker.gateway.faults.line import LineFaults, rules_of
 from broker.gateway.faults.registry import EVERY, FaultKind, Value, find_kind, parse
 from broker.gateway.part import NEVER, Client, Handler, World
-from broker.gateway.server import CLOSE, FARMS, SERVE, SILENT, WireFaults
+from broker.gateway.server import FARMS
 from broker.gateway.settings import FaultSettings
 from broker.sim.chance import Chance
 from core.errors import ConfigError
@@ -44,6 +45,7 @@ class Edge(Protocol):
     """What faults ask of the server."""
 
     faults: WireFaults | None
+    clock_offset_ns: int
 
     def cut(self, connection: Connection, reason: str, *, told: bool = False) -> None: ...
     def cut_all(self, reason: str) -> None: ...
@@ -81,7 +83,6 @@ class FaultPart:
         self.link_changed: Callable[[bool], None] = _ignore
         self.roll_back_ids: Callable[[int], None] = _ignore
         self.place_manual: Callable[[dict[str, Value]], str] | None = None
-        self.set_clock_offset: Callable[[int], None] = _ignore
         self._chance = Chance(seed)
         self.line = LineFaults(world, self._chance)
         self._plan = sorted(plan, key=lambda entry: entry.after_s)
@@ -313,9 +314,11 @@ class FaultPart:
         doors = [self._door(fault) for fault in active]
         line.door = SILENT if SILENT in doors else CLOSE if CLOSE in doors else SERVE
         line.stuck_ids = tuple(int(self._values(fault)["client"]) for fault in self._named("client_id_stuck"))
-        self.set_clock_offset(sum(int(self._values(fault)["offset_s"]) for fault in self._named("clock_offset")))
+        offset_ns = sum(int(self._values(fault)["offset_s"]) for fault in self._named("clock_offset"))
+        self.world.clock_offset_ns = offset_ns
         if self._edge is not None:
             self._edge.faults = line if line.active else None
+            self._edge.clock_offset_ns = offset_ns
 
     def _door(self, fault: Active) -> str:
         if fault.name == "weekly_logout":

@@ -7,17 +7,14 @@ from typing import Final
 
 import msgspec
 
-from broker.gateway.connection import CUT, Connection
+from broker.gateway.edge import CLOSE, CUT, SERVE, SILENT, Verdict
 from broker.gateway.faults.registry import ANSWERS, EVERY, Value
-from broker.gateway.part import World
-from broker.gateway.server import CLOSE, SERVE, SILENT
+from broker.gateway.part import Client, World
 from broker.sim.chance import Chance
 
 STRIKE: Final = 101  # purpose of the chance drawn
 DROP, DELAY, DUPLICATE, REORDER, BREAK = "drop", "delay", "duplicate", "reorder", "break"
 OUT, IN = 0, 1
-
-Verdict = list[tuple[int, bytes]] | None
 
 # What each fault of the line does: verb, direction, the messages it means unless a parameter says so.
 _VERBS: Final[dict[str, tuple[str, int, tuple[str, ...]]]] = {
@@ -57,7 +54,7 @@ def rules_of(number: int, name: str, values: dict[str, Value]) -> list[Rule]:
     if name == "half_open":
         return [_rule(number, DROP, direction, (), values) for direction in (OUT, IN)]
     verb, direction, messages = _VERBS[name]
-    ids = [ANSWERS[message] for message in messages] or [values.get("message", EVERY)]
+    ids = [ANSWERS[message] for message in messages] or [int(values.get("message", EVERY))]
     heads = () if EVERY in ids else tuple(b"%d\0" % msg_id for msg_id in ids)
     return [_rule(number, verb, direction, heads, values)]
 
@@ -71,7 +68,7 @@ def _rule(number: int, verb: str, direction: int, heads: tuple[bytes, ...], valu
 
 
 class LineFaults:
-    """Implements server.WireFaults for the rules and doors that are set."""
+    """Implements edge.WireFaults for the rules and doors that are set."""
 
     def __init__(self, world: World, chance: Chance) -> None:
         self._world = world
@@ -95,11 +92,11 @@ class LineFaults:
         """Whether the id counts as in use."""
         return client_id in self.stuck_ids or EVERY in self.stuck_ids
 
-    def inbound(self, client: Connection, payload: bytes) -> Verdict:
+    def inbound(self, client: Client, payload: bytes) -> Verdict | None:
         """A message of a client."""
         return self._judge(IN, client, payload, 0)
 
-    def outbound(self, client: Connection, frame: bytes) -> Verdict:
+    def outbound(self, client: Client, frame: bytes) -> Verdict | None:
         """A frame to a client."""
         return self._judge(OUT, client, frame, 4)
 
@@ -108,7 +105,7 @@ class LineFaults:
         for direction in (OUT, IN):
             self._held.pop((number, direction), None)
 
-    def _judge(self, direction: int, client: Connection, frame: bytes, at: int) -> Verdict:
+    def _judge(self, direction: int, client: Client, frame: bytes, at: int) -> Verdict | None:
         wait_ns = self._wait_ns(client.number, direction)
         for rule in self.rules:
             if rule.direction != direction or not self._strikes(rule, client.client_id, frame, at):
