@@ -10,6 +10,7 @@ from broker.feeds.merge import ControlFact
 from broker.feeds.protocol import FeedEnd, RowsBatch
 from broker.gateway.machine import GatewayMachine
 from broker.gateway.part import NEVER
+from core.errors import BrokerFault
 
 ITEMS_AHEAD: Final = 2
 
@@ -49,12 +50,17 @@ class Tape:
             self._items.append(item)
 
     @property
+    def behind(self) -> bool:
+        """Whether it is not known what comes next: time must stand still."""
+        return not self._items and not self.ended
+
+    @property
     def next_ns(self) -> int:
-        """The time of the next row or fact; NEVER when the feed has ended, the present while it is behind."""
-        if self._items:
-            head = self._items[0]
-            return head.ts_ns if isinstance(head, ControlFact) else int(head.rows["ts_ns"][self._at])
-        return NEVER if self.ended else self._machine.world.now_ns
+        """The time of the next row or fact; NEVER when none is known."""
+        if not self._items:
+            return NEVER
+        head = self._items[0]
+        return head.ts_ns if isinstance(head, ControlFact) else int(head.rows["ts_ns"][self._at])
 
     def run(self, until_ns: int, *, rows_max: int) -> bool:
         """Everything at or before `until_ns`, at most so many rows; False when there may be more of it."""
@@ -85,6 +91,8 @@ class Tape:
             head = self._items[0]
             if isinstance(head, ControlFact):
                 self._control(head)
+            elif machine.rows_done >= rows_done:
+                raise BrokerFault("the feed does not repeat what it gave before: give it back its files and settings")
             else:
                 self._rows(head, min(len(head.rows), self._at + rows_done - machine.rows_done))
         return True
