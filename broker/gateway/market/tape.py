@@ -168,7 +168,8 @@ class MarketTape:
     def rows(self, inst: int) -> Rows:
         """The raw rows of an instrument that are still kept, oldest first."""
         kept = unrolled(self._ring, self._ring_rows)
-        return kept[kept["inst"] == inst]
+        found: Rows = kept[kept["inst"] == inst]
+        return found
 
     def fine_bars(self, inst: int, step_ns: int) -> NDArray[Any]:
         """Bars of any step, from the raw rows."""

@@ -50,7 +50,7 @@ NO_ZONE: Final = (
 class Duration(NamedTuple):
     """So many S, D, W, M or Y."""
 
-    count: int
+    number: int
     unit: str
 
 
