@@ -60,7 +60,7 @@ class Client(Protocol):
         """One message; the first field is its id (research/ibkr.md B4)."""
         ...
 
-    def send_frame(self, frame: bytes) -> None:
+    def send_frame(self, frame: bytes, /) -> None:
         """One complete frame made by `wire.frame_of`: the fast path of market data."""
         ...
 
@@ -117,7 +117,18 @@ Tape = Callable[[NDArray[np.void], int, int], None]
 class World:
     """One account, one market, one moment. Written by `machine.py` alone."""
 
-    __slots__ = ("accounts", "calendars", "exchange", "faults", "instruments", "now_ns", "quotes", "tapes", "wanted")
+    __slots__ = (
+        "accounts",
+        "calendars",
+        "clock_offset_ns",
+        "exchange",
+        "faults",
+        "instruments",
+        "now_ns",
+        "quotes",
+        "tapes",
+        "wanted",
+    )
 
     def __init__(
         self,
@@ -134,6 +145,7 @@ class World:
         self.exchange = exchange
         self.quotes = quotes  # core.market.MARKET rows by inst, as the venue sees the market now
         self.now_ns = 0
+        self.clock_offset_ns = 0  # a fault: what clients are told of the present time is off by it
         self.faults: Faults = NoFaults()
         # Written by the parts: how many of them want each single row of an instrument in `on_row`. Rows of others
         # reach the parts in stretches only (and the exchange while its own watch counter asks for them).
