@@ -18,6 +18,7 @@ from core.market import new_market
 from core.sessions import Calendar
 from daemon.digests import digest
 from daemon.gateway.config import GatewayConfig
+from daemon.gateway.control import Commands
 from daemon.reference.tables import ReferenceTables
 
 
@@ -27,6 +28,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     machine: GatewayMachine
     registry: Registry
     faults: FaultPart
+    commands: Commands
 
 
 def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: MachineState | None = None) -> Built:
@@ -47,9 +49,10 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
     machine = GatewayMachine(world, parts, watch=watch)
     faults.link_changed = machine.link_changed
     faults.roll_back_ids = registry.roll_back_all
+    commands = Commands(machine, faults, None)
     if state is not None:
         machine.load(state)
-    return Built(machine=machine, registry=registry, faults=faults)
+    return Built(machine=machine, registry=registry, faults=faults, commands=commands)
 
 
 def state_digest(config: GatewayConfig) -> str:
