@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from broker.ib.config import REQUEST_ID_FIRST
+from broker.ib.translate import version_of
 from core.errors import Bug
 from core.ids import Side, is_own_ref
 from core.orders import Order, State
@@ -74,7 +75,13 @@ class Book:
     """Own orders by our id, by permId, by ref and by the broker's number."""
 
     def __init__(
-        self, *, account_tag: str, client_id: int, orders: Iterable[Order] = (), order_id_next: int = 1
+        self,
+        *,
+        account_tag: str,
+        client_id: int,
+        orders: Iterable[Order] = (),
+        executions: Iterable[str] = (),
+        order_id_next: int = 1,
     ) -> None:
         self.account_tag = account_tag
         self.client_id = client_id
@@ -86,6 +93,10 @@ class Book:
         self._by_wire: dict[int, Own] = {}  # of our client id
         for order in orders:
             self._remember(order)
+        for exec_id in executions:
+            stem, version = version_of(exec_id)
+            if version > self.told_version(stem):
+                self.tell_version(stem, version)
 
     def _remember(self, order: Order) -> None:
         """An order from the journal: what was sent in an earlier run."""
@@ -98,7 +109,7 @@ class Book:
             self.bind(own, order.perm_id)
         if order.pending_version:
             own.replacement = Replacement(
-                order.pending_version, order.pending_qty_nanos, order.pending_px_nanos, 0, order.sent_ts_ns
+                order.pending_version, order.pending_qty_nanos, order.pending_px_nanos, 0, order.changed_ts_ns
             )
 
     def add(self, order_id: int, ref: str, inst: int, side: Side, qty_nanos: int) -> Own:
