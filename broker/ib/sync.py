@@ -43,6 +43,7 @@ class Sync:
         self._asked: tuple[str, int] | None = None  # reason and since_ns of the next one
         self._asked_at_ns = NEVER
         self._ended_ns = 0
+        self._not_before_ns = 0  # an incomplete one is not repeated at once: the trader would ask without end
         self.sync_id = 0  # 0 = none runs
         self._started_ns = 0
         self._since_ns = 0
@@ -64,7 +65,7 @@ class Sync:
         if self._asked is not None:
             reason, since_ns = self._asked[0], min(self._asked[1], since_ns)
         self._asked = (reason, since_ns)
-        self._asked_at_ns = min(self._asked_at_ns, at_ns)
+        self._asked_at_ns = min(self._asked_at_ns, max(at_ns, self._not_before_ns))
 
     def doubt(self, reason: str, now_ns: int) -> None:
         """The adapter itself wants to know; not more often than it helps."""
@@ -77,6 +78,7 @@ class Sync:
             self._asked, self._asked_at_ns = None, NEVER
             self._waits.clear()
             self._quiet_at_ns = NEVER
+            self._not_before_ns = 0
         elif link == DEGRADED:
             self._doubtful = True
 
@@ -120,7 +122,7 @@ class Sync:
         self._ask_executions()
 
     def _request(self, name: str, request: str, *arguments: Any) -> None:
-        self._waits[name] = self._shell.now_ns + self._timeout_ns
+        self._waits[name] = self._shell.now_ns + self._shell.patience_ns(self._timeout_ns)
         self._shell.request(LANE_SYNC, request, *arguments)
 
     def _ask_executions(self) -> None:
@@ -256,4 +258,5 @@ class Sync:
             self._missing.append("a link that was ready all the time")
         self.sync_id = 0
         self._ended_ns = now_ns
+        self._not_before_ns = 0 if complete else now_ns + DOUBT_SPACING_NS
         shell.fact(e.SyncCompleted(sync_id=sync_id, complete=complete, missing=", ".join(self._missing)))
