@@ -28,6 +28,10 @@ class Shell(Protocol):
         """DOWN, DEGRADED or READY."""
         ...
 
+    def patience_ns(self, timeout_ns: int) -> int:
+        """A time-out of the clock, but never a blink on the wall: a scaled clock makes no machine faster."""
+        ...
+
     def request(self, lane: int, name: str, *arguments: Any) -> bool:
         """Encode a request by its name in the client library and hand it to the budget; False = no room, or DOWN."""
         ...
