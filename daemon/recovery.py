@@ -66,6 +66,7 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     restored = None
     if snapshot is not None:
         parts = snapshot.parts
+        _same_venue(config, in_process="exchange" in parts)
         restored = Restored(money=parts["money"], opinion=parts if opinion else None, exchange=parts.get("exchange"))
     machine = build_machine(config, tables, with_venue=True, restored=restored)
     tally = Tally(config.symbols)
@@ -83,6 +84,8 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
             f"state_dir: the simulated venue of this journal cannot be recovered under the changed {changed} "
             f"({fault}); finish it with the version and config that began it, or use a fresh state_dir"
         ) from fault
+    if rerun.venue_in_process is not None:
+        _same_venue(config, in_process=rerun.venue_in_process)
     if not opinion:
         _start_cold(machine)
     if changed:
@@ -103,6 +106,13 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     )
 
 
+def _same_venue(config: Config, *, in_process: bool) -> None:
+    """Orders of one venue are no orders of another, and neither is what they bought."""
+    if in_process != config.venue_in_process:
+        was = "the simulated venue" if in_process else "a broker"
+        raise ConfigError(f"state_dir: its journal traded with {was}; use a fresh state_dir for the other")
+
+
 def _start_cold(machine: Machine) -> None:
     """Opinion of other code is worth nothing: market and features warm up again, strategies stand on their targets.
 
@@ -114,8 +124,8 @@ def _start_cold(machine: Machine) -> None:
 
 def _cold(config: Config, tables: ReferenceTables, warm: Machine) -> Machine:
     """Money state and venue go on, opinion starts anew: what the tail taught the kernels is of another program."""
-    assert warm.exchange is not None
-    restored = Restored(money=warm.engine.dump()["money"], exchange=warm.exchange.snapshot())
+    exchange = None if warm.exchange is None else warm.exchange.snapshot()
+    restored = Restored(money=warm.engine.dump()["money"], exchange=exchange)
     machine = build_machine(config, tables, with_venue=True, restored=restored)
     machine.engine.seq, machine.engine.ts_ns = warm.engine.seq, warm.engine.ts_ns
     return machine

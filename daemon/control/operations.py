@@ -32,10 +32,11 @@ class TraderOperations:
             return Reply(ok=False, text=f"{event.digest} is not what runs: it is {running}")
         runner.engine.reply = (True, "done")
         try:
-            runner.step(event, runner.now_ns)
+            runner.step(event, self._trader.driver.catch_up())
         except StepError as fault:
             self._trader.failure = fault  # the loop leaves with it at its next look
             return Reply(ok=False, text=f"the engine stopped on this command: {fault}; the trader ends")
+        self._trader.driver.acted()
         ok, text = runner.engine.reply
         return Reply(ok=ok, text=text)
 
