@@ -244,10 +244,12 @@ def verify_replay(directory: Path) -> ReplayReport:
     tables: ReferenceTables | None = None
     for frame in JournalReader(directory).frames():
         if frame[0].kind == r.REFERENCE:
-            tables = tables_of(frame)
+            before, tables = tables, tables_of(frame)
             report.runs += 1
             report.frames += 1
             rerun = rerun or _machine_for(tables, None)
+            if before is not None:
+                go_on_with_tables(rerun, before, tables)
             rerun.engine.seq = frame[-1].seq
             continue
         if rerun is None or tables is None:
@@ -265,6 +267,21 @@ def verify_replay(directory: Path) -> ReplayReport:
         report.rows, report.commands = rerun.rows, rerun.commands
         report.equity_nanos = rerun.engine.money.equity_nanos
     return report
+
+
+def go_on_with_tables(rerun: Rerun, before: ReferenceTables, tables: ReferenceTables) -> None:
+    """A start of the same program with session tables of other days (a live trader's move on with the calendar): the
+    same state, on these. Another program's start throws the opinion away anyway.
+    """
+    if tables.sessions == before.sessions or digests(tables) != digests(before):
+        return
+    old = rerun.machine
+    parts = old.engine.dump()
+    exchange = None if old.exchange is None else old.exchange.snapshot()
+    restored = Restored(money=parts["money"], opinion=parts, exchange=exchange)
+    config = config_from_json(tables.config.json)
+    machine = build_machine(config, tables, with_venue=exchange is not None, restored=restored)
+    rerun.go_on_with(machine)
 
 
 def starts_cold(record: Record) -> bool:
