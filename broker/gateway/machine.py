@@ -123,7 +123,7 @@ class GatewayMachine:
         for part in self._all:
             part.on_fact(ts_ns, fact)
 
-    def link_changed(self, *, data_lost: bool) -> None:
+    def link_changed(self, data_lost: bool) -> None:
         """`world.faults` has changed; with the server back, what it has not told yet comes first."""
         if not self.world.faults.server_lost and self._waiting:
             waiting, self._waiting = self._waiting, []

@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from broker.gateway.registry import ClientLimits
+
 ACCOUNT: Final = r"^[A-Z]{1,3}[A-Z0-9]{3,13}$"
 PORT_PAPER: Final = 4002
 
@@ -44,7 +46,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     clock: Literal["tape", "wall"] = "tape"
     read_only: bool = False  # orders are refused (321); $READ_ONLY_API overrules it
     master_client_id: Annotated[int, Meta(ge=-1, le=2**31 - 1)] = -1  # sees all orders; -1 = none
+    stop_on_bug: bool = False  # end at the first exception of our own, instead of answering it with error 320
     download_open_orders: bool = False  # open orders are pushed to a client at its connection
-    venue: VenueTimes = VenueTimes()
-    faults: tuple[FaultSettings, ...] = ()
+    limits: ClientLimits = ClientLimits()  # of clients
+    venue: VenueTimes = VenueTimes()  # delays
+    faults: tuple[FaultSettings, ...] = ()  # the plan
     fault_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
