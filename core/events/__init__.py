@@ -26,6 +26,7 @@ from core.events.market import (
     WhatIfAnswered,
 )
 from core.events.operator import (
+    AccountAdopted,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
@@ -86,7 +87,7 @@ AnyEvent = (
     | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | DeployArmed
+    | AccountAdopted | DeployArmed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
 )  # fmt: skip
 
@@ -109,6 +110,7 @@ __all__ = [
     "STATUS_FILLED",
     "STATUS_INACTIVE",
     "SUBMITTED",
+    "AccountAdopted",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
