@@ -335,7 +335,8 @@ class ThreadDriver:
         row: Row = {} if echo is None else order_row(order_id, *echo[1:])
         if status is not None:
             row |= {"status": status[1], "filled": number(status[2]), "remaining": number(status[3]),
-                    "average": status[4], "perm_id": status[5], "parent": status[6], "client_id": status[8]}  # fmt: skip
+                    "average": status[4], "perm_id": status[5], "parent": status[6],
+                    "client_id": status[8]}  # fmt: skip
         row["statuses"] = [values[1] for values in self._all("orderStatus", order_id)]
         row["fills"] = self._fills(lambda execution: execution.orderId == order_id)
         return row
