@@ -42,7 +42,8 @@ def order_row(order_id: int, contract: Any, order: Any, state: Any) -> Row:
         "order_id": order_id, "perm_id": order.permId, "client_id": order.clientId, "symbol": contract.symbol,
         "con_id": contract.conId, "side": order.action, "quantity": number(order.totalQuantity),
         "kind": order.orderType, "limit": order.lmtPrice, "stop": order.auxPrice, "tif": order.tif,
-        "ref": order.orderRef, "parent": order.parentId, "group": order.ocaGroup, "account": order.account, "status": state.status,
+        "ref": order.orderRef, "parent": order.parentId, "group": order.ocaGroup, "account": order.account,
+        "status": state.status,
     }  # fmt: skip
 
 
