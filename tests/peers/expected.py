@@ -28,7 +28,7 @@ def on_tick(px: float) -> bool:
 
 def fee_of(fills: list[Row]) -> float:
     """What one order costs, by the published schedule."""
-    shares = sum(fill["shares"] for fill in fills)
+    shares = float(sum(fill["shares"] for fill in fills))
     sold = sum(fill["shares"] * fill["px"] for fill in fills if fill["side"] == "SLD")
     return max(1.0, SHARE_FEE * shares) + CAT_FEE * shares + SEC_FEE * sold
 
@@ -246,6 +246,7 @@ def money(report: Report) -> None:
     (line,) = report["account"]["portfolio"]
     assert (line["con_id"], line["size"], line["account"]) == (held["con_id"], 400, ACCOUNT)
     assert line["value"] == pytest.approx(400 * line["px"], abs=0.05)
+    equity = 0.0
     for name in ("account", "summary"):
         values = report[name]["values"]
         assert float(values["TotalCashValue"]) == pytest.approx(cash, abs=0.01), name

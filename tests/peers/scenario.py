@@ -199,7 +199,7 @@ class Scenario:
 
     def away(self, dollars: float) -> float:
         """A buying price that far below the bid, on the tick."""
-        return round(self.quote["bid"] - dollars, 2)
+        return round(float(self.quote["bid"]) - dollars, 2)
 
     def limit_orders(self) -> None:
         px = self.away(0.5)
