@@ -43,6 +43,18 @@ def _planted(number: int) -> PartResult:
     return run_part(number)
 
 
+def _gateway_days(number: int) -> PartResult:
+    from tests.drills.gateway_days import run_part
+
+    return run_part(number)
+
+
+def _gateway_crash(number: int) -> PartResult:
+    from tests.drills.gateway_crash import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -70,5 +82,19 @@ DRILLS: Final = (
         "(even parts: must gain net of costs) and without (odd parts: must not trade)",
         parts=6,
         part=_planted,
+    ),
+    Drill(
+        name="gateway_days",
+        meaning="the BAC and IBM days through the paper gateway over TCP at 100 times real time, both ledgers compared "
+        "to the last cent; a part is one day",
+        parts=5,
+        part=_gateway_days,
+    ),
+    Drill(
+        name="gateway_crash",
+        meaning="200 kill -9 of trader or gateway with faults on the line: no order twice, no fill lost, both ledgers "
+        "equal, every order accounted for within 10 s; a part is ten kills",
+        parts=20,
+        part=_gateway_crash,
     ),
 )

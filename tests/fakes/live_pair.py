@@ -203,6 +203,7 @@ class BrokerLedger(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal
     executions: dict[str, tuple[str, Decimal, Decimal, Decimal]]  # symbol, signed quantity, price, commission
     open_orders: int
+    refs: dict[str, set[int]]  # permanent ids by order reference: open, completed and executed orders
 
 
 _ASK = """
@@ -213,6 +214,13 @@ ib = IB()
 ib.connect("127.0.0.1", int(sys.argv[1]), clientId=int(sys.argv[2]), timeout=20, raiseSyncErrors=True)
 fills = ib.fills()
 trades = ib.reqAllOpenOrders()
+done = ib.reqCompletedOrders(False)
+refs = {}
+for ref, perm in [(f.execution.orderRef, f.execution.permId) for f in fills] + [
+    (t.order.orderRef, t.order.permId) for t in [*trades, *done]
+]:
+    if ref:
+        refs.setdefault(ref, set()).add(perm)
 sign = {"BOT": 1, "SLD": -1}
 print(msgspec.json.encode({
     "positions": {p.contract.symbol: str(p.position) for p in ib.positions() if p.position},
@@ -223,6 +231,7 @@ print(msgspec.json.encode({
         for f in fills
     },
     "open_orders": len(trades),
+    "refs": refs,
 }).decode())
 ib.disconnect()
 """
@@ -245,6 +254,7 @@ def broker_ledger(port: int, *, client_id: int = CLIENT_ID) -> BrokerLedger:
             for name, (symbol, qty, px, cost) in told["executions"].items()
         },
         open_orders=told["open_orders"],
+        refs={ref: set(ids) for ref, ids in told["refs"].items()},
     )
 
 
