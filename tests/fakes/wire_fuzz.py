@@ -165,14 +165,20 @@ class _Captured:
         self.sent.append(message)
 
 
-def order_of_ib_async(symbol: str, *, order_id: int = 1, version: int = 178) -> list[str]:
-    """The fields of a limit order as the real client library writes them."""
+def sent_by_ib_async(method: str, *arguments: Any, version: int = 178) -> list[str]:
+    """The fields of a request as the real client library writes them."""
     made: Any = IbClient
     client = made(None)
     client.conn, client.connState, client._serverVersion = _Captured(), IbClient.CONNECTED, version
-    client.placeOrder(order_id, Stock(symbol, "SMART", "USD"), LimitOrder("BUY", 100, 12.34, account="DU0000001"))
+    getattr(client, method)(*arguments)
     fields: list[str] = client.conn.sent[0][4:].decode().split("\0")[:-1]
     return fields
+
+
+def order_of_ib_async(symbol: str, *, order_id: int = 1, version: int = 178) -> list[str]:
+    """The fields of a limit order as the real client library writes them."""
+    order = LimitOrder("BUY", 100, 12.34, account="DU0000001")
+    return sent_by_ib_async("placeOrder", order_id, Stock(symbol, "SMART", "USD"), order, version=version)
 
 
 def client_requests(symbol: str) -> list[FieldList]:
