@@ -81,6 +81,7 @@ class FaultPart:
         self.next_due_ns = NEVER
         self.link_changed: Callable[[bool], None] = _ignore
         self.roll_back_ids: Callable[[int], None] = _ignore
+        self.new_session: Callable[[], None] = _nothing  # the gateway restarts
         self.place_manual: Callable[[dict[str, Value]], str] | None = None
         self._chance = Chance(seed)
         self.line = LineFaults(world, self._chance)
@@ -244,9 +245,10 @@ class FaultPart:
             fault.stage_ns = now_ns + int(values["repeat_s"])
             self._tell(1100, LOST_TEXT)
             return
-        self._refresh()  # a reset has cut its connections: what happens at the venue is no longer held back
+        self._refresh()  # from here on nobody is connected: what happens at the venue is no longer held back
         self.roll_back_ids(int(values["roll_back"]))
         self._cut_all("nightly reset")
+        self.new_session()
         if self._edge is not None:
             self._edge.refuse_until(fault.until_ns)
         self.link_changed(True)
@@ -361,4 +363,8 @@ def _is_reset(fault: Active) -> bool:
 
 
 def _ignore(_: Any) -> None:
+    """Nobody is attached."""
+
+
+def _nothing() -> None:
     """Nobody is attached."""
