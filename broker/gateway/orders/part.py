@@ -8,13 +8,13 @@ from typing import Any
 from broker.gateway.account.settings import AccountSettings
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Refusal
+from broker.gateway.moments import midnight_ns
 from broker.gateway.orders.draft import Drafter
 from broker.gateway.orders.facts import FactReader
 from broker.gateway.orders.intake import Intake
 from broker.gateway.orders.journal import MANUAL_CLIENT, OrderJournal
 from broker.gateway.orders.lifecycle import Lifecycle
 from broker.gateway.orders.limits import Limits
-from broker.gateway.orders.moments import midnight_ns
 from broker.gateway.orders.queries import Queries
 from broker.gateway.orders.record import OrderRecord
 from broker.gateway.orders.request import PlaceRequest
