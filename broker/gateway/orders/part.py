@@ -132,6 +132,10 @@ class OrderPart:
             self._queries.bind_manual(record)
         return record
 
+    def modify_manual(self, record: OrderRecord, request: PlaceRequest) -> Refusal | None:
+        """A person changes an order of any client."""
+        return self._intake.modify(record, request)
+
     def cancel_manual(self, perm_id: int) -> bool:
         """A person cancels an order of any client; False if none of that perm id is open."""
         record = self.journal.of_perm(perm_id)
