@@ -19,6 +19,7 @@ from broker.gateway.wire import FieldReader, split_fields
 from core.fees import DEFAULT_PLANS
 from core.reference import CodeVersion, ConfigResolved, FeesLoaded, InstrumentLoaded, SessionsLoaded
 from core.rows import PRINT, QUOTE, ROW
+from core.units import NANO
 from daemon.gateway.build import Built, build_gateway, state_digest
 from daemon.gateway.clock import ClockOrigin
 from daemon.gateway.config import GatewayConfig, load_gateway
@@ -27,7 +28,7 @@ from daemon.gateway.store import Store
 from daemon.gateway.tape import Tape
 from daemon.reference.tables import ReferenceTables
 from tests.fakes.gateway import RecordingClient
-from tests.fakes.tape import CENT, NANO, OPEN_NS, SECOND, instrument, session_table
+from tests.fakes.tape import CENT, OPEN_NS, SECOND, instrument, session_table
 
 FILE = """
 state_dir = "{folder}"
@@ -186,7 +187,8 @@ class Run:
     def ask(self, client_id: int, call: Callable[[Any], None]) -> RecordingClient:
         """One request, in the words of ib_async's own encoder."""
         client = self.client(client_id)
-        encoder: Any = Encoder(None)  # type: ignore[arg-type]  # it only encodes
+        made: Any = Encoder  # its methods are not typed
+        encoder = made(None)
         encoder._serverVersion = client.version
         encoder.isConnected = lambda: True
         encoder.sendMsg = lambda text: self._handle(client, text)
