@@ -203,6 +203,11 @@ class Connection(asyncio.Protocol):
         if transport is not None and not transport.is_closing():
             transport.pause_reading() if paused else transport.resume_reading()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether its socket is read at present."""
+        return self._transport is not None and self._transport.is_reading()
+
     def end(self, reason: str) -> None:
         """Cut this client off once it has received what was sent so far."""
         self.flush()

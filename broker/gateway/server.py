@@ -54,6 +54,7 @@ class GatewayServer:
         read_only: bool = False,
         download_open_orders: bool = False,
         before_flush: Callable[[], None] | None = None,
+        after_input: Callable[[], None] | None = None,
         on_bug: Callable[[Exception], None] | None = None,
     ) -> None:
         self.machine = machine
@@ -63,6 +64,7 @@ class GatewayServer:
         self.read_only = read_only
         self.download_open_orders = download_open_orders
         self.before_flush = before_flush  # while it raises, nothing is written
+        self.after_input = after_input  # at the end of a turn that clients began: something may be due earlier now
         self.on_bug = on_bug  # told of an exception of ours, after the client was answered
         self.faults: WireFaults | None = None
         self.clock_offset_ns = 0  # a fault: what clients are told of the present time is off by it
@@ -92,6 +94,11 @@ class GatewayServer:
             )
             self._servers.append(listening)
             self.addresses[at] = (host, listening.sockets[0].getsockname()[1])
+
+    @property
+    def listening(self) -> bool:
+        """Whether clients can connect."""
+        return bool(self._servers)
 
     def _stop_listening(self) -> None:
         for server in self._servers:
@@ -163,7 +170,7 @@ class GatewayServer:
         lane.close()
         self.registry.disconnect(connection)
         self._guarded(partial(self.machine.closed, connection))
-        self.flush()
+        self._end_turn()
 
     def cut(self, connection: Connection, reason: str, *, told: bool = False) -> None:
         """End one connection; `told`: once it has received what was written. The parts are told when it is gone."""
@@ -206,7 +213,7 @@ class GatewayServer:
             self._turn_away(connection, 326, text)
         else:
             connection.stage = STARTED
-            self._lanes[connection] = Lane(connection, self.limits, self.clock, self._request, self.flush)
+            self._lanes[connection] = Lane(connection, self.limits, self.clock, self._request, self._end_turn)
             self._welcome(connection)
 
     def _id_is_taken(self, connection: Connection) -> bool:
@@ -254,11 +261,11 @@ class GatewayServer:
                 else:
                     later = self.clock.wall_s(delay_ns)
                     asyncio.get_running_loop().call_later(later, self._take_late, connection, piece)
-        self.flush()
+        self._end_turn()
 
     def _take_late(self, connection: Connection, payload: bytes) -> None:
         self._take(connection, payload)
-        self.flush()
+        self._end_turn()
 
     def _take(self, connection: Connection, payload: bytes) -> None:
         lane = self._lanes.get(connection)
@@ -296,6 +303,11 @@ class GatewayServer:
             self._tell_bug(fault)
 
     # ---- the end of a turn -------------------------------------------------------------------------------------
+    def _end_turn(self) -> None:
+        self.flush()
+        if self.after_input is not None:
+            self._guarded(self.after_input)
+
     def flush(self) -> None:
         """State first, then one write for each client that was told something."""
         told = [connection for connection in self._lanes if connection.out]

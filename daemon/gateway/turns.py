@@ -27,9 +27,21 @@ class Turns:
         self._timer: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._armed_ns = NEVER
-        self.failure: BaseException | None = None
+        self.failure: Exception | None = None
         self.failed = asyncio.Event()
+        self._input = False  # an input came since the loop was last idle
         self.behind_ns = 0  # how far the machine lags the clock
+
+    def before_input(self) -> None:
+        """Bring the machine up to date for an input; after it, the timer is set anew."""
+        self.catch_up()
+        if not self._input:
+            self._input = True
+            asyncio.get_running_loop().call_soon(self._after_input)
+
+    def _after_input(self) -> None:
+        self._input = False
+        self._guarded(self._flush)
 
     def catch_up(self) -> None:
         """Run what is due, at most one slice of rows. Does nothing while it is running already."""
@@ -49,11 +61,14 @@ class Turns:
     def turn(self) -> None:
         """By the timer: run what is due, send it, and sleep until the next."""
         self._timer, self._armed_ns = None, NEVER
+        self._guarded(self.catch_up, self._flush)
+
+    def _guarded(self, *steps: Callable[[], None]) -> None:
         try:
-            self.catch_up()
-            self._flush()
-        except BaseException as fault:  # edge: a timer's exception would only be logged; the process must end by it
-            self._fail(fault)
+            for step in steps:
+                step()
+        except Exception as fault:  # edge: the loop would only log it; the process must end by it
+            self.fail(fault)
             return
         self.arm()
 
@@ -84,6 +99,7 @@ class Turns:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _fail(self, fault: BaseException) -> None:
+    def fail(self, fault: Exception) -> None:
+        """The process is to end with this."""
         self.failure = fault
         self.failed.set()
