@@ -2,7 +2,9 @@
 seconds, when all rows before it have been seen.
 """
 
-from typing import Final
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Listed, Refusal, invalid, read_query
