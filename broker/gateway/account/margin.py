@@ -2,6 +2,8 @@
 broker's truth and the market's marks; knows no client and no message.
 """
 
+from typing import Final
+
 import msgspec
 
 from broker.gateway.account.settings import AccountSettings
@@ -38,6 +40,11 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     maintenance_nanos: int
     unrealised_nanos: int
     realised_nanos: int  # of the day, after commissions
+
+    @property
+    def stock_nanos(self) -> int:
+        """Value of the positions, signed."""
+        return self.equity_nanos - self.cash_nanos
 
     @property
     def available_nanos(self) -> int:
@@ -87,8 +94,10 @@ def bound_nanos(settings: AccountSettings, value_nanos: int) -> tuple[int, int]:
     return div_half_even(size * initial, 100), div_half_even(size * maintenance, 100)
 
 
-def standing(world: World, settings: AccountSettings, currency: str) -> Standing:
-    """The first account now. Cash in other currencies is told by the ledger and not counted here."""
+def standing(world: World, settings: AccountSettings, currency: str, *, since_ns: int = 0) -> Standing:
+    """The first account now; `since_ns`: when its day began. Cash in other currencies is not counted here: the ledger
+    tells it.
+    """
     state = world.exchange.account.state
     held = holdings(world)
     cash = state.cash_nanos.get(currency, 0)
@@ -103,17 +112,23 @@ def standing(world: World, settings: AccountSettings, currency: str) -> Standing
         initial_nanos=initial,
         maintenance_nanos=maintenance,
         unrealised_nanos=sum(holding.unrealised_nanos for holding in held),
-        realised_nanos=realised_nanos(world),
+        realised_nanos=realised_nanos(world, since_ns=since_ns),
     )
 
 
-def realised_nanos(world: World, inst: int = -1) -> int:
-    """What the day's executions realised, less their commissions; of one instrument, or of all."""
+def realised_nanos(world: World, inst: int = -1, *, since_ns: int) -> int:
+    """What executions since then realised, less their commissions; of one instrument, or of all."""
     return sum(
         execution.realised_nanos - execution.commission_nanos
         for execution in world.exchange.account.state.executions.values()
-        if inst in (-1, execution.inst)
+        if inst in (-1, execution.inst) and execution.ts_ns >= since_ns
     )
+
+
+EMPTY: Final = Standing(
+    cash_nanos=0, equity_nanos=0, gross_nanos=0, initial_nanos=0, maintenance_nanos=0, unrealised_nanos=0,
+    realised_nanos=0,
+)  # fmt: skip  # the accounts that do not trade
 
 
 def bound_at(world: World, settings: AccountSettings, inst: int, qty_nanos: int, px_nanos: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import msgspec
 
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import STK, Query, Refusal
-from broker.gateway.orders.moments import parse_moment
+from broker.gateway.moments import parse_moment
 from broker.gateway.orders.request import PlaceRequest, whole
 from broker.gateway.part import World
 from broker.sim.book import TRAIL

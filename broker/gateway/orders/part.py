@@ -8,13 +8,13 @@ from typing import Any
 from broker.gateway.account.settings import AccountSettings
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Refusal
+from broker.gateway.moments import midnight_ns
 from broker.gateway.orders.draft import Drafter
 from broker.gateway.orders.facts import FactReader
 from broker.gateway.orders.intake import Intake
 from broker.gateway.orders.journal import MANUAL_CLIENT, OrderJournal
 from broker.gateway.orders.lifecycle import Lifecycle
 from broker.gateway.orders.limits import Limits
-from broker.gateway.orders.moments import midnight_ns
 from broker.gateway.orders.queries import Queries
 from broker.gateway.orders.record import OrderRecord
 from broker.gateway.orders.request import PlaceRequest
@@ -64,7 +64,6 @@ class OrderPart:
             world, settings=settings, journal=self.journal, voice=self._voice, lifecycle=self._lifecycle
         )
         self._queries = Queries(world, settings=settings, journal=self.journal, voice=self._voice, zone=timezone)
-        self._server_lost = False
 
     def handlers(self) -> Mapping[int, Handler]:
         """Requests it answers."""
@@ -101,10 +100,8 @@ class OrderPart:
 
     def on_link(self, data_lost: bool) -> None:
         """With the server back, what was queued goes out."""
-        lost = self._world.faults.server_lost
-        if self._server_lost and not lost:
+        if not self._world.faults.server_lost:
             self._lifecycle.server_back()
-        self._server_lost = lost
 
     def advance(self, ts_ns: int) -> None:
         """Midnight: executions and completed orders of yesterday are no longer told."""
@@ -112,13 +109,17 @@ class OrderPart:
         self.next_due_ns = midnight_ns(ts_ns, self._zone, days=1)
 
     def dump(self) -> bytes:
-        """Records and executions; orders that were never transmitted are gone."""
+        """Records and executions."""
         return self.journal.dump()
 
     def load(self, state: bytes) -> None:
         """From `dump`."""
         self.journal.load(state)
         self._start_day()
+
+    def new_session(self) -> None:
+        """The gateway has restarted: orders that were never transmitted are gone."""
+        self.journal.drop_kept()
 
     # ---- by hand -----------------------------------------------------------------------------------------------
     def place_manual(self, request: PlaceRequest) -> OrderRecord | Refusal:
@@ -127,6 +128,10 @@ class OrderPart:
         if isinstance(record, OrderRecord):
             self._queries.bind_manual(record)
         return record
+
+    def modify_manual(self, record: OrderRecord, request: PlaceRequest) -> Refusal | None:
+        """A person changes an order of any client."""
+        return self._intake.modify(record, request)
 
     def cancel_manual(self, perm_id: int) -> bool:
         """A person cancels an order of any client; False if none of that perm id is open."""

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
+from broker.gateway.moments import parse_moment
 from broker.gateway.orders.draft import INVALID, SIDES
 from broker.gateway.orders.encode import commission_fields
 from broker.gateway.orders.journal import MANUAL_CLIENT, OrderJournal
-from broker.gateway.orders.moments import parse_moment
 from broker.gateway.orders.record import DONE, Fill, OrderRecord
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.orders.voice import Voice
