@@ -273,6 +273,13 @@ class Clock(Protocol):
         """How long a stretch of this clock's time lasts on the wall, in seconds."""
         ...
 
+    def announce(self, ts_ns: int, speed: float) -> None:
+        """The paper gateway says what time it is and how fast its time runs; the wall's clock is told by nobody.
+
+        Called at every connection and whenever the gateway says so again.
+        """
+        ...
+
 
 class BrokerSink(Protocol):
     """What a live broker adapter tells the trader; called in the order of receipt, straight from the socket read.
@@ -299,5 +306,14 @@ class BrokerPort(Protocol):
         """Write one of `BROKER_COMMANDS` to the socket now; "" = written, else why it stayed here (`NotSent.reason`).
 
         Orders are never queued. Cancels, cancel-all and sync requests may wait for the message budget or the link.
+        A fact that follows at once (a sync has begun) may be told to the sink before this returns.
+        """
+        ...
+
+    def fetch_reference(self, date: int) -> None:
+        """Fetch the slow numbers of a trading day (yyyymmdd) for every instrument: paced, after orders are synced.
+
+        Answered by `MarketRuleChanged` and, per instrument, `ReferenceArrived(effective_from=date)`; called at start
+        and when a day begins. What fails is tried again, and stands in `missing` meanwhile.
         """
         ...
