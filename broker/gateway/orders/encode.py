@@ -34,7 +34,7 @@ _OPEN_HEAD: Final = (
     " auctionStrategy startingPrice stockRefPrice delta stockRangeLower stockRangeUpper displaySize blockOrder"
     " sweepToFill allOrNone minQty ocaType eTradeOnly firmQuoteOnly nbboPriceCap parentId triggerMethod volatility"
     " volatilityType dnOrderType deltaNeutralAuxPrice zero empty empty empty dnOpenClose zero zero empty"
-    " continuousUpdate referencePriceType trailStopPrice trailingPercent unset unset empty zero zero zero"
+    " continuousUpdate referencePriceType trailStopPrice trailingPercent unset empty empty zero zero zero"
     " scaleInitLevelSize scaleSubsLevelSize empty hedgeType optOutSmartRouting clearingAccount clearingIntent notHeld"
     " zero ALGO solicited whatIf status"
 )
