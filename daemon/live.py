@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from broker.ib.adapter import IbAdapter
-
 from core import events as e
 from core.errors import Bug, ConfigError
 from core.ports import Clock
@@ -27,6 +25,8 @@ from daemon.reference.tables import ReferenceTables, build_reference
 from daemon.runner import Runner, StepError
 
 if TYPE_CHECKING:
+    from broker.ib.adapter import IbAdapter
+
     from daemon.trader import Trader
 
 TEND_S: Final = 0.1  # between two looks at all that is not urgent; quiet rows are journalled this late at most
@@ -212,7 +212,9 @@ class LiveDriver:
         trader.leave_on_failure()
         return False
 
-    def _adapter(self, sink: LiveSink) -> IbAdapter:
+    def _adapter(self, sink: LiveSink) -> "IbAdapter":
+        from broker.ib.adapter import IbAdapter
+
         config, trader = self._config, self._trader
         return IbAdapter(
             config.ib,
