@@ -60,8 +60,9 @@ def decimal_text(nanos: int, *, places: int = 2) -> str:
 
 def exact_text(nanos: int) -> str:
     """Show nanos as the shortest exact decimal text."""
-    text = f"{Decimal(nanos) / NANO:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, rest = divmod(abs(nanos), NANO)
+    text = f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)
+    return f"-{text}" if nanos < 0 else text
 
 
 def round_down(nanos: int, step_nanos: int) -> int:

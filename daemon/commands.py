@@ -6,6 +6,7 @@ from typing import Final
 
 TRADER_MODULE: Final = "daemon.app"
 FOLLOWER_MODULE: Final = "daemon.follower"
+GATEWAY_MODULE: Final = "daemon.gateway"
 SUPERVISOR_MODULE: Final = "daemon.supervisor"
 
 
@@ -24,9 +25,15 @@ def follower_command(
     return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
 
 
-def up_command(config: Path, *, as_json: bool) -> list[str]:
-    """Both of them, kept up."""
+def gateway_command(config: Path, *, parent: int | None = None) -> list[str]:
+    """The paper gateway."""
+    return [sys.executable, "-m", GATEWAY_MODULE, "--config", str(config), *_bound_to(parent)]
+
+
+def up_command(config: Path, *, as_json: bool, gateway: str = "") -> list[str]:
+    """All of them, kept up; with a paper gateway's file that gateway too."""
     command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config)]
+    command += ["--gateway", gateway] if gateway else []
     return [*command, "--json"] if as_json else command
 
 

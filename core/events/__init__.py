@@ -19,6 +19,7 @@ from core.events.market import (
     LeaseGranted,
     MarketRuleChanged,
     QuoteChanged,
+    ReferenceArrived,
     RiskMeasured,
     ShortableChanged,
     TradePrinted,
@@ -69,6 +70,7 @@ from core.events.sync import (
     LinkLost,
     LinkRestored,
     OpenOrderReported,
+    OrderIdsSeen,
     PositionReported,
     SyncCompleted,
     SyncStarted,
@@ -85,6 +87,7 @@ AnyEvent = (
     | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
     | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
     | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
+    | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed
@@ -144,12 +147,14 @@ __all__ = [
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderFilled",
+    "OrderIdsSeen",
     "OrderInactivated",
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
     "PositionReported",
     "QuoteChanged",
+    "ReferenceArrived",
     "ReplaceRejected",
     "RiskMeasured",
     "ShortableChanged",

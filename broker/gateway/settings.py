@@ -1,0 +1,54 @@
+"""The `[gateway]` table: what the process and the server are told. Each part has a struct of its own in its own module;
+they are embedded here. Shape and bounds only; what settings mean together is checked where the file is read.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from broker.gateway.registry import ClientLimits
+
+ACCOUNT: Final = r"^[A-Z]{1,3}[A-Z0-9]{3,13}$"
+PORT_PAPER: Final = 4002
+
+
+class VenueTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Delays at the simulated venue, in the gateway's time. The socket adds the real ones."""
+
+    up_ns: Annotated[int, Meta(ge=0, le=10**10)] = 1_000_000  # gateway to venue
+    down_ns: Annotated[int, Meta(ge=0, le=10**10)] = 1_000_000  # venue to gateway
+    commission_ns: Annotated[int, Meta(ge=0, le=10**12)] = 100_000_000  # execution to commission report
+
+
+class FaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One fault of the plan; `quantd gateway fault list` names them with their parameters."""
+
+    name: str
+    after_s: Annotated[float, Meta(ge=0.0)] = 0.0  # seconds of the gateway's time after its first start
+    lasts_s: Annotated[float, Meta(ge=0.0)] = 0.0  # for how long; 0 = until cleared, or once
+    parameters: dict[str, str] = {}
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The paper gateway."""
+
+    # Addresses to listen on, host:port. 4001 and 4003 are the live ports of the usual container, 4002 and 4004 the
+    # paper ones: those of the mode that $TRADING_MODE names are opened.
+    listen: Annotated[tuple[str, ...], Meta(min_length=1)] = (f"127.0.0.1:{PORT_PAPER}",)
+    # Account numbers; the first is the one that trades, the others are empty. U numbers are told only if listed here.
+    accounts: Annotated[tuple[Annotated[str, Meta(pattern=ACCOUNT)], ...], Meta(min_length=1)] = ("DU0000001",)
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"  # base currency of the account
+    start_cash: Decimal = Decimal(1_000_000)  # cash of the first account at the first start, above 0
+    timezone: str = "America/New_York"  # of the times in messages; $TIME_ZONE overrules it
+    # tape: time is the market's, from its first row on; wall: the market's rows come at the wall clock's time.
+    clock: Literal["tape", "wall"] = "tape"
+    read_only: bool = False  # orders are refused (321); $READ_ONLY_API overrules it
+    master_client_id: Annotated[int, Meta(ge=-1, le=2**31 - 1)] = -1  # sees all orders; -1 = none
+    stop_on_bug: bool = False  # end at the first exception of our own, instead of answering it with error 320
+    download_open_orders: bool = False  # open orders are pushed to a client at its connection
+    limits: ClientLimits = ClientLimits()  # of clients
+    venue: VenueTimes = VenueTimes()  # delays
+    faults: tuple[FaultSettings, ...] = ()  # the plan
+    fault_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
