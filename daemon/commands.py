@@ -25,9 +25,10 @@ def follower_command(
     return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
 
 
-def gateway_command(config: Path, *, parent: int | None = None) -> list[str]:
+def gateway_command(config: Path, *, as_json: bool = False, parent: int | None = None) -> list[str]:
     """The paper gateway."""
-    return [sys.executable, "-m", GATEWAY_MODULE, "--config", str(config), *_bound_to(parent)]
+    command = [sys.executable, "-m", GATEWAY_MODULE, "--config", str(config)]
+    return command + (["--json"] if as_json else []) + _bound_to(parent)
 
 
 def up_command(config: Path, *, as_json: bool, gateway: str = "") -> list[str]:

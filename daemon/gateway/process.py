@@ -93,6 +93,7 @@ class Gateway:
             self.built.faults.start(machine.world.now_ns)
         else:
             self.log.info("restored", inputs=count, rows=machine.rows_done)
+        self.built.new_session()
         await self._run_missed()
         self._save()
 

@@ -1,5 +1,5 @@
-"""Every check there is, in the order in which they are told. `quantd doctor` runs all of them; what serves readiness may
-pick by name.
+"""Every check there is, in the order in which they are told. `quantd doctor` runs all of them; what serves readiness
+may pick by name.
 """
 
 from collections.abc import Iterator, Set

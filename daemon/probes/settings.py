@@ -13,12 +13,12 @@ SETTINGS: Final = (
      "the link was down are sent a second time later"),
     ("`Read-Only API` is OFF", "API > Settings: with it no order is taken"),
     ("`Download open orders on connection` is ON", "API > Settings: what works is told at once"),
-    ("the master client id is {client_id}", "API > Settings > Master API client ID: only that client hears of all orders"),
-    ("`Bypass Order Precautions for API orders` is ON", "API > Precautions: a dialogue nobody sees holds an order for ever"),
+    ("the master client id is {client_id}", "API > Settings > Master API client ID: it alone hears of all orders"),
+    ("`Bypass Order Precautions for API orders` is ON", "API > Precautions: or a dialogue nobody sees holds an order"),
     ("market data in shares, not lots", "API > Settings > Send market data in lots for US stocks: OFF"),
     ("messages above the maximum rate are rejected", "API > Settings > Reject messages above maximum allowed message "
      "rate: ON, or they are silently delayed"),
-    ("this host is a trusted IP, or only localhost may connect", "API > Settings > Trusted IPs: an unknown host opens a "
+    ("this host is a trusted IP, or only localhost may connect", "API > Settings > Trusted IPs: another one opens a "
      "dialogue"),
 )  # fmt: skip
 

@@ -1,5 +1,5 @@
-"""A short conversation with TWS, IB Gateway or the paper gateway, under a client id of its own. Blocking, with a deadline
-for everything; places no order and subscribes to nothing by itself.
+"""A short conversation with TWS, IB Gateway or the paper gateway, under a client id of its own. Blocking, with a
+deadline for everything; places no order and subscribes to nothing by itself.
 
 Every way in which a gateway fails to answer is told apart, because each has another remedy.
 """
