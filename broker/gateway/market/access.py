@@ -15,6 +15,8 @@ LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
 ALL, PART, LATE = "all", "part", "late"
 
 _AVAILABLE: Final = "Delayed market data is available."
+_UNAVAILABLE: Final = "Delayed market data is not available."
+_NOT_SUBSCRIBED: Final = "Requested market data is not subscribed."
 _NOT_ENABLED: Final = (10168, "Requested market data is not subscribed. Delayed market data is not enabled.")
 _DISPLAYING: Final = (10167, "Requested market data is not subscribed. Displaying delayed market data.")
 _FOR_API: Final = (
@@ -39,9 +41,7 @@ def source(listed: Listed) -> str:
 def line(settings: MarketSettings, listed: Listed, data_type: int) -> Grant | Refusal:
     """reqMktData."""
     if listed.inst < 0:
-        return Refusal(
-            354, f"Requested market data is not subscribed.Delayed market data is not available.{source(listed)}"
-        )
+        return Refusal(354, f"{_NOT_SUBSCRIBED}{_UNAVAILABLE}{source(listed)}")
     entitled = settings.entitlements.get(listed.symbol, settings.entitlement)
     delayed = data_type in (DELAYED, DELAYED_FROZEN)
     if entitled == "live":
@@ -55,8 +55,8 @@ def line(settings: MarketSettings, listed: Listed, data_type: int) -> Grant | Re
         return Refusal(10089, f"{_FOR_API}{_AVAILABLE}{source(listed)}")
     if delayed:
         return Refusal(*_NOT_ENABLED)
-    available = _AVAILABLE if entitled == "delayed_off" else "Delayed market data is not available."
-    return Refusal(354, f"Requested market data is not subscribed.{available}{source(listed)}")
+    available = _AVAILABLE if entitled == "delayed_off" else _UNAVAILABLE
+    return Refusal(354, f"{_NOT_SUBSCRIBED}{available}{source(listed)}")
 
 
 def sees_live(settings: MarketSettings, listed: Listed) -> bool:

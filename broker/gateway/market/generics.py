@@ -4,6 +4,7 @@ What nobody here knows (yearly ranges, implied volatility, auctions, dividends, 
 real line for which there is nothing.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from broker.gateway.market import ticks
@@ -27,21 +28,20 @@ _EASY_SHARES: Final = 1_000
 
 
 class Generics:
-    """Reads the day; keeps nothing but the number of prints told last."""
+    """Reads the day; keeps nothing."""
 
-    def __init__(self, world: World, tape: MarketTape, settings: MarketSettings) -> None:
-        self._world, self._tape, self._settings = world, tape, settings
-        self._average_volumes = [0] * len(world.instruments)
-
-    def know_volume(self, inst: int, adv_nanos: int) -> None:
-        """The average daily volume of an instrument; 0 = not known."""
-        self._average_volumes[inst] = adv_nanos
+    def __init__(
+        self, world: World, tape: MarketTape, settings: MarketSettings, volumes: Mapping[tuple[int, int], int]
+    ) -> None:
+        """`volumes`: known average volumes by (inst, date)."""
+        self._world, self._tape, self._settings, self._volumes = world, tape, settings, volumes
 
     def all_of(self, inst: int, shown: State, asked: frozenset[int]) -> list[Tail]:
         """What a line starts with."""
         tails: list[Tail] = []
-        if STATS in asked and self._average_volumes[inst]:
-            tails.append(ticks.size(ticks.AVERAGE_VOLUME, self._average_volumes[inst]))
+        average = self._volumes.get((inst, int(self._tape.days[inst]["date"])), 0)
+        if STATS in asked and average:
+            tails.append(ticks.size(ticks.AVERAGE_VOLUME, average))
         if SHORTABLE in asked:
             shares = self._settings.shortable.get(
                 self._world.instruments[inst].symbol, self._settings.shortable_shares
@@ -85,10 +85,8 @@ class Generics:
             return tails
         if COUNT in asked:
             tails.append(ticks.generic(ticks.TRADE_COUNT, str(int(self._tape.days[inst]["count"]))))
-        bars = self._tape.bars(inst, MINUTE_NS)
-        before = [
-            bar for bar in bars[-2:] if bar["start_ns"] == self._world.now_ns // MINUTE_NS * MINUTE_NS - MINUTE_NS
-        ]
+        minute_ns = (self._world.now_ns // MINUTE_NS - 1) * MINUTE_NS  # the last whole one
+        before = [bar for bar in self._tape.bars(inst, MINUTE_NS)[-2:] if bar["start_ns"] == minute_ns]
         if before and RATE in asked:
             tails.append(ticks.generic(ticks.TRADE_RATE, str(int(before[0]["count"]))))
         if before and VOLUME_RATE in asked:

@@ -4,7 +4,7 @@ Lines of one instrument always show the same state, that of the conflated row la
 for all of them. A new line begins with that state in full. Delayed lines step every five seconds, from the bars.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +29,7 @@ _REQ_PARAMS, _SNAPSHOT_END, _DATA_TYPE = 81, 57, 58
 SNAPSHOT_NS: Final = 11 * NANO
 SNAPSHOT_RIGHTS: Final = 3  # tickReqParams: snapshots are allowed
 TOO_MANY: Final = Refusal(101, "Max number of tickers has been reached")
-DUPLICATE: Final = Refusal(322, "Error processing request.-'bN' : cause - Duplicate ticker id")
+DUPLICATE: Final = Refusal(102, "Duplicate ticker id")
 GENERICS_MAX: Final = 64
 
 
@@ -64,14 +64,19 @@ def send(line: Line, tails: list[Tail]) -> None:
 class Lines:
     """All lines of all clients."""
 
-    def __init__(self, world: World, book: ContractBook, tape: MarketTape, settings: MarketSettings) -> None:
+    def __init__(
+        self, world: World, book: ContractBook, tape: MarketTape, settings: MarketSettings,
+        volumes: Mapping[tuple[int, int], int],
+    ) -> None:  # fmt: skip
+        """`volumes`: known average volumes by (inst, date)."""
         self._world, self._book, self._tape, self._settings = world, book, tape, settings
-        self._generics = Generics(world, tape, settings)
+        self._generics = Generics(world, tape, settings, volumes)
         count = len(world.instruments)
         self._lines: dict[tuple[int, int], Line] = {}
         self._live: list[list[Line]] = [[] for _ in range(count)]
         self._late: list[list[Line]] = [[] for _ in range(count)]
         self._counts: NDArray[np.int64] = np.zeros(count, np.int64)  # of live lines
+        self._open_lines = 0
         self._shown = [NOTHING] * count
         self._shown_late = [NOTHING] * count
         self._types: dict[int, int] = {}  # by connection
@@ -161,6 +166,7 @@ class Lines:
                 self._shown[line.inst] = self._state(line.inst)
             self._live[line.inst].append(line)
             self._counts[line.inst] += 1
+            self._open_lines += 1
         if not self._world.faults.market_stopped:
             self._begin(line)
         if snapshot:
@@ -176,7 +182,7 @@ class Lines:
         client.send(_DATA_TYPE, 1, line.req_id, self._shown_type(line))
         late = line.shows == access.LATE
         ids = DELAYED if late else LIVE
-        if late and not self._shown_late[inst]:
+        if late and self._shown_late[inst] is NOTHING:
             self._shown_late[inst] = self._state_late(inst)
         shown = self._shown_late[inst] if late else self._shown[inst]
         tails = [] if line.shows == access.PART else ticks.quote(ids, NOTHING, shown)
@@ -203,6 +209,7 @@ class Lines:
         else:
             self._live[line.inst].remove(line)
             self._counts[line.inst] -= 1
+            self._open_lines -= 1
         if line in self._snapshots:
             self._snapshots.remove(line)
 
@@ -223,6 +230,8 @@ class Lines:
         for inst, lines in enumerate(self._live):
             if lines:
                 self._shown[inst] = self._state(inst)
+            if self._late[inst]:
+                self._shown_late[inst] = self._state_late(inst)
         for line in list(self._lines.values()):
             self._begin(line)
 
@@ -234,7 +243,7 @@ class Lines:
     # ---- the market --------------------------------------------------------------------------------------------
     def deliver(self, rows: NDArray[Any]) -> None:
         """Conflated rows, in order."""
-        if self._world.faults.market_stopped:
+        if not self._open_lines or self._world.faults.market_stopped:
             return
         for row in rows[self._counts[rows["inst"]] > 0].tolist():
             _, exchange_ts_ns, inst, kind, _, first, ask, first_qty, ask_qty = row
@@ -322,7 +331,7 @@ class Lines:
     def next_due_ns(self) -> int:
         """The next moment something must be sent although no row comes."""
         due = min((line.until_ns for line in self._snapshots), default=NEVER)
-        slot = self._tape.slot_ns if self._counts.any() else NEVER
+        slot = self._tape.slot_ns if self._open_lines else NEVER
         return min(due, slot, self._late_ns)
 
     def advance(self, ts_ns: int) -> None:

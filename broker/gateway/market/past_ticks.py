@@ -63,7 +63,7 @@ class PastTicks:
         elif ignore_size:
             changed = (np.diff(bid, prepend=-1) != 0) | (np.diff(ask, prepend=-1) != 0)
         else:
-            return rows
+            changed = np.ones(len(rows), np.bool_)
         kept: NDArray[np.void] = rows[changed]
         return kept
 

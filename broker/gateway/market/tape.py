@@ -71,6 +71,7 @@ class MarketTape:
         self._ring = np.zeros(settings.rows_kept, ROW)
         self._ring_rows = 0  # ever
         self._ends = np.full(1, FOREVER_NS, np.int64).repeat(2).view(ENDS)
+        self._slot = self._ends.view(np.int64).data  # read at every step of the machine
         self._held = np.zeros(count, HELD)
         self._out = np.empty(1_024 + _OUT_PER_INSTRUMENT * count, ROW)
         self._roll_ns = 0  # the next moment a day begins anew; 0 = not looked up yet
@@ -88,11 +89,11 @@ class MarketTape:
     @property
     def slot_ns(self) -> int:
         """When the open slot of the lines ends; NEVER while nothing waits in it."""
-        return int(self._ends[0]["slot_ns"])
+        return self._slot[0]
 
     def close_slot(self, ts_ns: int) -> None:
         """Deliver what ends at or before a moment, although no row has come."""
-        if self._ends[0]["slot_ns"] <= ts_ns:
+        if self._slot[0] <= ts_ns:
             made = close_due(self._ends, self._held, ts_ns, L1_250, self._out, 0)
             if made:
                 self._deliver(self._out[:made])
