@@ -90,7 +90,7 @@ class Codec(Client):
             at = stop
             self.messages += 1
             handler = raw.get(fields[0])
-            if handler is None:
+            if handler is None or not self._serverVersion:
                 self._decode(fields)
                 continue
             try:

@@ -45,6 +45,10 @@ class Contracts:
         for instrument in self._instruments:
             if self.known[instrument.inst] is None:
                 self._ask(instrument)
+        self.refresh_rules()
+
+    def refresh_rules(self) -> None:
+        """Ask for the market rules again: they may change over night."""
         for rule_id in self._rule_insts:
             self._shell.request(LANE_DATA, "reqMarketRule", rule_id)
 

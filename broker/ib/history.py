@@ -10,7 +10,7 @@ from broker.ib.seam import LANE_DATA, NEVER, READY, Shell
 from broker.ib.translate import nanos_of_float
 from core import events as e
 from core.instruments import Instrument
-from core.sessions import Calendar, Session
+from core.sessions import Calendar
 from core.units import NANO
 
 OPEN_MAX: Final = 5  # requests at once; IBKR allows 50
@@ -74,6 +74,12 @@ class History:
             self._allowed = True
             self.next_ns = self._shell.now_ns
 
+    def fetch(self, date: int) -> None:
+        """A trading day needs its numbers; those of another day are forgotten."""
+        self._fetches = {instrument.inst: Fetch(instrument.inst, date) for instrument in self._instruments}
+        if self._allowed:
+            self.next_ns = self._shell.now_ns
+
     def session_lost(self) -> None:
         """What was asked for does not come."""
         self._allowed = False
@@ -91,8 +97,6 @@ class History:
             if due_ns <= now_ns:
                 self._shell.request(LANE_DATA, "cancelHistoricalData", request_id)
                 self._failed(request_id, fetch, kind, "no answer in time")
-        for instrument in self._instruments:
-            self._plan(instrument.inst, now_ns)
         while len(self._open) < OPEN_MAX and self._next_request_ns <= now_ns:
             wanted = self._wanted(now_ns)
             if wanted is None:
@@ -100,27 +104,13 @@ class History:
             self._ask(*wanted, now_ns)
         self.next_ns = now_ns + (SPACING_NS if self._open or self._wanted(now_ns) else 10 * NANO)
 
-    def _plan(self, inst: int, now_ns: int) -> None:
-        """A new trading day needs new numbers."""
-        session = self._session(inst, now_ns)
-        if session is None or self._contracts.known[inst] is None:
-            return
-        fetch = self._fetches.get(inst)
-        if fetch is None or fetch.date != session.date:
-            self._fetches[inst] = Fetch(inst, session.date)
-
-    def _session(self, inst: int, now_ns: int) -> Session | None:
-        """The session that is on, else the next one."""
-        calendar = self._calendars[inst]
-        session = calendar.session(now_ns)
-        return session if session is not None else calendar.session(calendar.next_boundary_ns(now_ns))
-
     def _wanted(self, now_ns: int) -> tuple[Fetch, str] | None:
         """Daily bars of everyone first: with them a symbol is nearly ready."""
         asked = [(fetch.inst, kind) for fetch, kind, _ in self._open.values()]
         for kind in (DAILY, MINUTES):
             for fetch in self._fetches.values():
-                if kind not in fetch.done and (fetch.inst, kind) not in asked and fetch.wait_ns <= now_ns:
+                known = self._contracts.known[fetch.inst] is not None
+                if known and kind not in fetch.done and (fetch.inst, kind) not in asked and fetch.wait_ns <= now_ns:
                     return fetch, kind
         return None
 

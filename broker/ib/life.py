@@ -204,6 +204,11 @@ class Life:
                 return True
         return False
 
+    def competing(self, text: str) -> None:
+        """Somebody else has this username's data."""
+        for line in self._market.lines:
+            self.blind(line, f"10197 {text}")
+
     def data_type(self, request_id: int, kind: int) -> None:
         """marketDataType of a line: anything but live is blind."""
         line = self.line_of(request_id)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from broker.ib.book import FOREIGN, Book, Own, Replacement
 from broker.ib.codes import Meaning
 from broker.ib.executions import UNLISTED, Executions
-from broker.ib.seam import Shell
+from broker.ib.seam import LANE_SYNC, Shell
 from broker.ib.translate import SIDES, STATUSES, integer_of, nanos_of, nanos_of_float
 from core import events as e
 from core.ids import SELL
@@ -172,7 +172,7 @@ class Orders:
         else:
             self._shell.doubt(f"order {own.order_id}: code {code}")
         if code == 103:
-            self._shell.request(1, "reqIds", 1)
+            self._shell.request(LANE_SYNC, "reqIds", 1)
         return True
 
     def _refused(self, own: Own, code: int, text: str) -> None:
@@ -206,6 +206,12 @@ class Orders:
         """A replace leaves."""
         own.replacement = replacement
         own.told = -1
+
+    def link_lost(self) -> None:
+        """No answer of the old connection comes any more; whatever the next one says is news."""
+        for own in self.book.own.values():
+            own.told = -1
+            own.cancel_ns = 0
 
     # ---- what a synchronisation shows --------------------------------------------------------------------------
     def open_report(self, sync_id: int, own: Own | None, contract: Any, order: Any, state: Any) -> Any:

@@ -24,16 +24,21 @@ class Pacer:
     def __init__(self) -> None:
         self._sent: deque[int] = deque(maxlen=MESSAGES_PER_SECOND)
         self._data: deque[int] = deque(maxlen=DATA_PER_SECOND)
-        self._queues: dict[int, deque[bytes]] = {lane: deque() for lane in sorted(QUEUE_MAX)}
+        self._queues: dict[int, deque[tuple[int, bytes]]] = {lane: deque() for lane in sorted(QUEUE_MAX)}
+        self._keys: dict[int, None] = {}  # of what waits: a cancel that is asked for again waits once
         self.data_limited = False  # READY: data keep to their share
         self.next_ns = NEVER  # when `pump` has something to do again
 
-    def put(self, lane: int, frame: bytes) -> bool:
-        """Queue a message; False when its queue is full."""
+    def put(self, lane: int, frame: bytes, key: int = 0) -> bool:
+        """Queue a message, unless one with the same key (not 0) waits already; False when its queue is full."""
         queue = self._queues[lane]
+        if key and key in self._keys:
+            return True
         if len(queue) >= QUEUE_MAX[lane]:
             return False
-        queue.append(frame)
+        queue.append((key, frame))
+        if key:
+            self._keys[key] = None
         return True
 
     def order(self, now_ns: int) -> bool:
@@ -54,7 +59,9 @@ class Pacer:
                 if free_ns > now_ns:
                     self.next_ns = min(self.next_ns, free_ns)
                     break
-                leaving.append(queue.popleft())
+                key, frame = queue.popleft()
+                self._keys.pop(key, None)
+                leaving.append(frame)
                 self._sent.append(now_ns)
                 if lane == LANE_DATA:
                     self._data.append(now_ns)
@@ -68,6 +75,7 @@ class Pacer:
         """The connection is gone, and what waited for it. The window stays: the gateway may count on."""
         for queue in self._queues.values():
             queue.clear()
+        self._keys.clear()
         self.next_ns = NEVER
 
     def _free_ns(self, lane: int, now_ns: int) -> int:

@@ -170,6 +170,7 @@ class Session:
         self._ping_at_ns = mono_ns
         self._quiet_at_ns = NEVER
         self._faults.clear()
+        self.link = DEGRADED  # requests may leave from here on
         self._line.session_up()
         self._look_at_windows(now_ns)
         self._settle("ids and accounts are in")
