@@ -31,7 +31,7 @@ _NO_LINE: Final = 101
 
 
 class _Desk:
-    """The adapter's own look-up of contracts, fed by a conversation. Implements broker.ib.seam.Shell as far as needed."""
+    """The adapter's own look-up of contracts, fed by a conversation: as much of broker.ib.seam.Shell as it needs."""
 
     link = READY
 
