@@ -136,7 +136,10 @@ def moments(day: Day, *, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
 
 
 def _keys(live: Day, shadow: Day) -> list[tuple[str, int]]:
-    found = {(one.strategy, one.inst): None for day in (live, shadow) for one in (*day.decisions, *day.carried)}
+    found: dict[tuple[str, int], None] = {}
+    for day in (live, shadow):
+        found |= {(decision.strategy, decision.inst): None for decision in day.decisions}
+        found |= {(carried.strategy, carried.inst): None for carried in day.carried}
     if live.moved or shadow.moved:
         found["", NOBODYS_CASH] = None
     return sorted(found)

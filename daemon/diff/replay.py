@@ -31,7 +31,6 @@ from daemon.runner import Rolls, Runner, StepError
 from daemon.status.build import Tally
 
 EXEC_PREFIX: Final = "0000d1ff"  # executions of the replay never bear an id of the day's before
-GRACE_NS: Final = 1  # the span ends with the live journal: nothing after it is compared
 _ADDED: Final = ("ReferenceArrived",)  # by name: a journal may come from a release that has them
 
 # What is not the broker's word: fed again as it was. Days roll and time passes by themselves.
@@ -218,9 +217,9 @@ def _feed(start: _Start, machine: Machine, config: Config, journal: JournalWrite
     assert start.tables is not None
     runner = Runner(machine, journal, Tally(config.symbols), roll=Rolls(()))
     seq = machine.engine.seq
-    for record in start.tables.records():
+    for told in start.tables.records():
         seq += 1
-        journal.add(r.REFERENCE, seq, span.start_ns, 0, r.encode(record))
+        journal.add(r.REFERENCE, seq, span.start_ns, 0, r.encode(told))
     journal.commit()
     machine.engine.seq = seq
     archive = ArchivedRows(span.directory)
