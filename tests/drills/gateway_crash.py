@@ -12,7 +12,7 @@ from tests.fakes.live_pair import SYNTHETIC, Pair, broker_ledger, ledger_differe
 KILLS: Final = 10
 SPEED: Final = 50
 ACCOUNTED_S: Final = 10.0  # on the wall, after the link is READY again: no order without an answer
-RUN_S: Final = (0.3, 2.5)  # between being READY and the next kill
+RUN_S: Final = (2.0, 5.0)  # between being READY and the next kill: features warm up, schedules begin
 
 # What goes wrong on the line all the time, a little; times in the gateway's clock.
 FAULTS: Final = """
@@ -50,7 +50,7 @@ kind = "meanrev"
 symbols = ["BAC", "IBM"]
 
 [strategies.reversion.params]
-half_life_s = 30
+half_life_s = 5
 enter_z = 0.8
 leave_z = 0.2
 position_dollars = 40_000
@@ -80,16 +80,14 @@ def run_kills(seed: int, *, kills: int) -> dict[str, Any]:
     began = time.monotonic()
     feed = SYNTHETIC.format(speed=f"{SPEED}x", seed=seed + 1)
     with new_pair(feed=feed, strategy=STRATEGY, gateway=FAULTS.format(seed=seed + 1)) as pair:
-        pair.start("gateway")
-        pair.start("trader")
+        pair.start("trader", "gateway")
         for _ in range(kills):
             time.sleep(chance.uniform(*RUN_S))  # the moment of the kill is what is random here
             victims = chance.choice((("trader",), ("gateway",), ("trader", "gateway")))
             for name in victims:
                 pair.kill(name)
                 killed[name] += 1
-            for name in reversed(victims):  # the gateway first
-                pair.start(name)
+            pair.start(*victims)
             pair.wait(pair.is_ready, "the link is READY again", running="trader")
             ready = time.monotonic()
             try:

@@ -29,8 +29,7 @@ def run_hours(start: str, end: str, *, speed: int) -> dict[str, Any]:
     until_ns = int(datetime.fromisoformat(end).replace(tzinfo=NEW_YORK).timestamp() * 10**9) + AFTER_NS
     began = time.monotonic()
     with new_pair(feed=feed) as pair:
-        pair.start("gateway")
-        pair.start("trader")
+        pair.start("trader", "gateway")  # the trader waits for the gateway, whose market does not wait for it
         wait_until(pair, until_ns, speed=speed)
         status = pair.status()
         code = pair.stop("trader")

@@ -94,6 +94,8 @@ profile = "l1_250"
 [ib]
 port = {port}
 clock = "gateway"
+backoff_min_s = 0.1
+backoff_max_s = 0.5
 """
 
 
@@ -121,17 +123,23 @@ class Pair:
         for name in list(self.processes):
             self.kill(name)
 
-    def start(self, name: str) -> None:
-        """Start the gateway or the trader and wait until it takes part."""
+    def start(self, *names: str) -> None:
+        """Start gateway, trader or both at once, and wait until they take part."""
+        for name in names:
+            self._launch(name)
+        if "gateway" in names:
+            self.wait(self._listens, "the gateway listens", running="gateway")
+        if "trader" in names:
+            self.wait(self.is_ready, "the trader's link is READY", running="trader")
+
+    def _launch(self, name: str) -> None:
         module = {"gateway": ["daemon.gateway", "--config"], "trader": ["daemon.app", "run", "--config"]}[name]
         file = self.gateway_file if name == "gateway" else self.trader_file
-        log = (self.folder / f"{name}.log").open("ab")
-        with log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *module, str(file), "--json"],
                 cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        self.wait(self._listens if name == "gateway" else self.is_ready, f"{name} is up", running=name)
 
     def kill(self, name: str) -> None:
         """kill -9."""
