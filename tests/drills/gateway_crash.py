@@ -51,6 +51,7 @@ symbols = ["BAC", "IBM"]
 
 [strategies.reversion.params]
 half_life_s = 5
+warm_up_s = 20
 enter_z = 0.8
 leave_z = 0.2
 position_dollars = 40_000
