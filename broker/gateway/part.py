@@ -201,3 +201,32 @@ class Part(Protocol):
     def load(self, state: bytes) -> None:
         """From `dump`, before anything else happens."""
         ...
+
+
+class ManualDesk(Protocol):
+    """What the part of the orders offers to a person at the gateway itself (`quantd gateway order …`), as TWS's own
+    screen does: orders without a client, until client 0 binds them (research/ibkr.md C3). Raises core.errors.Refused,
+    with a line that says why, for what cannot be done.
+    """
+
+    def place(self, *, inst: int, side: int, qty_nanos: int, limit_px_nanos: int, outside_rth: bool) -> int:
+        """A new day order, limit price 0 = at market; its permId."""
+        ...
+
+    def modify(self, perm_id: int, *, qty_nanos: int, limit_px_nanos: int) -> None:
+        """Change any working order of the account, whoever placed it; 0 = as it is."""
+        ...
+
+    def cancel(self, perm_id: int) -> None:
+        """Cancel any working order of the account; permId 0 = all of them."""
+        ...
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Orders of the day, newest last: permId, orderId, clientId, symbol, side, quantity, filled, type, limit,
+        status, orderRef, as plain values for a table.
+        """
+        ...
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Executions of the day: execId, permId, symbol, side, quantity, price, commission, time."""
+        ...

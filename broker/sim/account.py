@@ -27,6 +27,8 @@ class Execution(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=Fals
     date: int
     commission_nanos: int
     changed_ns: int = 0  # made or corrected
+    realised_nanos: int = 0  # what it closed at a profit or loss, without commission; 0 if it only opened
+    closes: bool = False  # it reduced a position
 
 
 class Position(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
@@ -79,7 +81,9 @@ class Account:
             changed_ns=ts_ns,
         )
         self.state.executions[exec_id] = execution
-        self._move(execution.inst, execution.side * qty_nanos, px_nanos)
+        held = self.state.positions.get(order.inst)
+        execution.closes = held is not None and held.qty_nanos * order.side < 0
+        execution.realised_nanos = self._move(execution.inst, execution.side * qty_nanos, px_nanos)
         self.state.cash_nanos[self.currency(order.inst)] -= commission
         return execution
 
@@ -88,11 +92,11 @@ class Account:
         execution = self.state.executions.pop(exec_id, None)
         if execution is None:
             return None
-        self._move(execution.inst, -execution.side * execution.qty_nanos, execution.px_nanos)
+        undone = self._move(execution.inst, -execution.side * execution.qty_nanos, execution.px_nanos)
         execution.exec_id, execution.qty_nanos, execution.px_nanos = new_exec_id, qty_nanos, px_nanos
         execution.changed_ns = ts_ns
         self.state.executions[new_exec_id] = execution
-        self._move(execution.inst, execution.side * qty_nanos, px_nanos)
+        execution.realised_nanos += undone + self._move(execution.inst, execution.side * qty_nanos, px_nanos)
         return execution
 
     def forget(self, before_date: int) -> None:
@@ -100,6 +104,10 @@ class Account:
         gone = [execution.exec_id for execution in self.state.executions.values() if execution.date < before_date]
         for exec_id in gone:
             del self.state.executions[exec_id]
+
+    def estimate_nanos(self, inst: int, *, side: int, qty_nanos: int, px_nanos: int, date: int) -> int:
+        """What an order of its own would cost if it traded at once at one price."""
+        return self._fees.commission_nanos(date=date, side=side, qty_nanos=qty_nanos, px_nanos=px_nanos).total_nanos
 
     def currency(self, inst: int) -> str:
         """What an instrument is paid in."""
@@ -123,14 +131,14 @@ class Account:
         order.fee_charged_nanos += self._fees.per_order_nanos(date=date, breakdown=cost)
         return cost.total_nanos
 
-    def _move(self, inst: int, change_nanos: int, px_nanos: int) -> None:
-        """Change a position at a price and pay for it."""
+    def _move(self, inst: int, change_nanos: int, px_nanos: int) -> int:
+        """Change a position at a price and pay for it; returns what that realised (change of cost less payment)."""
         if not change_nanos:
-            return
+            return 0
         paid = notional_nanos(px_nanos, change_nanos)
         self.state.cash_nanos[self.currency(inst)] -= paid
         held = self.state.positions.setdefault(inst, Position())
-        before, after = held.qty_nanos, held.qty_nanos + change_nanos
+        before, after, cost_before = held.qty_nanos, held.qty_nanos + change_nanos, held.cost_nanos
         if before == 0 or (before > 0) == (change_nanos > 0):
             held.cost_nanos += paid
         elif after == 0 or (after > 0) == (before > 0):
@@ -138,6 +146,7 @@ class Account:
         else:  # through zero: what is left was bought or sold now
             held.cost_nanos = notional_nanos(px_nanos, after)
         held.qty_nanos = after
+        return held.cost_nanos - cost_before - paid
 
 
 def opening_state(config: VenueConfig, instruments: tuple[Instrument, ...]) -> AccountState:

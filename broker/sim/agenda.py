@@ -33,6 +33,11 @@ class Revision(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=200, 
     order_type: int
     limit_px_nanos: int
     stop_px_nanos: int
+    trail_nanos: int = 0
+    trail_ppm: int = 0
+    tif: int = 0  # 0 = the replace says nothing of hours
+    gtd_ts_ns: int = 0
+    outside_rth: bool = False
 
 
 class CancelAsk(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=201, kw_only=True):

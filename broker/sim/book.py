@@ -16,6 +16,8 @@ from core.ids import BUY
 
 REJECTED: Final = 100  # broker-side only: reported as cancelled, as the broker's completed orders do
 UNKNOWN: Final = -1
+TRAIL: Final = 101  # broker-side only, as its orders come from other clients: a stop that follows the market
+AT_OPEN: Final = 102  # as working type: waits for the first regular print or quote
 FRESH: Final = -1  # as level_qty_nanos: on the book, but has not met a quote of its hours yet
 
 
@@ -58,6 +60,12 @@ class SimOrder(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False
     fee_charged_nanos: int = 0
     ended_date: int = 0
     ended_ns: int = 0
+    review_ns: int = 0  # when its hours are looked at next; a look at another moment is out of date
+    trail_nanos: int = 0  # TRAIL: how far the stop stays behind the market, as an amount or in parts of the price
+    trail_ppm: int = 0
+    oca_group: str = ""
+    oca_type: int = 0
+    loses_race: bool = False  # its cancel will come too late
 
     @property
     def remaining_nanos(self) -> int:
@@ -91,6 +99,24 @@ class Book(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
     bid_shown_nanos: int = 0
     bid_taken_nanos: int = 0
     bid_taken_ns: int = 0
+
+
+class VenueState(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
+    """What a snapshot keeps. `orders` by perm id, of today or still open; `order_ids` the same by our id."""
+
+    orders: dict[int, SimOrder]
+    order_ids: dict[int, int]
+    books: list[Book]
+    perm_id_next: int
+    order_id_purged: int = 0  # the highest of our ids that is forgotten
+    day: int = 0
+    oca_done: dict[str, int] = msgspec.field(default_factory=dict)  # groups that are over -> day
+
+    def take_perm_id(self) -> int:
+        """The next perm id, never given again."""
+        perm_id = self.perm_id_next
+        self.perm_id_next = perm_id + 1
+        return perm_id
 
 
 class Quote(msgspec.Struct, gc=False):

@@ -29,11 +29,13 @@ from broker.sim.agenda import (
 from broker.sim.book import Quote, SimOrder
 from broker.sim.chance import Chance
 from broker.sim.config import NEVER, VenueConfig
+from broker.sim.floor import Floor
 from broker.sim.hours import Hours
 from broker.sim.inbox import BrokerCommand, Inbox
 from broker.sim.outbox import Outbox
 from broker.sim.settlement import Settlement
 from broker.sim.snapshot import FORMAT, ExchangeState, decode, encode, opening
+from broker.sim.terms import OrderTerms
 from broker.sim.venue import Venue
 from core.errors import Bug
 from core.events import AnyEvent, CancelRejected, ReplaceRejected
@@ -74,18 +76,18 @@ class Exchange:
         self._outbox = outbox = Outbox(agenda, chance, config, state.link)
         self._account = account = Account(instruments, fees, state.account)
         self._settlement = Settlement(account, agenda, chance, config, outbox)
-        self._venue = Venue(
+        self._floor = Floor(
             instruments=instruments,
             hours=tuple(Hours(calendars[instrument.calendar]) for instrument in instruments),
-            account=account,
-            agenda=agenda,
-            chance=chance,
             config=config,
             outbox=outbox,
             settlement=self._settlement,
             quote_at=self._quote_at,
             watch=watch,
             state=state.venue,
+        )
+        self._venue = Venue(
+            instruments=instruments, account=account, agenda=agenda, chance=chance, config=config, floor=self._floor
         )
         self._inbox = Inbox(
             account=account, agenda=agenda, chance=chance, config=config, orders=state.venue, outbox=outbox,
@@ -134,9 +136,9 @@ class Exchange:
         self._pass_to(ts_ns)
         if kind == QUOTE:
             if 0 < bid_px_nanos < ask_px_nanos and bid_qty_nanos > 0 and ask_qty_nanos > 0:
-                self._venue.quote_row(book, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, ts_ns)
+                self._floor.quote_row(book, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, ts_ns)
         elif kind == PRINT and bid_px_nanos > 0 and bid_qty_nanos > 0:
-            self._venue.print_row(book, bid_px_nanos, bid_qty_nanos, ts_ns)
+            self._floor.print_row(book, bid_px_nanos, bid_qty_nanos, ts_ns)
 
     def on_halt(self, inst: int, halted: bool, ts_ns: int) -> None:
         """Trading of an instrument stops or goes on; orders and cancels are taken, nothing matches."""
@@ -148,6 +150,40 @@ class Exchange:
         """The command leaves the trader now. What the link or a fault swallows has no answer, as in life."""
         self._move_to(ts_ns)
         self._inbox.submit(command, ts_ns)
+
+    def new_perm_id(self) -> int:
+        """A perm id for an order that somebody holds back for now."""
+        return self._venue.state.take_perm_id()
+
+    def enter(self, terms: OrderTerms, *, ts_ns: int) -> None:
+        """A client of the paper gateway sends an order; its facts come by `terms.order_id`. Cancels go by `submit`."""
+        self._move_to(ts_ns)
+        self._inbox.enter(terms, ts_ns)
+
+    def amend(self, terms: OrderTerms, *, ts_ns: int) -> None:
+        """The same client changes it: `terms` in full, with a new version."""
+        self._move_to(ts_ns)
+        self._inbox.amend(terms, ts_ns)
+
+    def order(self, order_id: int) -> SimOrder | None:
+        """An order as it stands at the venue, to read; None once it is forgotten."""
+        return self._venue.state.orders.get(self._venue.state.order_ids.get(order_id, 0))
+
+    def lose_race(self, order_id: int) -> None:
+        """The cancel of this order, sent after this, will turn out to have come after its execution."""
+        order = self.order(order_id)
+        if order is not None:
+            order.loses_race = True
+
+    def correct_execution(self, exec_id: str, *, qty_nanos: int, px_nanos: int, ts_ns: int) -> bool:
+        """The venue corrects an execution of the day; quantity 0 takes it back. False if it knows none of that id."""
+        self._move_to(ts_ns)
+        execution = self._account.state.executions.get(exec_id)
+        order = self._venue.state.orders.get(execution.perm_id) if execution is not None else None
+        if order is None:
+            return False
+        self._settlement.correct(order, Correction(exec_id=exec_id, qty_nanos=qty_nanos, px_nanos=px_nanos), ts_ns)
+        return True
 
     def foreign_order(
         self,
@@ -165,8 +201,7 @@ class Exchange:
         """A person places an order at the broker (no id, no reference of ours), at the venue at once; its perm id."""
         self._move_to(ts_ns)
         state = self._venue.state
-        perm_id = state.perm_id_next
-        state.perm_id_next = perm_id + 1
+        perm_id = state.take_perm_id()
         state.orders[perm_id] = order = SimOrder(
             order_id=0, perm_id=perm_id, order_ref="", client_id=0, inst=inst, side=side, qty_nanos=qty_nanos,
             order_type=order_type, working_type=order_type, limit_px_nanos=limit_px_nanos, stop_px_nanos=stop_px_nanos,

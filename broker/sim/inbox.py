@@ -21,13 +21,13 @@ from broker.sim.agenda import (
     Revision,
     SyncAsk,
 )
-from broker.sim.book import SimOrder
+from broker.sim.book import SimOrder, VenueState
 from broker.sim.chance import FAULT_COMMAND, FAULT_SYNC_END, LATENCY_UP, Chance
 from broker.sim.config import VenueConfig
 from broker.sim.faults import DEGRADED
 from broker.sim.outbox import LINK_DEGRADED, LINK_LOST, LINK_READY, Link, Outbox
 from broker.sim.sync import sync_facts
-from broker.sim.venue import VenueState
+from broker.sim.terms import OrderTerms
 from core.commands import CancelAllOrders, CancelOrder, OrderIntent, PlaceOrder, ReplaceOrder, RequestSync
 from core.events import LinkDegraded, LinkLost, LinkRestored, OrderRejected, SyncCompleted, SyncStarted
 
@@ -90,10 +90,11 @@ class Inbox:
         if isinstance(command, RequestSync):
             self._submit_sync(command, ts_ns)
             return
-        if self._link.state == LINK_LOST or (self._link.state and not self._config.faults.resubmit_queued):
+        if self._swallowed():
             return
         if isinstance(command, PlaceOrder):
-            self._submit_place(command, ts_ns)
+            order = command.order
+            self._submit_place(_terms(order.intent, order.order_ref, self._config.client_id), ts_ns)
         elif isinstance(command, CancelAllOrders):
             self.state.cancel_alls += 1
             if not self._dropped("CancelAllOrders", _KEY_CANCEL_ALL, self.state.cancel_alls):
@@ -101,8 +102,17 @@ class Inbox:
         elif isinstance(command, CancelOrder):
             self._submit_for(command.order_id, CANCEL, CancelAsk(order_id=command.order_id), "CancelOrder", ts_ns)
         else:
-            intent = command.order.intent
-            self._submit_for(intent.order_id, REPLACE, _revision(intent), "ReplaceOrder", ts_ns)
+            self._submit_replace(_terms(command.order.intent, "", 0), ts_ns)
+
+    def enter(self, terms: OrderTerms, ts_ns: int) -> None:
+        """An order of somebody else's, who needs no approval of ours."""
+        if not self._swallowed():
+            self._submit_place(terms, ts_ns)
+
+    def amend(self, terms: OrderTerms, ts_ns: int) -> None:
+        """The same, for the next version of an order."""
+        if not self._swallowed():
+            self._submit_replace(terms, ts_ns)
 
     def answer_sync(self, sync_id: int, ts_ns: int, *, since_ns: int) -> None:
         """The front reads the truth and sends it off; without a server behind it the sync stays incomplete."""
@@ -146,46 +156,37 @@ class Inbox:
             self._route(item.kind, self._orders.orders.get(item.key), item.payload, ts_ns)
 
     # ---- the leaves --------------------------------------------------------------------------------------------
-    def _submit_place(self, command: PlaceOrder, ts_ns: int) -> None:
-        intent, orders = command.order.intent, self._orders
-        order_id = intent.order_id
+    def _swallowed(self) -> bool:
+        return self._link.state == LINK_LOST or (self._link.state != 0 and not self._config.faults.resubmit_queued)
+
+    def _submit_place(self, terms: OrderTerms, ts_ns: int) -> None:
+        orders = self._orders
+        order_id = terms.order_id
         if self._dropped("PlaceOrder", order_id, 0):
             return
-        refusal = self._front_refusal(intent)
+        refusal = self._front_refusal(terms)
         if refusal is not None:
             code, text = refusal
             due_ns = ts_ns + self._config.latency.up_ns + self._config.latency.down_ns
             self._outbox.send(OrderRejected(order_id=order_id, code=code, text=text), due_ns)
             return
-        perm_id = orders.perm_id_next
-        orders.perm_id_next = perm_id + 1
-        order = SimOrder(
-            order_id=order_id,
-            perm_id=perm_id,
-            order_ref=command.order.order_ref,
-            client_id=self._config.client_id,
-            inst=intent.inst,
-            side=intent.side,
-            qty_nanos=intent.qty_nanos,
-            order_type=intent.order_type,
-            working_type=intent.order_type,
-            limit_px_nanos=intent.limit_px_nanos,
-            stop_px_nanos=intent.stop_px_nanos,
-            tif=intent.tif,
-            gtd_ts_ns=intent.gtd_ts_ns,
-            outside_rth=intent.outside_rth,
-            key=order_id,
-        )
+        perm_id = terms.perm_id or orders.take_perm_id()
+        order = _order(terms, perm_id)
         orders.orders[perm_id] = order
         orders.order_ids[order_id] = perm_id
         self._route(ARRIVE, order, None, ts_ns)
 
-    def _front_refusal(self, intent: OrderIntent) -> tuple[int, str] | None:
-        if intent.order_id <= 0:
-            return 10149, f"Invalid order id: {intent.order_id}"
-        if intent.order_id in self._orders.order_ids or intent.order_id <= self._orders.order_id_purged:
+    def _submit_replace(self, terms: OrderTerms, ts_ns: int) -> None:
+        self._submit_for(terms.order_id, REPLACE, _revision(terms), "ReplaceOrder", ts_ns)
+
+    def _front_refusal(self, terms: OrderTerms) -> tuple[int, str] | None:
+        if terms.order_id <= 0:
+            return 10149, f"Invalid order id: {terms.order_id}"
+        if terms.order_id in self._orders.order_ids or (
+            terms.order_id <= self._orders.order_id_purged and not terms.perm_id  # held back, not used before
+        ):
             return 103, "Duplicate order id"
-        if not 0 <= intent.inst < len(self._orders.books):
+        if not 0 <= terms.inst < len(self._orders.books):
             return 200, "No security definition has been found for the request"
         return None
 
@@ -241,14 +242,61 @@ class Inbox:
         return self._chance.hits(ppm, key, FAULT_COMMAND, counter)
 
 
-def _revision(intent: OrderIntent) -> Revision:
-    return Revision(
+def _terms(intent: OrderIntent, order_ref: str, client_id: int) -> OrderTerms:
+    return OrderTerms(
         order_id=intent.order_id,
         version=intent.version,
+        order_ref=order_ref,
+        client_id=client_id,
         inst=intent.inst,
         side=intent.side,
         qty_nanos=intent.qty_nanos,
         order_type=intent.order_type,
         limit_px_nanos=intent.limit_px_nanos,
         stop_px_nanos=intent.stop_px_nanos,
+        tif=intent.tif,
+        gtd_ts_ns=intent.gtd_ts_ns,
+        outside_rth=intent.outside_rth,
+    )
+
+
+def _order(terms: OrderTerms, perm_id: int) -> SimOrder:
+    return SimOrder(
+        order_id=terms.order_id,
+        perm_id=perm_id,
+        order_ref=terms.order_ref,
+        client_id=terms.client_id,
+        inst=terms.inst,
+        side=terms.side,
+        qty_nanos=terms.qty_nanos,
+        order_type=terms.order_type,
+        working_type=terms.order_type,
+        limit_px_nanos=terms.limit_px_nanos,
+        stop_px_nanos=terms.stop_px_nanos,
+        trail_nanos=terms.trail_nanos,
+        trail_ppm=terms.trail_ppm,
+        tif=terms.tif,
+        gtd_ts_ns=terms.gtd_ts_ns,
+        outside_rth=terms.outside_rth,
+        oca_group=terms.oca_group,
+        oca_type=terms.oca_type,
+        key=terms.order_id,
+    )
+
+
+def _revision(terms: OrderTerms) -> Revision:
+    return Revision(
+        order_id=terms.order_id,
+        version=terms.version,
+        inst=terms.inst,
+        side=terms.side,
+        qty_nanos=terms.qty_nanos,
+        order_type=terms.order_type,
+        limit_px_nanos=terms.limit_px_nanos,
+        stop_px_nanos=terms.stop_px_nanos,
+        trail_nanos=terms.trail_nanos,
+        trail_ppm=terms.trail_ppm,
+        tif=terms.tif if terms.hours else 0,
+        gtd_ts_ns=terms.gtd_ts_ns,
+        outside_rth=terms.outside_rth,
     )

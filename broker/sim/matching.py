@@ -9,7 +9,7 @@ must not fill by themselves: locked, crossed, one-sided, without size, suspiciou
 count as last.
 """
 
-from broker.sim.book import Book, Quote, SimOrder, take, taken_nanos
+from broker.sim.book import TRAIL, Book, Quote, SimOrder, take, taken_nanos
 from broker.sim.chance import PPM
 from broker.sim.config import VenueConfig
 from core.commands import LMT, MOC, STP, STP_LMT
@@ -104,9 +104,19 @@ def print_cut(order: SimOrder, *, px_nanos: int, qty_nanos: int, participation_p
 
 def triggers(order: SimOrder, px_nanos: int) -> bool:
     """Whether a print releases a waiting stop (IBKR's default for stocks: the last price at or through the stop)."""
-    if order.status != PRE_SUBMITTED or order.order_type not in (STP, STP_LMT) or px_nanos <= 0:
+    if order.status != PRE_SUBMITTED or order.order_type not in (STP, STP_LMT, TRAIL) or px_nanos <= 0:
         return False
     return (px_nanos - order.stop_px_nanos) * order.side >= 0
+
+
+def follow_trail(order: SimOrder, px_nanos: int, tick: int) -> None:
+    """Move a trailing stop behind a print: an amount or a part of the price away, in whole ticks, never backwards."""
+    if px_nanos <= 0 or tick <= 0:
+        return
+    away = order.trail_nanos or px_nanos * order.trail_ppm // PPM
+    behind = (px_nanos + away * order.side) // tick * tick
+    if not order.stop_px_nanos or (order.stop_px_nanos - behind) * order.side > 0:
+        order.stop_px_nanos = max(tick, behind)
 
 
 def closing_px_nanos(quote: Quote, instrument: Instrument, date: int) -> int:

@@ -9,11 +9,10 @@ import msgspec
 
 from broker.sim.account import AccountState, opening_state
 from broker.sim.agenda import Entry
-from broker.sim.book import Book
+from broker.sim.book import Book, VenueState
 from broker.sim.config import VenueConfig
 from broker.sim.inbox import InboxState
 from broker.sim.outbox import Link
-from broker.sim.venue import VenueState
 from core.errors import ConfigError
 from core.instruments import Instrument
 

@@ -3,8 +3,7 @@ changes nothing.
 """
 
 from broker.sim.account import Account, Execution
-from broker.sim.book import SimOrder
-from broker.sim.venue import VenueState
+from broker.sim.book import SimOrder, VenueState
 from core.events import (
     STATUS_CANCELLED,
     STATUS_FILLED,

@@ -23,6 +23,7 @@ from core.errors import Bug
 from daemon.gateway.build import Built, build_gateway, state_digest
 from daemon.gateway.clock import ClockOrigin, ScaledClock, origin_at
 from daemon.gateway.config import GatewayConfig
+from daemon.gateway.control import GatewayControl
 from daemon.gateway.market import open_market
 from daemon.gateway.recovery import run_again
 from daemon.gateway.store import INPUTS_MAX, Snapshot, Store
@@ -92,6 +93,7 @@ class Gateway:
             self.built.faults.start(machine.world.now_ns)
         else:
             self.log.info("restored", inputs=count, rows=machine.rows_done)
+        self.built.new_session()
         await self._run_missed()
         self._save()
 
@@ -132,14 +134,17 @@ class Gateway:
         self.turns = Turns(built.machine, self.clock, self.tape, self._flush)
         built.machine.catch_up = self.turns.before_input
         built.machine.record = self.store.add
+        control = GatewayControl(self.config.socket, built.commands, status=self._status, flush=self._flush)
         reading = asyncio.create_task(self.turns.read(), name="gateway feed")
         try:
+            await control.start()
             await self.server.start(self.config.addresses)
             built.faults.attach(self.server)
             self._announce()
             self.turns.arm()
             await self._until_stopped(reading)
         finally:
+            await control.close()
             await self.server.close()
             self.turns.stop()
             reading.cancel()
@@ -190,14 +195,34 @@ class Gateway:
             self._save()
 
     def _save(self) -> None:
-        self.store.save(
-            origin=self.clock.origin, machine=self.built.machine.dump(), controls=self.tape.controls
-        )  # fmt: skip
+        self.store.save(self.built.machine, origin=self.clock.origin, controls=self.tape.controls)
         self._saved_s = asyncio.get_running_loop().time()
 
     def _flush(self) -> None:
         self.store.flush()
         self.server.flush()
+
+    def _status(self) -> dict[str, Any]:
+        """The picture of this moment, as plain values."""
+        machine, server = self.built.machine, self.server
+        world = machine.world
+        return {
+            "pid": os.getpid(),
+            "addresses": [f"{host}:{port}" for host, port in server.addresses],
+            "accounts": list(world.accounts),
+            "now_ns": world.now_ns,
+            "behind_ns": self.turns.behind_ns,
+            "speed": self.clock.speed,
+            "feed": "ended" if self.tape.ended else self.config.base.feed.kind,
+            "rows": machine.rows_done,
+            "clients": [
+                {"client_id": client.client_id, "version": client.version, "peer": client.peer}
+                for client in server.clients
+            ],
+            "counts": dict(server.counts),
+            "faults": self.built.faults.listed(),
+            "state": {"generation": self.store.generation, "inputs": self.store.inputs},
+        }
 
     def _on_bug(self, fault: Exception) -> None:
         if self.config.gateway.stop_on_bug:

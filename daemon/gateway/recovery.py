@@ -10,6 +10,7 @@ from broker.gateway.machine import CLOSED, COMMAND, OPENED, GatewayMachine, Inpu
 from broker.gateway.part import Field
 from broker.gateway.registry import Registry
 from broker.gateway.wire import FieldReader, Malformed
+from core.errors import ConfigError, Refused
 from daemon.gateway.tape import Tape
 
 _log: Final = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ async def run_again(machine: GatewayMachine, registry: Registry, tape: Tape, inp
             registry.disconnect(ghosts.pop(given.number))
         try:
             _apply(machine, ghost, given)
-        except Malformed:
+        except (Malformed, ConfigError, Refused):
             pass  # it was answered with an error then, and nothing was done
         except Exception as fault:  # edge: the server went on after it, so this does
             _log.error("a part failed again on a recorded input", exc_info=fault)

@@ -1,0 +1,274 @@
+"""The trading floor: which orders stand on which book, what every market moment does to them, and what one order's
+execution does to the others of its group. Owns activation, matching and the ends of orders; knows no command, link,
+sync or snapshot. Facts leave through the outbox, executions through settlement.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.sim.book import (
+    AT_OPEN,
+    FRESH,
+    TRAIL,
+    UNKNOWN,
+    Book,
+    Quote,
+    SimOrder,
+    VenueState,
+    follow_queue,
+    join_queue,
+)
+from broker.sim.config import VenueConfig
+from broker.sim.hours import Hours
+from broker.sim.matching import (
+    Cut,
+    auction_fills,
+    available_nanos,
+    closing_px_nanos,
+    follow_trail,
+    marketable,
+    print_cut,
+    take_limit,
+    take_market,
+    tick_nanos,
+    touch,
+    triggers,
+)
+from broker.sim.oca import CANCEL_WITH_BLOCK, others_of, reduced_nanos
+from broker.sim.outbox import Outbox
+from broker.sim.settlement import ADDED, REMOVED, Settlement
+from core.commands import FOK, IOC, LMT, MKT, STP_LMT
+from core.events import (
+    STATUS_CANCELLED,
+    STATUS_FILLED,
+    STATUS_INACTIVE,
+    SUBMITTED,
+    AnyEvent,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderInactivated,
+    OrderReplaced,
+)
+from core.instruments import Instrument
+
+
+class Floor:
+    """Every method is given the moment it happens at; moments never go back."""
+
+    __slots__ = (
+        "_config", "_instruments", "_outbox", "_quote_at", "_settlement", "_watch", "hours", "state",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        instruments: tuple[Instrument, ...],
+        hours: tuple[Hours, ...],
+        config: VenueConfig,
+        outbox: Outbox,
+        settlement: Settlement,
+        quote_at: Callable[[int], Quote],
+        watch: NDArray[np.int64],
+        state: VenueState,
+    ) -> None:
+        self._instruments = instruments
+        self.hours = hours
+        self._config = config
+        self._outbox = outbox
+        self._settlement = settlement
+        self._quote_at = quote_at
+        self._watch = watch
+        self.state = state
+
+    # ---- market rows -------------------------------------------------------------------------------------------
+    def quote_row(
+        self, book: Book, bid_px_nanos: int, ask_px_nanos: int, bid_qty_nanos: int, ask_qty_nanos: int, ts_ns: int
+    ) -> None:
+        """A sane quote passes the working orders."""
+        for order in tuple(book.orders):
+            if not order.active:  # an earlier one's execution took it off the book
+                continue
+            if order.working_type == LMT and order.level_qty_nanos != FRESH:
+                if order.side > 0:
+                    if ask_px_nanos > order.limit_px_nanos:
+                        follow_queue(order, bid_px_nanos, bid_qty_nanos, self._config.cancel_ahead_ppm)
+                        continue
+                elif bid_px_nanos < order.limit_px_nanos:
+                    follow_queue(order, ask_px_nanos, ask_qty_nanos, self._config.cancel_ahead_ppm)
+                    continue
+                quote = Quote(bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, 0)
+                cuts = take_limit(order, book, quote, self._config, ts_ns=ts_ns, resting=True)
+                self._fill(order, cuts, ts_ns, ADDED)
+            elif order.working_type in (MKT, LMT):
+                self.work(order, ts_ns)
+            elif order.working_type == AT_OPEN:
+                self._at_open(order, ask_px_nanos if order.side > 0 else bid_px_nanos, ts_ns)
+
+    def print_row(self, book: Book, px_nanos: int, qty_nanos: int, ts_ns: int) -> None:
+        """A print passes the working orders, in time priority: what an earlier one got, a later one does not."""
+        given, participation_ppm = 0, self._config.participation_ppm
+        for order in tuple(book.orders):
+            if not order.active:
+                continue
+            if order.working_type == LMT:
+                left = qty_nanos - given
+                cut = print_cut(order, px_nanos=px_nanos, qty_nanos=left, participation_ppm=participation_ppm)
+                if cut:
+                    if px_nanos == order.limit_px_nanos:
+                        given += cut
+                    self._fill(order, [(cut, order.limit_px_nanos)], ts_ns, ADDED)
+            elif order.working_type == AT_OPEN:
+                self._at_open(order, px_nanos, ts_ns)
+            elif self._released(order, px_nanos, ts_ns):
+                self._trigger(order, ts_ns)
+
+    # ---- on and off the book -----------------------------------------------------------------------------------
+    def activate(self, order: SimOrder, ts_ns: int, *, fresh: bool = False) -> None:
+        """Put an order on the book. At the start of its hours the known quote is of before: it waits for the first."""
+        order.active = True
+        self.state.books[order.inst].orders.append(order)
+        self._watch[order.inst] += 1
+        if fresh:
+            order.queue_ahead_nanos, order.level_qty_nanos = UNKNOWN, FRESH
+        else:
+            self.work(order, ts_ns)
+
+    def deactivate(self, order: SimOrder) -> None:
+        """Take an order off the book; it may come back."""
+        if order.active:
+            order.active = False
+            self.state.books[order.inst].orders.remove(order)
+            self._watch[order.inst] -= 1
+
+    def work(self, order: SimOrder, ts_ns: int) -> None:
+        """Match an order that newly meets the market (arrival, open, trigger, replace); what stays rests."""
+        book, quote = self.state.books[order.inst], self._quote_at(order.inst)
+        if order.working_type not in (MKT, LMT):
+            if not book.halted and self._released(order, quote.last_px_nanos, ts_ns):
+                self._trigger(order, ts_ns)
+            return
+        if not book.halted and quote.sane and marketable(order, quote):
+            self._fill(order, self._taking(order, book, quote, ts_ns), ts_ns, REMOVED)
+        if order.done:
+            return
+        if order.tif == FOK and self._config.fok_ends_inactive:
+            self.deactivate(order)
+            order.status = STATUS_INACTIVE
+            self.tell(order, OrderInactivated(order_id=order.order_id, reason="FOK could not fill"), ts_ns)
+        elif order.tif in (IOC, FOK):
+            self.cancelled(order, "immediate order could not fill", ts_ns)
+        else:
+            join_queue(order, quote)
+
+    def closing_auction(self, order: SimOrder, ts_ns: int) -> None:
+        """The end of an on-close order's day: filled at the closing price, or cancelled."""
+        date = self.hours[order.inst].date_of(ts_ns)
+        px = closing_px_nanos(self._quote_at(order.inst), self._instruments[order.inst], date)
+        halted = self.state.books[order.inst].halted
+        if not halted and auction_fills(order, px):
+            self.submitted(order, ts_ns)
+            self._fill(order, [(order.remaining_nanos, px)], ts_ns, REMOVED)
+        else:
+            self.cancelled(order, "not filled in the closing auction", ts_ns)
+
+    def late_fill(self, order: SimOrder, ts_ns: int, later_ns: int) -> None:
+        """The race a cancel loses: the rest was executed before it, but the news comes after."""
+        quote = self._quote_at(order.inst)
+        px = order.limit_px_nanos if order.working_type == LMT else touch(order, quote)[0]
+        if px > 0 and order.remaining_nanos:
+            self._fill(order, [(order.remaining_nanos, px)], ts_ns, ADDED, later_ns)
+
+    # ---- the order's news --------------------------------------------------------------------------------------
+    def submitted(self, order: SimOrder, ts_ns: int) -> None:
+        """It works from now on."""
+        order.status = SUBMITTED
+        self.tell(order, OrderAcknowledged(order_id=order.order_id, perm_id=order.perm_id, status=SUBMITTED), ts_ns)
+
+    def cancelled(self, order: SimOrder, reason: str, ts_ns: int) -> None:
+        """It ends unfilled, or with what it has."""
+        self.end(order, STATUS_CANCELLED, ts_ns)
+        self.tell(order, OrderCancelled(order_id=order.order_id, reason=reason), ts_ns)
+
+    def end(self, order: SimOrder, status: int, ts_ns: int) -> None:
+        """It is over."""
+        self.deactivate(order)
+        order.status = status
+        order.ended_ns = ts_ns
+        order.ended_date = self.hours[order.inst].date_of(ts_ns)
+
+    def tell(self, order: SimOrder, fact: AnyEvent, ts_ns: int) -> None:
+        """Foreign orders have no id of ours to tell about: only their executions reach us."""
+        if order.order_id:
+            self._outbox.order_fact(order, fact, ts_ns)
+
+    # ---- the leaves --------------------------------------------------------------------------------------------
+    def _taking(self, order: SimOrder, book: Book, quote: Quote, ts_ns: int) -> list[Cut]:
+        config = self._config
+        if order.working_type == MKT:
+            instrument, date = self._instruments[order.inst], self.hours[order.inst].date_of(ts_ns)
+            return take_market(order, book, quote, config, instrument=instrument, date=date, ts_ns=ts_ns)
+        if order.tif == FOK and available_nanos(order, book, quote, config, ts_ns) < order.remaining_nanos:
+            return []
+        return take_limit(order, book, quote, config, ts_ns=ts_ns, resting=False)
+
+    def _released(self, order: SimOrder, px_nanos: int, ts_ns: int) -> bool:
+        if order.order_type == TRAIL:
+            date = self.hours[order.inst].date_of(ts_ns)
+            follow_trail(order, px_nanos, tick_nanos(self._instruments[order.inst], px_nanos, date))
+        return triggers(order, px_nanos)
+
+    def _trigger(self, order: SimOrder, ts_ns: int) -> None:
+        order.working_type = LMT if order.order_type == STP_LMT else MKT
+        self.submitted(order, ts_ns)
+        self.work(order, ts_ns)
+
+    def _at_open(self, order: SimOrder, px_nanos: int, ts_ns: int) -> None:
+        """The opening auction takes place at the first regular print, or at the first quote's far side if that comes
+        before; it has room for all of us.
+        """
+        if order.order_type == MKT or (order.limit_px_nanos - px_nanos) * order.side >= 0:
+            self._fill(order, [(order.remaining_nanos, px_nanos)], ts_ns, REMOVED)
+        else:
+            self.cancelled(order, "not filled in the opening auction", ts_ns)
+
+    def _fill(self, order: SimOrder, cuts: list[Cut], ts_ns: int, liquidity: int, later_ns: int = 0) -> None:
+        if not cuts:
+            return
+        date = self.hours[order.inst].date_of(ts_ns)
+        before_nanos = order.remaining_nanos
+        for qty_nanos, px_nanos in cuts:
+            self._settlement.execute(
+                order,
+                qty_nanos=qty_nanos,
+                px_nanos=px_nanos,
+                tick=tick_nanos(self._instruments[order.inst], px_nanos, date),
+                ts_ns=ts_ns,
+                date=date,
+                liquidity=liquidity,
+                later_ns=later_ns,
+            )
+        if not order.remaining_nanos and not order.done:
+            self.end(order, STATUS_FILLED, ts_ns)
+        if order.oca_group:
+            self._cut_group(order, before_nanos, date, ts_ns)
+
+    def _cut_group(self, order: SimOrder, before_nanos: int, date: int, ts_ns: int) -> None:
+        """One of a group traded: the others go (type 1, or it is complete) or shrink with it, in the same moment."""
+        over = order.oca_type == CANCEL_WITH_BLOCK or not order.remaining_nanos
+        if over:
+            self.state.oca_done[order.oca_group] = date
+        for other in others_of(order, self.state.orders.values()):
+            kept = 0 if over else reduced_nanos(other, before_nanos, order.remaining_nanos)
+            if kept <= 0:
+                self.cancelled(other, "Order Canceled - reason: its group traded", ts_ns)
+                continue
+            other.qty_nanos = other.filled_nanos + kept
+            changed = OrderReplaced(
+                order_id=other.order_id,
+                version=other.version,
+                qty_nanos=other.qty_nanos,
+                limit_px_nanos=other.limit_px_nanos,
+            )
+            self.tell(other, changed, ts_ns)
