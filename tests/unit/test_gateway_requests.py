@@ -102,6 +102,6 @@ def test_what_nobody_serves_is_answered() -> None:
 
 
 def test_every_request_has_one_part_that_answers(tmp_path: Path) -> None:
-    """The whole machine knows every message of the table and no other; that no two parts answer one it checks itself."""
+    """The whole machine answers every message of the table and no other, each by one part (it checks that itself)."""
     machine = build_gateway(gateway_config(tmp_path), gateway_tables()).machine
     assert sorted(machine.handlers) == sorted(REQUESTS)
