@@ -139,9 +139,11 @@ class Gateway:
             timezone="America/New_York",
         )  # fmt: skip
         slow = [
-            InstrumentReference(inst=inst, effective_from=DATES[0], previous_close_nanos=cents(1000), adv_nanos=shares(1e6))
+            InstrumentReference(
+                inst=inst, effective_from=DATES[0], previous_close_nanos=cents(1000), adv_nanos=shares(1e6)
+            )
             for inst in range(2)
-        ]  # fmt: skip
+        ]
         parts: dict[str, Part] = {
             "orders": self.orders,
             "account": AccountPart(world, book=book, settings=account, currency="USD", timezone="America/New_York"),
@@ -215,13 +217,20 @@ class Gateway:
         self.server.flush()
         self.arm()
 
-    def fault(self, text: str) -> Any:
-        """`quantd gateway fault ...`."""
+    def fault(self, name: str, *, lasts_s: float = 0.0, **given: str) -> str:
+        """As `quantd gateway fault add`; `lasts_s` in this clock's seconds, 0 = until cleared."""
         self._catch_up()
-        answer = self.faults.command(text)
+        answer = self.faults.begin(name, given, lasts_ns=round(lasts_s * SECOND))
         self.server.flush()
         self.arm()
         return answer
+
+    def clear(self, number: int = 0) -> None:
+        """As `quantd gateway fault clear`; 0 = all of them."""
+        self._catch_up()
+        self.faults.clear(number)
+        self.server.flush()
+        self.arm()
 
 
 class Rig:
@@ -258,6 +267,7 @@ class Rig:
                 len(self.sink.of(e.LinkRestored)) >= count
                 and self.adapter.link == READY
                 and None not in self.adapter.contracts.known
+                and None not in self.adapter.contracts.rules
             )
         )
 
@@ -265,7 +275,7 @@ class Rig:
         """Until it holds, turn by turn of the loop; what was told so far explains a failure."""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                while not condition():  # noqa: ASYNC110 - what tests wait for has no event
+                while not condition():
                     if self.gateway.bugs:
                         raise self.gateway.bugs[0]
                     if self.adapter.ended is not None and self.adapter.ended.done() and self.adapter.ended.exception():
