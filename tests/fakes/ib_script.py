@@ -234,9 +234,8 @@ async def scripted_rig(
     script = ScriptedGateway()
     script.now_s = lambda: clock.now_ns() // 10**9
     await script.start()
-    made = IbSettings(
-        port=script.port, **({"windows": (), "backoff_min_s": 0.05, "backoff_max_s": 0.2} | (settings or {}))
-    )
+    quick: dict[str, Any] = {"windows": (), "backoff_min_s": 0.05, "backoff_max_s": 0.2}
+    made = IbSettings(port=script.port, **(quick | (settings or {})))
     rig = ScriptRig(script, clock, made, **how)
     try:
         if start:
