@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from broker.ib.adapter import IbAdapter
+import msgspec
 
+from core import commands as c
 from core import events as e
-from core.errors import Bug, ConfigError
+from core.errors import BrokerFault, Bug, ConfigError
 from core.ports import Clock
 from core.units import NANO
 from daemon.announced import announced_clock
@@ -27,6 +28,8 @@ from daemon.reference.tables import ReferenceTables, build_reference
 from daemon.runner import Runner, StepError
 
 if TYPE_CHECKING:
+    from broker.ib.adapter import IbAdapter
+
     from daemon.trader import Trader
 
 TEND_S: Final = 0.1  # between two looks at all that is not urgent; quiet rows are journalled this late at most
@@ -121,15 +124,17 @@ class LiveSink:
 class ShadowSink(LiveSink):
     """The broker's market without its account: nothing of its orders, positions or link reaches the engine."""
 
-    lost: Callable[[str], None]  # the link broke: every symbol is blind
+    restored: Callable[[], None]  # the link is back: the account is looked at, which the engine does not ask for
+    told: Callable[[Any], None]  # what the broker says of the account, for people
 
     def fact(self, event: Any) -> None:
-        """Only what the market says; a lost link is lost data."""
-        known = type(event)
-        if known in SHADOW_FACTS:
+        """Only what the market says."""
+        if type(event) in SHADOW_FACTS:
             super().fact(event)
-        elif known is e.LinkLost or known is e.LinkDegraded:
-            self.lost(event.reason)
+        elif type(event) is e.LinkRestored:
+            self.restored()
+        else:
+            self.told(event)
 
 
 class LiveDriver:
@@ -188,7 +193,7 @@ class LiveDriver:
         kind = ShadowSink if shadow else LiveSink
         self._sink = sink = kind(runner, self.clock, self._arm, self._fail)
         if isinstance(sink, ShadowSink):
-            sink.lost = self._blind
+            sink.restored, sink.told = self._look, self._told
         self.adapter = adapter = self._adapter(sink)
         if not shadow:
             runner.machine.port = adapter
@@ -212,8 +217,12 @@ class LiveDriver:
         trader.leave_on_failure()
         return False
 
-    def _adapter(self, sink: LiveSink) -> IbAdapter:
+    def _adapter(self, sink: LiveSink) -> "IbAdapter":
+        from broker.ib.adapter import IbAdapter
+
         config, trader = self._config, self._trader
+        money = trader.active_runner.money
+        own = money if sink.__class__ is LiveSink else None  # a shadow's orders are none of the broker's
         return IbAdapter(
             config.ib,
             instruments=trader.tables.contracts,
@@ -222,12 +231,30 @@ class LiveDriver:
             clock=self.clock,
             sink=sink,
             log=trader.log,
+            profile=config.feed.profile,
+            calendars=trader.tables.calendars(),  # readers of its own: each keeps its place
+            orders=() if own is None else tuple(own.orders.values()),
+            executions=() if own is None else tuple(own.ledger.executions),
+            order_id_next=money.next_order_id,
         )
 
+    def _look(self) -> None:
+        """A shadow's engine asks nothing of the real account; it is looked at once per link."""
+        if self.adapter is not None:
+            self.adapter.submit(c.RequestSync(reason="shadow"), ts_ns=self.clock.now_ns())
+
+    def _told(self, event: Any) -> None:
+        if type(event) in (e.PositionReported, e.CashReported, e.LinkLost, e.LinkDegraded, e.SyncCompleted):
+            self._trader.log.info("account", **{"fact": type(event).__name__} | msgspec.structs.asdict(event))
+
     def _over(self) -> bool:
-        """Tend; whether a stop has drained or the engine failed."""
+        """Tend; whether a stop has drained, the engine failed or the adapter gave up."""
         trader, runner = self._trader, self._trader.active_runner
         if trader.failure is not None:
+            return True
+        ended = None if self.adapter is None else self.adapter.ended
+        if ended is not None and ended.done() and (fault := ended.exception()) is not None:
+            self._fail(fault if isinstance(fault, Exception) else BrokerFault(str(fault)))
             return True
         try:
             self.catch_up()
