@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from broker.ib.line import ASK_KNOWN, BID_KNOWN, BOTH_KNOWN, LIVE_TYPE, Line
 from broker.ib.seam import Shell
-from broker.ib.translate import nanos_of, nanos_of_bytes
+from broker.ib.translate import bounded, integer_of, nanos_of, nanos_of_bytes, seconds_of
 from core import events as e
 from core.instruments import Instrument
 from core.profiles import BAR as BAR_PROFILE
@@ -97,7 +97,7 @@ class Market:
 
     def tick_by_tick(self, raw: list[bytes]) -> None:
         """tickByTick: request id, type, epoch seconds, then by type. Every one is a row of its own, as it came."""
-        kind, exchange_ts_ns = raw[2], int(raw[3]) * NANO
+        kind, exchange_ts_ns = raw[2], seconds_of(raw[3].decode())
         line = self.trades.get(raw[1])
         if line is None or line.market_type != LIVE_TYPE:
             return
@@ -120,10 +120,10 @@ class Market:
         line = self.trades.get(raw[2])
         if line is None or line.market_type != LIVE_TYPE:
             return
-        end_ns = (int(raw[3]) + BAR_SECONDS) * NANO
+        end_ns = seconds_of(raw[3].decode()) + BAR_SECONDS * NANO
         row, inst = self._shell.row, line.inst
         opened, high, low, closed = (nanos_of_bytes(raw[at]) for at in range(4, 8))
-        volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), int(raw[10])
+        volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), integer_of(raw[10].decode())
         if volume <= 0 or count <= 0:
             return  # a bar without a trade: the feed of the models sends none either
         row(end_ns, inst, BAR, 0, opened, high, low, closed)
@@ -141,9 +141,9 @@ class Market:
         if line is None:
             return
         if kind == _HALTED:
-            self._halt(line, int(value))
+            self._halt(line, bounded(int(value)))
         elif kind == _SHORTABLE:
-            line.shortable_milli = round(value * 1000)
+            line.shortable_milli = bounded(round(value * 1000))
             self._tell_shortable(line)
 
     def _halt(self, line: Line, value: int) -> None:

@@ -39,6 +39,7 @@ from tests.fakes.sim_driver import order
 from tests.fakes.tape import CALENDAR, DATES, OPEN_NS, SECOND, calendars, cents, instrument, shares
 
 DEADLINE_S = 5.0  # of every wait in a test that works
+PATIENCE_WALL_S = 0.05  # a time-out under a fast clock is no shorter; the adapter's own half second is too long here
 ACCOUNT = "DU1"
 TAG = "t"
 HOST = "127.0.0.1"
@@ -139,9 +140,11 @@ class Gateway:
             timezone="America/New_York",
         )  # fmt: skip
         slow = [
-            InstrumentReference(inst=inst, effective_from=DATES[0], previous_close_nanos=cents(1000), adv_nanos=shares(1e6))
+            InstrumentReference(
+                inst=inst, effective_from=DATES[0], previous_close_nanos=cents(1000), adv_nanos=shares(1e6)
+            )
             for inst in range(2)
-        ]  # fmt: skip
+        ]
         parts: dict[str, Part] = {
             "orders": self.orders,
             "account": AccountPart(world, book=book, settings=account, currency="USD", timezone="America/New_York"),
@@ -215,13 +218,20 @@ class Gateway:
         self.server.flush()
         self.arm()
 
-    def fault(self, text: str) -> Any:
-        """`quantd gateway fault ...`."""
+    def fault(self, name: str, *, lasts_s: float = 0.0, **given: str) -> str:
+        """As `quantd gateway fault add`; `lasts_s` in this clock's seconds, 0 = until cleared."""
         self._catch_up()
-        answer = self.faults.command(text)
+        answer = self.faults.begin(name, given, lasts_ns=round(lasts_s * SECOND))
         self.server.flush()
         self.arm()
         return answer
+
+    def clear(self, number: int = 0) -> None:
+        """As `quantd gateway fault clear`; 0 = all of them."""
+        self._catch_up()
+        self.faults.clear(number)
+        self.server.flush()
+        self.arm()
 
 
 class Rig:
@@ -237,9 +247,23 @@ class Rig:
         self.adapter = self.make()
         self._next_id = 0
 
+    def synchronise(self) -> None:
+        """Ask for a synchronisation whenever the link is back, as the engine does."""
+
+        def ask(event: Any) -> None:
+            if type(event) is e.LinkRestored:
+                self.submit(c.RequestSync(reason="link restored"))
+
+        self.sink.on_fact = ask
+
+    async def synced(self, count: int = 1) -> e.SyncCompleted:
+        """The `count`th complete synchronisation."""
+        await self.until(lambda: sum(fact.complete for fact in self.sink.of(e.SyncCompleted)) >= count)
+        return self.sink.of(e.SyncCompleted)[-1]
+
     def make(self, **more: Any) -> IbAdapter:
         """Another adapter on the same settings, telling the same sink."""
-        return IbAdapter(
+        adapter = IbAdapter(
             self.settings,
             instruments=self.gateway.world.instruments,
             account=ACCOUNT,
@@ -250,6 +274,8 @@ class Rig:
             calendars=tuple(calendars()[CALENDAR] for _ in range(2)),
             **(self._how | more),
         )
+        adapter.patience_wall_s = PATIENCE_WALL_S
+        return adapter
 
     async def ready(self, count: int = 1) -> None:
         """Until the link is READY and every contract known."""
@@ -258,6 +284,7 @@ class Rig:
                 len(self.sink.of(e.LinkRestored)) >= count
                 and self.adapter.link == READY
                 and None not in self.adapter.contracts.known
+                and None not in self.adapter.contracts.rules
             )
         )
 
@@ -265,7 +292,7 @@ class Rig:
         """Until it holds, turn by turn of the loop; what was told so far explains a failure."""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                while not condition():  # noqa: ASYNC110 - what tests wait for has no event
+                while not condition():
                     if self.gateway.bugs:
                         raise self.gateway.bugs[0]
                     if self.adapter.ended is not None and self.adapter.ended.done() and self.adapter.ended.exception():
