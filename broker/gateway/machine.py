@@ -22,7 +22,8 @@ from core.rows import ROW_BYTES, unpack_row
 
 # Requests after which the gateway's lasting state is another one: orders, cancels, and what binds orders to a client.
 # All others only ask, or subscribe, and a subscription ends with its connection.
-LASTING: Final = (3, 4, 5, 15, 58)
+AUTO_OPEN_ORDERS: Final = 15
+LASTING: Final = (3, 4, 5, AUTO_OPEN_ORDERS, 58)
 
 OPENED: Final = 0
 CLOSED: Final = 1
@@ -123,7 +124,7 @@ class GatewayMachine:
         for part in self._all:
             part.on_fact(ts_ns, fact)
 
-    def link_changed(self, *, data_lost: bool) -> None:
+    def link_changed(self, data_lost: bool) -> None:
         """`world.faults` has changed; with the server back, what it has not told yet comes first."""
         if not self.world.faults.server_lost and self._waiting:
             waiting, self._waiting = self._waiting, []

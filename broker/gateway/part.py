@@ -117,7 +117,18 @@ Tape = Callable[[NDArray[np.void], int, int], None]
 class World:
     """One account, one market, one moment. Written by `machine.py` alone."""
 
-    __slots__ = ("accounts", "calendars", "exchange", "faults", "instruments", "now_ns", "quotes", "tapes", "wanted")
+    __slots__ = (
+        "accounts",
+        "calendars",
+        "clock_offset_ns",
+        "exchange",
+        "faults",
+        "instruments",
+        "now_ns",
+        "quotes",
+        "tapes",
+        "wanted",
+    )
 
     def __init__(
         self,
@@ -134,6 +145,7 @@ class World:
         self.exchange = exchange
         self.quotes = quotes  # core.market.MARKET rows by inst, as the venue sees the market now
         self.now_ns = 0
+        self.clock_offset_ns = 0  # a fault: what clients are told of the present time is off by it
         self.faults: Faults = NoFaults()
         # Written by the parts: how many of them want each single row of an instrument in `on_row`. Rows of others
         # reach the parts in stretches only (and the exchange while its own watch counter asks for them).
@@ -188,4 +200,33 @@ class Part(Protocol):
 
     def load(self, state: bytes) -> None:
         """From `dump`, before anything else happens."""
+        ...
+
+
+class ManualDesk(Protocol):
+    """What the part of the orders offers to a person at the gateway itself (`quantd gateway order …`), as TWS's own
+    screen does: orders without a client, until client 0 binds them (research/ibkr.md C3). Raises core.errors.Refused,
+    with a line that says why, for what cannot be done.
+    """
+
+    def place(self, *, inst: int, side: int, qty_nanos: int, limit_px_nanos: int, outside_rth: bool) -> int:
+        """A new day order, limit price 0 = at market; its permId."""
+        ...
+
+    def modify(self, perm_id: int, *, qty_nanos: int, limit_px_nanos: int) -> None:
+        """Change any working order of the account, whoever placed it; 0 = as it is."""
+        ...
+
+    def cancel(self, perm_id: int) -> None:
+        """Cancel any working order of the account; permId 0 = all of them."""
+        ...
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Orders of the day, newest last: permId, orderId, clientId, symbol, side, quantity, filled, type, limit,
+        status, orderRef, as plain values for a table.
+        """
+        ...
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Executions of the day: execId, permId, symbol, side, quantity, price, commission, time."""
         ...

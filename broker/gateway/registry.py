@@ -64,7 +64,7 @@ class Registry:
         return self._next_ids.get(client_id, FIRST_ORDER_ID)
 
     def used(self, client_id: int, order_id: int) -> None:
-        """An order of this client has this id, or was bound to it. Ids of manual orders are negative and do not count."""
+        """An order of this client has this id, or was bound to it. Negative ids (manual orders) do not count."""
         if order_id >= self.next_valid_id(client_id) and (
             client_id in self._next_ids or len(self._next_ids) < CLIENT_IDS_MAX
         ):
@@ -73,6 +73,11 @@ class Registry:
     def roll_back(self, client_id: int, next_id: int) -> None:
         """A fault seen after restarts of real gateways: ids that were used already are given out again."""
         self._next_ids[client_id] = max(FIRST_ORDER_ID, next_id)
+
+    def roll_back_all(self, count: int) -> None:
+        """The same for every client, by so many ids."""
+        for client_id, next_id in list(self._next_ids.items()):
+            self.roll_back(client_id, next_id - count)
 
     def dump(self) -> bytes:
         """The ids."""

@@ -105,6 +105,12 @@ REQUESTS: Final[dict[int, Request]] = {
 }
 
 
+def message_id(fields: list[str]) -> int:
+    """The id of a message; -1 = none can be read, it is garbage."""
+    head = fields[0] if fields else ""
+    return int(head) if 0 < len(head) <= 5 and head.isascii() and head.isdigit() else NO_REQUEST
+
+
 def request_id(msg_id: int, fields: list[str]) -> int:
     """The request or order id in a message (its id is fields[0]), however broken the rest; -1 = none can be read."""
     kind = REQUESTS.get(msg_id)

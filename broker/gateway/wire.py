@@ -23,6 +23,7 @@ UNSET_DOUBLE: Final = "1.7976931348623157E308"
 UNSET_INTEGER: Final = "2147483647"
 INFINITE: Final = "Infinite"
 FRAME_BYTES_MAX: Final = 0xFFFFFF  # the clients refuse more, and so does this side
+FIELDS_MAX: Final = 20_000  # of one message; the largest order has a few hundred
 NUMBER_LENGTH_MAX: Final = 64  # characters of a number: beyond is garbage, and slow to convert
 NANOS_MAX: Final = 2**63 - 1
 INTEGER_MAX: Final = 2**63 - 1
@@ -178,11 +179,12 @@ class FrameReader:
 
 
 def split_fields(payload: bytes) -> list[str]:
-    """The fields of one frame. Clients write UTF-8 and end every field with NUL; a last field without it counts."""
-    try:
-        fields = payload.decode().split("\0")
-    except UnicodeDecodeError as fault:
-        raise Malformed(f"byte {fault.start} is no UTF-8") from None
+    """The fields of one frame; none for a frame with more than `FIELDS_MAX`. Clients write UTF-8, what is none becomes
+    U+FFFD; every field ends with NUL, a last field without it counts.
+    """
+    if len(payload) > FIELDS_MAX and payload.count(0) > FIELDS_MAX:
+        return []
+    fields = payload.decode(errors="replace").split("\0")
     if not fields[-1]:
         fields.pop()
     return fields

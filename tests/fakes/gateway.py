@@ -52,7 +52,7 @@ class RecordingPart:
         self.world = world
         self.told: list[tuple[Any, ...]] = []
         self.next_due_ns = NEVER
-        self._answers = dict(answers or {})
+        self._answers = {} if answers is None else answers
 
     def handlers(self) -> Mapping[int, Handler]:
         """What it was made with."""

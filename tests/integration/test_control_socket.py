@@ -15,7 +15,7 @@ import pytest
 from core import events as e
 from core.errors import Bug, ConfigError
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
-from daemon.control import server as control
+from daemon.control import lines as control
 from daemon.control.messages import LINE_BYTES_MAX
 from daemon.control.server import ControlServer, Reply
 from tests.fakes.operations import FakeOperations

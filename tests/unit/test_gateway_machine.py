@@ -125,7 +125,7 @@ def test_facts_wait_while_the_server_is_lost() -> None:
     machine = new_machine(world, watch, {"one": part})
     machine.load(state)
     assert world.now_ns == at(10)
-    machine.link_changed(data_lost=True)
+    machine.link_changed(True)
     assert [told[2] for told in part.told] == ["OrderFilled", "CommissionReported", True]
 
 

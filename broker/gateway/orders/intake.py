@@ -57,7 +57,7 @@ class Intake:
         known = self._journal.of(client.client_id, request.order_id)
         next_id = self._registry.next_valid_id(client.client_id)
         if known is not None and (known.stage != DONE or request.order_id < next_id):
-            refusal = self._modify(client, known, request)
+            refusal = self.modify(known, request)
         elif request.order_id <= 0:
             refusal = Refusal(10149, f"Invalid order id: {request.order_id}")
         elif request.order_id < next_id:
@@ -147,7 +147,8 @@ class Intake:
         self._voice.what_if(client, record, margins)
 
     # ---- the same id again -------------------------------------------------------------------------------------
-    def _modify(self, client: Client, record: OrderRecord, request: PlaceRequest) -> Refusal | None:
+    def modify(self, record: OrderRecord, request: PlaceRequest) -> Refusal | None:
+        """An order is sent again, by its client or by hand."""
         if record.stage == DONE:
             if record.status != FILLED:
                 return DUPLICATE_ID

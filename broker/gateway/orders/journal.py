@@ -124,12 +124,17 @@ class OrderJournal:
             self.forget(record)
         self.fills = {fill.exec_id: fill for fill in self.fills.values() if fill.ts_ns >= midnight_ns}
 
+    def drop_kept(self) -> None:
+        """The gateway's session is over: what was never transmitted is gone."""
+        for record in [record for record in self.live.values() if record.stage == KEPT]:
+            self.forget(record)
+
     def dump(self) -> bytes:
-        """What outlives a restart: everything but what was never transmitted."""
+        """Everything; what was never transmitted too, because a snapshot is also taken while the session goes on."""
         kept = _Kept(
             numbers=self._numbers,
             bound=self._bound,
-            records=[record for record in self.records.values() if record.stage != KEPT],
+            records=list(self.records.values()),
             fills=list(self.fills.values()),
             later=self.later,
         )

@@ -109,13 +109,17 @@ class OrderPart:
         self.next_due_ns = midnight_ns(ts_ns, self._zone, days=1)
 
     def dump(self) -> bytes:
-        """Records and executions; orders that were never transmitted are gone."""
+        """Records and executions."""
         return self.journal.dump()
 
     def load(self, state: bytes) -> None:
         """From `dump`."""
         self.journal.load(state)
         self._start_day()
+
+    def new_session(self) -> None:
+        """The gateway has restarted: orders that were never transmitted are gone."""
+        self.journal.drop_kept()
 
     # ---- by hand -----------------------------------------------------------------------------------------------
     def place_manual(self, request: PlaceRequest) -> OrderRecord | Refusal:
@@ -124,6 +128,10 @@ class OrderPart:
         if isinstance(record, OrderRecord):
             self._queries.bind_manual(record)
         return record
+
+    def modify_manual(self, record: OrderRecord, request: PlaceRequest) -> Refusal | None:
+        """A person changes an order of any client."""
+        return self._intake.modify(record, request)
 
     def cancel_manual(self, perm_id: int) -> bool:
         """A person cancels an order of any client; False if none of that perm id is open."""

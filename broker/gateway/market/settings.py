@@ -1,0 +1,31 @@
+"""Settings of `[gateway.market]`: lines and their limits, who may see what, how far history reaches."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0, le=100_000)]
+Entitlement = Literal["live", "delayed", "delayed_off", "partial", "none"]
+
+
+class MarketSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Market data as the account may see it."""
+
+    lines_max: Count = 100  # instruments with a market-data line, over all clients (101)
+    requests_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_000  # subscriptions of all kinds of one client (101)
+    depth_max: Count = 3  # market-depth subscriptions (309)
+    depth_levels: Annotated[int, Meta(ge=1, le=20)] = 1  # above 1: made-up levels behind the best bid and offer
+    tick_by_tick_max: Count = 3  # tick-by-tick subscriptions (10190)
+    pacing: bool = True  # the pacing rules of history, real-time bars and tick-by-tick
+    # live | delayed: 10089, and delayed data after reqMarketDataType(3) | delayed_off: 354, and 10168 | partial: 10090,
+    # and close, volume and halts only | none: 354, and 10168. By symbol; all others have `entitlement`.
+    entitlement: Entitlement = "live"
+    entitlements: dict[str, Entitlement] = {}
+    delay_s: Annotated[int, Meta(ge=5, le=7_200)] = 900  # of delayed data
+    shortable_shares: Annotated[int, Meta(ge=0, le=10**12)] = 10_000_000  # of every symbol (generic tick 236)
+    shortable: dict[str, Annotated[int, Meta(ge=0, le=10**12)]] = {}  # by symbol, in shares
+    # Days before the feed begins: made up (deterministic, anchored at previous close and average volume), or none.
+    history: Literal["synthetic", "none"] = "synthetic"
+    history_days: Annotated[int, Meta(ge=1, le=400)] = 30  # sessions of minute bars that are kept of the feed
+    rows_kept: Annotated[int, Meta(ge=1_024, le=1 << 24)] = 262_144  # raw rows kept for historical ticks and 1 s bars

@@ -1,0 +1,64 @@
+"""`python -m daemon.gateway --config FILE [--json] [--parent PID]`: the gateway process. `quantd gateway` execs into
+it.
+"""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.errors import BrokerFault, ConfigError, QuantdError
+from daemon.lifeline import end_with
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+def main(arguments: list[str]) -> int:
+    """Run the gateway; returns the exit code."""
+    if len(arguments) < 2 or arguments[0] != "--config":
+        print("usage: python -m daemon.gateway --config FILE [--json] [--parent PID]", file=sys.stderr)
+        return EXIT_CONFIG
+    if "--parent" in arguments[2:-1]:
+        end_with(int(arguments[arguments.index("--parent") + 1]))
+    try:
+        return _run(Path(arguments[1]).absolute(), as_json="--json" in arguments[2:])
+    except ConfigError as fault:
+        print(str(fault), file=sys.stderr)
+        return EXIT_CONFIG
+    except (BrokerFault, QuantdError) as fault:
+        print(f"failed: {fault}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _run(path: Path, *, as_json: bool) -> int:
+    from daemon.kernels import configure  # sets numba's environment before anything imports numba
+
+    configure()
+    from daemon.gateway.config import load_gateway
+
+    assert __debug__, "never run with -O: invariants are asserted"
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    config = load_gateway(path)
+    config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _loop(config, path, as_json)
+    return EXIT_DONE
+
+
+def _loop(config: Any, path: Path, as_json: bool) -> None:
+    import uvloop
+
+    from daemon.gateway.process import Gateway
+
+    async def serve() -> None:
+        await Gateway(config, path, as_json=as_json).run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+if __name__ == "__main__":
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
+    sys.exit(main(sys.argv[1:]))
