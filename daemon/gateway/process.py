@@ -32,7 +32,7 @@ from daemon.gateway.turns import Turns
 from daemon.log import open_log
 
 CARD: Final = "gateway.json"
-SAVE_SECONDS: Final = 60.0  # between snapshots, while inputs come
+SAVE_SECONDS: Final = 600.0  # between snapshots, while inputs come: one takes as long as encoding all orders of the day
 TEND_SECONDS: Final = 1.0
 
 
@@ -195,9 +195,7 @@ class Gateway:
             self._save()
 
     def _save(self) -> None:
-        self.store.save(
-            origin=self.clock.origin, machine=self.built.machine.dump(), controls=self.tape.controls
-        )  # fmt: skip
+        self.store.save(self.built.machine, origin=self.clock.origin, controls=self.tape.controls)
         self._saved_s = asyncio.get_running_loop().time()
 
     def _flush(self) -> None:
