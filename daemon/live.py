@@ -29,7 +29,6 @@ from daemon.runner import Runner, StepError
 
 if TYPE_CHECKING:
     from broker.ib.adapter import IbAdapter
-
     from daemon.trader import Trader
 
 TEND_S: Final = 0.1  # between two looks at all that is not urgent; quiet rows are journalled this late at most
