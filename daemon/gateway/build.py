@@ -14,6 +14,7 @@ from broker.gateway.contracts.part import ContractPart
 from broker.gateway.faults.layer import FaultPart
 from broker.gateway.general import General
 from broker.gateway.machine import GatewayMachine, MachineState
+from broker.gateway.market.part import MarketPart
 from broker.gateway.orders.by_hand import ByHand
 from broker.gateway.orders.part import OrderPart
 from broker.gateway.part import Part, World
@@ -64,6 +65,7 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
             world, book=book, settings=settings.account, currency=settings.currency, timezone=settings.timezone
         ),
         "contracts": ContractPart(world, book),
+        "market": MarketPart(world, book, settings.market, tables.slow),
         "general": General(world, registry),
         "faults": faults,
     }

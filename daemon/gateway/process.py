@@ -195,9 +195,7 @@ class Gateway:
             self._save()
 
     def _save(self) -> None:
-        self.store.save(
-            origin=self.clock.origin, machine=self.built.machine.dump(), controls=self.tape.controls
-        )  # fmt: skip
+        self.store.save(self.built.machine, origin=self.clock.origin, controls=self.tape.controls)
         self._saved_s = asyncio.get_running_loop().time()
 
     def _flush(self) -> None:

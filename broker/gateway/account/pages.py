@@ -1,5 +1,6 @@
 """The pages a client can keep open: account values with portfolio, positions, summaries, profit. A page knows how to
-read its rows and tells those that changed since it told them last. Owns the fields of messages 6-8, 61, 63, 71, 73, 94, 95.
+read its rows and tells those that changed since it told them last. Owns the fields of messages 6-8, 61, 63, 71, 73,
+94 and 95.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from broker.gateway.account.margin import Standing
 from broker.gateway.account.settings import AccountSettings
 from broker.gateway.part import World
-from core.units import decimal_text
+from core.units import decimal_text, exact_text
 
 
 class Value(NamedTuple):
@@ -119,8 +119,8 @@ def ledger(world: World, now: Standing, currency: str, wanted: str = "ALL") -> l
         own = now.cash_nanos if of_base else cash[name]
         values += [
             Value("Currency", name, name),
-            Value("CashBalance", decimal_text(own), name),
-            Value("TotalCashBalance", decimal_text(own), name),
+            Value("CashBalance", exact_text(own), name),  # the one amount that is told to the last digit
+            Value("TotalCashBalance", exact_text(own), name),
             Value("AccruedCash", "0.00", name),
             Value("StockMarketValue", decimal_text(stock), name),
             Value("NetLiquidationByCurrency", decimal_text(own + stock), name),

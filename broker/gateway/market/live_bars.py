@@ -2,7 +2,9 @@
 seconds, when all rows before it have been seen.
 """
 
-from typing import Final
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Listed, Refusal, invalid, read_query
@@ -11,7 +13,7 @@ from broker.gateway.market.bar_text import BarText
 from broker.gateway.market.bars import FIVE_NS
 from broker.gateway.market.pacing import VIOLATION, HistoryPacing
 from broker.gateway.market.past import Past
-from broker.gateway.market.series import Span
+from broker.gateway.market.series import Span, label_of
 from broker.gateway.market.settings import MarketSettings
 from broker.gateway.market.tape import MarketTape
 from broker.gateway.market.windows import Window
@@ -184,17 +186,7 @@ class LiveBars:
         else:
             bar = newest[:0].copy()
             bar.resize(1)
-        day = self._tape.days[going.inst]
-        if not bar[0]["count"]:
-            for name in ("open", "high", "low", "close"):
-                bar[0][name] = day["last"]
-        if not bar[0]["mid2_open"]:
-            bid, ask = int(day["bid"]), int(day["ask"])
-            both = bid + ask if bid > 0 and ask > 0 else 0
-            for prefix, px in (("bid", bid), ("ask", ask), ("mid2", both)):
-                if not bar[0][f"{prefix}_open"]:
-                    for name in ("open", "high", "low", "close"):
-                        bar[0][f"{prefix}_{name}"] = px
+        self._fill(going.inst, bar)
         fields = going.text.fields(bar.tolist()[0])
         if fields is not None:
             going.client.send(_REAL_TIME, 3, going.req_id, start_ns // NANO, *fields)
@@ -207,11 +199,24 @@ class LiveBars:
             midnight_ns = window.midnight_ns()
             start_ns = max(start_ns, (end_ns - 1 - midnight_ns) // step_ns * step_ns + midnight_ns)
         bars = self._past.bars(going.inst, [Span(window, start_ns, end_ns)], step_ns)
-        if not len(bars):
-            return
-        label = bars[-1:].tolist()[0]
+        bar = bars[-1:].copy()
+        if not len(bar):
+            bar.resize(1)
+            bar[0]["start_ns"] = label_of(window, start_ns, step_ns)
+        self._fill(going.inst, bar)
+        label = bar.tolist()[0]
         fields = going.text.fields(label)
         if fields is not None:
             o, high, low, close, volume, wap, count = fields
             date = going.text.date(label[0])
             going.client.send(_UPDATE, going.req_id, count, date, o, close, high, low, wap, volume)
+
+    def _fill(self, inst: int, bar: NDArray[Any]) -> None:
+        """What a bar lacks is what stands: the last print, with volume 0, and the quote."""
+        day, it = self._tape.days[inst], bar[0]
+        bid, ask = int(day["bid"]), int(day["ask"])
+        both = bid + ask if bid > 0 and ask > 0 else 0
+        for prefix, px in (("", int(day["last"])), ("bid_", bid), ("ask_", ask), ("mid2_", both)):
+            if not it[f"{prefix}open"]:
+                for name in ("open", "high", "low", "close"):
+                    it[f"{prefix}{name}"] = px

@@ -28,12 +28,15 @@ Deliver = Callable[[Rows], None]
 FORMAT: Final = 1
 FIVES_MAX: Final = 16 * 3600 // 5  # one session with its extended hours
 MINUTES_A_DAY: Final = 16 * 60
+# A snapshot is written while clients wait: it holds what delayed lines need, and minutes up to 7.6 MB in all.
+FIVES_SAVED: Final = 7_200 // 5  # the longest delay that a delayed line may have
+MINUTES_SAVED: Final = 32_768
 _OUT_PER_ROW: Final = 2
 _OUT_PER_INSTRUMENT: Final = 3
 
 
 class TapeState(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
-    """What a snapshot keeps: days, and the bars in use, oldest first. Raw rows are not kept."""
+    """What a snapshot keeps: days, and the newest bars, oldest first. Raw rows are not kept."""
 
     format: int
     symbols: tuple[str, ...]
@@ -182,13 +185,14 @@ class MarketTape:
     def dump(self) -> bytes:
         """Days and bars; not the slot that is open, which a line sees again with the next quote."""
         count = len(self.days)
+        most = max(1, MINUTES_SAVED // max(1, count))
         return msgspec.msgpack.encode(
             TapeState(
                 format=FORMAT,
                 symbols=self._symbols,
                 days=self.days.tobytes(),
-                fives=tuple(self.bars(inst, FIVE_NS).tobytes() for inst in range(count)),
-                minutes=tuple(self.bars(inst, MINUTE_NS).tobytes() for inst in range(count)),
+                fives=tuple(self.bars(inst, FIVE_NS)[-FIVES_SAVED:].tobytes() for inst in range(count)),
+                minutes=tuple(self.bars(inst, MINUTE_NS)[-most:].tobytes() for inst in range(count)),
                 roll_ns=self._roll_ns,
             )
         )

@@ -20,6 +20,7 @@ from broker.gateway.versions import (
     POST_TO_ATS,
 )
 from broker.gateway.wire import UNSET_DOUBLE, nanos_text
+from core.commands import TIF_NAMES
 from core.ids import BUY
 from core.units import NANO
 
@@ -34,7 +35,7 @@ _OPEN_HEAD: Final = (
     " auctionStrategy startingPrice stockRefPrice delta stockRangeLower stockRangeUpper displaySize blockOrder"
     " sweepToFill allOrNone minQty ocaType eTradeOnly firmQuoteOnly nbboPriceCap parentId triggerMethod volatility"
     " volatilityType dnOrderType deltaNeutralAuxPrice zero empty empty empty dnOpenClose zero zero empty"
-    " continuousUpdate referencePriceType trailStopPrice trailingPercent unset unset empty zero zero zero"
+    " continuousUpdate referencePriceType trailStopPrice trailingPercent unset empty empty zero zero zero"
     " scaleInitLevelSize scaleSubsLevelSize empty hedgeType optOutSmartRouting clearingAccount clearingIntent notHeld"
     " zero ALGO solicited whatIf status"
 )
@@ -151,7 +152,7 @@ def _values(record: OrderRecord, version: int) -> _Values:
     values = _Values(record.request.values)
     values["totalQuantity"] = size_text(record.qty_nanos, version)
     values["permId"], values["account"], values["status"] = record.perm_id, record.account, record.shown_status
-    values["parentId"] = record.parent_order_id
+    values["parentId"], values["tif"] = record.parent_order_id, TIF_NAMES[record.tif]
     values["ocaGroup"], values["ocaType"] = record.oca_group, record.oca_type or 3
     if record.trail_px_nanos:
         values["trailStopPrice"] = nanos_text(record.trail_px_nanos)

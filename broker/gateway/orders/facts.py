@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from broker.gateway.contracts.hours import wire_zone
 from broker.gateway.contracts.listing import Refusal
+from broker.gateway.orders.draft import TIFS
 from broker.gateway.orders.journal import OrderJournal
 from broker.gateway.orders.lifecycle import BY_SYSTEM, BY_TRADER, Lifecycle
 from broker.gateway.orders.record import (
@@ -178,7 +179,7 @@ class FactReader:
         for version in [version for version in record.pending if version < fact.version]:
             del record.pending[version]
         if request is not None:
-            record.request = request
+            record.request, record.tif = request, TIFS[request.text("tif").upper()]
         record.qty_nanos = fact.qty_nanos
         if record.stage != DONE:
             self._note_trail(record)

@@ -64,7 +64,6 @@ class OrderPart:
             world, settings=settings, journal=self.journal, voice=self._voice, lifecycle=self._lifecycle
         )
         self._queries = Queries(world, settings=settings, journal=self.journal, voice=self._voice, zone=timezone)
-        self._server_lost = False
 
     def handlers(self) -> Mapping[int, Handler]:
         """Requests it answers."""
@@ -101,10 +100,8 @@ class OrderPart:
 
     def on_link(self, data_lost: bool) -> None:
         """With the server back, what was queued goes out."""
-        lost = self._world.faults.server_lost
-        if self._server_lost and not lost:
+        if not self._world.faults.server_lost:
             self._lifecycle.server_back()
-        self._server_lost = lost
 
     def advance(self, ts_ns: int) -> None:
         """Midnight: executions and completed orders of yesterday are no longer told."""
