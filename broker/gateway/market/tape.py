@@ -29,7 +29,6 @@ FORMAT: Final = 1
 FIVES_MAX: Final = 16 * 3600 // 5  # one session with its extended hours
 MINUTES_A_DAY: Final = 16 * 60
 # A snapshot is written while clients wait: it holds what delayed lines need, and minutes up to 7.6 MB in all.
-FIVES_SAVED: Final = 7_200 // 5  # the longest delay that a delayed line may have
 MINUTES_SAVED: Final = 32_768
 _OUT_PER_ROW: Final = 2
 _OUT_PER_INSTRUMENT: Final = 3
@@ -65,6 +64,7 @@ class MarketTape:
         self._calendar_of = tuple(instrument.calendar for instrument in instruments)
         self._closes = closes or {}
         self._deliver = deliver
+        self._fives_saved = settings.delay_s // 5 + 2
         self.days = np.zeros(count, DAY)
         # Untouched pages of these cost no memory: the room is a bound, not a price.
         self.fives = np.zeros((count, FIVES_MAX), BAR)
@@ -191,7 +191,7 @@ class MarketTape:
                 format=FORMAT,
                 symbols=self._symbols,
                 days=self.days.tobytes(),
-                fives=tuple(self.bars(inst, FIVE_NS)[-FIVES_SAVED:].tobytes() for inst in range(count)),
+                fives=tuple(self.bars(inst, FIVE_NS)[-self._fives_saved :].tobytes() for inst in range(count)),
                 minutes=tuple(self.bars(inst, MINUTE_NS)[-most:].tobytes() for inst in range(count)),
                 roll_ns=self._roll_ns,
             )
