@@ -80,7 +80,7 @@ def nanos_of(text: str) -> int:
         sign = -1 if whole.startswith("-") else 1
         return _bounded(int(whole or "0") * NANO + sign * int(part[:9].ljust(9, "0")), text)
     number = float(text)
-    if not -9e9 < number < 9e9:  # also NaN
+    if not -9e9 < number < 9e9 or not text.isascii():  # also NaN
         raise ValueError(f"{text[:40]!r} is not a price or size")
     return round(number * NANO)
 
