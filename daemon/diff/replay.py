@@ -6,6 +6,7 @@ begin warm where this code wrote the journal, else cold.
 """
 
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,17 +22,17 @@ from core.money.state import READY, Money
 from daemon.build import Restored, build_machine
 from daemon.config import Config, config_from_json
 from daemon.diff.day import Span, money_before
+from daemon.diff.outside import moves_of
 from daemon.follower.archived import ArchivedRows
 from daemon.journal import JournalReader, JournalWriter, Record, find_snapshot, write_snapshot
 from daemon.machine import SESSION_READY, Machine
-from daemon.recovery import digests, starts_cold, tables_of
+from daemon.recovery import digests, go_on_with_tables, starts_cold, tables_of
 from daemon.reference.tables import ReferenceTables
 from daemon.rerun import Divergence, Rerun
 from daemon.runner import Rolls, Runner, StepError
 from daemon.status.build import Tally
 
 EXEC_PREFIX: Final = "0000d1ff"  # executions of the replay never bear an id of the day's before
-_ADDED: Final = ("ReferenceArrived",)  # by name: a journal may come from a release that has them
 
 # What is not the broker's word: fed again as it was. Days roll and time passes by themselves.
 FED: Final = frozenset(
@@ -40,6 +41,7 @@ FED: Final = frozenset(
         e.CorporateActionAnnounced, e.ExternalFeatureReceived, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.DayRolled, e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.DeployArmed,
         e.TraderStarted, e.TraderStopped, e.DiskReserveChanged, e.CashAdjusted, e.ClockOffsetMeasured,
+        e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged,
     }
 )  # fmt: skip
 
@@ -84,6 +86,7 @@ class _Start:
     def __init__(self, span: Span) -> None:
         self.span = span
         self.warm = True
+        self.at_broker = False  # the day's orders went to a real broker
         self.tables: ReferenceTables | None = None
         self.first: list[Record] = []  # the day's first frame
         self.frames = JournalReader(span.directory, from_seq=span.from_seq).frames()
@@ -115,7 +118,9 @@ class _Start:
                 self.first = frame
                 return
             if frame[0].kind == r.REFERENCE:
-                self.tables = tables_of(frame)
+                before, self.tables = self.tables, tables_of(frame)
+                if before is not None and self._rerun is not None:
+                    go_on_with_tables(self._rerun, before, self.tables)
             _fold(self._money, frame)
             if self.warm:
                 self._step(frame)
@@ -142,6 +147,9 @@ class _Start:
             self.tables = tables_of(self.first)
         assert self.tables is not None, "a journal begins with its reference records"
         config = config_from_json(self.tables.config.json)
+        self.at_broker = not config.venue_in_process
+        if config.broker_feed:  # data of the broker, orders to the simulated venue: what shadow means
+            config = msgspec.structs.replace(config, mode="shadow")
         if self.span.begins:
             return build_machine(config, self.tables, with_venue=True), config, []
         venue = msgspec.structs.replace(config.venue, exec_prefix=EXEC_PREFIX)
@@ -164,7 +172,7 @@ def _settle_account(machine: Machine, money: Money) -> None:
     """The venue's account holds what the books hold."""
     assert machine.exchange is not None
     state = machine.exchange.account.state
-    state.cash_nanos.update(money.ledger.cash)
+    state.cash_nanos |= money.ledger.cash
     state.positions.clear()
     for inst, qty in enumerate(money.ledger.holdings[: len(machine.engine.symbols)]):
         if qty:
@@ -224,10 +232,15 @@ def _feed(start: _Start, machine: Machine, config: Config, journal: JournalWrite
     machine.engine.seq = seq
     archive = ArchivedRows(span.directory)
     reader = JournalReader(span.directory, from_seq=start.first[0].seq)
+    # A simulated venue's account moves by its config alone, which the replay's venue has too.
+    moves = deque(moves_of(span, from_seq=start.first[0].seq) if start.at_broker else ())
     try:
         for record in reader.records(frozenset({r.INPUT, r.ROWS})):
             if record.ts_ns > span.end_ns:
                 break
+            while moves and moves[0].ts_ns <= record.ts_ns:
+                assert machine.exchange is not None, "the replay has a venue of its own"
+                moves.popleft().apply(machine.exchange.account.state)
             if record.kind == r.ROWS:
                 rows = _rows(record, reader, archive)
                 runner.run_batch(rows, 0, len(rows))
@@ -253,9 +266,11 @@ def _feed_event(runner: Runner, event: Any, ts_ns: int) -> None:
         if runner.money.link != READY:  # the first of a run; the venue's own outages say when they end
             runner.step(e.LinkRestored(reason=SESSION_READY), max(ts_ns, runner.now_ns))
         return
-    if known not in FED and known.__name__ not in _ADDED:
+    if known not in FED:
         return
     if known is e.TraderStarted:
         event = msgspec.structs.replace(event, venue_in_process=True)
+    elif known is e.DifferenceAcknowledged:
+        event = msgspec.structs.replace(event, sync_id=0)  # the replay numbers its own
     runner.advance_to(ts_ns)
     runner.step(event, ts_ns)

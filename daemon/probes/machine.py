@@ -21,11 +21,16 @@ def check_database(look: Look) -> list[Finding]:
 
     record = look.config.record
     try:
-        found = overview(address_of(record), None, timeout_s=record.timeout_s)
+        address = address_of(record)
+        found = overview(address, None, timeout_s=record.timeout_s)
     except DatabaseFault as fault:
         return [fail("database", str(fault), "start it, check record.database and its password")]
     except ConfigError as fault:
         return [fail("database", str(fault), "correct [record]")]
+    if not found.usable and not found.revision and address.is_sqlite:
+        return [
+            ok("database", f"no file yet at {address.path}: `quantd up` makes it, else `quantd db upgrade -c FILE`")
+        ]
     if not found.usable:
         text = f"{found.edition}: schema {found.revision or 'none'}, this release writes {found.wanted}"
         return [fail("database", text, "quantd db upgrade -c FILE")]

@@ -11,6 +11,7 @@ from core.errors import ConfigError
 from core.units import NANO
 from daemon.probes.context import Look
 from daemon.probes.finding import Finding, Trouble, fail, ok
+from daemon.probes.talk import Conversation
 
 CLOCK_OFFSET_S_MAX: Final = 2.0  # the broker tells whole seconds
 CLOCK_CODE: Final = 2999  # the paper gateway's announcement
@@ -69,10 +70,9 @@ def check_clock(look: Look) -> list[Finding]:
     """Our clock against the broker's; or the gateway's announcement, where the config wants its time."""
     talk = look.talk()
     if look.config.ib.clock == "gateway":
-        for entry in talk.errors(CLOCK_CODE):
-            found = _CLOCK.fullmatch(str(entry[3]))
-            if found is not None:
-                return [ok("clock", f"the gateway announces {_moment(int(found[1]))} at {float(found[2]):g}x")]
+        told = _announced(talk)
+        if told is not None:
+            return [ok("clock", f"the gateway announces {_moment(told[0])} at {told[1]:g}x")]
         remedy = 'set ib.clock = "wall"; only `quantd gateway` has a clock of its own'
         return [fail("clock", "this gateway announces no clock", remedy)]
     sent_ns = time.time_ns()
@@ -88,17 +88,32 @@ def check_clock(look: Look) -> list[Finding]:
     return [ok("clock", text)]
 
 
+def _announced(talk: Conversation) -> tuple[int, float] | None:
+    """(time, speed) of a paper gateway."""
+    for entry in reversed(talk.errors(CLOCK_CODE)):
+        found = _CLOCK.fullmatch(str(entry[3]))
+        if found is not None:
+            return int(found[1]), float(found[2])
+    return None
+
+
+def _present_ns(look: Look) -> int:
+    """In the clock the trader will live by."""
+    told = _announced(look.talk()) if look.config.ib.clock == "gateway" else None
+    return look.now_ns if told is None else told[0]
+
+
 def check_windows(look: Look) -> list[Finding]:
     """When the broker's servers or the gateway restart next."""
-    windows = Windows(look.config.ib)
-    present = windows.now(look.now_ns)
+    windows, now_ns = Windows(look.config.ib), _present_ns(look)
+    present = windows.now(now_ns)
     if present:
         return [fail("restart", f"now: {present}: no order leaves", "wait until it is over, or correct ib.windows")]
-    begin_ns, name = windows.next(look.now_ns)
+    begin_ns, name = windows.next(now_ns)
     if not name:
         remedy = "add ib.windows: an unannounced restart in the middle of a schedule is a lost link"
         return [fail("restart", "no restart window is known", remedy)]
-    hours = (begin_ns - look.now_ns) / NANO / 3_600
+    hours = (begin_ns - now_ns) / NANO / 3_600
     return [ok("restart", f"next in {hours:.1f} h: {name}; orders stop {_moment(begin_ns)}")]
 
 

@@ -11,20 +11,23 @@ import pytest
 from broker.feeds.client import Item
 from broker.feeds.protocol import FeedEnd, RowsBatch
 from core import commands as c
+from core import events as e
 from core import records as r
 from core.errors import ConfigError
 from core.fees import COMMISSION, DEFAULT_PLANS
+from core.latches import ACCOUNT
 from core.reference import FeeRow
 from core.rows import QUOTE
 from core.units import NANO, parse_nanos
-from daemon import cli, trader
+from daemon import cli, tape
+from daemon.control.operations import TraderOperations
 from daemon.diff.attribution import Row
 from daemon.diff.compare import Comparison, compare
 from daemon.diff.day import find_day
 from daemon.diff.replay import replay_day
 from daemon.diff.report import report
 from daemon.summary import summarise
-from tests.fakes.trader import DirectFeed, Rig, install
+from tests.fakes.trader import DirectFeed, Rig, Slow, install
 
 pytestmark = pytest.mark.slow
 CENT = NANO // 100
@@ -90,7 +93,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Feeds and tables in this process, and a fee plan that charges nothing."""
     with pytest.MonkeyPatch.context() as patch:
         install(patch)
-        patch.setattr(trader, "FeedClient", PlainFeed)
+        patch.setattr(tape, "FeedClient", PlainFeed)
         patch.setitem(DEFAULT_PLANS, "free", (NOTHING,))
         yield World(tmp_path_factory.mktemp("diff"))
 
@@ -189,6 +192,35 @@ def test_a_replay_of_the_same_venue_differs_in_nothing(world: World, base: tuple
     assert {name: amount for name, amount in totals(found).items() if amount} == {}
     assert sum(len(row.pairs) for row in found.rows) > 10
     assert sum(row.live for row in found.rows) == earned(base[1]) * NANO
+
+
+def test_a_replay_adopts_again(world: World) -> None:
+    """An account that held something before: halted, adopted and resumed again at the same moments."""
+    rig = Rig(world.folder / "held", events_per_second=0.15, mark_interval_s=5.0)
+    held = "[venue]\npositions = [[0, 1_000_000_000_000, 24_500_000_000]]\n"
+    rig.config_path.write_text(rig.config_path.read_text().replace("[start]", f"{held}\n[start]"))
+    PlainFeed.lift, PlainFeed.until_ns = 0, 1 << 62
+    steps: list[str] = []
+
+    def look(run: Slow) -> None:
+        engine = run.active_runner.engine
+        operations = TraderOperations(run)
+        if not steps and engine.money.differences and engine.market.mark_nanos(0):
+            given = ((0, 1_000 * NANO, "reversion"),)
+            adopted = e.AccountAdopted(positions=given, at="average", cash_nanos=0, reason="r", operator="ann")
+            assert operations.operate(adopted).ok
+            steps.append("adopted")
+        elif steps == ["adopted"]:
+            resume = e.OperatorResumed(level=ACCOUNT, scope="", reason="r", operator="ann")
+            assert operations.operate(resume).ok
+            steps.append("resumed")
+
+    assert summarise(rig.run(look))["fills"] > 10
+    assert steps == ["adopted", "resumed"]
+    made = replay_day(find_day(rig.journal, 0), world.folder / "held-again")
+    found = compare(rig.journal, made.journal, date=0)
+    assert {name: amount for name, amount in totals(found).items() if amount} == {}
+    assert len(found.live.carried) == len(found.shadow.carried) == 1
 
 
 @pytest.fixture(scope="module")
