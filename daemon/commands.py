@@ -7,6 +7,7 @@ from typing import Final
 TRADER_MODULE: Final = "daemon.app"
 FOLLOWER_MODULE: Final = "daemon.follower"
 SUPERVISOR_MODULE: Final = "daemon.supervisor"
+GATEWAY_MODULE: Final = "daemon.gateway"
 
 
 def trader_command(config: Path, *, as_json: bool, parent: int | None = None) -> list[str]:
@@ -22,6 +23,12 @@ def follower_command(
     command = [sys.executable, "-m", FOLLOWER_MODULE, "--config", str(config)]
     command += [] if state is None else ["--state", str(state)]
     return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
+
+
+def gateway_command(config: Path, *, as_json: bool, parent: int | None = None) -> list[str]:
+    """The paper gateway."""
+    command = [sys.executable, "-m", GATEWAY_MODULE, "--config", str(config)]
+    return command + (["--json"] if as_json else []) + _bound_to(parent)
 
 
 def up_command(config: Path, *, as_json: bool) -> list[str]:

@@ -5,11 +5,11 @@ Nothing is sent between the hello and startApi: ibapi drops bytes that ride in t
 """
 
 import asyncio
-import heapq
 import re
 from typing import TYPE_CHECKING, Final, cast
 
 from broker.gateway.edge import CUT
+from broker.gateway.held import Held
 from broker.gateway.part import Field
 from broker.gateway.versions import ADVANCED_REJECT, agreed
 from broker.gateway.wire import FrameReader, Malformed, escape, frame_of
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PREAMBLE: Final = b"API\0"
 HELLO_BYTES_MAX: Final = 512  # versions and connect options
-DELAYED_FRAMES_MAX: Final = 100_000  # that a fault holds back for one client
 LINGER_SECONDS: Final = 1.0  # for a client that is told why before it is cut off
 ERROR: Final = 4
 
@@ -47,9 +46,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._hello = bytearray()
         self._frames = FrameReader()
-        self._delayed: list[tuple[float, int, bytes]] = []  # heap by time on the loop's clock, then order
-        self._delayed_count = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._held_out = Held(self._write_piece, self._overflow)
+        self._held_in = Held(self._take_late, self._overflow)
 
     # ---- part.Client -------------------------------------------------------------------------------------------
     def send(self, *fields: Field) -> None:
@@ -94,10 +92,19 @@ class Connection(asyncio.Protocol):
         """The connection is gone, whoever ended it."""
         self.stage = CLOSED
         self.out.clear()
-        self._delayed.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._held_out.clear()
+        self._held_in.clear()
         self._server.gone(self)
+
+    def take_later(self, delay_ns: int, payload: bytes) -> None:
+        """A message of this client that a fault holds back."""
+        self._held_in.put(self._server.clock.wall_s(delay_ns), payload)
+
+    def _take_late(self, payload: bytes) -> None:
+        self._server.received_late(self, payload)
+
+    def _overflow(self, reason: str) -> None:
+        self._server.cut(self, reason)
 
     def _take_hello(self, data: bytes) -> bytes:
         """Bytes until the hello is whole; returns what came after it."""
@@ -152,7 +159,10 @@ class Connection(asyncio.Protocol):
                 self.write(frame)
                 continue
             for delay_ns, piece in verdict:
-                self._later(delay_ns, piece)
+                if delay_ns <= 0:
+                    self._write_piece(piece)
+                else:
+                    self._held_out.put(self._server.clock.wall_s(delay_ns), piece)
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the socket. A client that reads too slowly is cut off, as TWS does it: others never wait."""
@@ -163,32 +173,6 @@ class Connection(asyncio.Protocol):
         unsent = transport.get_write_buffer_size()
         if unsent > self._server.limits.unsent_bytes_max:
             self._server.cut(self, f"it reads too slowly: {unsent} bytes unsent")
-
-    def _later(self, delay_ns: int, piece: bytes) -> None:
-        if delay_ns <= 0:
-            self._write_piece(piece)
-            return
-        if len(self._delayed) >= DELAYED_FRAMES_MAX:
-            self._server.cut(self, f"a fault holds back more than {DELAYED_FRAMES_MAX} messages")
-            return
-        due = asyncio.get_running_loop().time() + self._server.clock.wall_s(delay_ns)
-        self._delayed_count += 1
-        heapq.heappush(self._delayed, (due, self._delayed_count, piece))
-        if self._delayed[0][1] == self._delayed_count:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(self._delayed[0][0], self._write_delayed)
-
-    def _write_delayed(self) -> None:
-        self._timer = None
-        now = asyncio.get_running_loop().time()
-        while self._delayed and self._delayed[0][0] <= now:
-            self._write_piece(heapq.heappop(self._delayed)[2])
-        if self._delayed and self.stage != CLOSED:
-            self._arm()
 
     def _write_piece(self, piece: bytes) -> None:
         if piece == CUT:

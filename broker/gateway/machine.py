@@ -22,7 +22,8 @@ from core.rows import ROW_BYTES, unpack_row
 
 # Requests after which the gateway's lasting state is another one: orders, cancels, and what binds orders to a client.
 # All others only ask, or subscribe, and a subscription ends with its connection.
-LASTING: Final = (3, 4, 5, 15, 58)
+AUTO_OPEN_ORDERS: Final = 15
+LASTING: Final = (3, 4, 5, AUTO_OPEN_ORDERS, 58)
 
 OPENED: Final = 0
 CLOSED: Final = 1

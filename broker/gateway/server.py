@@ -259,11 +259,11 @@ class GatewayServer:
                 if delay_ns <= 0:
                     self._take(connection, piece)
                 else:
-                    later = self.clock.wall_s(delay_ns)
-                    asyncio.get_running_loop().call_later(later, self._take_late, connection, piece)
+                    connection.take_later(delay_ns, piece)
         self._end_turn()
 
-    def _take_late(self, connection: Connection, payload: bytes) -> None:
+    def received_late(self, connection: Connection, payload: bytes) -> None:
+        """A message that a fault held back."""
         self._take(connection, payload)
         self._end_turn()
 

@@ -8,6 +8,10 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from broker.gateway.account.settings import AccountSettings
+from broker.gateway.contracts.settings import ContractSettings
+from broker.gateway.market.settings import MarketSettings
+from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.registry import ClientLimits
 
 ACCOUNT: Final = r"^[A-Z]{1,3}[A-Z0-9]{3,13}$"
@@ -41,7 +45,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     accounts: Annotated[tuple[Annotated[str, Meta(pattern=ACCOUNT)], ...], Meta(min_length=1)] = ("DU0000001",)
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"  # base currency of the account
     start_cash: Decimal = Decimal(1_000_000)  # cash of the first account at the first start, above 0
-    timezone: str = "America/New_York"  # of the times in messages; $TIME_ZONE overrules it
+    timezone: str = "US/Eastern"  # of the times in messages; $TIME_ZONE overrules it
     # tape: time is the market's, from its first row on; wall: the market's rows come at the wall clock's time.
     clock: Literal["tape", "wall"] = "tape"
     read_only: bool = False  # orders are refused (321); $READ_ONLY_API overrules it
@@ -50,5 +54,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     download_open_orders: bool = False  # open orders are pushed to a client at its connection
     limits: ClientLimits = ClientLimits()  # of clients
     venue: VenueTimes = VenueTimes()  # delays
+    orders: OrderSettings = OrderSettings()  # how orders are taken
+    account: AccountSettings = AccountSettings()  # margin and pages
+    market: MarketSettings = MarketSettings()  # market data
+    contracts: tuple[ContractSettings, ...] = ()  # contracts that exist by name only
     faults: tuple[FaultSettings, ...] = ()  # the plan
     fault_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1

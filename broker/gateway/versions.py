@@ -20,6 +20,7 @@ ADVANCED_REJECT: Final = 166  # error: + advancedOrderRejectJson; placeOrder: + 
 USER_INFO: Final = 167
 MANUAL_ORDER_TIME: Final = 169  # placeOrder: + manualOrderTime; cancelOrder: + manualOrderCancelTime
 PEGGED_BEST: Final = 170  # placeOrder: conditional fields; openOrder and completedOrder: tail of five
+BAR_TIMEZONE: Final = 174  # times of bars carry their zone
 BOND_ISSUER: Final = 176  # reqContractDetails: + issuerId; symbolSamples: + description, issuerId
 NO_FA_PROFILE: Final = 177  # faProfile is gone from placeOrder, openOrder, completedOrder
 PENDING_PRICE_REVISION: Final = 178  # execDetails: + pendingPriceRevision

@@ -105,6 +105,10 @@ class Account:
         for exec_id in gone:
             del self.state.executions[exec_id]
 
+    def estimate_nanos(self, inst: int, *, side: int, qty_nanos: int, px_nanos: int, date: int) -> int:
+        """What an order of its own would cost if it traded at once at one price."""
+        return self._fees.commission_nanos(date=date, side=side, qty_nanos=qty_nanos, px_nanos=px_nanos).total_nanos
+
     def currency(self, inst: int) -> str:
         """What an instrument is paid in."""
         return self._instruments[inst].currency

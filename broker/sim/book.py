@@ -65,6 +65,7 @@ class SimOrder(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False
     trail_ppm: int = 0
     oca_group: str = ""
     oca_type: int = 0
+    loses_race: bool = False  # its cancel will come too late
 
     @property
     def remaining_nanos(self) -> int:

@@ -169,6 +169,12 @@ class Exchange:
         """An order as it stands at the venue, to read; None once it is forgotten."""
         return self._venue.state.orders.get(self._venue.state.order_ids.get(order_id, 0))
 
+    def lose_race(self, order_id: int) -> None:
+        """The cancel of this order, sent after this, will turn out to have come after its execution."""
+        order = self.order(order_id)
+        if order is not None:
+            order.loses_race = True
+
     def correct_execution(self, exec_id: str, *, qty_nanos: int, px_nanos: int, ts_ns: int) -> bool:
         """The venue corrects an execution of the day; quantity 0 takes it back. False if it knows none of that id."""
         self._move_to(ts_ns)

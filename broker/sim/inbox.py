@@ -182,7 +182,9 @@ class Inbox:
     def _front_refusal(self, terms: OrderTerms) -> tuple[int, str] | None:
         if terms.order_id <= 0:
             return 10149, f"Invalid order id: {terms.order_id}"
-        if terms.order_id in self._orders.order_ids or terms.order_id <= self._orders.order_id_purged:
+        if terms.order_id in self._orders.order_ids or (
+            terms.order_id <= self._orders.order_id_purged and not terms.perm_id  # held back, not used before
+        ):
             return 103, "Duplicate order id"
         if not 0 <= terms.inst < len(self._orders.books):
             return 200, "No security definition has been found for the request"

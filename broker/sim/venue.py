@@ -133,8 +133,9 @@ class Venue:
             text = f"Cancel attempted when order is not in a cancellable state. Order permId = {order.perm_id}"
             self._floor.tell(order, CancelRejected(order_id=order.order_id, code=161, text=text), ts_ns)
             return
-        late = order.active and self._chance.hits(
-            self._config.faults.late_fill_ppm, order.key, FAULT_LATE_FILL, order.commands
+        late = order.active and (
+            order.loses_race
+            or self._chance.hits(self._config.faults.late_fill_ppm, order.key, FAULT_LATE_FILL, order.commands)
         )
         self._floor.cancelled(order, reason, ts_ns)
         if late:

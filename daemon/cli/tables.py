@@ -16,7 +16,9 @@ from daemon.status.picture import cut
 
 WATCH_SECONDS: Final = 0.5
 PIPED_WIDTH: Final = 200
-_LEFT: Final = ("code", "lift", "reason", "side", "state", "strategy", "symbol", "text", "time")
+_LEFT: Final = (
+    "code", "lift", "name", "parameters", "reason", "side", "state", "strategy", "symbol", "text", "time", "what",
+)  # fmt: skip
 
 
 def row_table(title: str, rows: list[Any]) -> Table | Text:

@@ -2,13 +2,21 @@
 or from a snapshot. Starts nothing. `daemon.kernels` must have been configured before this is imported.
 """
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from broker.gateway.account.part import AccountPart
+from broker.gateway.contracts.book import ContractBook
+from broker.gateway.contracts.part import ContractPart
 from broker.gateway.faults.layer import FaultPart
 from broker.gateway.general import General
 from broker.gateway.machine import GatewayMachine, MachineState
+from broker.gateway.market.part import MarketPart
+from broker.gateway.orders.by_hand import ByHand
+from broker.gateway.orders.part import OrderPart
 from broker.gateway.part import Part, World
 from broker.gateway.registry import Registry
 from broker.sim.exchange import Exchange
@@ -29,6 +37,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     faults: FaultPart
     commands: Commands
+    new_session: Callable[[], None]  # the gateway restarts: what was never transmitted is gone
 
 
 def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: MachineState | None = None) -> Built:
@@ -45,14 +54,29 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
     registry = Registry(master_client_id=settings.master_client_id, clients_max=settings.limits.clients_max)
     faults = FaultPart(world, settings.faults, seed=settings.fault_seed)
     world.faults = faults
-    parts: dict[str, Part] = {"general": General(world, registry), "faults": faults}
+    book = ContractBook(instruments, now_ns=lambda: world.now_ns, settings=settings.contracts)
+    orders = OrderPart(
+        world, registry=registry, book=book, settings=settings.orders, account=settings.account,
+        currency=settings.currency, timezone=settings.timezone,
+    )  # fmt: skip
+    parts: dict[str, Part] = {
+        "orders": orders,
+        "account": AccountPart(
+            world, book=book, settings=settings.account, currency=settings.currency, timezone=settings.timezone
+        ),
+        "contracts": ContractPart(world, book),
+        "market": MarketPart(world, book, settings.market, tables.slow),
+        "general": General(world, registry),
+        "faults": faults,
+    }
     machine = GatewayMachine(world, parts, watch=watch)
     faults.link_changed = machine.link_changed
     faults.roll_back_ids = registry.roll_back_all
-    commands = Commands(machine, faults, None)
+    faults.new_session = orders.new_session
+    commands = Commands(machine, faults, ByHand(world, book, orders))
     if state is not None:
         machine.load(state)
-    return Built(machine=machine, registry=registry, faults=faults, commands=commands)
+    return Built(machine=machine, registry=registry, faults=faults, commands=commands, new_session=orders.new_session)
 
 
 def state_digest(config: GatewayConfig) -> str:

@@ -93,6 +93,7 @@ class Gateway:
             self.built.faults.start(machine.world.now_ns)
         else:
             self.log.info("restored", inputs=count, rows=machine.rows_done)
+        self.built.new_session()
         await self._run_missed()
         self._save()
 
@@ -194,9 +195,7 @@ class Gateway:
             self._save()
 
     def _save(self) -> None:
-        self.store.save(
-            origin=self.clock.origin, machine=self.built.machine.dump(), controls=self.tape.controls
-        )  # fmt: skip
+        self.store.save(self.built.machine, origin=self.clock.origin, controls=self.tape.controls)
         self._saved_s = asyncio.get_running_loop().time()
 
     def _flush(self) -> None:

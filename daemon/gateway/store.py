@@ -15,7 +15,7 @@ import msgspec
 from crc32c import crc32c
 
 from broker.feeds.merge import ControlFact
-from broker.gateway.machine import Input
+from broker.gateway.machine import AUTO_OPEN_ORDERS, CLOSED, OPENED, REQUEST, GatewayMachine, Input
 from core.errors import ConfigError
 from core.events import AnyEvent
 from daemon.gateway.clock import ClockOrigin
@@ -53,6 +53,7 @@ class Store:
         self._config_digest = config_digest
         self._log = -1
         self._unwritten = bytearray()
+        self._sessions: dict[int, list[Input]] = {}  # by connection: what it has asked for as long as it lasts
 
     def load(self) -> Snapshot | None:
         """The snapshot; None at the first start. Raises ConfigError on one that cannot be gone on with."""
@@ -85,8 +86,10 @@ class Store:
             yield _decode_input(record)
             at += _PREFIX.size + length
 
-    def save(self, *, origin: ClockOrigin, machine: bytes, controls: list[ControlFact]) -> None:
-        """Replace the snapshot and begin a new log. Whatever was added before is part of it."""
+    def save(self, machine: GatewayMachine, *, origin: ClockOrigin, controls: list[ControlFact]) -> None:
+        """Replace the snapshot and begin a new log. Whatever was added before is part of it; sessions that are open
+        are not, so the log begins with them.
+        """
         before = self.generation
         self.generation += 1
         snapshot = Snapshot(
@@ -94,23 +97,38 @@ class Store:
             generation=self.generation,
             config_digest=self._config_digest,
             origin=origin,
-            machine=machine,
+            machine=machine.dump(),
             controls=tuple((fact.ts_ns, fact.event) for fact in controls),
         )
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._unwritten.clear()
+        self._close_log()
+        self._log_path(self.generation).unlink(missing_ok=True)  # of a save that was torn
+        self.inputs = 0
+        place = {"rows_done": machine.rows_done, "facts_done": machine.facts_done, "ts_ns": machine.world.now_ns}
+        for asked in self._sessions.values():
+            for given in asked:
+                self._write(msgspec.structs.replace(given, **place))
+        self.flush()  # a log that no snapshot names yet is read by nobody
         fresh = self.path.with_name("gateway.state.new")
         fresh.write_bytes(_encode(snapshot))
         os.replace(fresh, self.path)
-        self._unwritten.clear()
-        self._close_log()
-        self.inputs = 0
         self._log_path(before).unlink(missing_ok=True)
 
     def add(self, given: Input) -> None:
         """Take an input; `flush` writes it."""
+        if given.kind == OPENED:
+            self._sessions[given.number] = [given]
+        elif given.kind == CLOSED:
+            self._sessions.pop(given.number, None)
+        elif given.kind == REQUEST and given.msg_id == AUTO_OPEN_ORDERS:
+            self._sessions[given.number] = [self._sessions[given.number][0], given]
+        self._write(given)
+        self.inputs += 1
+
+    def _write(self, given: Input) -> None:
         record = _encode(given)
         self._unwritten += _PREFIX.pack(len(record), crc32c(record)) + record
-        self.inputs += 1
 
     def flush(self) -> None:
         """Hand what was added to the kernel. Raises OSError when it does not take it."""

@@ -187,6 +187,11 @@ def framed_text(text: str) -> bytes:
     return _LENGTH.pack(len(text)) + text.encode()
 
 
+def opening_of(client_id: int) -> bytes:
+    """A good handshake and startApi in one piece."""
+    return b"API\0" + framed_text("v157..178") + frame_of(71, 2, client_id, "")
+
+
 async def eventually(condition: Any) -> None:
     """Wait until it holds, turn by turn of the loop."""
     async with asyncio.timeout(DEADLINE_S):

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from broker.gateway.connection import Connection
 from broker.gateway.edge import CLOSE, SERVE, SILENT, WireFaults
 from broker.gateway.faults.line import LineFaults, rules_of
 from broker.gateway.faults.registry import EVERY, FaultKind, Value, find_kind, parse
@@ -47,7 +46,7 @@ class Edge(Protocol):
     faults: WireFaults | None
     clock_offset_ns: int
 
-    def cut(self, connection: Connection, reason: str, *, told: bool = False) -> None: ...
+    def cut(self, connection: Any, reason: str, *, told: bool = False) -> None: ...
     def cut_all(self, reason: str) -> None: ...
     def refuse_until(self, ts_ns: int) -> None: ...
     def announce_clock(self) -> None: ...
@@ -82,6 +81,7 @@ class FaultPart:
         self.next_due_ns = NEVER
         self.link_changed: Callable[[bool], None] = _ignore
         self.roll_back_ids: Callable[[int], None] = _ignore
+        self.new_session: Callable[[], None] = _nothing  # the gateway restarts
         self.place_manual: Callable[[dict[str, Value]], str] | None = None
         self._chance = Chance(seed)
         self.line = LineFaults(world, self._chance)
@@ -245,9 +245,10 @@ class FaultPart:
             fault.stage_ns = now_ns + int(values["repeat_s"])
             self._tell(1100, LOST_TEXT)
             return
-        self._refresh()  # a reset has cut its connections: what happens at the venue is no longer held back
+        self._refresh()  # from here on nobody is connected: what happens at the venue is no longer held back
         self.roll_back_ids(int(values["roll_back"]))
         self._cut_all("nightly reset")
+        self.new_session()
         if self._edge is not None:
             self._edge.refuse_until(fault.until_ns)
         self.link_changed(True)
@@ -275,7 +276,7 @@ class FaultPart:
         if kind.name == "disconnect":
             gone = [c for c in self._clients.values() if values["client"] in (EVERY, c.client_id)]
             for client in gone:
-                if self._edge is not None and isinstance(client, Connection):
+                if self._edge is not None:
                     self._edge.cut(client, "a fault")
             return f"disconnected: {len(gone)}"
         if self.place_manual is None:
@@ -362,4 +363,8 @@ def _is_reset(fault: Active) -> bool:
 
 
 def _ignore(_: Any) -> None:
+    """Nobody is attached."""
+
+
+def _nothing() -> None:
     """Nobody is attached."""

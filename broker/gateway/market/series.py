@@ -226,6 +226,11 @@ def _labels(starts: NDArray[np.int64], span: Span, step_ns: int) -> NDArray[np.i
     return labels
 
 
+def label_of(window: Window, start_ns: int, step_ns: int) -> int:
+    """The label of the bar of a session that begins at a moment."""
+    return _period(window.date, step_ns) if step_ns in (DAY, WEEKLY, MONTHLY) else start_ns
+
+
 def _period(day: int, step_ns: int) -> int:
     """A date as itself, as the Friday of its week, or as the last day of its month."""
     if step_ns == DAY:

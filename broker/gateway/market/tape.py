@@ -28,12 +28,15 @@ Deliver = Callable[[Rows], None]
 FORMAT: Final = 1
 FIVES_MAX: Final = 16 * 3600 // 5  # one session with its extended hours
 MINUTES_A_DAY: Final = 16 * 60
+# A snapshot is written while clients wait: it holds what delayed lines need, and minutes up to 7.6 MB in all.
+FIVES_SAVED: Final = 7_200 // 5  # the longest delay that a delayed line may have
+MINUTES_SAVED: Final = 32_768
 _OUT_PER_ROW: Final = 2
 _OUT_PER_INSTRUMENT: Final = 3
 
 
 class TapeState(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
-    """What a snapshot keeps: days, and the bars in use, oldest first. Raw rows are not kept."""
+    """What a snapshot keeps: days, and the newest bars, oldest first. Raw rows are not kept."""
 
     format: int
     symbols: tuple[str, ...]
@@ -71,6 +74,7 @@ class MarketTape:
         self._ring = np.zeros(settings.rows_kept, ROW)
         self._ring_rows = 0  # ever
         self._ends = np.full(1, FOREVER_NS, np.int64).repeat(2).view(ENDS)
+        self._slot = self._ends.view(np.int64).data  # read at every step of the machine
         self._held = np.zeros(count, HELD)
         self._out = np.empty(1_024 + _OUT_PER_INSTRUMENT * count, ROW)
         self._roll_ns = 0  # the next moment a day begins anew; 0 = not looked up yet
@@ -88,11 +92,11 @@ class MarketTape:
     @property
     def slot_ns(self) -> int:
         """When the open slot of the lines ends; NEVER while nothing waits in it."""
-        return int(self._ends[0]["slot_ns"])
+        return self._slot[0]
 
     def close_slot(self, ts_ns: int) -> None:
         """Deliver what ends at or before a moment, although no row has come."""
-        if self._ends[0]["slot_ns"] <= ts_ns:
+        if self._slot[0] <= ts_ns:
             made = close_due(self._ends, self._held, ts_ns, L1_250, self._out, 0)
             if made:
                 self._deliver(self._out[:made])
@@ -181,13 +185,14 @@ class MarketTape:
     def dump(self) -> bytes:
         """Days and bars; not the slot that is open, which a line sees again with the next quote."""
         count = len(self.days)
+        most = max(1, MINUTES_SAVED // max(1, count))
         return msgspec.msgpack.encode(
             TapeState(
                 format=FORMAT,
                 symbols=self._symbols,
                 days=self.days.tobytes(),
-                fives=tuple(self.bars(inst, FIVE_NS).tobytes() for inst in range(count)),
-                minutes=tuple(self.bars(inst, MINUTE_NS).tobytes() for inst in range(count)),
+                fives=tuple(self.bars(inst, FIVE_NS)[-FIVES_SAVED:].tobytes() for inst in range(count)),
+                minutes=tuple(self.bars(inst, MINUTE_NS)[-most:].tobytes() for inst in range(count)),
                 roll_ns=self._roll_ns,
             )
         )

@@ -33,7 +33,7 @@ class Windows:
     def __init__(self, calendar: Calendar) -> None:
         self.timezone = calendar.table.timezone
         self.wire_zone = wire_zone(self.timezone)
-        self._zone = zone = ZoneInfo(self.timezone)
+        self.zone = zone = ZoneInfo(self.timezone)
         self._all: dict[bool, list[Window]] = {True: [], False: []}
         for session in calendar.table.sessions:
             offset_s = offset_at(session.open_ns, zone)
@@ -69,7 +69,7 @@ class Windows:
 
     def local(self, ts_ns: int) -> datetime:
         """A moment in local time."""
-        return datetime.fromtimestamp(ts_ns // NANO, UTC).astimezone(self._zone)
+        return datetime.fromtimestamp(ts_ns // NANO, UTC).astimezone(self.zone)
 
 
 def offset_at(ts_ns: int, zone: ZoneInfo) -> int:

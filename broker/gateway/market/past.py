@@ -1,0 +1,81 @@
+"""The past of every instrument: what the tape has seen, and before it what is made up, where the setting allows it.
+Decides which it is; knows no client.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from broker.gateway.market.bars import MINUTE_NS
+from broker.gateway.market.series import Span, series
+from broker.gateway.market.settings import MarketSettings
+from broker.gateway.market.synthetic import SyntheticHistory
+from broker.gateway.market.tape import MarketTape
+from broker.gateway.part import World
+from core.instruments import rule_on
+
+
+class Past:
+    """Bars over parts of sessions, and where the past begins."""
+
+    def __init__(
+        self, world: World, tape: MarketTape, settings: MarketSettings, adv_nanos: Mapping[tuple[int, int], int]
+    ) -> None:
+        """`adv_nanos`: known average volumes by (inst, date)."""
+        self._world, self._tape, self._settings, self._adv_nanos = world, tape, settings, adv_nanos
+        self._made: dict[tuple[int, int], SyntheticHistory] = {}  # by instrument and first date of the tape
+
+    def bars(self, inst: int, covered: list[Span], step_ns: int) -> NDArray[Any]:
+        """As `series.series`."""
+        return series(self._tape, self.synthetic(inst), inst, covered, step_ns, self._world.now_ns)
+
+    def first_date(self, inst: int) -> int:
+        """The first date of the feed for an instrument; before its first row today's."""
+        windows = self._tape.windows_of(inst)
+        day = windows.local(int(self._tape.days[inst]["first_ns"]) or self._world.now_ns)
+        number = day.year * 10_000 + day.month * 100 + day.day
+        sessions = windows.every(True)
+        at = windows.index(number)
+        return sessions[at].date if at < len(sessions) else number
+
+    def start_ns(self, inst: int, *, regular: bool) -> int:
+        """The earliest moment there is anything of; 0 = there is nothing."""
+        made = self.synthetic(inst)
+        if made is not None and made.first_ns:
+            return made.first_ns
+        first_ns = int(self._tape.days[inst]["first_ns"])
+        if first_ns and regular:
+            windows = self._tape.windows_of(inst)
+            at = windows.index(self.first_date(inst))
+            every = windows.every(True)
+            return max(first_ns, every[at].start_ns) if at < len(every) else first_ns
+        return first_ns
+
+    def synthetic(self, inst: int) -> SyntheticHistory | None:
+        """What is made up before the feed; None by setting, or while no price is known to begin with."""
+        if self._settings.history == "none":
+            return None
+        first = self.first_date(inst)
+        found = self._made.get((inst, first))
+        if found is None:
+            anchor = self._tape.previous_close(inst, first) or self._first_price(inst)
+            windows = self._tape.windows_of(inst)
+            sessions = windows.every(True)[: windows.index(first)]
+            if not anchor or not sessions:
+                return None
+            instrument = self._world.instruments[inst]
+            ticks = rule_on(instrument.ticks, sessions[-1].date) or instrument.ticks[0]
+            found = self._made[(inst, first)] = SyntheticHistory(
+                symbol=instrument.symbol, sessions=sessions, anchor_nanos=anchor,
+                adv_nanos=self._adv_nanos.get((inst, first), 0), ticks=ticks,
+            )  # fmt: skip
+        return found
+
+    def _first_price(self, inst: int) -> int:
+        """The first price of the feed, print or quote; it must not change as time goes on."""
+        bars = self._tape.bars(inst, MINUTE_NS)[:1]
+        for name in ("open", "bid_open", "ask_open"):
+            if len(bars) and bars[0][name]:
+                return int(bars[0][name])
+        return 0

@@ -1,0 +1,1 @@
+"""The gateway's orders: from placeOrder to the last commission report, for every client, over restarts."""

@@ -1,0 +1,229 @@
+"""From the words of a placeOrder to an order's terms, or to the error TWS answers. Checks what the request says by
+itself and against its contract; knows no other order, no account and no market.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from broker.gateway.contracts.book import ContractBook
+from broker.gateway.contracts.listing import STK, Query, Refusal
+from broker.gateway.moments import parse_moment
+from broker.gateway.orders.request import PlaceRequest, whole
+from broker.gateway.part import World
+from broker.sim.book import TRAIL
+from broker.sim.hours import Hours
+from broker.sim.oca import OCA_TYPES, REDUCE
+from broker.sim.validate import terms_refusal
+from core.commands import DAY, FOK, GTC, GTD, IOC, LMT, LOC, MKT, MOC, OPG, STP, STP_LMT
+from core.ids import BUY, SELL
+
+INVALID: Final = "Error validating request.-'bF' : cause - "
+ORDER_TYPES: Final = {
+    "MKT": MKT, "LMT": LMT, "STP": STP, "STP LMT": STP_LMT, "STPLMT": STP_LMT, "TRAIL": TRAIL, "MOC": MOC, "LOC": LOC,
+}  # fmt: skip
+# Real ones that this gateway does not work: never as something else.
+OTHER_TYPES: Final = frozenset({
+    "TRAIL LIMIT", "TRAILLMT", "MIT", "LIT", "REL", "MTL", "MIDPRICE", "MKT PRT", "STP PRT", "VOL", "BOX TOP",
+    "SNAP MKT", "SNAP MID", "SNAP PRIM", "PASSV REL", "PEG MKT", "PEG MID", "PEGMID", "PEG BEST", "PEGBEST", "PEG STK",
+    "PEG BENCH", "PEGBENCH", "PEG PRIM", "PEG MIDVOL", "REL + LMT", "REL + MKT", "LMT + MKT", "AUC", "FUNARI", "QUOTE",
+})  # fmt: skip
+TIFS: Final = {"": DAY, "DAY": DAY, "GTC": GTC, "IOC": IOC, "FOK": FOK, "GTD": GTD, "OPG": OPG}
+OTHER_TIFS: Final = frozenset({"AUC", "DTC", "Minutes"})
+SIDES: Final = {"BUY": BUY, "SELL": SELL, "SSHORT": SELL, "SLONG": SELL}
+# What would make another order of it, so that working it as the plain one would be wrong.
+_NOT_WORKED: Final = (
+    "goodAfterTime", "hedgeType", "algoId", "scalePriceIncrement", "percentOffset", "cashQty", "faGroup", "faProfile",
+    "minTradeQty", "lmtPriceOffset", "adjustedStopPrice", "adjustedStopLimitPrice", "duration",
+)  # fmt: skip
+_FLAGS_NOT_WORKED: Final = ("allOrNone", "notHeld", "eTradeOnly", "firmQuoteOnly")
+_PPM_OF_PERCENT_NANOS: Final = 100_000
+
+DEFAULT_TIF: Final = (10349, "Order TIF was set to DAY based on order preset.")
+OUTSIDE_IGNORED: Final = (
+    2109,
+    "Order Event Warning: Attribute 'Outside Regular Trading Hours' is ignored based on the order type and destination."
+    " PlaceOrder is now being processed.",
+)
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An order that may be taken. `notes` are warnings that go with it."""
+
+    account: str
+    inst: int
+    side: int
+    order_type: int
+    tif: int
+    qty_nanos: int
+    limit_px_nanos: int = 0
+    stop_px_nanos: int = 0
+    trail_nanos: int = 0
+    trail_ppm: int = 0
+    gtd_ts_ns: int = 0
+    outside_rth: bool = False
+    oca_group: str = ""
+    oca_type: int = 0
+    request: PlaceRequest
+    notes: tuple[tuple[int, str], ...] = ()
+
+
+class _Words(NamedTuple):
+    side: int
+    order_type: int
+    tif: int
+
+
+class Drafter:
+    """Reads requests against the contract book and the sessions. Every method is pure but for the day it is."""
+
+    def __init__(self, world: World, book: ContractBook) -> None:
+        self._world = world
+        self._book = book
+        self._hours: Mapping[str, Hours] = {name: Hours(calendar) for name, calendar in world.calendars.items()}
+
+    def draft(self, request: PlaceRequest) -> Draft | Refusal:
+        """The order a request asks for, or the first thing that is wrong with it."""
+        words = _words(request)
+        if isinstance(words, Refusal):
+            return words
+        account = self._account(request)
+        if isinstance(account, Refusal):
+            return account
+        inst = self._inst(request)
+        if isinstance(inst, Refusal):
+            return inst
+        if refusal := _extras_refusal(request):
+            return refusal
+        return self._terms(request, words, account, inst)
+
+    def _account(self, request: PlaceRequest) -> str | Refusal:
+        accounts, named = self._world.accounts, request.text("account")
+        if not named and len(accounts) > 1:
+            return Refusal(435, "You must specify an account.")
+        if named and named not in accounts:
+            return Refusal(321, f"{INVALID}Invalid account code '{named[:40]}'.")
+        return named or accounts[0]
+
+    def _inst(self, request: PlaceRequest) -> int | Refusal:
+        if request.legs or request.text("secType") == "BAG":
+            return Refusal(203, "The security BAG is not available or allowed for this account.")
+        found = self._book.resolve(query_of(request))
+        if isinstance(found, Refusal):
+            return found
+        if found.inst < 0 or found.sec_type != STK:
+            return Refusal(203, f"The security {found.local_symbol} is not available or allowed for this account.")
+        return found.inst
+
+    def _terms(self, request: PlaceRequest, words: _Words, account: str, inst: int) -> Draft | Refusal:
+        side, order_type, tif = words
+        instrument = self._world.instruments[inst]
+        outside = request.flag("outsideRth")
+        # Outside regular hours only limits trade; TWS says so and takes the order (2109).
+        ignored = outside and (order_type not in (LMT, STP_LMT) or tif == OPG)
+        session = self._hours[instrument.calendar].session_for(self._world.now_ns, outside and not ignored)
+        if session is None:
+            return Refusal(201, "Order rejected - reason:no trading session is known for this contract.")
+        percent = request.nanos("trailingPercent") // _PPM_OF_PERCENT_NANOS if order_type == TRAIL else 0
+        trail = request.nanos("auxPrice") if order_type == TRAIL else 0
+        draft = Draft(
+            request=request,
+            account=account,
+            inst=inst,
+            side=side,
+            order_type=order_type,
+            tif=tif,
+            qty_nanos=request.nanos("totalQuantity"),
+            limit_px_nanos=request.nanos("lmtPrice") if order_type in (LMT, STP_LMT, LOC) else 0,
+            stop_px_nanos=request.nanos("trailStopPrice" if order_type == TRAIL else "auxPrice")
+            if order_type in (STP, STP_LMT, TRAIL)
+            else 0,
+            trail_nanos=trail,
+            trail_ppm=0 if trail else percent,
+            gtd_ts_ns=self._good_till(request, instrument.calendar) if tif == GTD else 0,
+            outside_rth=outside and not ignored,
+            oca_group=request.text("ocaGroup"),
+            oca_type=(request.integer("ocaType") or REDUCE) if request.text("ocaGroup") else 0,
+            notes=(OUTSIDE_IGNORED,) if ignored else (),
+        )
+        refusal = _quantity_refusal(draft, request) or terms_refusal(
+            instrument, session.date, order_type=order_type, qty_nanos=draft.qty_nanos,
+            limit_px_nanos=draft.limit_px_nanos, stop_px_nanos=draft.stop_px_nanos,
+            trails=draft.trail_nanos > 0 or draft.trail_ppm > 0,
+        )  # fmt: skip
+        return Refusal(*refusal) if refusal is not None else draft
+
+    def _good_till(self, request: PlaceRequest, calendar: str) -> int:
+        zone = self._world.calendars[calendar].table.timezone
+        return parse_moment(request.text("goodTillDate"), zone) or 0
+
+
+def query_of(request: PlaceRequest) -> Query:
+    """The contract a request describes."""
+    return Query(
+        con_id=request.integer("conId"),
+        symbol=request.text("symbol").strip().upper(),
+        sec_type=request.text("secType").strip().upper(),
+        last_trade=request.text("lastTradeDate").strip(),
+        strike_nanos=request.nanos("strike"),
+        right=request.text("right").strip("?0 ").upper(),
+        multiplier=request.text("multiplier").strip(),
+        exchange=request.text("exchange").strip().upper(),
+        primary_exchange=request.text("primaryExchange").strip().upper(),
+        currency=request.text("currency").strip().upper(),
+        local_symbol=request.text("localSymbol").strip(),
+        trading_class=request.text("tradingClass").strip(),
+        sec_id_type=request.text("secIdType"),
+        sec_id=request.text("secId"),
+    )
+
+
+def _words(request: PlaceRequest) -> _Words | Refusal:
+    side = SIDES.get(request.text("action").upper())
+    if side is None:
+        return Refusal(321, f"{INVALID}Invalid order side was entered")
+    spoken = request.text("orderType").upper()
+    order_type = ORDER_TYPES.get(spoken)
+    if order_type is None:
+        if spoken in OTHER_TYPES:
+            return Refusal(387, "Unsupported order type for this exchange and security type.")
+        return Refusal(321, f"{INVALID}Invalid order type was entered")
+    tif = TIFS.get(request.text("tif").upper())
+    if tif is None:
+        if request.text("tif") in OTHER_TIFS:
+            return Refusal(387, "Unsupported time in force for this exchange and security type.")
+        return Refusal(321, f"{INVALID}Invalid time in force was entered")
+    if (order_type in (MOC, LOC) and tif != DAY) or (tif == OPG and order_type not in (MKT, LMT)):
+        return Refusal(111, "The order type and time in force are incompatible.")
+    return _Words(side, order_type, tif)
+
+
+def _extras_refusal(request: PlaceRequest) -> Refusal | None:
+    if request.conditions:
+        return Refusal(387, "Unsupported order type for this exchange and security type: conditional orders.")
+    for name in _NOT_WORKED:
+        if request.text(name) not in ("", "0"):
+            return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
+    for name in _FLAGS_NOT_WORKED:
+        if request.flag(name):
+            return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
+    if request.text("adjustedOrderType") not in ("", "None"):
+        return Refusal(387, "Unsupported order type for this exchange and security type: adjustable orders.")
+    if request.integer("minQty") > 0:
+        return Refusal(387, "Unsupported order type for this exchange and security type: minQty.")
+    return None
+
+
+def _quantity_refusal(draft: Draft, request: PlaceRequest) -> Refusal | None:
+    if draft.qty_nanos < 0:
+        return Refusal(321, f"{INVALID}Invalid order size was entered")
+    if not whole(draft.qty_nanos):
+        return Refusal(10243, "Fractional-sized order cannot be placed via API. Please enter order without decimal.")
+    if min(draft.limit_px_nanos, draft.stop_px_nanos, draft.trail_nanos, draft.trail_ppm) < 0:
+        return Refusal(321, f"{INVALID}Invalid price was entered")
+    if draft.tif == GTD and not draft.gtd_ts_ns:
+        return Refusal(321, f"{INVALID}Invalid good till date was entered")
+    if draft.oca_group and draft.oca_type not in OCA_TYPES:
+        return Refusal(321, f"{INVALID}Invalid OCA type was entered")
+    return None

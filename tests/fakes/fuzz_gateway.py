@@ -1,0 +1,91 @@
+"""Bad input for a gateway that listens somewhere, and what must hold whatever is sent: no hang, no crash, every answer
+well formed, a session ends only for what ends one, and others never notice.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Final
+
+from broker.gateway.wire import frame_of
+from tests.fakes.gateway_wire import DEADLINE_S, HOST, WireClient, opening_of
+from tests.fakes.wire_fuzz import Fuzz, Piece, client_requests
+
+PIECES_PER_SESSION: Final = 60
+NOTHING: Final = "NOSUCH"  # a symbol no gateway has
+HELLO_SHARE: Final = 0.08
+
+
+async def fuzz_gateway(port: int, *, seed: int, frames: int, bystander: WireClient) -> Counter[str]:
+    """So many frames or a few more; those behind the end of a session do not count. Raises AssertionError; returns how
+    many of each kind.
+    """
+    fuzz, chance, counts = Fuzz(seed, client_requests(NOTHING)), random.Random(~seed), Counter[str]()
+    while counts["frames"] < frames:
+        counts["sessions"] += 1
+        if chance.random() < HELLO_SHARE:
+            await _exchange(port, [fuzz.hello()])
+            counts["frames"] += 1
+            counts["hello"] += 1
+            continue
+        pieces = fuzz.pieces(PIECES_PER_SESSION)
+        await _session(port, fuzz, pieces, client_id=100 + counts["sessions"] % 1000)
+        garbage = [ends_a_session(piece.data) or piece.ends for piece in pieces]
+        seen = pieces[: garbage.index(True) + 1] if True in garbage else pieces
+        counts["frames"] += len(seen)
+        counts.update(piece.kind for piece in seen)
+        bystander.send(49, 1)
+        await bystander.until("49")
+    return counts
+
+
+async def _session(port: int, fuzz: Fuzz, pieces: list[Piece], *, client_id: int) -> None:
+    stream = b"".join(piece.data for piece in pieces)
+    opening = opening_of(client_id)
+    heard = frames_of(await _exchange(port, [opening, *fuzz.chunks(stream), frame_of(49, 1)]))
+    if pieces[-1].ends:
+        return
+    alive = bool(heard) and heard[-1][0] == "49"
+    garbage = [piece for piece in pieces if ends_a_session(piece.data)]
+    assert alive != bool(garbage), f"{'lives' if alive else 'ended'} after {pieces}, ended by {garbage[:1]}"
+
+
+def ends_a_session(frame: bytes) -> bool:
+    """Whether a frame has no message id: up to five digits before the first NUL."""
+    head = frame[4:].split(b"\0", 1)[0]
+    return not (0 < len(head) <= 5 and all(48 <= byte <= 57 for byte in head))
+
+
+async def _exchange(port: int, pieces: list[bytes]) -> bytes:
+    """Send all, close our direction, read until the other side closes too."""
+    async with asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection(HOST, port)
+        heard = bytearray()
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0)
+            writer.write_eof()
+            while received := await reader.read(1 << 16):
+                heard += received
+        except (ConnectionError, OSError):
+            pass  # cut off while we were sending
+        finally:
+            writer.transport.abort()
+        return bytes(heard)
+
+
+def frames_of(stream: bytes) -> list[list[str]]:
+    """Every whole frame, checked for its form; the first is the hello."""
+    frames, at = [], 0
+    while at + 4 <= len(stream):
+        stop = at + 4 + int.from_bytes(stream[at : at + 4], "big")
+        if stop > len(stream):
+            break  # cut off in the middle of it
+        payload = stream[at + 4 : stop]
+        assert payload.endswith(b"\0"), payload[:80]
+        fields = payload.decode("ascii").split("\0")[:-1]
+        assert fields[0].isdigit(), fields
+        frames.append(fields)
+        at = stop
+    return frames
