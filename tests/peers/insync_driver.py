@@ -62,6 +62,8 @@ class InsyncDriver:
 
     def connect(self, host: str, port: int, client_id: int) -> Row:
         self._errors.clear()
+        # It does not wait for the end of the connection before, and the other side refuses the number until then.
+        self.ib.sleep(0)
         self.ib.connect(host, port, client_id, timeout=STEP_S, raiseSyncErrors=True)
         accounts = self.ib.managedAccounts()
         self.account = accounts[0]

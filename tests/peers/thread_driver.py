@@ -90,12 +90,17 @@ class ThreadDriver:
     # -- session ----------------------------------------------------------------------------------------------------
 
     def connect(self, host: str, port: int, client_id: int) -> Row:
-        self._open(host, port, client_id)
-        self.wait(lambda: self._last("nextValidId") and self._last("managedAccounts"))
+        self.wait(lambda: self._accepted(host, port, client_id))
         self._order_id = self._last("nextValidId")[0]
         accounts = [name for name in self._last("managedAccounts")[0].split(",") if name]
         self.account = accounts[0]
         return {"version": self.client.serverVersion(), "accounts": accounts, "next_id": self._order_id}
+
+    def _accepted(self, host: str, port: int, client_id: int) -> bool:
+        """Try until the other side has seen the end of the connection before: it refuses the number until then."""
+        if not self.client.isConnected():
+            self._open(host, port, client_id)
+        return self._last("nextValidId") is not None and self._last("managedAccounts") is not None
 
     def _open(self, host: str, port: int, client_id: int) -> None:
         self.record.calls.clear()
