@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 Row = dict[str, Any]
 
-STEP_S: Final = 20.0  # a step that takes longer has failed; the whole scenario takes a few seconds
+STEP_S: Final = 60.0  # a step that takes longer has failed; the whole scenario takes a few seconds
 CLIENT_ID: Final = 31
 OTHER_CLIENT_ID: Final = 32
 STOCK: Final = {"secType": "STK", "symbol": "AAA", "exchange": "SMART", "currency": "USD"}
