@@ -154,25 +154,14 @@ class Fuzz:
         return Piece("wrong length", _LENGTH.pack(length) + frame[4:], True)
 
 
-class _Captured:
-    """In place of ib_async's socket: keeps what would be sent."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-
-    def sendMsg(self, message: bytes) -> None:
-        """One frame."""
-        self.sent.append(message)
-
-
 def sent_by_ib_async(method: str, *arguments: Any, version: int = 178) -> list[str]:
     """The fields of a request as the real client library writes them."""
     made: Any = IbClient
     client = made(None)
-    client.conn, client.connState, client._serverVersion = _Captured(), IbClient.CONNECTED, version
+    sent: list[str] = []
+    client.sendMsg, client.connState, client._serverVersion = sent.append, IbClient.CONNECTED, version
     getattr(client, method)(*arguments)
-    fields: list[str] = client.conn.sent[0][4:].decode().split("\0")[:-1]
-    return fields
+    return sent[0].split("\0")[:-1]
 
 
 def order_of_ib_async(symbol: str, *, order_id: int = 1, version: int = 178) -> list[str]:

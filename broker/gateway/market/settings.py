@@ -21,7 +21,7 @@ class MarketSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid
     # live | delayed: 10089, and delayed data after reqMarketDataType(3) | delayed_off: 354, and 10168 | partial: 10090,
     # and close, volume and halts only | none: 354, and 10168. By symbol; all others have `entitlement`.
     entitlement: Entitlement = "live"
-    entitlements: dict[str, Entitlement] = {}
+    entitlements: dict[str, Entitlement] = {}  # by symbol, what differs from `entitlement`
     delay_s: Annotated[int, Meta(ge=5, le=7_200)] = 900  # of delayed data
     shortable_shares: Annotated[int, Meta(ge=0, le=10**12)] = 10_000_000  # of every symbol (generic tick 236)
     shortable: dict[str, Annotated[int, Meta(ge=0, le=10**12)]] = {}  # by symbol, in shares
