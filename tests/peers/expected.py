@@ -16,6 +16,7 @@ CASH: Final = 1_000_000
 OPEN_S: Final = int(datetime(2026, 10, 5, 13, 30, tzinfo=UTC).timestamp())  # 09:30 in New York
 PREVIOUS_CLOSE: Final = {"AAA": 24.90, "BBB": 99.50}
 TICK: Final = 0.01
+HELD: Final = 300  # shares, after all of it
 SHARE_FEE: Final = 0.005  # the least: 1.00 an order
 CAT_FEE: Final = 0.000003  # a share, from May 2026
 SEC_FEE: Final = 20.60e-6  # of what is sold, from April 2026
@@ -203,9 +204,8 @@ def fills(report: Report) -> None:
     assert abs(bought["order"]["average"] - bought["quote"]["ask"]) < 0.3
     realised = sum(fill["realised"] for fill in sold["order"]["fills"])
     paid, got = bought["order"], sold["order"]
-    cost = paid["average"] + sum(fill["fee"] for fill in paid["fills"]) / 300
-    expected = 100 * (got["average"] - cost) - sum(fill["fee"] for fill in got["fills"])
-    assert realised == pytest.approx(expected, abs=0.02)
+    gained = 100 * (got["average"] - paid["average"]) - sum(fill["fee"] for fill in got["fills"])
+    assert realised == pytest.approx(gained, abs=0.0001)
     assert all(fill["realised"] in (0, UNSET) for fill in paid["fills"])
 
 
@@ -217,8 +217,8 @@ def bracket(report: Report) -> None:
     assert (found["taker"]["kind"], found["loss"]["kind"]) == ("LMT", "STP")
     assert found["loss"]["stop"] < found["taker"]["limit"]
     ended = report["bracket_ended"]
-    assert (ended["taker"]["status"], ended["loss"]["status"]) == ("Cancelled", "Cancelled")
-    assert (ended["taker"]["order_id"], ended["loss"]["order_id"]) == (taker, loss)
+    check_fills(ended["taker"], side="SLD", quantity=100, number=taker)
+    assert (ended["loss"]["status"], ended["loss"]["order_id"], ended["loss"]["filled"]) == ("Cancelled", loss, 0)
 
 
 def one_cancels_all(report: Report) -> None:
@@ -230,8 +230,12 @@ def one_cancels_all(report: Report) -> None:
 
 # ---- what came of it ---------------------------------------------------------------------------------------------
 def all_fills(report: Report) -> list[Row]:
-    orders = (report["market_buy"]["order"], report["market_sell"]["order"], report["bracket"]["parent"])
-    return [fill for order in (*orders, report["oca"]["taken"]) for fill in order["fills"]]
+    found = (report["market_buy"]["order"], report["market_sell"]["order"], report["bracket"]["parent"])
+    return [
+        fill
+        for order in (*found, report["bracket_ended"]["taker"], report["oca"]["taken"])
+        for fill in order["fills"]
+    ]  # fmt: skip
 
 
 def money(report: Report) -> None:
@@ -240,25 +244,27 @@ def money(report: Report) -> None:
         (1 if fill["side"] == "BOT" else -1) * fill["shares"] * fill["px"] + fill["fee"] for fill in fills
     )
     (held,) = report["positions"]["positions"]
-    assert (held["account"], held["symbol"], held["size"]) == (ACCOUNT, "AAA", 400)
+    assert (held["account"], held["symbol"], held["size"]) == (ACCOUNT, "AAA", HELD)
     assert held["con_id"] == report["details"]["details"][0]["con_id"]
     assert abs(held["cost"] - 25) < 1
     (line,) = report["account"]["portfolio"]
-    assert (line["con_id"], line["size"], line["account"]) == (held["con_id"], 400, ACCOUNT)
-    assert line["value"] == pytest.approx(400 * line["px"], abs=0.05)
+    assert (line["con_id"], line["size"], line["account"]) == (held["con_id"], HELD, ACCOUNT)
+    assert line["value"] == pytest.approx(HELD * line["px"], abs=0.05)
     equity = 0.0
     for name in ("account", "summary"):
         values = report[name]["values"]
         assert float(values["TotalCashValue"]) == pytest.approx(cash, abs=0.01), name
         equity = float(values["NetLiquidation"])
-        assert equity == pytest.approx(cash + 400 * line["px"], abs=40.0), name
-        assert float(values["GrossPositionValue"]) == pytest.approx(400 * line["px"], abs=40.0), name
+        assert equity == pytest.approx(cash + HELD * line["px"], abs=40.0), name
+        assert float(values["GrossPositionValue"]) == pytest.approx(HELD * line["px"], abs=40.0), name
         assert float(values["BuyingPower"]) > equity
     profit = report["profit"]
-    assert profit["one"]["size"] == 400
-    assert profit["one"]["value"] == pytest.approx(400 * line["px"], abs=40.0)
-    realised = sum(fill["realised"] for fill in report["market_sell"]["order"]["fills"])
-    assert profit["account"]["realised"] == pytest.approx(realised, abs=0.02)
+    assert profit["one"]["size"] == HELD
+    assert profit["one"]["value"] == pytest.approx(HELD * line["px"], abs=40.0)
+    sales = sum(fill["realised"] for fill in fills if fill["side"] == "SLD")
+    paid = sum(fill["fee"] for fill in fills if fill["side"] == "BOT")
+    assert profit["account"]["realised"] == pytest.approx(sales - paid, abs=0.001)
+    assert profit["one"]["open"] == pytest.approx(HELD * (line["px"] - held["cost"]), abs=40.0)
     assert profit["account"]["daily"] == pytest.approx(equity - CASH, abs=40.0)
 
 
@@ -315,7 +321,7 @@ def reconnect(report: Report) -> None:
         assert order[name] == found["before"][name], name
     assert order["status"] == "Submitted"
     assert {fill["exec_id"] for fill in found["executions"]} == {fill["exec_id"] for fill in all_fills(report)}
-    assert [position["size"] for position in found["positions"]] == [400]
+    assert [position["size"] for position in found["positions"]] == [HELD]
     ended = report["cancelled_after"]["order"]
     assert (ended["status"], ended["perm_id"]) == ("Cancelled", order["perm_id"])
 

@@ -50,6 +50,7 @@ class InsyncDriver:
         self.ib: Any = library.IB()
         self.ib.errorEvent += self._on_error
         self._errors: list[list[Any]] = []
+        self._contracts: dict[str, Any] = {}
         self._changes = 0
         self._log = Faults()
         logging.getLogger(LIBRARY).addHandler(self._log)
@@ -62,7 +63,10 @@ class InsyncDriver:
 
     def connect(self, host: str, port: int, client_id: int) -> Row:
         self._errors.clear()
-        self.ib.connect(host, port, client_id, timeout=STEP_S, raiseSyncErrors=True)
+        # It does not wait for the end of the connection before, and the other side refuses the number until then.
+        self.ib.sleep(0)
+        more = {"raiseSyncErrors": True} if LIBRARY == "ib_async" else {}  # the old one logs them, which is a fault too
+        self.ib.connect(host, port, client_id, timeout=STEP_S, **more)
         accounts = self.ib.managedAccounts()
         self.account = accounts[0]
         return {"version": self.ib.client.serverVersion(), "accounts": accounts, "next_id": self.ib.client._reqIdSeq}
@@ -110,6 +114,13 @@ class InsyncDriver:
     def details(self, contract: Row) -> list[Row]:
         return [_details(found) for found in self.ib.reqContractDetails(library.Contract(**contract))]
 
+    def _qualified(self, contract: Row) -> Any:
+        """With its id, without which the library keeps no ticker of it."""
+        symbol = contract["symbol"]
+        if symbol not in self._contracts:
+            (self._contracts[symbol],) = self.ib.qualifyContracts(library.Contract(**contract))
+        return self._contracts[symbol]
+
     def rule(self, number: int) -> list[list[float]]:
         return [[step.lowEdge, step.increment] for step in self.ib.reqMarketRule(number)]
 
@@ -124,7 +135,7 @@ class InsyncDriver:
 
     def quotes(self, contract: Row, generic: str) -> None:
         self._changes = 0
-        ticker = self.ib.reqMktData(library.Contract(**contract), generic)
+        ticker = self.ib.reqMktData(self._qualified(contract), generic)
         ticker.updateEvent += self._on_ticks
 
     def _on_ticks(self, ticker: Any) -> None:
@@ -140,10 +151,10 @@ class InsyncDriver:
         self.ib.cancelMktData(self._ticker(contract).contract)
 
     def snapshot(self, contract: Row) -> Row:
-        return _quote(self.ib.reqTickers(library.Contract(**contract))[0])
+        return _quote(self.ib.reqTickers(self._qualified(contract))[0])
 
     def ticks(self, contract: Row, kind: str, count: int) -> list[Row]:
-        asked, found = library.Contract(**contract), []
+        asked, found = self._qualified(contract), []
         ticker = self.ib.reqTickByTickData(asked, kind)
 
         def collect(changed: Any) -> None:
@@ -160,7 +171,7 @@ class InsyncDriver:
         return [{"px": t.price, "size": t.size, "exchange": t.exchange} for t in found[:count]]
 
     def bars(self, contract: Row, duration: str, size: str, what: str, updates: int) -> Row:
-        asked, later, before = library.Contract(**contract), [], len(self._errors)
+        asked, later = self._qualified(contract), []
         bars = self.ib.reqHistoricalData(asked, "", duration, size, what, True, 1, updates > 0)
         first = [_bar(bar) for bar in bars]
 
@@ -171,15 +182,19 @@ class InsyncDriver:
             bars.updateEvent += collect
             self.wait(lambda: len(later) >= updates)
             self.ib.cancelHistoricalData(bars)
-        return {"bars": first, "later": later, "codes": [code for _id, code, _text in self._errors[before:]]}
+        return {
+            "bars": first,
+            "later": later,
+            "codes": [code for code in self.codes(bars.reqId) if code != 162],
+        }  # its answer to a cancel
 
     def head(self, contract: Row) -> str:
-        found: datetime = self.ib.reqHeadTimeStamp(library.Contract(**contract), "TRADES", True)
+        found: datetime = self.ib.reqHeadTimeStamp(self._qualified(contract), "TRADES", True)
         return f"{found:%Y%m%d-%H:%M:%S}"
 
     def past_ticks(self, contract: Row, what: str, count: int) -> list[Row]:
         start = datetime.fromtimestamp(self.now_s() - 120, UTC)
-        ticks = self.ib.reqHistoricalTicks(library.Contract(**contract), start, "", count, what, True)
+        ticks = self.ib.reqHistoricalTicks(self._qualified(contract), start, "", count, what, True)
         if what == "BID_ASK":
             return [
                 {"at_s": int(tick.time.timestamp()), "bid": tick.priceBid, "ask": tick.priceAsk,
@@ -191,7 +206,7 @@ class InsyncDriver:
         ]
 
     def five_second_bars(self, contract: Row, count: int) -> list[Row]:
-        bars = self.ib.reqRealTimeBars(library.Contract(**contract), 5, "MIDPOINT", True)
+        bars = self.ib.reqRealTimeBars(self._qualified(contract), 5, "MIDPOINT", True)
         self.wait(lambda: len(bars) >= count)
         self.ib.cancelRealTimeBars(bars)
         return [
@@ -200,7 +215,7 @@ class InsyncDriver:
         ]
 
     def depth(self, contract: Row) -> Row:
-        asked, before = library.Contract(**contract), len(self._errors)
+        asked, before = self._qualified(contract), len(self._errors)
         ticker = self.ib.reqMktDepth(asked, 5, True)
         self.wait(lambda: (ticker.domBids and ticker.domAsks) or len(self._errors) > before)
         best = {
@@ -218,7 +233,7 @@ class InsyncDriver:
     def place(self, contract: Row, order: Row, order_id: int) -> None:
         known = self._trade(order_id)
         if known is None:
-            self.ib.placeOrder(library.Contract(**contract), library.Order(**order, orderId=order_id))
+            self.ib.placeOrder(self._qualified(contract), library.Order(**order, orderId=order_id))
             return
         for name, value in {"transmit": True, **order}.items():
             setattr(known.order, name, value)
@@ -253,7 +268,7 @@ class InsyncDriver:
 
     def what_if(self, contract: Row, order: Row) -> Row:
         before = len(self._errors)
-        state = self.ib.whatIfOrder(library.Contract(**contract), library.Order(**order))
+        state = self.ib.whatIfOrder(self._qualified(contract), library.Order(**order))
         return {
             "initial_before": float(state.initMarginBefore), "initial_change": float(state.initMarginChange),
             "initial_after": float(state.initMarginAfter), "maintenance_change": float(state.maintMarginChange),
@@ -296,7 +311,9 @@ class InsyncDriver:
         }  # fmt: skip
 
     def executions(self) -> list[Row]:
-        return [_fill(fill) for fill in self.ib.reqExecutions()]
+        told = {fill.execution.execId for fill in self.ib.reqExecutions()}
+        # Of an execution it knows already, it gives back a new one without its commission.
+        return [_fill(fill) for fill in self.ib.fills() if fill.execution.execId in told]
 
     def open_orders(self, everyone: bool) -> list[Row]:
         found = self.ib.reqAllOpenOrders() if everyone else self.ib.reqOpenOrders()
