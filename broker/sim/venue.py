@@ -9,6 +9,7 @@ from broker.sim.chance import FAULT_LATE_FILL, FAULT_REJECT, Chance
 from broker.sim.config import NEVER, VenueConfig
 from broker.sim.floor import Floor
 from broker.sim.hours import window
+from broker.sim.oca import WHOLE, forget_groups, left_of, reduced_nanos
 from broker.sim.validate import ON_CLOSE, refusal_of, terms_refusal
 from core.commands import DAY, FOK, GTD, IOC, LMT, MKT, OPG, STP
 from core.events import (
@@ -58,8 +59,8 @@ class Venue:
             order.outside_rth = False  # ignored for these types (IBKR 2109)
         session = self.hours[order.inst].session_for(ts_ns, order.outside_rth)
         refusal = refusal_of(order, instrument, session, ts_ns)
-        day = self.hours[order.inst].date_of(ts_ns)
-        if refusal is None and order.oca_group and self.state.oca_done.get(order.oca_group) == day:
+        group_left = left_of(self.state, order.oca_group, self.hours[order.inst].date_of(ts_ns))
+        if refusal is None and not group_left:
             refusal = 201, "Order rejected - reason:the OCA group is already filled or cancelled"
         if refusal is None and self._chance.hits(self._config.faults.reject_ppm, order.key, FAULT_REJECT, 0):
             refusal = 201, "Order rejected - reason: refused by the fault plan"
@@ -79,6 +80,10 @@ class Venue:
         self._acknowledge(order, ts_ns, works=opens and order.order_type in (MKT, LMT))
         next_ns = end_ns if start_ns <= ts_ns else start_ns
         self._look_again(order, next_ns)
+        if group_left < WHOLE:  # it joins a group that has traded in part
+            self._floor.shrink(order, reduced_nanos(order, WHOLE, group_left), ts_ns)
+        if order.done:
+            return
         if opens:
             self._floor.activate(order, ts_ns)
         elif order.tif in (IOC, FOK):
@@ -188,8 +193,7 @@ class Venue:
             if order.order_id:
                 del state.order_ids[order.order_id]
                 state.order_id_purged = max(state.order_id_purged, order.order_id)
-        for group in [group for group, day in state.oca_done.items() if day < date]:
-            del state.oca_done[group]
+        forget_groups(state, date)
 
     # ---- the leaves --------------------------------------------------------------------------------------------
     def _acknowledge(self, order: SimOrder, ts_ns: int, *, works: bool) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import STK, Query, Refusal
 from broker.gateway.moments import parse_moment
+from broker.gateway.orders.record import OrderRecord
 from broker.gateway.orders.request import PlaceRequest, whole
 from broker.gateway.part import World
 from broker.sim.book import TRAIL
@@ -97,6 +98,20 @@ class Drafter:
         if refusal := _extras_refusal(request):
             return refusal
         return self._terms(request, words, account, inst)
+
+    def session_date(self, inst: int, ts_ns: int, *, outside_rth: bool) -> int:
+        """The day (yyyymmdd) an order sent at a moment trades on; 0 past the session table."""
+        hours = self._hours[self._world.instruments[inst].calendar]
+        session = hours.session_for(ts_ns, outside_rth)
+        return session.date if session is not None else 0
+
+    def outlived(self, record: OrderRecord) -> bool:
+        """Whether an order for one day is asked about on another."""
+        if record.tif not in (DAY, OPG):
+            return False
+        outside = record.request.flag("outsideRth")
+        now = self.session_date(record.inst, self._world.now_ns, outside_rth=outside)
+        return now != self.session_date(record.inst, record.created_ns, outside_rth=outside)
 
     def _account(self, request: PlaceRequest) -> str | Refusal:
         accounts, named = self._world.accounts, request.text("account")

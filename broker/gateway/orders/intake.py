@@ -16,7 +16,6 @@ from broker.gateway.orders.terms import new_record
 from broker.gateway.orders.voice import Voice
 from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, REJECT_MODIFY, Client, Field, Fields, World
 from broker.gateway.registry import Registry
-from broker.sim.hours import Hours
 from core.commands import CancelAllOrders
 
 DUPLICATE_ID: Final = Refusal(103, "Duplicate order id")
@@ -50,7 +49,6 @@ class Intake:
         self._drafter = drafter
         self._limits = limits
         self._lifecycle = lifecycle
-        self._hours = {name: Hours(calendar) for name, calendar in world.calendars.items()}
 
     # ---- placeOrder --------------------------------------------------------------------------------------------
     def place(self, client: Client, fields: Fields) -> None:
@@ -144,9 +142,8 @@ class Intake:
             ts_ns=self._world.now_ns,
         )  # fmt: skip
         record.status = "PreSubmitted"
-        calendar = self._world.instruments[draft.inst].calendar
-        session = self._hours[calendar].session_for(self._world.now_ns, draft.outside_rth)
-        margins: list[Field] = self._limits.what_if(draft, session.date if session is not None else 0)
+        date = self._drafter.session_date(draft.inst, self._world.now_ns, outside_rth=draft.outside_rth)
+        margins: list[Field] = self._limits.what_if(draft, date)
         self._voice.what_if(client, record, margins)
 
     # ---- the same id again -------------------------------------------------------------------------------------
