@@ -52,7 +52,7 @@ def test_absurd_orders_end_as_orders_or_not_at_all(seed: int) -> None:
     for number in range(1, 251):
         fields = list(chance.choice(shapes))
         fields[1] = str(number)
-        for _ in range(chance.randint(1, 2)):
+        for _ in range(chance.choice((1, 1, 2))):
             fields[chance.randrange(1, len(fields))] = chance.choice(ABSURD)
         if not chance.randrange(20):
             del fields[chance.randrange(2, len(fields)) :]
@@ -61,7 +61,7 @@ def test_absurd_orders_end_as_orders_or_not_at_all(seed: int) -> None:
             rig.wait()
             peer.ears.heard.clear()
     assert min(ends["malformed"], ends["answered"]) > 30
-    assert len(old.ears.heard) > 100
+    assert len(old.ears.heard) > 40
     rig.wait(1).restart()
     state = rig.world.exchange.account.state
     assert state.cash_nanos["USD"] > 900_000 * NANO
