@@ -80,8 +80,8 @@ async def _exchange(port: int, pieces: list[bytes]) -> bytes:
             writer.write_eof()
             while received := await reader.read(1 << 16):
                 heard += received
-        except (ConnectionError, OSError):
-            pass  # cut off while we were sending
+        except (OSError, RuntimeError):
+            pass  # cut off while we were sending; uvloop says it with a RuntimeError
         finally:
             writer.transport.abort()
         return bytes(heard)

@@ -20,6 +20,7 @@ from broker.sim.validate import terms_refusal
 from core.commands import DAY, FOK, GTC, GTD, IOC, LMT, LOC, MKT, MOC, OPG, STP, STP_LMT
 from core.ids import BUY, SELL
 
+DESCRIPTIONS_MAX: Final = 10_000
 INVALID: Final = "Error validating request.-'bF' : cause - "
 ORDER_TYPES: Final = {
     "MKT": MKT, "LMT": LMT, "STP": STP, "STP LMT": STP_LMT, "STPLMT": STP_LMT, "TRAIL": TRAIL, "MOC": MOC, "LOC": LOC,
@@ -82,6 +83,7 @@ class Drafter:
     def __init__(self, world: World, book: ContractBook) -> None:
         self._world = world
         self._book = book
+        self._known: dict[Query, int] = {}  # descriptions that meant a stock: they always mean the same one
         self._hours: Mapping[str, Hours] = {name: Hours(calendar) for name, calendar in world.calendars.items()}
 
     def draft(self, request: PlaceRequest) -> Draft | Refusal:
@@ -122,13 +124,19 @@ class Drafter:
         return named or accounts[0]
 
     def _inst(self, request: PlaceRequest) -> int | Refusal:
+        query = query_of(request)
+        known = self._known.get(query)
+        if known is not None:
+            return known
         if request.legs or request.text("secType") == "BAG":
             return Refusal(203, "The security BAG is not available or allowed for this account.")
-        found = self._book.resolve(query_of(request))
+        found = self._book.resolve(query)
         if isinstance(found, Refusal):
             return found
         if found.inst < 0 or found.sec_type != STK:
             return Refusal(203, f"The security {found.local_symbol} is not available or allowed for this account.")
+        if len(self._known) < DESCRIPTIONS_MAX:
+            self._known[query] = found.inst
         return found.inst
 
     def _terms(self, request: PlaceRequest, words: _Words, account: str, inst: int) -> Draft | Refusal:
