@@ -73,11 +73,15 @@ class Upstream:
 
     async def open(self) -> ReferenceTables:
         """The clock first: the tables are of its days. Raises BrokerFault, ConfigError."""
+        await self.learn_clock()
+        today = datetime.fromtimestamp(self.clock.now_ns() // NANO, UTC).date()
+        return build_reference(self._config, first=today - HISTORY, last=today + DAYS_AHEAD)
+
+    async def learn_clock(self) -> None:
+        """Ask what time it is upstream, if it has a time of its own. Raises BrokerFault."""
         if self._config.ib.clock == "gateway":
             found = await announced_clock(self._config.ib, patience_s=PATIENCE_S, stopped=lambda: False)
             self.clock = UpstreamClock(GatewayClock(*found))
-        today = datetime.fromtimestamp(self.clock.now_ns() // NANO, UTC).date()
-        return build_reference(self._config, first=today - HISTORY, last=today + DAYS_AHEAD)
 
     def check(self, stands_ns: int) -> None:
         """The kept state is of this market. Raises ConfigError."""
