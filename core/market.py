@@ -63,7 +63,10 @@ def new_market(instruments: int) -> Any:
 
 @njit(inline="never", cache=True, error_model="numpy")
 def apply_row(m: Any, r: Any) -> None:
-    """Apply one market row to its instrument's state. Order of tests: suspicious, duplicate, kind. Bars prove life."""
+    """Apply one market row to its instrument's state. Order of tests: suspicious, duplicate, kind.
+
+    Bars and ALIVE prove life and change nothing else.
+    """
     m["alive_ts_ns"] = r["ts_ns"]
     if r["flags"] & SUSPICIOUS:
         m["suspicious"] += 1

@@ -1,10 +1,13 @@
 """The seams of the engine: what it needs from strategies, execution, risk and the outside. Siblings meet only here."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from core import commands as c
+from core.arrivals import Arrivals, LiveRule, with_rule
+from core.events import ReferenceArrived
 from core.exposure import Exposure
 from core.instruments import Instrument
 from core.market import MarketReader
@@ -13,11 +16,16 @@ from core.notes import Decision, Failure, Refusal
 from core.parents import Parent
 from core.sessions import Calendar
 
+NOT_AWAITED: Final = -1  # as the date of an instrument's reference: the tables of the run are all there is
+
 
 class Context:
     """What every part may read: one object, made by the composition root, written by the engine alone."""
 
-    __slots__ = ("_closes", "calendars", "exposure", "instruments", "market", "money", "previous_close_nanos")
+    __slots__ = (
+        "_closes", "_forgetting", "arrivals", "calendars", "exposure", "instruments", "market", "money",
+        "previous_close_nanos", "reference_dates",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -29,6 +37,7 @@ class Context:
         money: Money,
         market: MarketReader,
         exposure: Exposure,
+        reference_awaited: bool = False,
     ) -> None:
         self.instruments = instruments
         self.calendars = calendars  # by instrument
@@ -37,10 +46,49 @@ class Context:
         self.money = money
         self.market = market
         self.exposure = exposure
+        self.arrivals = Arrivals()
+        # By instrument: the day whose slow numbers are complete. Until it is today's, an instrument is not ready.
+        self.reference_dates = [0 if reference_awaited else NOT_AWAITED] * len(instruments)
+        self._forgetting: list[Callable[[int], None]] = []
 
     def roll(self, date: int) -> None:
         """A trading day begins: its previous closes, none where the reference has no row for the day."""
-        self.previous_close_nanos = self._closes.get(date) or [0] * len(self.instruments)
+        self.previous_close_nanos = list(self._closes.get(date) or [0] * len(self.instruments))
+        for slow in self.arrivals.slow.values():
+            self._take_close(slow, date)
+
+    def _take_close(self, slow: ReferenceArrived, date: int) -> None:
+        if slow.effective_from == date and slow.previous_close_nanos:
+            self.previous_close_nanos[slow.inst] = slow.previous_close_nanos
+
+    def take_reference(self, slow: ReferenceArrived) -> None:
+        """Slow numbers from the broker: they hold on their day, and make the instrument ready when complete."""
+        inst = slow.inst
+        self.arrivals.slow[inst] = slow
+        if self.reference_dates[inst] != NOT_AWAITED:
+            self.reference_dates[inst] = 0 if slow.missing else slow.effective_from
+        self._take_close(slow, self.money.trading_date)
+
+    def take_rule(self, inst: int, rule: LiveRule) -> None:
+        """The broker's price increments take the place of the config's."""
+        before = self.instruments
+        own = before[inst]
+        changed = msgspec.structs.replace(own, ticks=with_rule(own.ticks, rule))
+        self.instruments = (*before[:inst], changed, *before[inst + 1 :])
+        for forget in self._forgetting:
+            forget(inst)
+
+    def load_arrivals(self, arrivals: Arrivals) -> None:
+        """From a snapshot."""
+        self.arrivals = arrivals
+        for inst, rule in arrivals.rules.items():
+            self.take_rule(inst, rule)
+        for slow in arrivals.slow.values():
+            self.take_reference(slow)
+
+    def on_rules(self, forget: Callable[[int], None]) -> None:
+        """Whoever remembers an instrument's rules of the day is told to look again when they change."""
+        self._forgetting.append(forget)
 
 
 class Pipeline(Protocol):
@@ -225,6 +273,13 @@ class Clock(Protocol):
         """How long a stretch of this clock's time lasts on the wall, in seconds."""
         ...
 
+    def announce(self, ts_ns: int, speed: float) -> None:
+        """The paper gateway says what time it is and how fast its time runs; the wall's clock is told by nobody.
+
+        Called at every connection and whenever the gateway says so again.
+        """
+        ...
+
 
 class BrokerSink(Protocol):
     """What a live broker adapter tells the trader; called in the order of receipt, straight from the socket read.
@@ -251,5 +306,14 @@ class BrokerPort(Protocol):
         """Write one of `BROKER_COMMANDS` to the socket now; "" = written, else why it stayed here (`NotSent.reason`).
 
         Orders are never queued. Cancels, cancel-all and sync requests may wait for the message budget or the link.
+        A fact that follows at once (a sync has begun) may be told to the sink before this returns.
+        """
+        ...
+
+    def fetch_reference(self, date: int) -> None:
+        """Fetch the slow numbers of a trading day (yyyymmdd) for every instrument: paced, after orders are synced.
+
+        Answered by `MarketRuleChanged` and, per instrument, `ReferenceArrived(effective_from=date)`; called at start
+        and when a day begins. What fails is tried again, and stands in `missing` meanwhile.
         """
         ...

@@ -10,11 +10,12 @@ from core.events import CompletedOrderReported, OpenOrderReported
 from core.ids import SIDE_NAMES
 from core.ledger import Ledger
 from core.orders import Order
-from core.units import exact_text
+from core.units import NANO, exact_text
 
 LOST_AFTER_SYNCS: Final = 2
 SYNC_SPACING_NS: Final = 30_000_000_000  # between two syncs that count towards LOST
 COST_WAIT_NS: Final = 90_000_000_000  # a commission report comes within seconds, or with the next two syncs
+CASH_ROUNDING_NANOS: Final = NANO // 100  # the broker tells cash in cents; commissions have more places
 READY_BEFORE_LOST_NS: Final = 60_000_000_000
 
 
@@ -82,4 +83,5 @@ def cash_difference_nanos(sync: Sync, ledger: Ledger) -> int:
     theirs = sync.cash.get(ledger.currency)
     if theirs is None or ledger.awaits_cost(sync.started_ts_ns - COST_WAIT_NS):
         return 0
-    return theirs - ledger.cash[ledger.currency]
+    difference = theirs - ledger.cash[ledger.currency]
+    return difference if abs(difference) >= CASH_ROUNDING_NANOS else 0

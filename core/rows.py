@@ -8,6 +8,8 @@ A trade bar of five seconds is two rows of the same time (its END) and instrumen
     BAR         bid_px = open, ask_px = high, bid_qty = low, ask_qty = close, all four prices in nanos
     BAR_VOLUME  bid_px = volume-weighted price, ask_px = 0, bid_qty = volume in nanos, ask_qty = count of trades
 
+ALIVE is a proof of life of a live line (a tick that brought nothing new, or a snapshot's answer): no number in it.
+
 Kinds from 100 on are private to feeds: none of them reaches the engine.
 """
 
@@ -20,6 +22,7 @@ QUOTE: Final = 1
 PRINT: Final = 2
 BAR: Final = 3
 BAR_VOLUME: Final = 4
+ALIVE: Final = 5
 
 # Row flags. The feed sets what its source says; the kernel counts what it finds.
 SUSPICIOUS: Final = 1  # the source marked the row as suspicious

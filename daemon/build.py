@@ -59,17 +59,18 @@ def build_machine(
         money=money,
         market=MarketReader(market),
         exposure=Exposure(len(instruments)),
+        reference_awaited=config.broker_feed,
     )
     context.roll(money.trading_date)
     live_rows = np.zeros(LIVE_ROWS_MAX, ROW)
     engine = _engine(config, tables, context, watch=watch, buffer=live_rows)
     exchange = None
-    if with_venue:
+    if with_venue and config.venue_in_process:
         state = None if restored is None else restored.exchange
         exchange = _exchange(config, tables, instruments, watch, market, state)
     if restored is not None and restored.opinion is not None:
         engine.load_opinion(restored.opinion)
-    return Machine(engine, exchange, live_rows)
+    return Machine(engine, exchange, live_rows, cancels_first=config.journal.durability == "fsync")
 
 
 def money_settings(config: Config) -> MoneySettings:

@@ -6,8 +6,8 @@ from typing import Final
 
 TRADER_MODULE: Final = "daemon.app"
 FOLLOWER_MODULE: Final = "daemon.follower"
-SUPERVISOR_MODULE: Final = "daemon.supervisor"
 GATEWAY_MODULE: Final = "daemon.gateway"
+SUPERVISOR_MODULE: Final = "daemon.supervisor"
 
 
 def trader_command(config: Path, *, as_json: bool, parent: int | None = None) -> list[str]:
@@ -25,15 +25,16 @@ def follower_command(
     return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
 
 
-def gateway_command(config: Path, *, as_json: bool, parent: int | None = None) -> list[str]:
+def gateway_command(config: Path, *, as_json: bool = False, parent: int | None = None) -> list[str]:
     """The paper gateway."""
     command = [sys.executable, "-m", GATEWAY_MODULE, "--config", str(config)]
     return command + (["--json"] if as_json else []) + _bound_to(parent)
 
 
-def up_command(config: Path, *, as_json: bool) -> list[str]:
-    """Both of them, kept up."""
+def up_command(config: Path, *, as_json: bool, gateway: str = "") -> list[str]:
+    """All of them, kept up; with a paper gateway's file that gateway too."""
     command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config)]
+    command += ["--gateway", gateway] if gateway else []
     return [*command, "--json"] if as_json else command
 
 

@@ -1,6 +1,7 @@
-"""`quantd demo`: a state directory, a config, `quantd up` on it, the screen, and the trader's summary at the end.
+"""`quantd demo`: a state directory, a config and a paper gateway's, `quantd up` on them, the screen, and the trader's
+summary at the end.
 
-What the trader prints is its summary; what both say goes to files in the state directory.
+What the trader prints is its summary; what all of them say goes to files in the state directory.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -24,9 +26,11 @@ from daemon.log import open_log
 from daemon.state_dir import StateDirectory
 from daemon.status.follower import follower_news
 from daemon.status.picture import Status
-from daemon.supervisor import EXIT_DONE, Child, Supervisor
+from daemon.supervisor import EXIT_DONE, Child, Supervisor, gateway_child
 
 CONFIG: Final = Path(__file__).with_name("demo.toml")
+GATEWAY: Final = Path(__file__).with_name("demo_gateway.toml")
+PORT: Final = "4002"  # in both files
 MODEL: Final = ("demo.onnx", "demo.card.json")
 START_SECONDS_MAX: Final = 180.0  # kernels may have to be compiled first
 POLL_SECONDS: Final = 0.25
@@ -35,14 +39,14 @@ LOG_LINES_SHOWN: Final = 12
 
 
 class Demo:
-    """The two children's files, and how to ask the trader."""
+    """The children's files, and how to ask the trader."""
 
     def __init__(self, state: StateDirectory, config: Path) -> None:
         self.state = state
         self.log = state.path / "trader.log"
         self.output = state.path / "summary.json"
-        follower_log = state.path / "follower.log"
-        for path in (self.log, self.output, follower_log):
+        follower_log, gateway_log = state.path / "follower.log", state.path / "gateway.log"
+        for path in (self.log, self.output, follower_log, gateway_log):
             path.unlink(missing_ok=True)
         parent = os.getpid()
         self.trader = Child(
@@ -57,6 +61,7 @@ class Demo:
             output=follower_log,
             errors=follower_log,
         )
+        self.gateway = gateway_child(state.path / GATEWAY.name, parent, output=gateway_log)
         self._client: ControlClient | None = None
 
     def picture(self) -> Status | None:
@@ -104,9 +109,9 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
 
 
 async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None:
-    """Both children, and the screen in a thread beside them; the trader's exit code."""
+    """The children, and the screen in a thread beside them; the trader's exit code."""
     with (demo.state.path / "up.log").open("w", encoding="utf-8") as log:
-        supervisor = Supervisor(demo.trader, demo.follower, open_log(log))
+        supervisor = Supervisor(demo.trader, demo.follower, open_log(log), gateway=demo.gateway)
         supervising = asyncio.create_task(supervisor.run())
         try:
             await asyncio.to_thread(_show, demo, lambda: supervisor.running, seconds, as_json=as_json)
@@ -117,15 +122,41 @@ async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None
 
 
 def write_config(directory: StateDirectory, *, seed: int) -> Path:
-    """The bundled config with this seed, and the model it trades, in the state directory."""
-    text, found = re.subn(r"^seed = \d+", f"seed = {seed}", CONFIG.read_text(encoding="utf-8"), count=1, flags=re.M)
+    """The bundled files with this seed and a free port, and the model it trades, in the state directory. A market that
+    was begun there goes on; only its seed is still the old one's.
+    """
+    path = directory.path / CONFIG.name
+    port = str(_port(path))
+    path.write_text(_with(CONFIG, rf"^port = {PORT}", f"port = {port}"), encoding="utf-8")
+    seeded = _with(GATEWAY, r"^seed = \d+", f"seed = {seed}")
+    listening, found = re.subn(rf":{PORT}\"", f':{port}"', seeded, count=1)
     if not found:
-        raise QuantdError(f"{CONFIG.name}: no line `seed = …` to set")
-    path = directory.path / "demo.toml"
-    path.write_text(text, encoding="utf-8")
+        raise QuantdError(f"{GATEWAY.name}: no port {PORT} to set")
+    (directory.path / GATEWAY.name).write_text(listening, encoding="utf-8")
     for name in MODEL:
         shutil.copyfile(ROOT / "examples" / "models" / name, directory.path / name)
     return path
+
+
+def _with(file: Path, pattern: str, line: str) -> str:
+    text, found = re.subn(pattern, line, file.read_text(encoding="utf-8"), count=1, flags=re.M)
+    if not found:
+        raise QuantdError(f"{file.name}: no line {pattern} to set")
+    return text
+
+
+def _port(config: Path) -> int:
+    """A port of the loopback that nobody has now: the one of the run before (another one would be another config, which
+    an operator has to arm), else any.
+    """
+    before = re.search(r"^port = (\d+)", config.read_text(encoding="utf-8"), re.M) if config.exists() else None
+    for wanted in (int(before[1]) if before else 0, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", wanted))
+            port: int = probe.getsockname()[1]
+            return port
+    raise QuantdError("no free port on the loopback: end what holds them")
 
 
 def _await_ready(demo: Demo, running: Callable[[], bool]) -> None:
@@ -154,7 +185,7 @@ def _show(demo: Demo, running: Callable[[], bool], seconds: float, *, as_json: b
     elif sys.stdout.isatty():
         from daemon.status.screen import run_screen
 
-        title = "quantd demo: a made-up market, a simulated broker; Ctrl-C ends it"
+        title = "quantd demo: a made-up market, a paper gateway on TCP; Ctrl-C ends it"
         run_screen(demo.picture, lambda: follower_news(demo.state.path), goes_on, title=title)
     else:
         _print_lines(demo, goes_on)

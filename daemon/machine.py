@@ -1,4 +1,5 @@
-"""Engine and simulated venue in one process, as one deterministic machine: who is next, and what goes where.
+"""Engine and port as one machine: who is next, and what goes where. The port is the simulated venue, which runs along
+deterministically, or a live broker's, which only the running trader has.
 
 Used by the runner (which journals what it does) and by the rerun (which compares with what was journalled). Knows no
 journal, clock or socket.
@@ -12,6 +13,7 @@ from core import events as e
 from core.engine import Engine
 from core.engine.deadlines import NEVER
 from core.money.fold import fold_outcome
+from core.ports import BrokerPort
 
 DECIDE: Final = 1
 WATCHED: Final = 2
@@ -29,11 +31,17 @@ SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the 
 
 
 class Machine:
-    """One engine with its port. Without an exchange (replay verify) commands go nowhere."""
+    """One engine with its port. With neither exchange nor port (replay verify) commands go nowhere."""
 
-    def __init__(self, engine: Engine, exchange: Exchange | None, live_rows: Any) -> None:
+    port: BrokerPort | None = None  # a live broker's; set by the running trader alone
+
+    def __init__(
+        self, engine: Engine, exchange: Exchange | None, live_rows: Any, *, cancels_first: bool = False
+    ) -> None:
         self.engine = engine
         self.exchange = exchange
+        self.cancels_first = cancels_first  # orders of a step leave after all else: they wait for the disk
+        self.dispatching = False  # a broker that answers at once must wait for the step's other commands
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
 
     def due_ns(self) -> int:
@@ -92,20 +100,35 @@ class Machine:
         Right before the send the ladder epoch is read again: an order approved under an older one stays here.
         """
         refused: list[tuple[int, c.NotSent]] = []
-        money = self.engine.money
+        if self.cancels_first:
+            records = [x for x in records if type(x[2]) not in ORDERS] + [x for x in records if type(x[2]) in ORDERS]
+        self.dispatching = True
         for _, _, message in records:
             known = type(message)
             if known not in _SENT:
                 continue
-            if known is c.PlaceOrder or known is c.ReplaceOrder:
-                if message.order.ladder_epoch != money.latches.moves:
-                    intent = message.order.intent
-                    outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason="ladder moved")
-                    refused.append(self.refuse(outcome, ts_ns))
-                    continue
-            if self.exchange is not None:
-                self.exchange.submit(message, ts_ns=ts_ns)
+            if known not in ORDERS:
+                self._submit(message, ts_ns)
+                continue
+            order = message.order
+            moved = order.ladder_epoch != self.engine.money.latches.moves
+            reason = "ladder moved" if moved else self._submit(message, ts_ns)
+            if reason:
+                intent = order.intent
+                outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason=reason)
+                refused.append(self.refuse(outcome, ts_ns))
+        self.dispatching = False
         return refused
+
+    def _submit(self, message: Any, ts_ns: int) -> str:
+        if self.exchange is not None:
+            self.exchange.submit(message, ts_ns=ts_ns)
+            return ""
+        return "" if self.port is None else self.port.submit(message, ts_ns=ts_ns)
+
+    def cancel_all(self, reason: str, ts_ns: int) -> None:
+        """The poison rule's last command; no step made it."""
+        self._submit(c.CancelAllOrders(reason=reason), ts_ns)
 
     def refuse(self, outcome: c.NotSent, ts_ns: int) -> tuple[int, c.NotSent]:
         """Fold an outcome under a seq of its own."""
@@ -117,5 +140,6 @@ class Machine:
 
 _TIME: Final = e.TimeAdvanced()
 _SENT: Final = frozenset(c.BROKER_COMMANDS)
+ORDERS: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 
-__all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]
+__all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "ORDERS", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]

@@ -66,6 +66,7 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     restored = None
     if snapshot is not None:
         parts = snapshot.parts
+        _same_venue(config, in_process="exchange" in parts)
         restored = Restored(money=parts["money"], opinion=parts if opinion else None, exchange=parts.get("exchange"))
     machine = build_machine(config, tables, with_venue=True, restored=restored)
     tally = Tally(config.symbols)
@@ -83,6 +84,8 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
             f"state_dir: the simulated venue of this journal cannot be recovered under the changed {changed} "
             f"({fault}); finish it with the version and config that began it, or use a fresh state_dir"
         ) from fault
+    if rerun.venue_in_process is not None:
+        _same_venue(config, in_process=rerun.venue_in_process)
     if not opinion:
         _start_cold(machine)
     if changed:
@@ -103,6 +106,13 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     )
 
 
+def _same_venue(config: Config, *, in_process: bool) -> None:
+    """Orders of one venue are no orders of another, and neither is what they bought."""
+    if in_process != config.venue_in_process:
+        was = "the simulated venue" if in_process else "a broker"
+        raise ConfigError(f"state_dir: its journal traded with {was}; use a fresh state_dir for the other")
+
+
 def _start_cold(machine: Machine) -> None:
     """Opinion of other code is worth nothing: market and features warm up again, strategies stand on their targets.
 
@@ -114,8 +124,8 @@ def _start_cold(machine: Machine) -> None:
 
 def _cold(config: Config, tables: ReferenceTables, warm: Machine) -> Machine:
     """Money state and venue go on, opinion starts anew: what the tail taught the kernels is of another program."""
-    assert warm.exchange is not None
-    restored = Restored(money=warm.engine.dump()["money"], exchange=warm.exchange.snapshot())
+    exchange = None if warm.exchange is None else warm.exchange.snapshot()
+    restored = Restored(money=warm.engine.dump()["money"], exchange=exchange)
     machine = build_machine(config, tables, with_venue=True, restored=restored)
     machine.engine.seq, machine.engine.ts_ns = warm.engine.seq, warm.engine.ts_ns
     return machine
@@ -234,10 +244,12 @@ def verify_replay(directory: Path) -> ReplayReport:
     tables: ReferenceTables | None = None
     for frame in JournalReader(directory).frames():
         if frame[0].kind == r.REFERENCE:
-            tables = tables_of(frame)
+            before, tables = tables, tables_of(frame)
             report.runs += 1
             report.frames += 1
             rerun = rerun or _machine_for(tables, None)
+            if before is not None:
+                go_on_with_tables(rerun, before, tables)
             rerun.engine.seq = frame[-1].seq
             continue
         if rerun is None or tables is None:
@@ -255,6 +267,21 @@ def verify_replay(directory: Path) -> ReplayReport:
         report.rows, report.commands = rerun.rows, rerun.commands
         report.equity_nanos = rerun.engine.money.equity_nanos
     return report
+
+
+def go_on_with_tables(rerun: Rerun, before: ReferenceTables, tables: ReferenceTables) -> None:
+    """A start of the same program with session tables of other days (a live trader's move on with the calendar): the
+    same state, on these. Another program's start throws the opinion away anyway.
+    """
+    if tables.sessions == before.sessions or digests(tables) != digests(before):
+        return
+    old = rerun.machine
+    parts = old.engine.dump()
+    exchange = None if old.exchange is None else old.exchange.snapshot()
+    restored = Restored(money=parts["money"], opinion=parts, exchange=exchange)
+    config = config_from_json(tables.config.json)
+    machine = build_machine(config, tables, with_venue=exchange is not None, restored=restored)
+    rerun.go_on_with(machine)
 
 
 def starts_cold(record: Record) -> bool:

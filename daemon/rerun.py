@@ -15,7 +15,7 @@ from core.money.fold import fold_command, fold_input, fold_outcome
 from core.records import decode, encode
 from core.rows import ROW_BYTES, unpack_row
 from daemon.journal import Record
-from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, VENUE_FACTS, WATCHED, Machine
+from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, ORDERS, VENUE_FACTS, WATCHED, Machine
 from daemon.status.build import Tally
 
 POISON_WINDOW_NS: Final = 3_600 * 10**9  # the second failure of one error within an hour starts in SAFE
@@ -45,7 +45,9 @@ class Rerun:
         self.commands = 0
         self.unfoldable_seq = 0  # an input that could not be booked at all: the start must be SAFE
         self.running = False  # between a start and its stop or failure
+        self.venue_in_process: bool | None = None  # as the newest run said; None = no run seen
         self._refused: list[tuple[int, c.NotSent]] = []
+        self._recorded: list[Any] = []  # commands of a frame that is only folded, for the venue
 
     def frame(self, records: list[Record]) -> None:
         """Run one frame. Raises Divergence."""
@@ -56,6 +58,7 @@ class Rerun:
                 expected = self._run_rows(record, poisoned)
             elif record.kind == r.INPUT:
                 self._nothing_left(expected, record)
+                self._send_recorded()
                 expected = self._run_input(record, poisoned)
             elif record.kind in (r.NOTE, r.COMMAND):
                 self._take_record(record, expected)
@@ -64,6 +67,7 @@ class Rerun:
             else:
                 self.engine.seq = record.seq  # reference: read when the machine was built
         self._nothing_left(expected, records[-1])
+        self._send_recorded()
 
     # ---- rows --------------------------------------------------------------------------------------------------
     def _run_rows(self, record: Record, poisoned: int) -> list[tuple[int, int, Any]] | None:
@@ -155,6 +159,7 @@ class Rerun:
             self.ended = "crash"
             self.running = True
             self.epoch = event.epoch
+            self.venue_in_process = event.venue_in_process
         elif known is e.TraderStopped:
             self.ended = "clean"
             self.running = False
@@ -197,13 +202,24 @@ class Rerun:
             if record.kind == r.COMMAND:
                 fold_command(self.engine.money, record.seq, record.ts_ns, message)
                 if type(message) in _VENUE_COMMANDS and self.machine.exchange is not None:
-                    self.machine.exchange.submit(message, ts_ns=record.ts_ns)  # type: ignore[arg-type]
+                    self._recorded.append((message, record.ts_ns))
             self.engine.seq = record.seq
         if record.kind == r.COMMAND:
             self.commands += 1
             self.tally.take_command(record.ts_ns, message)
         else:
             self.tally.take_note(record.ts_ns, message)
+
+    def _send_recorded(self) -> None:
+        """To the venue, in the order in which the trader sent: with durability "fsync" orders left last."""
+        exchange, recorded = self.machine.exchange, self._recorded
+        if not recorded or exchange is None:
+            return
+        self._recorded = []
+        if self.machine.cancels_first:
+            recorded.sort(key=lambda one: type(one[0]) in ORDERS)
+        for message, ts_ns in recorded:
+            exchange.submit(message, ts_ns=ts_ns)
 
     def _take_outcome(self, record: Record) -> None:
         outcome = decode(r.OUTCOME, record.payload)

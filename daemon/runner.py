@@ -13,8 +13,9 @@ from core import events as e
 from core import records as r
 from core.money.state import Money
 from core.rows import ROW_BYTES, unpack_row
+from daemon.hold import Hold
 from daemon.journal import JournalWriter
-from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, WATCHED, Machine
+from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, ORDERS, WATCHED, Machine
 from daemon.status.build import Tally
 
 QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
@@ -40,6 +41,7 @@ class Runner:
         self.now_ns = machine.engine.ts_ns
         self.rows_done = 0
         self.controls_here: list[tuple[int, Any]] = []  # feed controls since the last row, for an exact resume
+        self.hold: Hold | None = None  # with a live broker: orders wait for the disk while all else goes on
         self._fsync = journal.durability == "fsync"
         self._live = machine.live_rows
         assert len(machine.live_rows) == LIVE_ROWS_MAX, "the machine was built for another block"
@@ -175,7 +177,8 @@ class Runner:
             if fact is not None:
                 self.step(fact[1], fact[0])
             elif roll_ns <= ts_ns:
-                self.step(self.roll.take(), roll_ns)
+                # A roll that was missed (the trader was away) comes now: time never goes back.
+                self.step(self.roll.take(), max(roll_ns, self.engine.ts_ns))
             else:
                 break
         self.now_ns = max(self.now_ns, ts_ns)
@@ -205,14 +208,44 @@ class Runner:
             return
         journal.add_all(ts_ns, cause_seq, [(kind, seq, _encode(message)) for kind, seq, message in records])
         journal.commit()
-        if self._fsync and any(type(x[2]) in _WAITING for x in records):
+        if self.hold is not None:
+            self._dispatch_holding(self.hold, records, ts_ns)
+        elif self._fsync and any(type(x[2]) in ORDERS for x in records):
             # Cancels wait for nothing; orders wait until their record is on the device.
-            self._dispatch([x for x in records if type(x[2]) in _FIRST], ts_ns)
+            self._dispatch([x for x in records if type(x[2]) not in ORDERS], ts_ns)
             journal.sync()
-            self._dispatch([x for x in records if type(x[2]) not in _FIRST], ts_ns)
+            self._dispatch([x for x in records if type(x[2]) in ORDERS], ts_ns)
         else:
             self._dispatch(records, ts_ns)
         self.tally.take_records(ts_ns, records)
+
+    def _dispatch_holding(self, hold: "Hold", records: list[tuple[int, int, Any]], ts_ns: int) -> None:
+        """Cancels leave now, orders when their records are on the device; an order cancelled before that never does."""
+        taken: list[Any] = []
+        leaving: list[tuple[int, int, Any]] = []
+        for record in records:
+            message = record[2]
+            found = hold.take(message) if hold.waiting and type(message) in _CANCELS else []
+            taken += found
+            unknown = type(message) is c.CancelOrder and any(type(held) is c.PlaceOrder for held in found)
+            if type(message) not in ORDERS and not unknown:  # the broker has never heard of what did not leave
+                leaving.append(record)
+        self._dispatch(leaving, ts_ns)
+        orders = [record for record in records if type(record[2]) in ORDERS]
+        if orders:
+            hold.keep(orders)
+        for held in taken:
+            intent = held.order.intent
+            if intent.version:
+                fact = e.ReplaceRejected(order_id=intent.order_id, version=intent.version, code=0, text=NEVER_SENT)
+                self.step(fact, ts_ns)
+            else:
+                self.step(e.OrderCancelled(order_id=intent.order_id, reason=NEVER_SENT), ts_ns)
+
+    def release(self, records: list[tuple[int, int, Any]]) -> None:
+        """Held orders may leave: their records are on the device."""
+        self.flush()
+        self._dispatch(records, self.now_ns)
 
     def _dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> None:
         refused = self.machine.dispatch(records, ts_ns)
@@ -227,9 +260,10 @@ class Runner:
         event = e.StepFailed(failed_seq=failed_seq, error=text[:400])
         self.journal.add(r.INPUT, failed_seq + 1, ts_ns, failed_seq, _encode(event))
         self.journal.commit()
+        if self.hold is not None:
+            self.hold.drop()
+        self.machine.cancel_all(text[:200], ts_ns)
         self.journal.sync()
-        if self.machine.exchange is not None:
-            self.machine.exchange.submit(c.CancelAllOrders(reason=text[:200]), ts_ns=ts_ns)
 
     # ---- the rest ----------------------------------------------------------------------------------------------
     def watch_disk(self) -> None:
@@ -245,8 +279,8 @@ class Runner:
         return self.engine.money
 
 
-_WAITING: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
-_FIRST: Final = frozenset({c.CancelOrder, c.CancelAllOrders, c.RequestSync})
+_CANCELS: Final = frozenset({c.CancelOrder, c.CancelAllOrders})
+NEVER_SENT: Final = "cancelled before it was sent"
 
 
 class Rolls:

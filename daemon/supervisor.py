@@ -1,8 +1,9 @@
-"""`quantd up`, as `python -m daemon.supervisor --config FILE [--json]`: trader and follower as children of one process
-that starts, restarts and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
+"""`quantd up`, as `python -m daemon.supervisor --config FILE [--gateway FILE] [--json]`: trader and follower, and a
+paper gateway where the config names one, as children of one process that starts, restarts and stops them in order.
+Knows command lines, exit codes and signals; nothing of what they do.
 
 A child that crashes is started again after a while, and only so often. The trader's end is the end: the follower then
-catches up and ends too. A follower that cannot run never stops the trader.
+catches up and ends too, and the gateway is the last. What cannot run beside the trader never stops it.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from daemon.commands import follower_command, trader_command
+from daemon.commands import follower_command, gateway_command, trader_command
 from daemon.log import open_log
 
 EXIT_DONE: Final = 0
@@ -45,13 +46,22 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    """Runs a trader, and a follower beside it, until the trader is done or `stop` is asked for."""
+    """Runs a trader, and others beside it, until the trader is done or `stop` is asked for. A gateway starts first and
+    ends last.
+    """
 
-    def __init__(self, trader: Child, follower: Child, log: structlog.typing.FilteringBoundLogger) -> None:
-        self.restarts = {trader.name: 0, follower.name: 0}
+    def __init__(
+        self,
+        trader: Child,
+        follower: Child,
+        log: structlog.typing.FilteringBoundLogger,
+        *,
+        gateway: Child | None = None,
+    ) -> None:
+        self._beside = (follower,) if gateway is None else (follower, gateway)
+        self.restarts = {child.name: 0 for child in (trader, *self._beside)}
         self.trader_exit: int | None = None  # of the last one, once it is not started again
         self._trader = trader
-        self._follower = follower
         self._log = log
         self._stopping = asyncio.Event()
         self._processes: dict[str, Process] = {}
@@ -70,15 +80,19 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
-        follower_ends = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(self._keep(self._follower, follower_ends))
+                kept: list[tuple[Child, asyncio.Event, asyncio.Task[int]]] = []
+                for child in reversed(self._beside):
+                    ends = asyncio.Event()
+                    kept.insert(0, (child, ends, tasks.create_task(self._keep(child, ends))))
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
                 patient = self.trader_exit == EXIT_DONE and not self._stopping.is_set()
-                follower_ends.set()
-                await self._end(self._follower, following, patient=patient)
+                for child, ends, keeping in kept:
+                    ends.set()
+                    await self._end(child, keeping, patient=patient)
+                    patient = False
         finally:
             self._kill_all()
         if self._stopping.is_set() and self.trader_exit == -signal.SIGTERM:
@@ -170,16 +184,25 @@ class Supervisor:
                     process.kill()
 
 
+def gateway_child(config: Path | None, parent: int, *, output: Path | None = None) -> Child | None:
+    """The paper gateway as a child, if there is one."""
+    if config is None:
+        return None
+    file = config.absolute()
+    return Child(name="gateway", command=lambda: gateway_command(file, parent=parent), output=output, errors=output)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Keep both up for one config; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m daemon.supervisor")
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
     given = parser.parse_args(arguments)
     config, parent = given.config.absolute(), os.getpid()
     trader = Child(name="trader", command=lambda: trader_command(config, as_json=given.json, parent=parent))
     follower = Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))
-    return asyncio.run(Supervisor(trader, follower, open_log()).run())
+    return asyncio.run(Supervisor(trader, follower, open_log(), gateway=gateway_child(given.gateway, parent)).run())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The trader process: named stages from config to READY, the loop over the tape, and the way out.
+"""The trader process: named stages from config to READY, and the way out.
 
-Owns the order of start and stop, pacing and progress. Decides nothing about money: that is the engine's. Everything the
-operator asks for goes through `operate` as one stamped fact.
+Owns the order of start and stop, and progress. What drives it is a tape (daemon/tape.py) or a live broker
+(daemon/live.py): where rows, facts and time come from. Decides nothing about money: that is the engine's. Everything
+the operator asks for goes through `operate` as one stamped fact.
 """
 
 import asyncio
@@ -11,40 +12,65 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
-from broker.feeds.client import FeedClient
-from broker.feeds.merge import ControlFact
-from broker.feeds.protocol import FeedEnd, RowsBatch
 from core import events as e
 from core import records as r
 from core.errors import Bug
 from core.latches import STRATEGY
 from daemon.config import Config
-from daemon.config.feed_spec import feed_spec
 from daemon.control.operations import TraderOperations
 from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
-from daemon.pace import TapeClock
 from daemon.recovery import Recovered, recover
-from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
-from daemon.runner import Rolls, Runner, StepError
+from daemon.reference.tables import ReferenceTables, day_rolls
+from daemon.runner import Rolls, Runner
 from daemon.snapshots import Snapshots
 from daemon.state_dir import StateDirectory, TraderCard
-from daemon.warm import KeepWarm, doze, keep_warm
+from daemon.warm import KeepWarm, keep_warm
 
-SLICE_ROWS: Final = 2048  # rows between two looks at the socket at full speed: a few milliseconds
 END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
 DRAIN_NS: Final = 10 * 10**9  # tape time a stop waits for its cancels
 FLATTEN_NS: Final = 60 * 10**9  # tape time a stop waits for positions that are to be closed
 PROGRESS_S: Final = 0.2
-VENUE_IN_PROCESS: Final = True
+
+
+class Driver(Protocol):
+    """Where rows, facts and time come from. Each stage is called once, in this order."""
+
+    async def open(self) -> ReferenceTables:
+        """Reach the source as far as it takes to know which days it covers; the tables of these days."""
+        ...
+
+    async def resume(self, recovered: Recovered) -> None:
+        """The journal says how far an earlier run came."""
+        ...
+
+    async def first_ns(self, now_ns: int, *, fresh: bool) -> int:
+        """When this run begins; the journal stands at `now_ns`."""
+        ...
+
+    async def run(self) -> bool:
+        """Run until the end of the tape (True) or until a stop has drained."""
+        ...
+
+    def catch_up(self) -> int:
+        """Let everything happen that is due by now, before an operator's fact; the present time."""
+        ...
+
+    def acted(self) -> None:
+        """An operator's fact was stepped: deadlines may have moved."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the source. Also called when a stage before failed."""
+        ...
 
 
 class Trader:
-    """One run of one account on a recorded or made-up market."""
+    """One run of one account."""
 
     def __init__(self, config: Config, config_path: Path, *, quiet: bool) -> None:
         self.config = config
@@ -53,7 +79,7 @@ class Trader:
         self.quiet = quiet
         self.phase = "starting"
         self.stop_reason = ""
-        self.failure: StepError | None = None  # raised by an operator's command
+        self.failure: Exception | None = None  # raised where nobody could leave: a command, a broker's fact
         self.rows_total = 0
         self.run_s = 0.0
         self.first_rows = 0  # rows that were in the journal before this run
@@ -61,8 +87,8 @@ class Trader:
         self.control: ControlServer | None = None
         self.log = open_log()
         self._alerts = AlertLog(self.log)
-        self._clock = TapeClock(config.feed.speed_factor)
-        self._warm: KeepWarm | None = None
+        self.warm: KeepWarm | None = None
+        self.driver = self._driver()
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
@@ -74,43 +100,26 @@ class Trader:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop, signal.Signals(number).name)
         self.state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        feed, tables = await self._open_feed()
         try:
+            tables = await self.driver.open()
             recovered = self._recover(tables)
-            if recovered.rows:
-                await feed.aclose()
-                feed = await self._feed(tables, skip_rows=recovered.rows)
-            self.rows_total = self._expected_rows(feed, recovered)
-            await self._go(feed, tables, recovered)
+            await self.driver.resume(recovered)
+            await self._go(tables, recovered)
         finally:
-            await feed.aclose()
+            await self.driver.close()
             if self.control is not None:
                 await self.control.close()
             if self.runner is not None:
                 self.runner.journal.close()
 
-    async def _open_feed(self) -> tuple[FeedClient, ReferenceTables]:
-        """The feed knows which days it covers, or the config does; the tables cover those days."""
-        if self.config.feed.kind == "synthetic":
-            first, last = covered_days(self.config)
-            tables = build_reference(self.config, first=first, last=last)
-            return await self._feed(tables, skip_rows=0), tables
-        feed = await self._feed(None, skip_rows=0)
-        first, last = covered_days(self.config, first_ns=feed.header.first_ns, last_ns=feed.header.last_ns)
-        return feed, build_reference(self.config, first=first, last=last)
+    def _driver(self) -> Driver:
+        if self.config.broker_feed:
+            from daemon.live import LiveDriver
 
-    async def _feed(self, tables: ReferenceTables | None, *, skip_rows: int) -> FeedClient:
-        sessions = None if tables is None else tables.session_table(self.config.instruments[0].calendar)
-        contracts = () if tables is None else tables.contracts
-        client = FeedClient(feed_spec(self.config, instruments=contracts, sessions=sessions, skip_rows=skip_rows))
-        await client.start()
-        return client
+            return LiveDriver(self)
+        from daemon.tape import TapeDriver
 
-    def _expected_rows(self, feed: FeedClient, recovered: Recovered) -> int:
-        estimate = feed.header.rows_estimate
-        if estimate == 0 or self.config.feed.start or self.config.feed.end:
-            return 0  # endless, or a part of a tape: nobody knows how many
-        return max(estimate, recovered.rows)
+        return TapeDriver(self)
 
     def _recover(self, tables: ReferenceTables) -> Recovered:
         """Continue the journal that is there, or begin one; a tape that ended makes room for a new run."""
@@ -150,11 +159,11 @@ class Trader:
         account = self.config.account
         return day_rolls(tables.sessions[0].table, day_roll=account.day_roll, timezone=account.timezone)
 
-    async def _go(self, feed: FeedClient, tables: ReferenceTables, recovered: Recovered) -> None:
+    async def _go(self, tables: ReferenceTables, recovered: Recovered) -> None:
         runner = self.active_runner
-        item = await feed.next()
         fresh = recovered.ended == "new"
-        self._begin(item, tables, recovered, fresh=fresh)
+        now_ns = await self.driver.first_ns(runner.machine.now_ns, fresh=fresh)
+        self._begin(now_ns, tables, recovered, fresh=fresh)
         self.control = ControlServer(
             Path(self.config.control.socket),
             TraderOperations(self),
@@ -171,30 +180,14 @@ class Trader:
                 config=str(self.config_path),
             )
         )
-        self._warm = keep_warm(self.config, tables, self.log)
+        self.warm = keep_warm(self.config, tables, self.log)
         self.phase = "ready"
         self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
         gc.freeze()
         gc.disable()
         began = time.monotonic()
-        controls = list(recovered.controls)
-        while not isinstance(item, FeedEnd):
-            if isinstance(item, RowsBatch):
-                controls = []
-                if not await self._run_rows(item.rows):
-                    break
-            elif isinstance(item, ControlFact):
-                if (item.ts_ns, item.event) in controls:
-                    controls.remove((item.ts_ns, item.event))  # repeated by the feed at the place we left it
-                else:
-                    if not await self._wait_for(item.ts_ns):
-                        break
-                    runner.advance_to(item.ts_ns)
-                    runner.step(item.event, item.ts_ns)
-            item = await feed.next()
-            self._leave_on_failure()
-        self._end(ended=isinstance(item, FeedEnd))
+        self._end(ended=await self.driver.run())
         self.run_s = time.monotonic() - began
 
     @property
@@ -203,11 +196,9 @@ class Trader:
             raise Bug("the runner is used before recovery")
         return self.runner
 
-    def _begin(self, item: Any, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
-        """Reference records, then the first inputs of this run, at the tape's time."""
+    def _begin(self, now_ns: int, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
+        """Reference records, then the first inputs of this run."""
         runner = self.active_runner
-        first_ns = _first_ns(item)
-        now_ns = max(runner.machine.now_ns, first_ns if fresh else 0)
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
         for record in tables.records():
@@ -224,14 +215,14 @@ class Trader:
                 guard_fired=False,
                 changed="" if fresh else recovered.changed,
                 safe=recovered.safe,
-                venue_in_process=VENUE_IN_PROCESS,
+                venue_in_process=self.config.venue_in_process,
             ),
             now_ns,
         )
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
             runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
-        if not runner.money.link_since_ns:
+        if self.config.venue_in_process and not runner.money.link_since_ns:
             runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
         every = self.config.journal.snapshot_every
         self._snapshots = Snapshots(self.state.journal, runner, tables, recovered, every=every)
@@ -243,52 +234,8 @@ class Trader:
         self.tables = tables
         self.changed = recovered.changed
 
-    # ---- the loop ----------------------------------------------------------------------------------------------
-    async def _run_rows(self, rows: Any) -> bool:
-        """Run one batch at the configured speed; False when a stop has drained."""
-        if self._clock.factor:
-            return await self._run_paced(rows)
-        runner = self.active_runner
-        for lo in range(0, len(rows), SLICE_ROWS):
-            runner.run_batch(rows, lo, min(lo + SLICE_ROWS, len(rows)))
-            await asyncio.sleep(0)
-            self._tend()
-            if self._drained():
-                return False
-        return True
-
-    async def _run_paced(self, rows: Any) -> bool:
-        """Rows at their own times; False when a stop has drained."""
-        runner, times, at = self.active_runner, rows["ts_ns"], 0
-        while at < len(rows):
-            if not await self._wait_for(int(times[at])):
-                return False
-            upto = max(at + 1, int(times.searchsorted(self._clock.now_ns(0), side="right")))
-            runner.run_batch(rows, at, upto)
-            at = upto
-            await asyncio.sleep(0)
-        self._tend()
-        return not self._drained()
-
-    async def _wait_for(self, ts_ns: int) -> bool:
-        """Let the tape's clock come to `ts_ns` (at once at full speed), stepping what is due before; False when a stop
-        has drained.
-        """
-        runner, clock = self.active_runner, self._clock
-        while clock.factor:
-            self._tend()
-            if self._drained():
-                return False
-            tape_ns = clock.now_ns(max(runner.now_ns, ts_ns))
-            if tape_ns >= ts_ns:
-                break
-            if tape_ns > runner.now_ns:
-                runner.advance_to(tape_ns)
-            due_ns = min(ts_ns, runner.next_ns)
-            await doze(clock.wall_s(due_ns - tape_ns), self._warm)
-        return True
-
-    def _tend(self) -> None:
+    # ---- between steps -----------------------------------------------------------------------------------------
+    def tend(self) -> None:
         """Between steps: disk, snapshot, progress."""
         runner = self.active_runner
         runner.watch_disk()
@@ -301,9 +248,9 @@ class Trader:
         """Ask for a clean stop; the loop steps it. A second signal changes nothing."""
         self.stop_reason = self.stop_reason or reason
 
-    def _drained(self) -> bool:
+    def drained(self) -> bool:
         """Step a requested stop once, then run on until its cancels are answered."""
-        self._leave_on_failure()
+        self.leave_on_failure()
         if not self.stop_reason:
             return False
         runner = self.active_runner
@@ -315,7 +262,7 @@ class Trader:
             runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
         return not runner.money.live_orders or runner.now_ns >= self._drain_until_ns
 
-    def _leave_on_failure(self) -> None:
+    def leave_on_failure(self) -> None:
         """After every await: an operator's command may have broken the engine, and nothing may be stepped on it."""
         if self.failure is not None:
             raise self.failure
@@ -365,12 +312,6 @@ class Trader:
         text = f"{bar}{done:,} rows {tally.children} orders {tally.fills} fills"
         sys.stderr.write(f"\r{text:<78}" + ("\n" if last else ""))
         sys.stderr.flush()
-
-
-def _first_ns(item: Any) -> int:
-    if isinstance(item, RowsBatch):
-        return int(item.rows[0]["ts_ns"])
-    return item.ts_ns if isinstance(item, ControlFact) else 0
 
 
 def _date_at(tables: ReferenceTables, ts_ns: int) -> int:

@@ -16,7 +16,7 @@ from core import events as e
 from core.engine import Engine
 from core.instruments import LotRule, rule_on
 from core.notes import Decision
-from core.ports import Pipeline, Verdict
+from core.ports import NOT_AWAITED, Pipeline, Verdict
 from core.rows import QUOTE
 from core.sessions import Session
 from core.units import NANO
@@ -150,6 +150,7 @@ def _shadow(config: Config, tables: ReferenceTables, flip: Flip) -> tuple[Runner
     engine = machine.engine
     engine.strategies = {flip.name: flip}
     engine.traders = tuple((flip,) if inst in flip.instruments else () for inst in range(len(engine.symbols)))
+    engine.context.reference_dates = [NOT_AWAITED] * len(engine.symbols)  # no broker delivers to a shadow
     scratch = Scratch()
     # The casts name what the runner's order path uses of both; all else of them is missing, which is the point.
     runner = Runner(machine, cast(JournalWriter, scratch), Tally(config.symbols), roll=Rolls(()))

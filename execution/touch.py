@@ -33,7 +33,7 @@ _NO_DAY: Final = Day(0, 0, None, None)
 
 class Days:
     """Finds the regular session of a time. Remembers the day found last, because nearly every question is about it;
-    reference tables never change while a process runs.
+    a live tick rule makes it look again.
     """
 
     __slots__ = ("_context", "_last")
@@ -41,6 +41,10 @@ class Days:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._last = [_NO_DAY] * len(context.instruments)
+        context.on_rules(self._forget)
+
+    def _forget(self, inst: int) -> None:
+        self._last[inst] = _NO_DAY
 
     def regular(self, inst: int, ts_ns: int) -> Day | None:
         """The day whose regular hours hold `ts_ns`; None outside."""

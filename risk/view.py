@@ -11,7 +11,7 @@ from core.instruments import Instrument, LotRule, TickRule, increment_at, rule_o
 from core.market import FIELDS, INDEX
 from core.money.requests import duplicate_key
 from core.orders import Order
-from core.ports import Context
+from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution
 from core.sessions import CLOSED, POST, PRE, REGULAR, Session
 from core.units import BP, NANO, share_of
@@ -39,7 +39,7 @@ BLOCKS_ALL: Final = 2
 
 class Rules:
     """The dated rules of one instrument on one day, and its hours; 0 where there is none (the gate denies).
-    Reference tables never change while a process runs, so one day is looked up once.
+    One day is looked up once, and again when the broker gives another tick rule.
     """
 
     __slots__ = (
@@ -86,7 +86,7 @@ class GateView:
         # limits and scope
         "account", "bounds", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
-        "covered", "date", "moc_cutoff_ns", "phase",
+        "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
         "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
         "spread_wide", "stale", "usable",
@@ -108,6 +108,7 @@ class GateView:
         self._context = context
         self._resolved = resolved
         self._rules = [_NO_RULES for _ in context.instruments]
+        context.on_rules(self._forget)
         self._foreign: object = None
         self._foreign_buys: list[int] = []
         self._foreign_sells: list[int] = []
@@ -142,6 +143,8 @@ class GateView:
             rules = self._find_rules(inst, ts_ns)
         self.rules = rules
         self.date = rules.date
+        ready = self._context.reference_dates[inst]
+        self.unready = 1 if ready != NOT_AWAITED and ready != rules.date and rules.date else 0
         self.moc_cutoff_ns = rules.moc_cutoff_ns
         if rules is _NO_RULES:
             self.phase = CLOSED
@@ -149,6 +152,9 @@ class GateView:
             return
         self.covered = 1
         self.phase = PRE if ts_ns < rules.open_ns else REGULAR if ts_ns < rules.close_ns else POST
+
+    def _forget(self, inst: int) -> None:
+        self._rules[inst] = _NO_RULES
 
     def _find_rules(self, inst: int, ts_ns: int) -> Rules:
         """The rules of the session that holds a time, remembered; none outside sessions and outside the table."""
@@ -180,6 +186,13 @@ class GateView:
         self.last = last
         self.last_ts_ns = last_ts
         self.quote_ts_ns = quoted
+
+    def reference_text(self, inst: int) -> str:
+        """What the broker's reference of an instrument is, as far as it has come."""
+        slow = self._context.arrivals.slow.get(inst)
+        if slow is None:
+            return "no reference from the broker"
+        return f"that of {slow.effective_from}" + (f" lacks {slow.missing}" if slow.missing else "")
 
     def _silent(self, age: int, most: int, ts_ns: int) -> int:
         """An unchanged price is not stale: other lines that tick prove the feed alive, for a while."""

@@ -102,6 +102,23 @@ def _external(engine: Trading, event: e.ExternalFeatureReceived) -> None:
     engine.pipeline.external(event.name, event.inst, event.value, as_of_ns, event.age_ns_max)
 
 
+def _market_rule(engine: Trading, event: e.MarketRuleChanged) -> None:
+    context = engine.context
+    rule = context.arrivals.rule(event, engine.money.trading_date)
+    if rule is not None:
+        context.take_rule(event.inst, rule)
+
+
+def _reference(engine: Trading, event: e.ReferenceArrived) -> None:
+    engine.context.take_reference(event)
+    if not event.missing:
+        reconcile_all(engine)  # what waited for the symbol to be ready
+
+
+def _shortable(engine: Trading, event: e.ShortableChanged) -> None:
+    engine.context.arrivals.shortable[event.inst] = event
+
+
 # ---- orders ----------------------------------------------------------------------------------------------------
 def _go_on(engine: Trading, order_id: int) -> None:
     """After any fact about an order: its schedule takes the next step, or the desk looks again."""
@@ -344,14 +361,16 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
     e.LinkLost: _link_lost,
+    e.OrderIdsSeen: _nothing,
     e.CashAdjusted: _nothing,
     e.HaltChanged: _halt_changed,
-    e.ShortableChanged: _nothing,
+    e.ShortableChanged: _shortable,
     e.BandChanged: _nothing,
     e.WhatIfAnswered: _nothing,
     e.ClockOffsetMeasured: _nothing,
-    e.MarketRuleChanged: _nothing,
+    e.MarketRuleChanged: _market_rule,
     e.CorporateActionAnnounced: _nothing,
+    e.ReferenceArrived: _reference,
     e.ExternalFeatureReceived: _external,
     e.TriggerFired: _trigger,
     e.LeaseGranted: _nothing,

@@ -8,6 +8,7 @@ import msgspec
 
 from core import commands as c
 from core import records as r
+from core.arrivals import Arrivals
 from core.engine.deadlines import NEVER, Deadlines, DeadlineState
 from core.money.fold import fold_command
 from core.money.snapshot import dump
@@ -50,6 +51,7 @@ class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stopping: bool
     unsynced: bool
     monitor: list[tuple[int, str, str, int]]
+    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -241,6 +243,7 @@ class Trading:
             stopping=self.stopping,
             unsynced=self.unsynced,
             monitor=self.monitor.state(),
+            arrivals=self.context.arrivals,
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -257,6 +260,7 @@ class Trading:
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
         self.monitor.load(opinion.monitor)
+        self.context.load_arrivals(opinion.arrivals)
         self.next_deadline_ns = self.timers.next_ns()
 
     # ---- proof -------------------------------------------------------------------------------------------------

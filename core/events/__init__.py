@@ -19,6 +19,7 @@ from core.events.market import (
     LeaseGranted,
     MarketRuleChanged,
     QuoteChanged,
+    ReferenceArrived,
     RiskMeasured,
     ShortableChanged,
     TradePrinted,
@@ -68,6 +69,7 @@ from core.events.sync import (
     LinkLost,
     LinkRestored,
     OpenOrderReported,
+    OrderIdsSeen,
     PositionReported,
     SyncCompleted,
     SyncStarted,
@@ -84,6 +86,7 @@ AnyEvent = (
     | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
     | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
     | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
+    | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | DeployArmed
@@ -142,12 +145,14 @@ __all__ = [
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderFilled",
+    "OrderIdsSeen",
     "OrderInactivated",
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
     "PositionReported",
     "QuoteChanged",
+    "ReferenceArrived",
     "ReplaceRejected",
     "RiskMeasured",
     "ShortableChanged",

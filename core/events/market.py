@@ -139,3 +139,19 @@ class RiskMeasured(Event, frozen=True, tag=60):
     var_nanos: int
     cvar_nanos: int
     worst_stress_nanos: int
+
+
+class ReferenceArrived(Event, frozen=True, tag=61):
+    """The slow numbers of one instrument for one trading day, as fetched from the broker; a later one replaces it.
+
+    They hold on `effective_from` alone. 0 = not known; what must be there and is not stands in `missing`.
+    """
+
+    inst: int
+    effective_from: int  # yyyymmdd
+    previous_close_nanos: int
+    adv_nanos: int = 0  # mean daily volume of the days before, share nanos
+    # Minute by minute from the open: mean share of the day's regular volume, parts per million.
+    curve_ppm: tuple[int, ...] = ()
+    missing: str = ""  # comma separated; empty = complete
+    source: str = ""

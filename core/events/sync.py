@@ -100,6 +100,12 @@ class LinkLost(Event, frozen=True, tag=42):
     reason: str = ""
 
 
+class OrderIdsSeen(Event, frozen=True, tag=43):
+    """The broker gives order ids from `order_id_next` on (nextValidId). Its counter may roll back; ours never does."""
+
+    order_id_next: int
+
+
 class CashAdjusted(Event, frozen=True, tag=45):
     """Cash moved without a trade: interest, dividend, data fee, deposit ("deposit" moves the high-water mark)."""
 

@@ -168,6 +168,10 @@ def _link_lost(m: Money, event: e.LinkLost) -> None:
     _doubt_all(m)
 
 
+def _order_ids_seen(m: Money, event: e.OrderIdsSeen) -> None:
+    m.use_id(event.order_id_next - 1)
+
+
 def _cash_adjusted(m: Money, event: e.CashAdjusted) -> None:
     m.ledger.adjust(event.currency, event.amount_nanos)
     if event.kind == "deposit" and event.currency == m.settings.currency:
@@ -219,6 +223,7 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
     e.LinkLost: _link_lost,
+    e.OrderIdsSeen: _order_ids_seen,
     e.CashAdjusted: _cash_adjusted,
     e.DayRolled: _day_rolled,
     e.TraderStarted: _trader_started,

@@ -111,6 +111,12 @@ def _matrix() -> Iterator[Line]:
     yield from learned.matrix()
 
 
+def _gateway() -> Iterator[Line]:
+    from daemon.bench import gateway
+
+    yield from gateway.stream()
+
+
 BESIDE: Final = {
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
@@ -134,4 +140,5 @@ BENCHES: Final[dict[str, Bench]] = {
     "recover": _recover,
     "memory": _memory,
     "follow": _follow,
+    "gateway": _gateway,
 }

@@ -39,7 +39,9 @@ def follow(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it: both are started, restarted when they crash, and stopped in order."""
+    """Trade with a follower beside it, and the paper gateway that the config may name: started, restarted when they
+    crash, and stopped in order.
+    """
     from daemon.kernels import configure
 
     configure()
@@ -52,7 +54,7 @@ def up(config: Config, as_json: o.Json = False) -> None:
         raise ConfigError(f"state_dir {loaded.state_dir}: a trader is running there: stop it first")
     if is_running(Path(loaded.state_dir)):
         raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
-    _become(up_command(config, as_json=as_json))
+    _become(up_command(config, as_json=as_json, gateway=loaded.up.gateway))
 
 
 def _check_there(config: Path) -> None:

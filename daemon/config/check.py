@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from broker.ib.config import check_account as check_ib_account
+from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.fees import DEFAULT_PLANS
 from core.units import CASH_NANOS_MAX, NANO
@@ -30,6 +32,7 @@ from execution.settings import ExecutionConfig, resolve
 from risk.bounds import resolve as fold_limits
 from risk.limits import ROWS, OrderLimits, set_value
 
+LIVE_DEFAULTS: Final = (("journal", "durability", "fsync"), ("start", "after_crash", "halted"))
 DIRTY_SUM_MAX: Final = 0.5  # as the feed's own
 TOLERANCE_NANOS_MAX: Final = 1_000_000 * NANO
 FROM_ACCOUNT: Final = {"cash_nanos": "account.start_cash", "currency": "account.currency"}
@@ -43,10 +46,20 @@ def check_raw(raw: dict[str, Any], problems: Problems) -> None:
             problems.add(f"venue.{name}", "is not set here", f"remove it and set {instead}")
 
 
+def live_defaults(raw: dict[str, Any]) -> None:
+    """What is on by default where money is real, unless the file says otherwise."""
+    if raw.get("mode") != "live":
+        return
+    for table, name, value in LIVE_DEFAULTS:
+        settings = raw.setdefault(table, {})
+        if isinstance(settings, dict):
+            settings.setdefault(name, value)
+
+
 def check(config: Config, problems: Problems) -> None:
     """Every check on a config whose types are right and whose paths are absolute."""
-    if config.mode == "live":
-        problems.add("mode", "live needs broker.ib, which this release does not have", "use replay or paper")
+    if config.mode in ("live", "shadow") and not config.broker_feed:
+        problems.add("mode", f'"{config.mode}" needs the broker\'s market data', 'set feed.kind = "ib"')
     check_account(config.account, problems)
     check_instruments(config, problems)
     for name, strategy in config.strategies.items():
@@ -214,15 +227,35 @@ def check_limits(config: Config, problems: Problems) -> None:
 def check_feed(config: Config, problems: Problems) -> None:
     """The source of market data fits its kind."""
     feed = config.feed
-    if feed.kind == "synthetic":
+    if feed.kind != "replay":
+        what = "a synthetic market" if feed.kind == "synthetic" else "the broker's market"
         for name in ("quotes", "trades", "start", "end"):
             if getattr(feed, name):
-                problems.add(
-                    f"feed.{name}", "has no meaning for a synthetic market", 'remove it, or set kind = "replay"'
-                )
+                problems.add(f"feed.{name}", f"has no meaning for {what}", 'remove it, or set kind = "replay"')
+    if feed.kind == "ib":
+        check_broker(config, problems)
+    elif feed.kind == "synthetic":
         check_synthetic(feed.synthetic, config.symbols, problems)
     else:
         check_replay(config, problems)
+
+
+def check_broker(config: Config, problems: Problems) -> None:
+    """Account, port, mode, time and lines agree before anything connects."""
+    ib = config.ib
+    if config.mode == "replay":
+        problems.add("mode", '"replay" has a tape, not a broker', 'use "paper", "shadow" or "live"')
+    if config.feed.speed not in ("max", "1x"):
+        problems.add("feed.speed", "is the gateway's to say", "remove it; a paper gateway's own file has it")
+    check_zone(ib.windows_timezone, "ib.windows_timezone", problems)
+    for refuses in (
+        lambda: check_ib_account(ib, account=config.account.id, mode=config.mode),
+        lambda: check_lines(ib, profile=config.feed.profile, instruments=len(config.instruments)),
+    ):
+        try:
+            refuses()
+        except ConfigError as fault:
+            problems.add_whole(str(fault))
 
 
 def check_replay(config: Config, problems: Problems) -> None:

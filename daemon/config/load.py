@@ -14,7 +14,7 @@ import msgspec
 
 from core.errors import Bug, ConfigError
 from core.units import parse_nanos
-from daemon.config.check import check, check_raw, model_params, strategy_params
+from daemon.config.check import check, check_raw, live_defaults, model_params, strategy_params
 from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.paths import absolute, expanded
@@ -61,6 +61,7 @@ def config_of(raw: dict[str, Any], *, file: str, folder: Path, state_dir: Path |
     """Check a document with decimals; `folder` is where relative paths start. Raises ConfigError."""
     problems = Problems(file)
     check_raw(raw, problems)
+    live_defaults(raw)
     if state_dir is not None:
         raw["state_dir"] = str(state_dir.absolute())
     config = decode_struct(raw, Config, "", problems)
@@ -108,7 +109,7 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         name: _with_model_paths(strategy, folder, f"strategies.{name}", problems)
         for name, strategy in config.strategies.items()
     }
-    record = config.record
+    record, gateway = config.record, config.up.gateway
     return msgspec.structs.replace(
         config,
         strategies=strategies,
@@ -122,6 +123,9 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         state_dir=state_dir,
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
+        up=msgspec.structs.replace(config.up, gateway=absolute(gateway, folder, "up.gateway", problems))
+        if gateway
+        else config.up,
     )
 
 

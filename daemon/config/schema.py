@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, field
 
 from broker.feeds.spec import DirtyRates, Profile
+from broker.ib.config import IbSettings
 from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
@@ -88,7 +89,8 @@ class SyntheticSettings(Table, frozen=True):
 class FeedSettings(Table, frozen=True):
     """Where market data come from."""
 
-    kind: Literal["replay", "synthetic"] = "replay"  # a recorded or a made-up market
+    # A recorded market, a made-up one, or the broker's own ([ib]).
+    kind: Literal["replay", "synthetic", "ib"] = "replay"
     # "max", or a multiple of real time such as "1x" or "0.5x".
     speed: Annotated[str, Meta(pattern=SPEED, examples=["50x"])] = "max"
     quotes: tuple[str, ...] = ()  # Parquet files of quotes; relative to this file, $VARIABLES and ~ are expanded
@@ -177,7 +179,8 @@ class FeeSettings(Table, frozen=True):
 class JournalSettings(Table, frozen=True):
     """How the account of everything is kept."""
 
-    durability: Literal["os", "fsync"] = "os"  # fsync = orders wait until their records are on the disk
+    # fsync = orders wait until their records are on the disk; not given = "fsync" when mode is "live".
+    durability: Literal["os", "fsync"] = "os"
     segment_mib: Annotated[int, Meta(ge=1, le=1_024)] = 32  # size of one file
     reserve_mib: Annotated[int, Meta(ge=0, le=1_048_576)] = 256  # disk kept free; none left = no new orders
     snapshot_every: Annotated[int, Meta(ge=1_000, le=1_000_000_000)] = 1_000_000  # records between two snapshots
@@ -205,7 +208,8 @@ class RecordSettings(Table, frozen=True):
 class StartSettings(Table, frozen=True):
     """How a run begins."""
 
-    # After a crash that left no difference and nothing unknown: go on as latched, or HALTED until resumed.
+    # After a crash that left no difference and nothing unknown: go on as latched, or HALTED until resumed; not given =
+    # "halted" when mode is "live".
     after_crash: Literal["as_latched", "halted"] = "as_latched"
 
 
@@ -259,14 +263,21 @@ class EngineIntervals(Table, frozen=True):
         return parse_nanos(str(self.cash_tolerance), field="engine.cash_tolerance")
 
 
+class UpSettings(Table, frozen=True):
+    """What `quantd up` and `quantd demo` start beside the trader."""
+
+    gateway: str = ""  # a paper gateway's file, relative to this one; empty = no gateway
+
+
 class Config(Table, frozen=True):
     """The whole file."""
 
     account: AccountSettings  # whose money
     feed: FeedSettings  # market data
     instruments: Annotated[tuple[InstrumentSettings, ...], Meta(min_length=1)]  # what may be traded
-    # replay = a recorded or made-up tape; paper = the same venue in real time; live is refused in this release.
-    mode: Literal["replay", "paper", "live"] = "replay"
+    # replay = a recorded or made-up tape, simulated venue. With feed.kind "ib": paper = a paper account (DU…), live = a
+    # live one, armed by ib.arm_live; shadow = data and account of the broker, orders to the simulated venue.
+    mode: Literal["replay", "paper", "live", "shadow"] = "replay"
     state_dir: str = "state"  # journal, snapshots, reference tables and socket; relative to this file
     strategies: dict[Annotated[str, Meta(pattern=NAME, examples=["reversion"])], StrategySettings] = {}  # who trades
     limits: Limits = Limits()  # what is allowed
@@ -277,6 +288,18 @@ class Config(Table, frozen=True):
     start: StartSettings = StartSettings()  # beginning
     control: ControlSettings = ControlSettings()  # commands
     engine: EngineIntervals = EngineIntervals()  # intervals
+    ib: IbSettings = IbSettings()  # the broker
+    up: UpSettings = UpSettings()  # processes
+
+    @property
+    def broker_feed(self) -> bool:
+        """Market data come from the broker, not from a tape."""
+        return self.feed.kind == "ib"
+
+    @property
+    def venue_in_process(self) -> bool:
+        """Orders go to the simulated venue, which is recovered with us."""
+        return not self.broker_feed or self.mode == "shadow"
 
     @property
     def symbols(self) -> tuple[str, ...]:

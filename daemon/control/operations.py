@@ -32,10 +32,11 @@ class TraderOperations:
             return Reply(ok=False, text=f"{event.digest} is not what runs: it is {running}")
         runner.engine.reply = (True, "done")
         try:
-            runner.step(event, runner.now_ns)
+            runner.step(event, self._trader.driver.catch_up())
         except StepError as fault:
             self._trader.failure = fault  # the loop leaves with it at its next look
             return Reply(ok=False, text=f"the engine stopped on this command: {fault}; the trader ends")
+        self._trader.driver.acted()
         ok, text = runner.engine.reply
         return Reply(ok=ok, text=text)
 
@@ -52,7 +53,8 @@ class TraderOperations:
                 seq=runner.engine.seq,
                 ts_ns=runner.now_ns,
                 wall_ns=time.time_ns(),
-                speed=self._trader.config.feed.speed,
+                speed="" if self._trader.config.broker_feed else self._trader.config.feed.speed,
+                clock=self._trader.config.ib.clock if self._trader.config.broker_feed else "",
                 rows_done=runner.rows_done,
                 rows_total=self._trader.rows_total,
                 journal_dir=str(self._trader.state.journal),

@@ -62,7 +62,7 @@ def first_machine(tables: ReferenceTables) -> Rerun:
 def from_snapshot(tables: ReferenceTables, snapshot: Snapshot) -> Rerun:
     """As the snapshot left it."""
     parts = snapshot.parts
-    restored = Restored(money=parts["money"], opinion=parts, exchange=parts["exchange"])
+    restored = Restored(money=parts["money"], opinion=parts, exchange=parts.get("exchange"))
     rerun = _rerun(tables, restored)
     restore_runner(rerun, rerun.tally, parts["runner"])
     rerun.running = rerun.ended == "crash"
@@ -73,9 +73,9 @@ def from_snapshot(tables: ReferenceTables, snapshot: Snapshot) -> Rerun:
 def start_cold(rerun: Rerun, tables: ReferenceTables) -> None:
     """A run begins under a changed config: money state and venue go on, opinion starts anew, as in the trader."""
     before = rerun.machine
-    assert before.exchange is not None
     config = config_from_json(tables.config.json)
-    restored = Restored(money=before.engine.dump()["money"], exchange=before.exchange.snapshot())
+    exchange = None if before.exchange is None else before.exchange.snapshot()
+    restored = Restored(money=before.engine.dump()["money"], exchange=exchange)
     machine = build_machine(config, tables, with_venue=True, restored=restored)
     machine.engine.seq, machine.engine.ts_ns = before.engine.seq, before.engine.ts_ns
     rerun.go_on_with(machine)

@@ -19,7 +19,7 @@ from core.reference import CodeVersion
 from daemon.follower import origin
 from daemon.journal import JournalReader, Record, Snapshot, latest_snapshot, snapshot_seqs
 from daemon.journal.layout import list_segments
-from daemon.recovery import RunnerState, runner_state, starts_cold, tables_of, take_snapshot
+from daemon.recovery import RunnerState, go_on_with_tables, runner_state, starts_cold, tables_of, take_snapshot
 from daemon.reference.tables import ReferenceTables
 from daemon.rerun import Divergence, Rerun
 
@@ -180,14 +180,16 @@ class Restep:
 
     def _begin_run(self, frame: list[Record]) -> None:
         """A start of the trader: the same machine goes on, unless the program is another."""
-        first = self._tables is None
-        tables = tables_of(frame)
+        before, tables = self._tables, tables_of(frame)
+        first = before is None
         self._use(tables)
         self._run_begins = True
         other = origin.other_code(tables, self._code)
         if other:
             self._lose(NOT_COMPARABLE, other, frame[0].seq)
         elif self._rerun is not None:
+            if before is not None:
+                go_on_with_tables(self._rerun, before, tables)
             self._rerun.engine.seq = frame[-1].seq
         elif first:
             self._rerun = origin.first_machine(tables)

@@ -13,9 +13,9 @@ from core.ids import SIDE_NAMES
 from core.latches import HALTED, LEVEL_NAMES, STATE_NAMES
 from core.ledger import UNCLAIMED
 from core.market import FIELDS, INDEX
-from core.money.state import LINK_NAMES, Money
+from core.money.state import LINK_NAMES, READY, Money
 from core.orders import State
-from core.ports import Context
+from core.ports import NOT_AWAITED, Context
 from core.records import COMMAND
 from core.units import exact_text
 from daemon.status import picture as s
@@ -43,14 +43,15 @@ class ProcessFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     deploy_digest: str = ""
     changed: str = ""
     control_errors: int = 0
+    clock: str = ""
 
 
 class Tally:
     """Counts what passes through the runner, and remembers the last few refusals, fills and alerts."""
 
     __slots__ = (
-        "alerts", "children", "decisions", "events", "fills", "last_alerts", "last_fills", "last_refusals", "parents",
-        "refusals", "rows", "symbols",
+        "alerts", "children", "decisions", "events", "fills", "gaps", "last_alerts", "last_fills", "last_refusals",
+        "link_why", "parents", "refusals", "rows", "symbols",
     )  # fmt: skip
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
@@ -63,6 +64,8 @@ class Tally:
         self.fills = 0
         self.alerts = 0
         self.refusals: dict[str, int] = {}
+        self.link_why = "no connection yet"  # why the link is not READY; kept while it is
+        self.gaps: dict[int, str] = {}  # why an instrument lost its market data last
         self.last_refusals: deque[s.RefusalRow] = deque(maxlen=s.RECENT_MAX)
         self.last_fills: deque[s.FillRow] = deque(maxlen=s.RECENT_MAX)
         self.last_alerts: deque[s.AlertRow] = deque(maxlen=s.RECENT_MAX)
@@ -76,6 +79,10 @@ class Tally:
         """One input, after the step: a fill counts when this very input booked it (a repeat does not)."""
         self.events += 1
         if type(event) is not e.OrderFilled and type(event) is not e.ExecutionReported:
+            if type(event) is e.FeedGapped:
+                self.gaps[event.inst] = event.reason
+            elif type(event) is e.LinkLost or type(event) is e.LinkDegraded:
+                self.link_why = f"{event.code} {event.reason}" if event.code else event.reason
             return
         execution = money.ledger.executions.get(event.exec_id)
         if execution is None or execution.seq != seq:
@@ -135,7 +142,9 @@ def build_status(context: Context, tally: Tally, process: ProcessFacts) -> s.Sta
         equity=exact_text(equity),
         cash=exact_text(money.ledger.cash[money.ledger.currency]),
         day_pnl=exact_text(equity - money.day_base_equity_nanos),
-        feed=_first(_feed(context, process.ts_ns), s.SYMBOLS_MAX, "feed", more),
+        feed=_first(_feed(context, process.ts_ns, tally.gaps), s.SYMBOLS_MAX, "feed", more),
+        link_why="" if money.sendable() == READY else s.cut(_link_why(money, tally)),
+        clock=process.clock,
         **_blocks(money, more),
         **_working(context, more),
         refusals=tuple(tally.last_refusals),
@@ -143,6 +152,10 @@ def build_status(context: Context, tally: Tally, process: ProcessFacts) -> s.Sta
         alerts=tuple(tally.last_alerts),
         more=more,
     )
+
+
+def _link_why(money: Money, tally: Tally) -> str:
+    return "synchronising" if money.link == READY else tally.link_why
 
 
 def equity_nanos(context: Context) -> int:
@@ -162,7 +175,7 @@ def _process(p: ProcessFacts, money: Money) -> dict[str, Any]:
         "seq": p.seq,
         "ts_ns": p.ts_ns,
         "wall_ns": p.wall_ns,
-        "link": LINK_NAMES[money.link],
+        "link": LINK_NAMES[money.sendable()],
         "ladder": STATE_NAMES[money.latches.everywhere],
         "safe": money.safe,
         "disk_available": money.disk_available,
@@ -265,12 +278,13 @@ def _working(context: Context, more: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _feed(context: Context, ts_ns: int) -> list[s.FeedRow]:
+def _feed(context: Context, ts_ns: int, gaps: dict[int, str]) -> list[s.FeedRow]:
     view = context.market.view
     rows = []
     for instrument in context.instruments:
         at = instrument.inst * FIELDS
         alive = view[at + INDEX["alive_ts_ns"]]
+        state = _feed_state(view, at) or _reference_state(context, instrument.inst)
         rows.append(
             s.FeedRow(
                 symbol=instrument.symbol,
@@ -278,8 +292,9 @@ def _feed(context: Context, ts_ns: int) -> list[s.FeedRow]:
                 ask=exact_text(view[at + INDEX["ask_px_nanos"]]),
                 last=exact_text(view[at + INDEX["last_px_nanos"]]),
                 age_ms=max(0, ts_ns - alive) // 1_000_000 if alive else -1,
-                state=_feed_state(view, at),
+                state=state,
                 odd=tuple(view[at + odd] for odd in _ODD_AT),
+                why=s.cut(_why(context, instrument.inst, state, gaps)),
             )
         )
     return rows
@@ -291,6 +306,21 @@ def _feed_state(view: Any, at: int) -> str:
     if view[at + INDEX["blind"]]:
         return "blind"
     return "" if view[at + INDEX["usable"]] else "unusable"
+
+
+def _reference_state(context: Context, inst: int) -> str:
+    """Whether the broker's slow numbers are still awaited."""
+    date = context.reference_dates[inst]
+    return "" if date == NOT_AWAITED or date == context.money.trading_date else "not ready"
+
+
+def _why(context: Context, inst: int, state: str, gaps: dict[int, str]) -> str:
+    if state == "blind":
+        return gaps.get(inst, "no quote yet")
+    if state != "not ready":
+        return ""
+    slow = context.arrivals.slow.get(inst)
+    return "no reference from the broker yet" if slow is None else f"reference lacks {slow.missing or 'today'}"
 
 
 def _first(rows: list[T], bound: int, name: str, more: dict[str, int]) -> tuple[T, ...]:

@@ -54,8 +54,9 @@ class FeedRow(Row, frozen=True):
     ask: str
     last: str
     age_ms: int
-    state: str  # "" | blind | unusable | halted
+    state: str  # "" | blind | unusable | halted | not ready
     odd: tuple[int, ...]
+    why: str = ""  # it is blind or not ready
 
 
 class TargetRow(Row, frozen=True):
@@ -205,6 +206,8 @@ class Status(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     fills: tuple[FillRow, ...] = ()
     alerts: tuple[AlertRow, ...] = ()
     more: dict[str, int] = {}
+    link_why: str = ""  # the link is not READY
+    clock: str = ""  # whose time `ts_ns` is: "" = a tape's, wall, gateway
 
 
 # Lists that give way when the picture is too big, in the order of `Status`; what blocks or threatens goes last.

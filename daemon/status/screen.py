@@ -139,7 +139,7 @@ def head(status: Status, follower: FollowerNews) -> list[Text]:
     n = status.counters
     first = Text.assemble(
         (f"{status.state.upper()} ", _STATE_STYLES.get(status.state, "bold red")),
-        f"{status.mode} {status.speed} {clock(status.ts_ns)} UTC  link ",
+        f"{status.mode} {status.speed} {clock(status.ts_ns)} UTC{_whose(status.clock)}  link ",
         (status.link, _STATE_STYLES.get(status.link, "bold red")),
         "  ladder ",
         (status.ladder, _STATE_STYLES.get(status.ladder, "bold red")),
@@ -163,11 +163,18 @@ def head(status: Status, follower: FollowerNews) -> list[Text]:
     return lines + _warnings(status, follower)
 
 
+def _whose(name: str) -> str:
+    """The time on the screen may be a paper gateway's."""
+    return " (gateway)" if name == "gateway" else ""
+
+
 def _warnings(status: Status, follower: FollowerNews) -> list[Text]:
     told = [
         f"{row.state} {row.level} {row.scope} {row.code}: {row.reason} (by {row.by}, {clock(row.since_ns)})"
         for row in status.latches
     ]
+    if status.link_why:
+        told.append(f"link {status.link}: {status.link_why}")
     told += [f"KILL of {k.level} {k.scope} not verified yet" for k in status.kills if not k.verified_ns]
     told += [f"strategy {row.name} disabled: {row.reason}" for row in status.strategies if not row.enabled]
     told += [f"difference: {line}" for line in status.differences]
@@ -225,6 +232,7 @@ def _quote_line(row: Any) -> Text:
     line = Text(f"{row.symbol:<12}{row.bid:>10}{row.ask:>10}{row.last:>10}{age:>8}  ")
     if row.state:
         line.append(row.state.upper() + " ", style="bold red")
+        line.append(f"{row.why} " if row.why else "", style="yellow")
     return line.append(odd, style="dim")
 
 

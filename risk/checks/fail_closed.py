@@ -1,5 +1,6 @@
 """Control 48: what is missing denies. Contract, dated rules, disk reserve and SAFE mode stop every order; a missing
-mark and a disabled or unknown strategy stop entries (15c3-5: controls under exclusive authority, never silently off).
+mark, a symbol whose reference of the day has not come from the broker, and a disabled or unknown strategy stop entries
+(15c3-5: controls under exclusive authority, never silently off).
 """
 
 from core.commands import OrderIntent
@@ -19,7 +20,7 @@ def check(o: OrderIntent, v: GateView) -> int:
         return CONTROL
     if v.reduce_only:
         return 0
-    return CONTROL if v.mark_missing or not v.enabled or not b.known else 0
+    return CONTROL if v.mark_missing or v.unready or not v.enabled or not b.known else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
@@ -35,6 +36,8 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return "no tick or lot rule for the day", "a dated rule"
     if v.mark_missing:
         return f"{v.mark_missing} held without a mark", "every position marked"
+    if v.unready:
+        return f"not ready: {v.reference_text(o.inst)}", f"the reference of {v.date}"
     if not b.known:
         return f"strategy {o.strategy or 'unnamed'} is not configured", "a configured strategy"
     return f"strategy {o.strategy} is disabled", "enabled"

@@ -19,7 +19,7 @@ from numba import from_dtype, njit, types
 
 from core.market import MARKET, apply_row
 from core.profiles import BAR as PROFILE_BAR
-from core.rows import BAR, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
+from core.rows import ALIVE, BAR, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
 from strategies.decay import keep_of
 from strategies.features.bars import add_prices, close_bars, forget_bars
 from strategies.features.catalogue import COUNT, GAP_NS, INDEX, MINUTE_NS, SECOND_NS, bits
@@ -92,7 +92,7 @@ def _take_bar(x: Any, ts_ns: int, first: int, high: int, low: int, last: int) ->
 def take_row(x: Any, y: Any, m: Any, r: Any) -> None:
     """Take row r, just applied to m by `apply_row`; x is its instrument's state, y the leader's (any without)."""
     ts_ns = r["ts_ns"]
-    if ts_ns < x["open_ns"] or ts_ns >= x["close_ns"] or r["flags"] & SUSPICIOUS:
+    if ts_ns < x["open_ns"] or ts_ns >= x["close_ns"] or r["flags"] & SUSPICIOUS or r["kind"] == ALIVE:
         return
     if x["session_ns"] != x["open_ns"]:
         x["session_ns"] = x["open_ns"]

@@ -26,6 +26,7 @@ from risk.view import GateView
 from tests.fakes.context import (
     ACCOUNT,
     CENT,
+    DATE,
     HOUR,
     MIDNIGHT,
     NOON,
@@ -123,6 +124,18 @@ def later(ns: int) -> Step:
         w.ts_ns += ns
 
     return move
+
+
+def reference_of(date: int, *, missing: str = "") -> Step:
+    """The broker's slow numbers are awaited, and those of a day arrive (0 = none at all)."""
+
+    def arrive(w: World) -> None:
+        w.context.reference_dates[0] = 0
+        if date:
+            event = e.ReferenceArrived(inst=0, effective_from=date, previous_close_nanos=ASK, missing=missing)
+            w.context.take_reference(event)
+
+    return arrive
 
 
 def setting(name: str, value: Any) -> Step:
@@ -309,6 +322,11 @@ CASES: tuple[Case, ...] = (
     Case("FAIL_CLOSED", MISSING, "mark", after(lambda w: setattr(w.context.exposure, "unmarked", 1)), True),
     Case("FAIL_CLOSED", MISSING, "tick rule", buy(), True, instrument={"ticks": ()}),
     Case("FAIL_CLOSED", MISSING, "lot rule", buy(), True, instrument={"lots": ()}),
+    Case("FAIL_CLOSED", IN, "reference of the day", after(reference_of(DATE)), False),
+    Case("FAIL_CLOSED", MISSING, "no reference yet", after(reference_of(0)), True),
+    Case("FAIL_CLOSED", MISSING, "reference of another day", after(reference_of(DATE - 1)), True),
+    Case("FAIL_CLOSED", MISSING, "volume curve", after(reference_of(DATE, missing="volume curve")), True),
+    Case("FAIL_CLOSED", EXIT, "no reference yet", sell_of(100, reference_of(0)), False),
     Case("FAIL_CLOSED", OUT, "currency", buy(), True, instrument={"currency": "CAD"}),
     Case("FAIL_CLOSED", OUT, "security type", buy(), True, instrument={"sec_type": "OPT"}),
     Case("FAIL_CLOSED", OUT, "multiplier", buy(), True, instrument={"multiplier_nanos": 100 * NANO}),

@@ -21,7 +21,7 @@ from broker.feeds.spec import FeedHeader, FeedSpec
 from core import records as r
 from core.reference import CodeVersion
 from core.sessions import SessionTable
-from daemon import digests, trader
+from daemon import digests, tape
 from daemon.command_digest import command_digest
 from daemon.config import load_config
 from daemon.journal import JournalReader, JournalWriter, Record
@@ -171,8 +171,8 @@ class Slow(Trader):
         super().__init__(config, path, quiet=True)
         self.look = look
 
-    def _tend(self) -> None:
-        super()._tend()
+    def tend(self) -> None:
+        super().tend()
         self.look(self)
 
 
@@ -290,7 +290,7 @@ def _last_seq(journal: Path) -> int:
 def install(patch: pytest.MonkeyPatch) -> None:
     """Feeds and tables in this process; the socket is looked at every 64 rows."""
     assert threading.current_thread() is threading.main_thread()
-    patch.setattr(trader, "FeedClient", DirectFeed)
-    patch.setattr(trader, "SLICE_ROWS", 64)
+    patch.setattr(tape, "FeedClient", DirectFeed)
+    patch.setattr(tape, "SLICE_ROWS", 64)
     patch.setattr(reference, "build_in_child", _table)
     patch.setattr(reference, "code_version", _code)

@@ -169,7 +169,7 @@ def test_the_shipped_model_comes_from_its_recipe(tmp_path: Path, capfd: pytest.C
 
 def test_the_shipped_model_is_of_the_demo_s_market() -> None:
     """The recipe's instruments behave as those of the demo's config."""
-    with (EXAMPLES / "train_demo.toml").open("rb") as one, (ROOT / "daemon" / "demo.toml").open("rb") as two:
+    with (EXAMPLES / "train_demo.toml").open("rb") as one, (ROOT / "daemon" / "demo_gateway.toml").open("rb") as two:
         recipe, demo = tomllib.load(one), tomllib.load(two)
     assert recipe["feed"]["synthetic"]["instruments"] == demo["feed"]["synthetic"]["instruments"]
     assert recipe["feed"]["synthetic"]["start_date"] < demo["feed"]["synthetic"]["start_date"]

@@ -99,6 +99,11 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.LinkRestored(reason="synced"),
     e.LinkDegraded(code=1100, reason="broker"),
     e.LinkLost(code=504, reason="socket"),
+    e.OrderIdsSeen(order_id_next=801),
+    e.ReferenceArrived(
+        inst=0, effective_from=20260703, previous_close_nanos=PX, adv_nanos=QTY, curve_ppm=(9_000, 4_000),
+        missing="volume curve", source="ib",
+    ),
     e.CashAdjusted(currency="USD", amount_nanos=-5, kind="interest", reason="statement"),
     e.HaltChanged(inst=0, halted=2),
     e.ShortableChanged(inst=0, level_milli=3000, shares_nanos=QTY),

@@ -134,9 +134,12 @@ WRONG = {
         '"replay"',
         '"live"',
         "mode",
-        "live needs broker.ib, which this release does not have",
-        "use replay or paper",
+        '"live" needs the broker\'s market data',
+        'set feed.kind = "ib"',
     ),
+    "replay of a broker": ('kind = "synthetic"', 'kind = "ib"\nprofile = "l1_250"', "mode", "has a tape", '"shadow"'),
+    "lines": ('kind = "synthetic"', 'kind = "ib"', "feed.profile", "two tick-by-tick streams", "l1_250"),
+    "broker speed": ('kind = "synthetic"', 'kind = "ib"\nspeed = "5x"', "feed.speed", "the gateway's", "remove it"),
     "security type": (
         "con_id = 11",
         'sec_type = "OPT"',
@@ -524,3 +527,50 @@ def test_the_made_up_market_keeps_up_with_the_feed(
     for name in sorted(set(mine) & set(specs) - {"symbol", "instruments", "seed"}):
         assert mine[name].default == specs[name].default, name
         assert mine[name].type == specs[name].type, name
+
+
+def ib_config(mode: str, account: str, ib: str) -> str:
+    """The good config on a broker's market data."""
+    text = GOOD.replace('kind = "synthetic"', 'kind = "ib"\nprofile = "l1_250"').replace("DU0000001", account)
+    return text.replace('mode = "replay"', f'mode = "{mode}"') + f"[ib]\n{ib}\n"
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "ib", "field"),
+    [
+        ("live", "DU0000001", "port = 4001", "account.id"),
+        ("paper", "U0000001", "port = 4001", "account.id"),
+        ("paper", "DU0000001", "port = 4001", "ib.port"),
+        ("live", "U0000001", "port = 4002", "ib.port"),
+        ("live", "U0000001", "port = 4001", "ib.arm_live"),
+        ("live", "U0000001", 'port = 4001\narm_live = "U0000001"\nclock = "gateway"', "ib.clock"),
+        ("shadow", "U0000001", 'port = 4001\nclock = "gateway"', "ib.clock"),
+        ("paper", "DU0000001", "ping_timeout_s = 11", "ib.ping_timeout_s"),
+        ("paper", "DU0000001", 'windows_timezone = "Mars/Base"', "ib.windows_timezone"),
+        ("paper", "X0000001", "", "account.id"),
+    ],
+)
+def test_account_port_mode_and_clock_must_agree(mode: str, account: str, ib: str, field: str) -> None:
+    """A live account is reached only by a file that says so in every place."""
+    (line,) = lines_of(ib_config(mode, account, ib))
+    assert line.startswith(f"run.toml: {field}: ")
+
+
+def test_live_is_careful_unless_told_otherwise() -> None:
+    """fsync and a halt after a crash are the defaults of live mode alone; orders go to the broker, of shadow not."""
+    armed = 'port = 4001\narm_live = "U0000001"'
+    live = parse(ib_config("live", "U0000001", armed))
+    assert (live.journal.durability, live.start.after_crash, live.venue_in_process) == ("fsync", "halted", False)
+    told = parse(ib_config("live", "U0000001", armed) + '[journal]\ndurability = "os"\n')
+    assert (told.journal.durability, told.start.after_crash) == ("os", "halted")
+    paper = parse(ib_config("paper", "DU0000001", ""))
+    assert (paper.journal.durability, paper.start.after_crash, paper.venue_in_process) == ("os", "as_latched", False)
+    shadow = parse(ib_config("shadow", "U0000001", "port = 4001"))
+    assert shadow.broker_feed
+    assert shadow.venue_in_process
+    assert parse(GOOD).venue_in_process
+
+
+def test_the_gateway_of_up_is_beside_the_file(tmp_path: Path) -> None:
+    """Its path is relative to the file that names it."""
+    assert parse(GOOD + '[up]\ngateway = "gw.toml"\n', tmp_path).up.gateway == str(tmp_path / "gw.toml")

@@ -167,6 +167,7 @@ def test_named_gives_fields_and_oddities_their_names() -> None:
     plain = s.named(a_status())
     assert plain["feed"][0] == {
         "symbol": "BAC", "bid": "25.1", "ask": "25.11", "last": "25.1", "age_ms": 3, "state": "", "odd": {"crossed": 1},
+        "why": "",
     }  # fmt: skip
     assert plain["counters"]["refusals"] == {"16 PRICE_BAND": 2}
     assert msgspec.json.encode(plain)

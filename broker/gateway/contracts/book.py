@@ -40,6 +40,7 @@ ORDER_TYPES: Final = (
     "SMARTSTG,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 )
 PLACE: Final = ZoneInfo("America/New_York")  # whose day decides which expiries are listed
+_LISTED_AT: Final = {"XNYS": "NYSE", "XNAS": "NASDAQ"}  # where no listing exchange is given
 _HOUR_NS: Final = 3_600 * NANO
 _SEC_ID_TYPES: Final = frozenset({"", "ISIN", "CUSIP", "SEDOL", "RIC", "FIGI"})
 
@@ -169,7 +170,7 @@ class ContractBook:
     def _stock(self, instrument: Instrument, day: int) -> Listed:
         ticks, lots = rule_on(instrument.ticks, day), rule_on(instrument.lots, day)
         note = self._notes.get(instrument.symbol)
-        primary = instrument.primary_exchange or instrument.exchange
+        primary = instrument.primary_exchange or _LISTED_AT.get(instrument.calendar, instrument.exchange)
         nasdaq = primary in ("NASDAQ", "ISLAND")
         exchanges = US_EXCHANGES if nasdaq or primary in US_EXCHANGES else (*US_EXCHANGES, primary)
         return Listed(

@@ -1,0 +1,117 @@
+"""One TCP connection after another. The next is opened only when the one before is really closed: a gateway that still
+sees the old socket answers the new one with "client id in use". Knows bytes only.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from broker.ib.config import IbSettings
+from core.errors import Bug
+
+CLOSE_S: Final = 2.0  # for a close in good order; then the socket is aborted
+
+
+class _Protocol(asyncio.Protocol):
+    """What asyncio tells about one socket, as long as it is the present one."""
+
+    def __init__(self, owner: "Socket") -> None:
+        self._owner: Socket | None = owner
+        self._received = owner.received
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes, straight from the read."""
+        self._received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Really closed."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.lost(str(exc) if exc else "the gateway closed the connection")
+
+
+class Socket:
+    """At most one connection, or one attempt at it."""
+
+    def __init__(
+        self,
+        settings: IbSettings,
+        *,
+        opened: Callable[[], None],
+        received: Callable[[bytes], None],
+        closed: Callable[[str], None],
+    ) -> None:
+        self._host, self._port = settings.host, settings.port
+        self._timeout_s = settings.connect_timeout_s
+        self._opened = opened
+        self.received = received
+        self._closed = closed
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._abort: asyncio.TimerHandle | None = None
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def open(self) -> None:
+        """Start to connect."""
+        if self._task is not None or self._transport is not None:
+            raise Bug("a socket is opened while another one lives")
+        self._free.clear()
+        self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                self._transport, _ = await loop.create_connection(lambda: _Protocol(self), self._host, self._port)
+        except (OSError, TimeoutError) as fault:
+            self._task = None
+            self._free.set()
+            self._closed(f"{self._host}:{self._port}: {fault or 'no connection in time'}")
+            return
+        except asyncio.CancelledError:
+            self._task = None
+            self._free.set()
+            self._closed("given up")
+            return
+        self._task = None
+        self._opened()
+
+    def write(self, frames: bytes) -> None:
+        """Hand bytes to the kernel, or to the buffer before it."""
+        if self._transport is not None:
+            self._transport.write(frames)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes the kernel has not taken."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def close(self, *, abort: bool) -> None:
+        """`closed` is called when it is really gone."""
+        if self._task is not None:
+            self._task.cancel()
+        elif self._transport is not None:
+            if abort:
+                self._transport.abort()
+            else:
+                self._transport.close()
+                self._abort = asyncio.get_running_loop().call_later(CLOSE_S, self._transport.abort)
+
+    def lost(self, why: str) -> None:
+        """Told by the protocol."""
+        self._transport = None
+        if self._abort is not None:
+            self._abort.cancel()
+            self._abort = None
+        self._free.set()
+        self._closed(why)
+
+    async def wait_closed(self, timeout_s: float) -> None:
+        """Until there is no connection; an abort when that takes too long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._free.wait()
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()

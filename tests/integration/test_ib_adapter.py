@@ -1,0 +1,32 @@
+"""The adapter on the paper gateway over a real socket: connect, trade, synchronise."""
+
+from core import events as e
+from core.ids import BUY
+from tests.fakes.ib_rig import running_rig
+from tests.fakes.tape import cents, shares
+
+
+async def test_a_day_in_short() -> None:
+    """Connect, quotes, a marketable order with fill and commission, a resting one cancelled, a full synchronisation."""
+    async with running_rig() as rig:
+        await rig.until(lambda: rig.sink.quotes(0) and rig.sink.quotes(1))
+        assert rig.sink.quotes(0)[-1] == (cents(1000), cents(1001), shares(1000), shares(1000))
+        order_id = rig.place(side=BUY, size=100, limit=1001)
+        filled = await rig.fact(e.OrderFilled)
+        assert (filled.order_id, filled.qty_nanos, filled.px_nanos) == (order_id, shares(100), cents(1001))
+        charged = await rig.fact(e.CommissionReported)
+        assert charged.exec_id == filled.exec_id
+        assert charged.commission_nanos > 0
+        resting = rig.place(side=BUY, size=100, limit=999)
+        acked = await rig.fact(e.OrderAcknowledged, 2)
+        assert acked.order_id == resting
+        assert rig.cancel(resting) == ""
+        assert (await rig.fact(e.OrderCancelled)).order_id == resting
+        facts = await rig.sync()
+        done = facts[-1]
+        assert (done.complete, done.missing) == (True, "")
+        assert [(f.inst, f.qty_nanos) for f in facts if type(f) is e.PositionReported] == [(0, shares(100))]
+        assert [f.exec_id for f in facts if type(f) is e.ExecutionReported] == [filled.exec_id]
+        cash = next(f for f in facts if type(f) is e.CashReported)
+        ours = 1_000_000 * 10**9 - 100 * cents(1001) - charged.commission_nanos
+        assert abs(cash.cash_nanos - ours) < cents(1)  # told in cents
