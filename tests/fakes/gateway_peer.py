@@ -153,6 +153,7 @@ class Rig:
     master: int = -1
     accounts: tuple[str, ...] = ("DU0000001",)
     faults: Faults = field(default_factory=Faults)
+    shortable: dict[str, int] = field(default_factory=dict)  # by symbol; others: plenty
 
     def __post_init__(self) -> None:
         self.registry = Registry(master_client_id=self.master)
@@ -167,8 +168,9 @@ class Rig:
         account = AccountSettings()
         common: Mapping[str, Any] = {"currency": "USD", "timezone": "America/New_York"}
         self.orders = OrderPart(
-            self.world, registry=self.registry, book=book, settings=self.settings, account=account, **common
-        )
+            self.world, registry=self.registry, book=book, settings=self.settings, account=account,
+            shortable=lambda symbol: self.shortable.get(symbol, 1_000_000), **common,
+        )  # fmt: skip
         self.account = AccountPart(self.world, book=book, settings=account, **common)
         self.machine = new_machine(self.world, watch, {"orders": self.orders, "account": self.account})
 
