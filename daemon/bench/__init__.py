@@ -118,6 +118,12 @@ def _wire() -> Iterator[Line]:
     yield from wire.wire()
 
 
+def _gateway() -> Iterator[Line]:
+    from daemon.bench import gateway
+
+    yield from gateway.stream()
+
+
 BESIDE: Final = {
     "wire": ("reference",),
     "tick_to_order": ("reference", "fsync"),
@@ -143,4 +149,5 @@ BENCHES: Final[dict[str, Bench]] = {
     "memory": _memory,
     "follow": _follow,
     "wire": _wire,
+    "gateway": _gateway,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -325,3 +326,19 @@ def test_bars_outlive_a_restart() -> None:
     client = DecodedClient()
     second.ask(client, 20, *history(1, "5 secs", "1 D", date_format=2))
     assert [bar for bar in told(client) if bar[6]] == prints_bars(tape, 5)
+
+
+@pytest.mark.parametrize(("after", "code"), [("resume", 0), ("told", 10182), ("silent", 0)])
+def test_bars_after_a_broken_farm(after: Literal["resume", "told", "silent"], code: int) -> None:
+    """They go on, or they are gone, with a word or without, as on real gateways."""
+    market, client = Market(MarketSettings(history="none", pacing=False, bars_after_break=after)), DecodedClient()
+    market.play(busy(20)).until(at(20))
+    market.ask(client, 50, 3, 1, *stock(), 5, "TRADES", True, "")
+    market.ask(client, 20, *history(2, "1 min", "1 D", live=True))
+    market.fault(market_stopped=True, history_stopped=True)
+    market.until(at(30))
+    market.fault(market_stopped=False, history_stopped=False)
+    assert client.errors == ([(1, code), (2, code)] if code else [])
+    client.taken()
+    market.until(at(40))
+    assert bool(client.of("realtimeBar")) == bool(client.of("historicalDataUpdate")) == (after == "resume")
