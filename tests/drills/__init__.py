@@ -55,6 +55,12 @@ def _gateway_crash(number: int) -> PartResult:
     return run_part(number)
 
 
+def _fuzz(number: int) -> PartResult:
+    from tests.drills.fuzz import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -96,5 +102,12 @@ DRILLS: Final = (
         "equal, every order accounted for within 10 s; a part is ten kills",
         parts=20,
         part=_gateway_crash,
+    ),
+    Drill(
+        name="fuzz",
+        meaning="a million pieces of bad input (noise, cut, oversized and mutated frames) into the paper gateway (even "
+        "parts) and into the adapter (odd parts): no crash, no hang, no order; a part is 20,000",
+        parts=50,
+        part=_fuzz,
     ),
 )
