@@ -110,7 +110,7 @@ class Router:
         number, code, text = bounded(number), bounded(code), text[:TEXT_MAX]
         meaning = meaning_of(code, text)
         if number >= REQUEST_ID_FIRST:
-            if not self._of_request(number, code, text, meaning):
+            if not self._of_request(number, code, text, meaning) and meaning is not Meaning.NOTE:
                 adapter.log("ib_error", number=number, code=code, text=text)
             return
         if number > 0 and adapter.orders.error(number, code, text, meaning):

@@ -58,6 +58,7 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
     orders = OrderPart(
         world, registry=registry, book=book, settings=settings.orders, account=settings.account,
         currency=settings.currency, timezone=settings.timezone,
+        shortable=lambda symbol: settings.market.shortable.get(symbol, settings.market.shortable_shares),
     )  # fmt: skip
     parts: dict[str, Part] = {
         "orders": orders,
