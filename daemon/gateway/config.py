@@ -98,7 +98,9 @@ def _venue(venue: VenueConfig, settings: GatewaySettings) -> VenueConfig:
         up_ns=times.up_ns, up_jitter_ns=0, down_ns=times.down_ns, down_jitter_ns=0,
         commission_ns=times.commission_ns, commission_jitter_ns=0,
     )  # fmt: skip
-    return msgspec.structs.replace(venue, latency=latency, fok_ends_inactive=True, silent_replace_of_filled=True)
+    return msgspec.structs.replace(
+        venue, latency=latency, fok_ends_inactive=True, silent_replace_of_filled=settings.orders.silent_modify_of_filled
+    )
 
 
 def _overruled(settings: GatewaySettings, environment: Mapping[str, str], problems: Problems) -> GatewaySettings:
