@@ -155,7 +155,10 @@ class LiveDriver:
     async def open(self) -> ReferenceTables:
         """The clock first: everything else happens in its time."""
         if self._config.ib.clock == "gateway":
-            self.clock = GatewayClock(*await announced_clock(self._config.ib, patience_s=GATEWAY_START_S))
+            found = await announced_clock(
+                self._config.ib, patience_s=GATEWAY_START_S, stopped=lambda: bool(self._trader.stop_reason)
+            )
+            self.clock = GatewayClock(*found)
         today = datetime.fromtimestamp(self.clock.now_ns() // NANO, UTC).date()
         return build_reference(
             self._config, first=today - timedelta(days=DAYS_BACK), last=today + timedelta(days=DAYS_AHEAD)

@@ -64,6 +64,7 @@ class IbAdapter:
         order_id_next: int = 1,
     ) -> None:
         self.settings = settings
+        self.patience_wall_s = PATIENCE_WALL_S
         self.clock = clock
         self._sink = sink
         self._log = log
@@ -237,7 +238,7 @@ class IbAdapter:
 
     def patience_ns(self, timeout_ns: int) -> int:
         """Implements broker.ib.seam.Shell."""
-        return max(timeout_ns, int(PATIENCE_WALL_S / self.clock.wall_s(NANO) * NANO))
+        return max(timeout_ns, int(self.patience_wall_s / self.clock.wall_s(NANO) * NANO))
 
     # ---- reads and timers --------------------------------------------------------------------------------------
     def refresh_now(self) -> None:

@@ -57,7 +57,8 @@ class Sync:
         self._tries = 0
         self._quiet_at_ns = NEVER
         self._doubtful = False  # the link was not READY all the time
-        self._reported: dict[int, Any] = {}
+        self._reported: dict[int, Any] = {}  # open orders told, by permId
+        self._executed: dict[bytes, None] = {}  # executions told
 
     # ---- asking ------------------------------------------------------------------------------------------------
     def ask(self, reason: str, since_ns: int, *, at_ns: int) -> None:
@@ -108,7 +109,7 @@ class Sync:
         self.sync_id, self._started_ns = self._last_id, now_ns
         self._doubtful = self._shell.link != READY
         self._missing, self._execution_tries, self._tries = [], 0, 0
-        self._reported = {}
+        self._reported, self._executed = {}, {}
         # The fact first: an order that leaves between it and the requests is younger than the synchronisation.
         self._shell.fact(e.SyncStarted(sync_id=self.sync_id, reason=reason))
         if not self.sync_id:
@@ -171,8 +172,11 @@ class Sync:
 
     def execution(self, raw: list[bytes]) -> None:
         """Any execDetails: live ones carry the request id -1."""
-        ours = self.sync_id and raw[1] == b"%d" % self._request_ids.get(EXECUTIONS, 0)
-        self._orders.executions.take(raw, sync_id=self.sync_id if ours else 0)
+        if not self.sync_id or raw[1] != b"%d" % self._request_ids.get(EXECUTIONS, 0):
+            self._orders.executions.take(raw)
+        elif raw[14] not in self._executed:  # asked for twice, or sent twice
+            self._executed[raw[14]] = None
+            self._orders.executions.take(raw, sync_id=self.sync_id)
 
     def execution_end(self, request_id: int) -> None:
         """All executions of a request."""

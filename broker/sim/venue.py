@@ -58,7 +58,8 @@ class Venue:
             order.outside_rth = False  # ignored for these types (IBKR 2109)
         session = self.hours[order.inst].session_for(ts_ns, order.outside_rth)
         refusal = refusal_of(order, instrument, session, ts_ns)
-        if refusal is None and order.oca_group in self.state.oca_done:
+        day = self.hours[order.inst].date_of(ts_ns)
+        if refusal is None and order.oca_group and self.state.oca_done.get(order.oca_group) == day:
             refusal = 201, "Order rejected - reason:the OCA group is already filled or cancelled"
         if refusal is None and self._chance.hits(self._config.faults.reject_ppm, order.key, FAULT_REJECT, 0):
             refusal = 201, "Order rejected - reason: refused by the fault plan"

@@ -32,7 +32,7 @@ from daemon.gateway.turns import Turns
 from daemon.log import open_log
 
 CARD: Final = "gateway.json"
-SAVE_SECONDS: Final = 60.0  # between snapshots, while inputs come
+SAVE_SECONDS: Final = 600.0  # between snapshots, while inputs come: one takes as long as encoding all orders of the day
 TEND_SECONDS: Final = 1.0
 
 

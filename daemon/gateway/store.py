@@ -21,7 +21,7 @@ from core.events import AnyEvent
 from daemon.gateway.clock import ClockOrigin
 
 FORMAT: Final = 1
-INPUTS_MAX: Final = 2_000  # in one log; then a new snapshot is due
+INPUTS_MAX: Final = 5_000  # in one log; then a new snapshot is due: running so many again takes a second or two
 _PREFIX: Final = Struct("<II")  # bytes of the payload, their CRC32C
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_input: Final = msgspec.msgpack.Decoder(Input).decode

@@ -39,6 +39,7 @@ from tests.fakes.sim_driver import order
 from tests.fakes.tape import CALENDAR, DATES, OPEN_NS, SECOND, calendars, cents, instrument, shares
 
 DEADLINE_S = 5.0  # of every wait in a test that works
+PATIENCE_WALL_S = 0.05  # a time-out under a fast clock is no shorter; the adapter's own half second is too long here
 ACCOUNT = "DU1"
 TAG = "t"
 HOST = "127.0.0.1"
@@ -246,9 +247,23 @@ class Rig:
         self.adapter = self.make()
         self._next_id = 0
 
+    def synchronise(self) -> None:
+        """Ask for a synchronisation whenever the link is back, as the engine does."""
+
+        def ask(event: Any) -> None:
+            if type(event) is e.LinkRestored:
+                self.submit(c.RequestSync(reason="link restored"))
+
+        self.sink.on_fact = ask
+
+    async def synced(self, count: int = 1) -> e.SyncCompleted:
+        """The `count`th complete synchronisation."""
+        await self.until(lambda: sum(fact.complete for fact in self.sink.of(e.SyncCompleted)) >= count)
+        return self.sink.of(e.SyncCompleted)[-1]
+
     def make(self, **more: Any) -> IbAdapter:
         """Another adapter on the same settings, telling the same sink."""
-        return IbAdapter(
+        adapter = IbAdapter(
             self.settings,
             instruments=self.gateway.world.instruments,
             account=ACCOUNT,
@@ -259,6 +274,8 @@ class Rig:
             calendars=tuple(calendars()[CALENDAR] for _ in range(2)),
             **(self._how | more),
         )
+        adapter.patience_wall_s = PATIENCE_WALL_S
+        return adapter
 
     async def ready(self, count: int = 1) -> None:
         """Until the link is READY and every contract known."""

@@ -166,6 +166,11 @@ class Pair:
     def _account(self) -> Any:
         return self.gateway.built.machine.world.exchange.account.state
 
+    def records(self) -> list[Any]:
+        """Orders as the gateway has them."""
+        orders: Any = self.gateway.built.machine.parts["orders"]
+        return list(orders.journal.records.values())
+
     def same_books(self) -> bool:
         """Positions and cash, commissions included, of trader and venue."""
         ledger = self.money.ledger

@@ -275,3 +275,21 @@ def test_fractional_sizes_are_whole_for_clients_that_know_no_others() -> None:
     assert [call[3] for call in new.of("tickSize")] == [100.5, 200.0, 0.25, 0.25]
     assert [call[3] for call in old.of("tickSize")] == [100.0, 200.0, 0.0, 0.0]
     assert shares(0.25) == 250_000_000
+
+
+def test_a_new_day_begins_with_another_close_and_no_volume() -> None:
+    """Yesterday's last slot still counts for yesterday; the close is what the day is compared with."""
+    market, client = started(), DecodedClient()
+    market.ask(client, 1, *line(1))
+    market.play(Tape().print(3, 1003, 10))
+    client.taken()
+    market.play(Tape().quote(80_000, 1010, 1011).print(80_001, 1011, 5)).until(at(80_002))
+    calls = client.taken()
+    assert [call for call in calls if call[2] in (8, 9)] == [
+        ("tickSize", 1, 8, 160.0),
+        ("tickSize", 1, 8, 0.0),
+        ("tickSize", 1, 8, 5.0),
+    ]
+    assert Market(slow=()).play(Tape().print(1, 1007, 5).quote(80_000, 1010, 1011)).part.tape.days[0][
+        "previous_close"
+    ] == cents(1007)

@@ -204,6 +204,7 @@ def test_orders_sent_without_a_server_wait_for_it_or_die() -> None:
     ends = {args[0]: args[1] for args in peer.heard("orderStatus")}
     assert ends == {1: "Submitted", 2: "Cancelled", 3: "Filled"}
     assert peer.heard("openOrder")[-1][2].lmtPrice in (9.95, 10.02)
+    rig.wait(1)
     rig.faults.server_lost, rig.faults.hold_orders = True, False
     rig.machine.link_changed(data_lost=False)
     peer.news()

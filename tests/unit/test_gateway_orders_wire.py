@@ -1,19 +1,27 @@
 """The gateway's order messages on the wire: what ib_async writes is read whole, and what is written ib_async reads."""
 
+from functools import cache
+
 import pytest
 from ib_async import LimitOrder, Order, OrderCondition, Stock, StopOrder, TagValue
 from ib_async.order import PriceCondition
 
 from broker.gateway.orders.request import PlaceRequest, read_request
 from broker.gateway.wire import FieldReader, Malformed, split_fields
-from tests.fakes.gateway_peer import Peer, market_rig
+from tests.fakes.gateway_peer import Peer, Rig, market_rig
 
 VERSIONS = (157, 159, 163, 170, 176, 177, 178)
 
 
+@cache
+def encoding_rig() -> Rig:
+    """One for all that only encodes."""
+    return market_rig()
+
+
 def wire(order: Order, version: int, contract: Stock | None = None) -> list[str]:
     """The fields ib_async writes for an order."""
-    peer, written = market_rig().client(version=version), []
+    peer, written = encoding_rig().client(version=version), []
     peer.ask.sendMsg = written.append  # type: ignore[method-assign]
     peer.place(7, order, contract=contract)
     return split_fields(written[0].encode())
@@ -126,11 +134,11 @@ def test_ib_async_reads_every_order_message_of_every_version(version: int) -> No
 
 def test_frames_grow_with_the_versions_as_the_gates_say() -> None:
     """openOrder: + duration, postToAts, autoCancelParent, five, - faProfile; execDetails: + pendingPriceRevision."""
-    lengths = {}
+    rig, lengths = market_rig(), {}
     for version in (157, 158, 160, 162, 169, 170, 176, 177, 178):
-        peer = market_rig().client(version=version)
+        peer = rig.client(version, version=version)
         peer.place(1, LimitOrder("BUY", 10, 10.02))
-        peer.rig.wait()
+        rig.wait()
         by_kind = {fields[0]: len(fields) for fields in peer.sent}
         lengths[version] = (by_kind[5], by_kind[11])
     first = lengths[157][0]

@@ -94,9 +94,9 @@ def bound_nanos(settings: AccountSettings, value_nanos: int) -> tuple[int, int]:
     return div_half_even(size * initial, 100), div_half_even(size * maintenance, 100)
 
 
-def standing(world: World, settings: AccountSettings, currency: str, *, since_ns: int = 0) -> Standing:
-    """The first account now; `since_ns`: when its day began. Cash in other currencies is not counted here: the ledger
-    tells it.
+def standing(world: World, settings: AccountSettings, currency: str, *, since_ns: int | None = None) -> Standing:
+    """The first account now; `since_ns`: when its day began, None = what it realised is not asked for (a sum over all
+    executions). Cash in other currencies is not counted here: the ledger tells it.
     """
     state = world.exchange.account.state
     held = holdings(world)
@@ -112,7 +112,7 @@ def standing(world: World, settings: AccountSettings, currency: str, *, since_ns
         initial_nanos=initial,
         maintenance_nanos=maintenance,
         unrealised_nanos=sum(holding.unrealised_nanos for holding in held),
-        realised_nanos=realised_nanos(world, since_ns=since_ns),
+        realised_nanos=0 if since_ns is None else realised_nanos(world, since_ns=since_ns),
     )
 
 

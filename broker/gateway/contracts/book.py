@@ -40,6 +40,7 @@ ORDER_TYPES: Final = (
     "SMARTSTG,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 )
 PLACE: Final = ZoneInfo("America/New_York")  # whose day decides which expiries are listed
+_HOUR_NS: Final = 3_600 * NANO
 _SEC_ID_TYPES: Final = frozenset({"", "ISIN", "CUSIP", "SEDOL", "RIC", "FIGI"})
 
 
@@ -67,7 +68,7 @@ class ContractBook:
         self._singles = tuple(single(entry) for entry in entries if not entry.months and not _is_note(entry, symbols))
         self._families = tuple(entry for entry in entries if entry.months)
         self.exchanges_of_stocks = US_EXCHANGES
-        self._day = -1
+        self._day = self._hour = -1
         self._all: tuple[Listed, ...] = ()
         self._by_id: dict[int, Listed] = {}
         self._refresh()
@@ -141,6 +142,10 @@ class ContractBook:
     # ---- building ----------------------------------------------------------------------------------------------
     def _refresh(self) -> None:
         """Expiries, steps and lots change with the day, and with nothing else."""
+        hour = self._now_ns() // _HOUR_NS
+        if hour == self._hour:
+            return
+        self._hour = hour  # days begin with an hour: asked a million times, looked up rarely
         day = date_number(self._now_ns())
         if day == self._day:
             return

@@ -52,7 +52,9 @@ DAY: Final = np.dtype(
     ]
 )  # fmt: skip
 
-# Where the shared ring of raw rows stands, and the number of bars each instrument ever had.
+DAY_WIDTH: Final = len(DAY.names or ())  # all fields are eight bytes wide: Python reads the integers by memoryview
+DAY_AT: Final = {name: at for at, name in enumerate(DAY.names or ())}
+
 _HELD_MAX: Final = 1 << 62
 
 _i8 = types.int64
@@ -192,32 +194,37 @@ def into_day(D: Any, i: int, rows: Any, at: int) -> None:
         d["regular_last"] = px
 
 
-@njit(_i8(_rows, _i8, _i8, _ends, _held, _rows, _day, _bar2, _counts, _bar2, _counts, _rows, _i8), cache=True,
+@njit(_i8(_rows, _i8, _i8, _i8, _ends, _held, _rows, _day, _bar2, _counts, _bar2, _counts, _rows, _counts), cache=True,
       error_model="numpy")  # fmt: skip
 def digest(
-    rows: Any, lo: int, hi: int, T: Any, H: Any, out: Any, D: Any, fives: Any, five_counts: Any, minutes: Any,
-    minute_counts: Any, ring: Any, ring_at: int,
+    rows: Any, lo: int, hi: int, roll_ns: int, T: Any, H: Any, out: Any, D: Any, fives: Any, five_counts: Any,
+    minutes: Any, minute_counts: Any, ring: Any, places: Any,
 ) -> int:  # fmt: skip
-    """Take rows[lo:hi] into ring, days and bars, and conflate them; returns what `conflate_rows` does."""
+    """Take rows[lo:hi] up to the first at or past `roll_ns` into ring, days and bars, and conflate them; returns what
+    `conflate_rows` does. `places`: rows the ring ever had, where this call stopped.
+    """
     cap = len(ring)
-    for at in range(lo, hi):
+    at = lo
+    while at < hi and rows[at]["ts_ns"] < roll_ns:
         r = rows[at]
         i = r["inst"]
         if i < 0 or i >= len(D):
             return -1 - (at - lo)
-        ring[(ring_at + at - lo) % cap] = r
+        ring[places[0] % cap] = r
+        places[0] += 1
         kind = r["kind"]
-        if (kind != QUOTE and kind != PRINT) or r["flags"] & SUSPICIOUS:
-            continue
-        ts_ns = r["ts_ns"]
-        if D[i]["first_ns"] == 0:
-            D[i]["first_ns"] = ts_ns
-        five_counts[i] = open_bar(fives[i], five_counts[i], D, i, ts_ns, FIVE_NS)
-        into_bar(fives[i], five_counts[i], D, i, rows, at)
-        minute_counts[i] = open_bar(minutes[i], minute_counts[i], D, i, ts_ns, MINUTE_NS)
-        into_bar(minutes[i], minute_counts[i], D, i, rows, at)
-        into_day(D, i, rows, at)
-    return conflate_rows(T, H, rows[lo:hi], L1_250, out)
+        if kind in (QUOTE, PRINT) and r["flags"] & SUSPICIOUS == 0:
+            ts_ns = r["ts_ns"]
+            if D[i]["first_ns"] == 0:
+                D[i]["first_ns"] = ts_ns
+            five_counts[i] = open_bar(fives[i], five_counts[i], D, i, ts_ns, FIVE_NS)
+            into_bar(fives[i], five_counts[i], D, i, rows, at)
+            minute_counts[i] = open_bar(minutes[i], minute_counts[i], D, i, ts_ns, MINUTE_NS)
+            into_bar(minutes[i], minute_counts[i], D, i, rows, at)
+            into_day(D, i, rows, at)
+        at += 1
+    places[1] = at
+    return conflate_rows(T, H, rows[lo:at], L1_250, out)
 
 
 @njit(_i8(_rows, _i8, _day, _bar1), cache=True, error_model="numpy")

@@ -14,7 +14,7 @@ from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Listed, Refusal, invalid, read_query
 from broker.gateway.contracts.part import BBO_EXCHANGE
 from broker.gateway.market import access, ticks
-from broker.gateway.market.bars import FIVE_NS
+from broker.gateway.market.bars import DAY_AT, DAY_WIDTH, FIVE_NS
 from broker.gateway.market.generics import KNOWN_GENERICS, Generics
 from broker.gateway.market.settings import MarketSettings
 from broker.gateway.market.tape import MarketTape
@@ -31,6 +31,8 @@ SNAPSHOT_RIGHTS: Final = 3  # tickReqParams: snapshots are allowed
 TOO_MANY: Final = Refusal(101, "Max number of tickers has been reached")
 DUPLICATE: Final = Refusal(102, "Duplicate ticker id")
 GENERICS_MAX: Final = 64
+_FEW: Final = 8  # rows up to which picking costs more than passing over
+_OPEN, _HIGH, _LOW, _CLOSE = DAY_AT["open"], DAY_AT["high"], DAY_AT["low"], DAY_AT["previous_close"]
 
 
 class Line:
@@ -76,7 +78,7 @@ class Lines:
         self._live: list[list[Line]] = [[] for _ in range(count)]
         self._late: list[list[Line]] = [[] for _ in range(count)]
         self._counts: NDArray[np.int64] = np.zeros(count, np.int64)  # of live lines
-        self._open_lines = 0
+        self.open_lines = 0
         self._shown = [NOTHING] * count
         self._shown_late = [NOTHING] * count
         self._types: dict[int, int] = {}  # by connection
@@ -166,7 +168,7 @@ class Lines:
                 self._shown[line.inst] = self._state(line.inst)
             self._live[line.inst].append(line)
             self._counts[line.inst] += 1
-            self._open_lines += 1
+            self.open_lines += 1
         if not self._world.faults.market_stopped:
             self._begin(line)
         if snapshot:
@@ -209,7 +211,7 @@ class Lines:
         else:
             self._live[line.inst].remove(line)
             self._counts[line.inst] -= 1
-            self._open_lines -= 1
+            self.open_lines -= 1
         if line in self._snapshots:
             self._snapshots.remove(line)
 
@@ -243,10 +245,13 @@ class Lines:
     # ---- the market --------------------------------------------------------------------------------------------
     def deliver(self, rows: NDArray[Any]) -> None:
         """Conflated rows, in order."""
-        if not self._open_lines or self._world.faults.market_stopped:
+        if not self.open_lines or self._world.faults.market_stopped:
             return
-        for row in rows[self._counts[rows["inst"]] > 0].tolist():
+        for row in (rows if len(rows) <= _FEW else rows[self._counts[rows["inst"]] > 0]).tolist():
             _, exchange_ts_ns, inst, kind, _, first, ask, first_qty, ask_qty = row
+            lines = self._live[inst]
+            if not lines:
+                continue
             before = self._shown[inst]
             if kind == PRINT:
                 after = self._printed(before, inst, exchange_ts_ns, first, first_qty)
@@ -259,11 +264,21 @@ class Lines:
             self._end_snapshots(self._world.now_ns)
 
     def _printed(self, before: State, inst: int, ts_ns: int, px: int, qty: int) -> State:
-        day = self._tape.days[inst]
+        day, at = self._tape.day_numbers, inst * DAY_WIDTH
         return before._replace(
-            last=px, last_qty=qty, last_s=ts_ns // NANO, volume=before.volume + qty, open=int(day["open"]),
-            high=int(day["high"]), low=int(day["low"]),
+            last=px, last_qty=qty, last_s=ts_ns // NANO, volume=before.volume + qty, open=day[at + _OPEN],
+            high=day[at + _HIGH], low=day[at + _LOW],
         )  # fmt: skip
+
+    def day_begun(self, inst: int) -> None:
+        """A new day: volume and range begin anew, with another previous close. TWS tells the close and volume 0."""
+        before = self._shown[inst]
+        close = self._tape.day_numbers[inst * DAY_WIDTH + _CLOSE]
+        self._shown[inst] = before._replace(volume=0, open=0, high=0, low=0, close=close)
+        if self._live[inst] and not self._world.faults.market_stopped:
+            tails = ticks.trade(LIVE, before, before._replace(volume=0, close=close))
+            for line in self._live[inst]:
+                send(line, tails)
 
     def _show_quote(self, inst: int, before: State, after: State) -> None:
         tails = ticks.quote(LIVE, before, after)
@@ -330,9 +345,10 @@ class Lines:
     @property
     def next_due_ns(self) -> int:
         """The next moment something must be sent although no row comes."""
-        due = min((line.until_ns for line in self._snapshots), default=NEVER)
-        slot = self._tape.slot_ns if self._open_lines else NEVER
-        return min(due, slot, self._late_ns)
+        due = self._tape.slot_ns if self.open_lines else NEVER
+        if self._snapshots:
+            due = min(due, *(line.until_ns for line in self._snapshots))
+        return due if due < self._late_ns else self._late_ns
 
     def advance(self, ts_ns: int) -> None:
         """Close the slot, step the delayed lines, end snapshots."""

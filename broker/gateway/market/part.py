@@ -35,7 +35,8 @@ class MarketPart:
         volumes = {(row.inst, row.effective_from): row.adv_nanos for row in slow}
         self._world = world
         self.tape = tape = MarketTape(
-            world.instruments, world.calendars, settings, closes=closes, deliver=self._deliver
+            world.instruments, world.calendars, settings, closes=closes, deliver=self._deliver,
+            begun=lambda inst: self._lines.day_begun(inst),
         )  # fmt: skip
         past = Past(world, tape, settings, volumes)
         places = tuple(book.of_inst(inst).primary_exchange for inst in range(len(world.instruments)))
@@ -104,7 +105,11 @@ class MarketPart:
     @property
     def next_due_ns(self) -> int:
         """The next slot, bar or end of a snapshot."""
-        return min(self._lines.next_due_ns, self._depth.next_due_ns, self._live.next_due_ns)
+        due = self._lines.next_due_ns
+        for other in (self._depth.next_due_ns, self._live.next_due_ns):
+            if other < due:
+                due = other
+        return due
 
     def advance(self, ts_ns: int) -> None:
         """Serve it."""

@@ -56,38 +56,41 @@ class MarketTape:
         *,
         closes: Mapping[tuple[int, int], int] | None = None,
         deliver: Deliver,
+        begun: Callable[[int], None],
     ) -> None:
-        """`closes`: known previous closes by (inst, date)."""
+        """`closes`: known previous closes by (inst, date). `begun` is told of every instrument whose day begins."""
         count = len(instruments)
         self.windows = {name: Windows(calendar) for name, calendar in calendars.items()}
         self._symbols = tuple(instrument.symbol for instrument in instruments)
         self._calendar_of = tuple(instrument.calendar for instrument in instruments)
         self._closes = closes or {}
-        self._deliver = deliver
+        self._deliver, self._begun = deliver, begun
         self._fives_saved = settings.delay_s // 5 + 2
         self.days = np.zeros(count, DAY)
+        self.day_numbers = self.days.view(np.int64).data  # [inst * DAY_WIDTH + DAY_AT[name]], integers only
         # Untouched pages of these cost no memory: the room is a bound, not a price.
         self.fives = np.zeros((count, FIVES_MAX), BAR)
         self.minutes = np.zeros((count, MINUTES_A_DAY * settings.history_days), BAR)
         self._five_counts = np.zeros(count, np.int64)
         self._minute_counts = np.zeros(count, np.int64)
         self._ring = np.zeros(settings.rows_kept, ROW)
-        self._ring_rows = 0  # ever
+        self._places = np.zeros(2, np.int64)  # rows the ring ever had, where `digest` stopped
+        self._place = self._places.data
         self._ends = np.full(1, FOREVER_NS, np.int64).repeat(2).view(ENDS)
         self._slot = self._ends.view(np.int64).data  # read at every step of the machine
         self._held = np.zeros(count, HELD)
-        self._out = np.empty(1_024 + _OUT_PER_INSTRUMENT * count, ROW)
+        self._room = _OUT_PER_INSTRUMENT * count
+        self._out = np.empty(1_024 + self._room, ROW)
         self._roll_ns = 0  # the next moment a day begins anew; 0 = not looked up yet
 
     # ---- the tape ----------------------------------------------------------------------------------------------
     def take(self, rows: Rows, lo: int, hi: int) -> None:
         """Rows in order, as the machine shows them."""
-        while lo < hi and int(rows[hi - 1]["ts_ns"]) >= self._roll_ns:
-            cut = lo + int(np.searchsorted(rows["ts_ns"][lo:hi], self._roll_ns, side="left"))
-            self._digest(rows, lo, cut)
-            self._roll(max(int(rows[cut]["ts_ns"]), self._roll_ns))
-            lo = cut
-        self._digest(rows, lo, hi)
+        while True:
+            lo = self._digest(rows, lo, hi)
+            if lo == hi:
+                return
+            self._roll(int(rows[lo]["ts_ns"]))
 
     @property
     def slot_ns(self) -> int:
@@ -116,24 +119,24 @@ class MarketTape:
         held = self._held[inst]
         return int(self.days[inst]["volume"]) - (int(held["qty_nanos"]) if held["prints"] else 0)
 
-    def _digest(self, rows: Rows, lo: int, hi: int) -> None:
-        if hi <= lo:
-            return
-        room = _OUT_PER_ROW * (hi - lo) + _OUT_PER_INSTRUMENT * len(self._held)
+    def _digest(self, rows: Rows, lo: int, hi: int) -> int:
+        """Take rows up to where a day begins; returns where that is."""
+        room = _OUT_PER_ROW * (hi - lo) + self._room
         if room > len(self._out):
             self._out = np.empty(room, ROW)
         made = digest(
-            rows, lo, hi, self._ends, self._held, self._out, self.days, self.fives, self._five_counts, self.minutes,
-            self._minute_counts, self._ring, self._ring_rows,
+            rows, lo, hi, self._roll_ns, self._ends, self._held, self._out, self.days, self.fives, self._five_counts,
+            self.minutes, self._minute_counts, self._ring, self._places,
         )  # fmt: skip
-        if made < 0:
-            raise Bug(f"market row of instrument {int(rows[lo - 1 - made]['inst'])}: there are {len(self.days)}")
-        self._ring_rows += hi - lo
-        if made:
+        if made > 0:
             self._deliver(self._out[:made])
+        elif made < 0:
+            raise Bug(f"market row of instrument {int(rows[lo - 1 - made]['inst'])}: there are {len(self.days)}")
+        return self._place[1]
 
     def _roll(self, ts_ns: int) -> None:
-        """Begin the day of every instrument whose session holds the moment."""
+        """Begin the day of every instrument whose session holds the moment; what waits in a slot is yesterday's."""
+        self.close_slot(ts_ns)
         nearest = NEVER
         for windows in self.windows.values():
             upcoming = windows.next_start_ns(ts_ns)
@@ -154,6 +157,7 @@ class MarketTape:
         now = self.days[inst]
         now["date"], now["open_ns"], now["close_ns"] = day, open_ns, close_ns
         now["previous_close"], now["first_ns"] = known, first_ns
+        self._begun(inst)
 
     # ---- reading -----------------------------------------------------------------------------------------------
     def windows_of(self, inst: int) -> Windows:
@@ -171,7 +175,7 @@ class MarketTape:
 
     def rows(self, inst: int) -> Rows:
         """The raw rows of an instrument that are still kept, oldest first."""
-        kept = unrolled(self._ring, self._ring_rows)
+        kept = unrolled(self._ring, int(self._places[0]))
         found: Rows = kept[kept["inst"] == inst]
         return found
 

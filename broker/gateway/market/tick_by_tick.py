@@ -9,6 +9,7 @@ from broker.feeds.conditions import NOT_LAST_BITS
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Refusal, invalid, read_query
 from broker.gateway.market import access, ticks
+from broker.gateway.market.bars import DAY_AT, DAY_WIDTH
 from broker.gateway.market.pacing import TickPacing
 from broker.gateway.market.past_ticks import TICKS_MAX, PastTicks
 from broker.gateway.market.settings import MarketSettings
@@ -26,6 +27,8 @@ TOO_MANY: Final = Refusal(10190, "Max number of tick-by-tick requests has been r
 TOO_EARLY: Final = Refusal(
     10190, "Max number of tick-by-tick requests has been reached: one of a kind per instrument in 15 seconds."
 )
+_ENDS_MAX: Final = 4_096
+_LOW, _HIGH = DAY_AT["low"], DAY_AT["high"]
 UNREPORTED: Final = 2  # attribute of a print that may not update last
 # Sale conditions as their letters on the tape, as far as they have one.
 _LETTERS: Final = {
@@ -63,6 +66,7 @@ class TickByTick:
         self._all: dict[tuple[int, int], Subscription] = {}
         self._by_inst: list[list[Subscription]] = [[] for _ in world.instruments]
         self._quotes = [(0, 0, 0, 0)] * len(world.instruments)
+        self._ends: dict[tuple[int, int, int], bytes] = {}  # of a print: by instrument, mask, conditions
 
     def request(self, client: Client, fields: Fields) -> None:
         """reqTickByTickData."""
@@ -154,8 +158,12 @@ class TickByTick:
         self, takers: list[Subscription], inst: int, epoch: int, flags: int, px: int, qty: int, bits: int
     ) -> None:  # fmt: skip
         mask = UNREPORTED if flags & NOT_LAST else 0
-        place = self._book.of_inst(inst).primary_exchange  # the tape does not say which venue
-        end = f"{mask}\0{place}\0{conditions_text(bits)}\0".encode()
+        end = self._ends.get((inst, mask, bits))
+        if end is None:
+            if len(self._ends) >= _ENDS_MAX:
+                self._ends.clear()
+            place = self._book.of_inst(inst).primary_exchange  # the tape does not say which venue
+            end = self._ends[(inst, mask, bits)] = f"{mask}\0{place}\0{conditions_text(bits)}\0".encode()
         front = b"%d\x00%b\x00" % (epoch, ticks.text(px))
         tail = front + ticks.text(qty) + b"\x00" + end
         for taker in takers:
@@ -168,10 +176,9 @@ class TickByTick:
         self, takers: list[Subscription], inst: int, epoch: int, before: tuple[int, ...], after: tuple[int, ...]
     ) -> None:
         bid, ask, bid_qty, ask_qty = after
-        day = self._tape.days[inst]
-        low, high = int(day["low"]), int(day["high"])
-        mask = int(0 < bid < low) | int(0 < high < ask) << 1
-        new_price = (bid, ask) != before[:2]
+        day, at = self._tape.day_numbers, inst * DAY_WIDTH
+        mask = (1 if 0 < bid < day[at + _LOW] else 0) | (2 if 0 < day[at + _HIGH] < ask else 0)
+        new_price = bid != before[0] or ask != before[1]
         text = ticks.text
         front = b"%d\x00%b\x00%b\x00" % (epoch, text(bid), text(ask))
         tail = b"%b%b\x00%b\x00%d\x00" % (front, text(bid_qty), text(ask_qty), mask)
