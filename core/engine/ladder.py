@@ -165,7 +165,10 @@ def _why_not_resume(engine: Trading, event: e.OperatorResumed, held: list[Latch]
     if any(not kill.verified_ns for kill in money.kills):
         return "a kill is not verified yet: orders may still be open at the broker"
     if money.differences:
-        return "unexplained differences to the broker: read `quantd status`, then `quantd acknowledge --reason TEXT`"
+        return (
+            "unexplained differences to the broker: read `quantd status`, then `quantd acknowledge --reason TEXT`; on "
+            "an account that held something before: `quantd adopt`"
+        )
     unknown = [order.order_id for order in money.live_orders.values() if order.state is State.UNKNOWN]
     if unknown:
         return (

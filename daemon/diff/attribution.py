@@ -19,6 +19,7 @@ a decision of both runs (daemon/diff/align.py)
     cost      - (commissions_L - commissions_S)
 a decision of one run only
     data      as above, for L
+    fill      (Q - D) * (M_S - a_S)                                  what was wanted and did not execute, or made up for
     signal    all the rest of its profit: had it not been made, none of it would be there
     cost      its commissions
 positions that were there, or were taken over
@@ -27,8 +28,13 @@ cash that moved without a trade (interest, fees for data, differences that were 
     cost      an owner's deposit is no profit and stands nowhere
 
 So in runs on the same rows `data` is zero, with the same decisions `signal` is zero, with the same moments `timing` is,
-with the same executions `fill` is, with the same charges `cost` is. Everything is an integer product of a quantity and
-a price (nanos times nanos), added up exactly and rounded once for people, half-even; the rest of a nano is with `fill`.
+with the same executions `fill` is, with the same charges `cost` is. `signal` is the difference of two portfolios that
+follow their targets at once, at the arrival mid: so D is the change of the target and not what a schedule set out to
+trade. What one decision left undone and a later one made up for is `fill` in both, and cancels but for the price
+between.
+
+Everything is an integer product of a quantity and a price (nanos times nanos), added up exactly and rounded once for
+people, half-even; the rest of a nano is with `fill`.
 """
 
 from collections.abc import Callable, Sequence
@@ -232,13 +238,20 @@ def _arrivals(live: Side, shadow: Side, one: Decision, other: Decision) -> tuple
 
 def _alone(live: Side, shadow: Side, one: Decision) -> Pair:
     """Made by the live run only."""
-    data = one.qty_nanos * _market_gap(live, shadow, one.inst, one.open_ns or one.ts_ns)
-    profit = one.qty_nanos * live.end(one.inst) - one.paid
-    parts = Parts(data=data, signal=profit - data, cost=-one.cost_nanos * NANO)
+    inst, began_ns = one.inst, one.open_ns or one.ts_ns
+    data = one.qty_nanos * _market_gap(live, shadow, inst, began_ns)
+    arrival = live.arrival(one) - live.mark(inst, began_ns) + shadow.mark(inst, began_ns)
+    fill = (one.qty_nanos - one.change_nanos) * (shadow.end(inst) - arrival)
+    profit = one.qty_nanos * live.end(inst) - one.paid
+    parts = Parts(data=data, signal=profit - data - fill, fill=fill, cost=-one.cost_nanos * NANO)
     return Pair(live=one, shadow=None, parts=parts)
 
 
 def _missed(shadow: Side, other: Decision) -> Pair:
     """Made by the shadow only."""
-    profit = other.qty_nanos * shadow.end(other.inst) - other.paid
-    return Pair(live=None, shadow=other, parts=Parts(signal=-profit, cost=other.cost_nanos * NANO))
+    end = shadow.end(other.inst)
+    fill = -(other.qty_nanos - other.change_nanos) * (end - shadow.arrival(other))
+    profit = other.qty_nanos * end - other.paid
+    return Pair(
+        live=None, shadow=other, parts=Parts(signal=-profit - fill, fill=fill, cost=other.cost_nanos * NANO)
+    )  # fmt: skip

@@ -1,5 +1,5 @@
 """An account that held something, at a broker over a socket: the doctor looks, the trader halts, an operator adopts and
-resumes, it trades; afterwards the day is replayed from its own rows and explained.
+resumes, it trades with a shadow beside it; afterwards the day is explained, against the shadow and against a replay.
 """
 
 import asyncio
@@ -14,14 +14,15 @@ from core.latches import ACCOUNT
 from core.ledger import UNCLAIMED
 from core.units import NANO
 from daemon.config import load_config
-from daemon.diff.compare import compare
+from daemon.diff.compare import Comparison, compare
 from daemon.diff.day import find_day
 from daemon.diff.replay import replay_day
 from daemon.probes.context import Look
 from daemon.probes.finding import CONFIRM, FAIL, OK, Finding
 from daemon.probes.registry import examine
 from daemon.recovery import verify_replay
-from tests.fakes.pair import Pair, install, run
+from daemon.trader import Trader
+from tests.fakes.pair import DEADLINE_S, TRADER, Pair, install, run
 
 pytestmark = pytest.mark.slow
 HELD = "[venue]\npositions = [[0, 1_000_000_000_000, 24_500_000_000], [1, -50_000_000_000, 181_000_000_000]]\n"
@@ -40,6 +41,24 @@ async def examined(pair: Pair) -> list[Finding]:
         return await asyncio.to_thread(lambda: list(examine(look)))
     finally:
         look.close()
+
+
+def shadow_config(pair: Pair, folder: Path) -> Path:
+    """The trader's own, with its orders to the simulated venue."""
+    folder.mkdir()
+    path = folder / "trader.toml"
+    text = TRADER.format(**(pair.settings | {"mode": "shadow"}))
+    path.write_text(text.replace('clock = "gateway"', 'clock = "gateway"\nclient_id = 21'))
+    return path
+
+
+async def beside(pair: Pair, folder: Path) -> tuple[Trader, asyncio.Task[None]]:
+    """A shadow of the trader, on the same gateway."""
+    path = shadow_config(pair, folder)
+    shadow = Trader(load_config(path), path, quiet=True)
+    task = asyncio.create_task(shadow.run())
+    await pair.until(lambda: task.done() or shadow.phase == "ready")
+    return shadow, task
 
 
 def texts(findings: list[Finding], check: str) -> list[str]:
@@ -86,7 +105,12 @@ def test_from_an_account_with_positions_to_an_explained_day(tmp_path: Path) -> N
         assert not pair.trader.active_runner.tally.fills
         resume = e.OperatorResumed(level=ACCOUNT, scope="", reason="adopted", operator="ann")
         assert pair.operations.operate(resume).ok
-        await pair.until(lambda: pair.trader.active_runner.tally.fills >= 12)
+        shadow, task = await beside(pair, tmp_path / "shadow")
+        runs = (pair.trader, shadow)
+        await pair.until(lambda: task.done() or all(run.active_runner.tally.fills >= 8 for run in runs))
+        shadow.request_stop("test")
+        async with asyncio.timeout(DEADLINE_S):
+            await task
         await pair.settle()
         assert pair.money.ledger.held_nanos(UNCLAIMED, 1) == -50 * NANO
         pair.money.ledger.assert_identity()
@@ -97,13 +121,19 @@ def test_from_an_account_with_positions_to_an_explained_day(tmp_path: Path) -> N
     journal = tmp_path / "journal"
     report = verify_replay(journal)
     assert report.ok, report.difference
+    explained(compare(journal, tmp_path / "shadow" / "journal", date=0))
     made = replay_day(find_day(journal, 0), tmp_path / "again")
     found = compare(journal, made.journal, date=0)
+    explained(found)
     assert [len(day.carried) for day in (found.live, found.shadow)] == [2, 2]
-    assert sum(len(day.decisions) > 3 for day in (found.live, found.shadow)) == 2
     for row in found.rows:
         assert row.parts.data == 0, "the same rows"
+        assert row.strategy != UNCLAIMED or row.parts.total == 0
+
+
+def explained(found: Comparison) -> None:
+    """Both sides traded, and the parts are the difference."""
+    assert all(sum(bool(one.executions) for one in day.decisions) > 2 for day in (found.live, found.shadow))
+    assert any(pair.live and pair.shadow for row in found.rows for pair in row.pairs)
+    for row in found.rows:
         assert row.parts.total == row.live - row.shadow
-        if row.strategy == UNCLAIMED:
-            assert row.parts.total == 0
-    assert any(row.live for row in found.rows)
