@@ -86,8 +86,8 @@ class Queries:
             self._voice.bound(client, record)
 
     def completed_orders(self, client: Client, fields: Fields) -> None:
-        """reqCompletedOrders: the day's, of all clients; `apiOnly` leaves the manual ones out. What was never sent to the
-        server is none.
+        """reqCompletedOrders: the day's, of all clients; `apiOnly` leaves the manual ones out. What was never sent
+        to the server is none.
         """
         api_only = fields.flag()
         for record in self._journal.records.values():
