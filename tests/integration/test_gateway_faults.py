@@ -7,7 +7,8 @@ import pytest
 from ib_async import LimitOrder, MarketOrder, Order, Stock
 from ib_async.client import Client as Encoder
 
-from tests.fakes.gateway_built import Serving, random_rows, serving
+from tests.fakes.gateway_built import random_rows
+from tests.fakes.gateway_serving import Serving, serving
 from tests.fakes.gateway_wire import WireClient, eventually
 
 SPEED = 50.0

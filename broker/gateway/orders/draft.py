@@ -36,9 +36,10 @@ OTHER_TIFS: Final = frozenset({"AUC", "DTC", "Minutes"})
 SIDES: Final = {"BUY": BUY, "SELL": SELL, "SSHORT": SELL, "SLONG": SELL}
 # What would make another order of it, so that working it as the plain one would be wrong.
 _NOT_WORKED: Final = (
-    "goodAfterTime", "hedgeType", "algoId", "scalePriceIncrement", "percentOffset", "cashQty", "faGroup", "faProfile",
-    "minTradeQty", "lmtPriceOffset", "adjustedStopPrice", "adjustedStopLimitPrice", "duration",
+    "scalePriceIncrement", "percentOffset", "cashQty", "minTradeQty", "lmtPriceOffset", "adjustedStopPrice",
+    "adjustedStopLimitPrice", "duration",
 )  # fmt: skip
+_WORDS_NOT_WORKED: Final = ("goodAfterTime", "hedgeType", "algoId", "faGroup", "faProfile")
 _FLAGS_NOT_WORKED: Final = ("allOrNone", "notHeld", "eTradeOnly", "firmQuoteOnly")
 _PPM_OF_PERCENT_NANOS: Final = 100_000
 
@@ -228,8 +229,8 @@ def _extras_refusal(request: PlaceRequest) -> Refusal | None:
     for name in _NOT_WORKED:
         if request.text(name) not in ("", "0"):
             return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
-    for name in _FLAGS_NOT_WORKED:
-        if request.flag(name):
+    for name in (*_WORDS_NOT_WORKED, *_FLAGS_NOT_WORKED):
+        if request.text(name):  # a flag that is not set leaves no text
             return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
     if request.text("adjustedOrderType") not in ("", "None"):
         return Refusal(387, "Unsupported order type for this exchange and security type: adjustable orders.")
