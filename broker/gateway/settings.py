@@ -43,6 +43,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     listen: Annotated[tuple[str, ...], Meta(min_length=1)] = (f"127.0.0.1:{PORT_PAPER}",)
     # Account numbers; the first is the one that trades, the others are empty. U numbers only if listed here.
     accounts: Annotated[tuple[Annotated[str, Meta(pattern=ACCOUNT)], ...], Meta(min_length=1)] = ("DU0000001",)
+    # With feed.kind = "ib": account of the gateway upstream whose market data these are; nothing is traded there.
+    upstream_account: str = ""
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"  # base currency of the account
     start_cash: Decimal = Decimal(1_000_000)  # cash of the first account at the first start, above 0
     timezone: str = "US/Eastern"  # of the times in messages; $TIME_ZONE overrules it

@@ -9,10 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from broker.gateway.registry import ClientLimits
 from core import events as e
-from tests.fakes.fuzz_gateway import fuzz_gateway
-from tests.fakes.gateway_wire import running_gateway
+from tests.fakes.fuzz_gateway import fuzz_gateway, running_gateway
 from tests.fakes.ib_fuzz import EncodingSink, storm
 from tests.fakes.ib_script import scripted_rig
 
@@ -37,8 +35,7 @@ def run_part(number: int) -> dict[str, Any]:
 async def _gateway_end(seed: int) -> tuple[Counter[str], list[str]]:
     chance = random.Random(seed)
     with TemporaryDirectory() as folder:
-        limits = ClientLimits(messages_per_s_max=100_000)
-        async with running_gateway(Path(folder), limits=limits) as (edge, _):
+        async with running_gateway(Path(folder)) as edge:
             bystander = await edge.client(1)
             sent = await fuzz_gateway(
                 edge.port, seed=seed, frames=PIECES, bystander=bystander,
