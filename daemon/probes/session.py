@@ -5,7 +5,9 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.ib.config import check_account
+import msgspec
+
+from broker.ib.config import IbSettings, check_account
 from broker.ib.windows import Windows
 from core.errors import ConfigError
 from core.units import NANO
@@ -104,17 +106,22 @@ def _present_ns(look: Look) -> int:
 
 
 def check_windows(look: Look) -> list[Finding]:
-    """When the broker's servers or the gateway restart next."""
-    windows, now_ns = Windows(look.config.ib), _present_ns(look)
-    present = windows.now(now_ns)
-    if present:
-        return [fail("restart", f"now: {present}: no order leaves", "wait until it is over, or correct ib.windows")]
-    begin_ns, name = windows.next(now_ns)
-    if not name:
+    """When the broker's servers or the gateway restart next, window by window."""
+    settings, now_ns = look.config.ib, _present_ns(look)
+    if not settings.windows:
         remedy = "add ib.windows: an unannounced restart in the middle of a schedule is a lost link"
         return [fail("restart", "no restart window is known", remedy)]
+    return [_window(msgspec.structs.replace(settings, windows=(window,)), now_ns) for window in settings.windows]
+
+
+def _window(settings: IbSettings, now_ns: int) -> Finding:
+    windows = Windows(settings)
+    present = windows.now(now_ns)
+    if present:
+        return fail("restart", f"now: {present}: no order leaves", "wait until it is over, or correct ib.windows")
+    begin_ns, name = windows.next(now_ns)
     hours = (begin_ns - now_ns) / NANO / 3_600
-    return [ok("restart", f"next in {hours:.1f} h: {name}; orders stop {_moment(begin_ns)}")]
+    return ok("restart", f"in {hours:.1f} h: {name}; orders stop {_moment(begin_ns)}")
 
 
 def _moment(ts_ns: int) -> str:
