@@ -19,6 +19,11 @@ KERNELS = $(shell grep -rlE --include='*.py' '\bn?jit\b' core strategies risk ex
 # Three workers on two cores: a good part of the tests waits for processes. worksteal: the long ones come last.
 PYTEST = $(BIN)/python -m pytest -q -n 3 --dist worksteal
 
+# The client libraries that the paper gateway is tested against, one environment each: several own the same module name.
+PEERS := ib_async ib_insync ibapi nautilus_old nautilus_new
+PEER_FOLDER := .venv-peers
+
+comma := ,
 # $(call stage,name,command): runs one stage of `make test`, says how long it took, and names the one that failed.
 define stage
 @echo "== $(1)"; if $(2); then echo "   ok: $(1), $$SECONDS s"; else \
@@ -41,7 +46,8 @@ test: $(VENV)/.dev ## all checks that must pass before a commit
 	$(call stage,lint,$(BIN)/ruff check .)
 	$(call stage,format,$(BIN)/ruff format --check .)
 	$(call stage,layers,$(BIN)/lint-imports --no-logo)
-	$(call stage,types and kernels,{ $(BIN)/mypy & types=$$!; $(MAKE) --no-print-directory $(VENV)/.warm && wait $$types; })
+	$(call stage,types$(comma) kernels and peers,{ $(BIN)/mypy & types=$$!; \
+		$(MAKE) --no-print-directory --jobs=3 $(VENV)/.warm $(VENV)/.peers && wait $$types; })
 	$(call stage,tests,$(PYTEST) $(ARGS))
 	@echo "== make test: all stages passed"
 
@@ -74,12 +80,24 @@ $(VENV)/.train: requirements-train.txt $(VENV)/.runtime
 	$(PIP) install --require-hashes -r requirements-train.txt
 	@touch $@
 
-# The development lock holds the runtime lock's pins too, so the runtime stamp is set as well.
+# The development lock holds the runtime lock's pins too, so the runtime stamp is set as well. --no-compile: pip would
+# compile ten thousand modules one after the other (36 s); of the third that is imported, each is when it first is.
 $(VENV)/.dev: requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-compile --require-hashes -r requirements-dev.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@$(LOCKED)
 	@touch $(VENV)/.runtime $@
+
+# No pip in them: the one of $(VENV) installs, so an environment costs its few files. `-j` makes them side by side.
+$(PEER_FOLDER)/%/.made: tests/peers/requirements-%.txt | $(VENV)/.dev
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv --without-pip $(@D)
+	$(PIP) install --no-deps --no-compile --no-build-isolation --require-hashes -r $< \
+		--target "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
+
+$(VENV)/.peers: $(PEERS:%=$(PEER_FOLDER)/%/.made)
+	@touch $@
 
 $(VENV)/.warm: $(VENV)/.runtime $(KERNELS)
 	$(BIN)/quantd warm
@@ -87,8 +105,9 @@ $(VENV)/.warm: $(VENV)/.runtime $(KERNELS)
 
 # Pins stay unless pyproject.toml forces a change; `make lock ARGS=--upgrade` takes the newest of everything.
 # --fork-strategy fewest: one numpy for all Pythons, so that a journal replays alike on each of them.
-LOCK = compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --extra build \
+LOCK_PINS = compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links --annotation-style line $(ARGS)
+LOCK = $(LOCK_PINS) --extra build
 
 lock: $(BIN)/python ## write the lock files again from pyproject.toml
 	@tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
@@ -96,8 +115,11 @@ lock: $(BIN)/python ## write the lock files again from pyproject.toml
 	"$$tools/bin/uv" pip $(LOCK) --extra train --extra dev -o requirements-dev.txt pyproject.toml > /dev/null; \
 	"$$tools/bin/uv" pip $(LOCK) -c requirements-dev.txt -o requirements.txt pyproject.toml > /dev/null; \
 	"$$tools/bin/uv" pip $(LOCK) --extra train -c requirements-dev.txt -o requirements-train.txt pyproject.toml > /dev/null; \
-	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-train.txt requirements-dev.txt
+	for peer in $(PEERS); do "$$tools/bin/uv" pip $(LOCK_PINS) -c requirements-dev.txt \
+		-o tests/peers/requirements-$$peer.txt tests/peers/requirements-$$peer.in > /dev/null; done; \
+	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-train.txt requirements-dev.txt \
+		$(PEERS:%=tests/peers/requirements-%.txt)
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEER_FOLDER) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

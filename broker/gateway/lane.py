@@ -18,7 +18,7 @@ MAX_RATE: Final = 100
 
 class Lane:
     """`limits.pacing` says what becomes of a message beyond the rate; a client that asked for pacing with `+PACEAPI`
-    is always delayed. `request` takes a message whose turn it is; `end_turn` ends a turn that a timer
+    is always delayed. `request` takes a message whose turn it is; `flush` ends a turn that a timer
     began.
     """
 
@@ -28,7 +28,7 @@ class Lane:
         limits: ClientLimits,
         clock: GatewayClock,
         request: Callable[[Connection, bytes], None],
-        end_turn: Callable[[], None],
+        flush: Callable[[], None],
     ) -> None:
         self.breaches = 0
         self.delayed = 0
@@ -36,7 +36,7 @@ class Lane:
         self._clock = clock
         self._in_clock = limits.pacing_in_clock
         self._rejects = limits.pacing == "reject" and "+PACEAPI" not in connection.connect_options
-        self._request, self._end_turn = request, end_turn
+        self._request, self._flush = request, flush
         self._pacer = Pacer(limits.messages_per_s_max)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -87,7 +87,7 @@ class Lane:
                 break
             self._pacer.take(now_ns)
             self._request(self._connection, self._next())
-        self._end_turn()
+        self._flush()
 
     def _next(self) -> bytes:
         payload = self._waiting.popleft()

@@ -54,7 +54,6 @@ class GatewayServer:
         read_only: bool = False,
         download_open_orders: bool = False,
         before_flush: Callable[[], None] | None = None,
-        after_input: Callable[[], None] | None = None,
         on_bug: Callable[[Exception], None] | None = None,
     ) -> None:
         self.machine = machine
@@ -64,7 +63,6 @@ class GatewayServer:
         self.read_only = read_only
         self.download_open_orders = download_open_orders
         self.before_flush = before_flush  # while it raises, nothing is written
-        self.after_input = after_input  # at the end of a turn that clients began: something may be due earlier now
         self.on_bug = on_bug  # told of an exception of ours, after the client was answered
         self.faults: WireFaults | None = None
         self.clock_offset_ns = 0  # a fault: what clients are told of the present time is off by it
@@ -170,7 +168,7 @@ class GatewayServer:
         lane.close()
         self.registry.disconnect(connection)
         self._guarded(partial(self.machine.closed, connection))
-        self._end_turn()
+        self.flush()
 
     def cut(self, connection: Connection, reason: str, *, told: bool = False) -> None:
         """End one connection; `told`: once it has received what was written. The parts are told when it is gone."""
@@ -213,7 +211,7 @@ class GatewayServer:
             self._turn_away(connection, 326, text)
         else:
             connection.stage = STARTED
-            self._lanes[connection] = Lane(connection, self.limits, self.clock, self._request, self._end_turn)
+            self._lanes[connection] = Lane(connection, self.limits, self.clock, self._request, self.flush)
             self._welcome(connection)
 
     def _id_is_taken(self, connection: Connection) -> bool:
@@ -260,12 +258,12 @@ class GatewayServer:
                     self._take(connection, piece)
                 else:
                     connection.take_later(delay_ns, piece)
-        self._end_turn()
+        self.flush()
 
     def received_late(self, connection: Connection, payload: bytes) -> None:
         """A message that a fault held back."""
         self._take(connection, payload)
-        self._end_turn()
+        self.flush()
 
     def _take(self, connection: Connection, payload: bytes) -> None:
         lane = self._lanes.get(connection)
@@ -303,11 +301,6 @@ class GatewayServer:
             self._tell_bug(fault)
 
     # ---- the end of a turn -------------------------------------------------------------------------------------
-    def _end_turn(self) -> None:
-        self.flush()
-        if self.after_input is not None:
-            self._guarded(self.after_input)
-
     def flush(self) -> None:
         """State first, then one write for each client that was told something."""
         told = [connection for connection in self._lanes if connection.out]

@@ -29,24 +29,26 @@ class VenueTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class FaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault of the plan; `quantd gateway fault list` names them with their parameters."""
 
-    name: str
+    name: str  # as in the table of faults
     after_s: Annotated[float, Meta(ge=0.0)] = 0.0  # seconds of the gateway's time after its first start
     lasts_s: Annotated[float, Meta(ge=0.0)] = 0.0  # for how long; 0 = until cleared, or once
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] = {}  # those that are not the default, as texts
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The paper gateway."""
 
-    # Addresses to listen on, host:port. 4001 and 4003 are the live ports of the usual container, 4002 and 4004 the
-    # paper ones: those of the mode that $TRADING_MODE names are opened.
+    # Addresses, host:port; port 0 takes a free one. Of the usual ports (live 4001, 4003, 7496; paper 4002, 4004, 7497)
+    # those of the mode that $TRADING_MODE names are opened, where it is set.
     listen: Annotated[tuple[str, ...], Meta(min_length=1)] = (f"127.0.0.1:{PORT_PAPER}",)
-    # Account numbers; the first is the one that trades, the others are empty. U numbers are told only if listed here.
+    # Account numbers; the first is the one that trades, the others are empty. U numbers only if listed here.
     accounts: Annotated[tuple[Annotated[str, Meta(pattern=ACCOUNT)], ...], Meta(min_length=1)] = ("DU0000001",)
+    # With feed.kind = "ib": account of the gateway upstream whose market data these are; nothing is traded there.
+    upstream_account: str = ""
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"  # base currency of the account
     start_cash: Decimal = Decimal(1_000_000)  # cash of the first account at the first start, above 0
     timezone: str = "US/Eastern"  # of the times in messages; $TIME_ZONE overrules it
-    # tape: time is the market's, from its first row on; wall: the market's rows come at the wall clock's time.
+    # tape: time is the market's, from its first row on; wall: made-up sessions at the wall clock's own time.
     clock: Literal["tape", "wall"] = "tape"
     read_only: bool = False  # orders are refused (321); $READ_ONLY_API overrules it
     master_client_id: Annotated[int, Meta(ge=-1, le=2**31 - 1)] = -1  # sees all orders; -1 = none
@@ -59,4 +61,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     market: MarketSettings = MarketSettings()  # market data
     contracts: tuple[ContractSettings, ...] = ()  # contracts that exist by name only
     faults: tuple[FaultSettings, ...] = ()  # the plan
-    fault_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
+    fault_seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1  # of the chance that faults have

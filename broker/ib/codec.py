@@ -86,21 +86,23 @@ class Codec(Client):
             stop = at + 4 + length
             if stop > end:
                 break
-            fields = stream[at + 4 : stop].split(b"\0")
+            payload = stream[at + 4 : stop]
+            fields = payload.split(b"\0")
             at = stop
             self.messages += 1
             handler = raw.get(fields[0])
             if handler is None or not self._serverVersion:
-                self._decode(fields)
+                self._decode(payload)
                 continue
             try:
                 handler(fields)
-            except (ValueError, IndexError) as fault:
+            except (ValueError, IndexError, OverflowError) as fault:
                 self._faults.fault(f"message {fields[0][:20]!r}: {fault}")
         self._held = stream[at:]
 
-    def _decode(self, raw: list[bytes]) -> None:
-        fields = [field.decode(errors="backslashreplace") for field in raw[:-1]]
+    def _decode(self, payload: bytes) -> None:
+        fields = payload.decode(errors="backslashreplace").split("\0")
+        fields.pop()  # what follows the last NUL
         if self._serverVersion:
             self.decoder.interpret(fields)  # type: ignore[no-untyped-call]
             return

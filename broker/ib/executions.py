@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.ib.book import FOREIGN, Book, Own
 from broker.ib.seam import Shell
-from broker.ib.translate import SIDES, execution_time_ns, integer_of, nanos_of, version_of
+from broker.ib.translate import SIDES, currency_of, execution_time_ns, integer_of, name_of, nanos_of, version_of
 from core import events as e
 
 EXECUTIONS_LATE_NS: Final = 3_000_000_000  # a status may be ahead of its execution by this much
@@ -41,16 +41,16 @@ class Executions:
         if client_id == self._book.client_id and self._book.saw_id(wire_id):
             self._shell.fact(e.OrderIdsSeen(order_id_next=self._book.order_id_next))
         side, qty = SIDES[text[18]], nanos_of(text[19])
-        own = self._executed_order(integer_of(text[21]), text[26], client_id, wire_id, inst, side, qty)
+        own = self._executed_order(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side, qty)
         told = e.OrderFilled(
             order_id=FOREIGN if own is None else own.order_id,
-            exec_id=text[14],
+            exec_id=name_of(text[14]),
             side=side,
             qty_nanos=qty,
             px_nanos=nanos_of(text[20]),
             inst=inst,
             perm_id=integer_of(text[21]),
-            order_ref=text[26],
+            order_ref=name_of(text[26]),
             exchange_ts_ns=execution_time_ns(text[15]),
             liquidity=integer_of(text[30]),
         )
@@ -141,8 +141,9 @@ class Executions:
 
     def commission(self, raw: list[bytes], *, in_sync: bool = False) -> None:
         """One commissionReport as its raw fields: late, early, or again."""
-        exec_id, amount = raw[2].decode(), nanos_of(raw[3].decode())
-        fact = e.CommissionReported(exec_id=exec_id, commission_nanos=amount, currency=raw[4].decode() or "USD")
+        exec_id, amount = name_of(raw[2].decode()), nanos_of(raw[3].decode())
+        currency = currency_of(raw[4].decode() or "USD")
+        fact = e.CommissionReported(exec_id=exec_id, commission_nanos=amount, currency=currency)
         stem, version = version_of(exec_id)
         if version > self._book.told_version(stem):
             if len(self._held_commissions) < COMMISSIONS_HELD_MAX:

@@ -2,6 +2,7 @@
 curve from minute bars. Paced well below IBKR's limits, and only after orders were synchronised once.
 """
 
+import math
 from typing import Any, Final
 
 from broker.ib.config import IbSettings
@@ -24,6 +25,8 @@ DAILY: Final = "daily bars"
 MINUTES: Final = "minute bars"
 _ADV_DAYS: Final = 20
 _ADV_DAYS_MIN: Final = 5  # fewer days make no average
+_SHARES_MAX: Final = 9e9  # of one bar; more does not fit in nanos
+BARS_MAX: Final = 100_000  # of one answer
 _SESSION_MINUTES_MAX: Final = 960
 _FULL_DAY_MINUTES: Final = 300  # a day that ends sooner is a half day, or not all there
 MINUTE_NS: Final = 60 * NANO
@@ -129,8 +132,10 @@ class History:
     def bar(self, request_id: int, bar: Any) -> None:
         """One bar."""
         asked = self._open.get(request_id)
-        if asked is not None:
-            asked[0].bars[asked[1]].append(bar)
+        if asked is not None and bar.close > 0 and math.isfinite(bar.close) and 0 <= bar.volume < _SHARES_MAX:
+            bars = asked[0].bars[asked[1]]
+            if len(bars) < BARS_MAX:
+                bars.append(bar)
 
     def end(self, request_id: int) -> None:
         """All bars."""

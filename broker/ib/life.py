@@ -34,7 +34,7 @@ _ASK_EARLY_PPM: Final = 750_000
 class Snapshot:
     """One line being asked whether what it shows still stands."""
 
-    __slots__ = ("ask_px_nanos", "bid_px_nanos", "due_ns", "line", "mismatch_ns", "request_id", "seen")
+    __slots__ = ("ask_px_nanos", "bid_px_nanos", "due_ns", "line", "mismatch_ns", "over", "request_id", "seen")
 
     def __init__(self, line: Line, request_id: int, due_ns: int) -> None:
         self.line = line
@@ -42,6 +42,7 @@ class Snapshot:
         self.due_ns = due_ns
         self.bid_px_nanos = self.ask_px_nanos = 0
         self.seen = 0
+        self.over = False  # its End has come: there is nothing to cancel
         self.mismatch_ns = 0  # when it showed something else than the line
 
     def tick(self, is_bid: bool, px_nanos: int) -> None:
@@ -336,13 +337,15 @@ class Life:
 
     def snapshot_end(self, request_id: int) -> None:
         """tickSnapshotEnd: what has not come by now does not come."""
-        for snapshot in list(self._snapshots.values()):
-            if snapshot.request_id == request_id and snapshot.seen != 3:
-                snapshot.due_ns = self._shell.now_ns
+        for snapshot in self._snapshots.values():
+            if snapshot.request_id == request_id:
+                snapshot.over = True
+                if snapshot.seen != 3:
+                    snapshot.due_ns = self._shell.now_ns
 
     def _end_snapshot(self, inst: int, *, tell: bool) -> None:
         snapshot = self._snapshots.pop(inst, None)
         if snapshot is not None:
             self._market.snapshots.pop(b"%d" % snapshot.request_id, None)
-            if tell:
+            if tell and not snapshot.over:
                 self._shell.request(LANE_DATA, "cancelMktData", snapshot.request_id)

@@ -4,15 +4,16 @@ single ticks would make crossed markets that never were.
 Prints of a market-data line (`l1_250`) are increments of the day's volume (tick 8, in shares since version 159) at the
 last price (tick 4): the total is cumulative, so a tick that was conflated or lost loses no volume, and it comes
 unasked. RTVolume (tick 48) carries a total too, but leaves out trades that do not count for it; last size (tick 5) is
-one trade of several. The first total of a subscription is the base and no trade. `tbt` tells every tick as it came,
-`bar` five-second bars beside the quotes of the line.
+one trade of several. The first total of a subscription is the base and no trade, unless it is the size of the last
+trade: then it is the first of the day. `tbt` tells every tick as it came, `bar` five-second bars beside the quotes of
+the line.
 """
 
 from typing import Any, Final
 
 from broker.ib.line import ASK_KNOWN, BID_KNOWN, BOTH_KNOWN, LIVE_TYPE, Line
 from broker.ib.seam import Shell
-from broker.ib.translate import nanos_of, nanos_of_bytes
+from broker.ib.translate import bounded, integer_of, nanos_of, nanos_of_bytes, seconds_of
 from core import events as e
 from core.instruments import Instrument
 from core.profiles import BAR as BAR_PROFILE
@@ -54,7 +55,9 @@ class Market:
             self._snapshot_tick(raw)
             return
         kind = raw[3]
-        if kind == b"1":
+        if not self._lined and (line.ticked or not line.blind):
+            pass  # quotes come tick by tick: this line conflates them, and is behind. Only the first may be its own
+        elif kind == b"1":
             px = nanos_of_bytes(raw[4])
             line.bid_px_nanos = px if px > 0 else 0
             if raw[5]:
@@ -69,6 +72,8 @@ class Market:
         elif kind == b"4":
             px = nanos_of_bytes(raw[4])
             line.last_px_nanos = px if px > 0 else 0
+            if raw[5]:
+                line.last_qty_nanos = nanos_of_bytes(raw[5])
         if not line.touched:
             line.touched = True
             self._touched.append(line)
@@ -79,25 +84,30 @@ class Market:
         if line is None:
             return
         kind = raw[3]
-        if kind == b"0":
+        if kind == b"89":
+            line.shares_nanos = nanos_of(raw[4].decode())
+            self._tell_shortable(line)
+        elif not self._lined and (line.ticked or not line.blind):
+            return
+        elif kind == b"0":
             line.bid_qty_nanos = nanos_of_bytes(raw[4])
         elif kind == b"3":
             line.ask_qty_nanos = nanos_of_bytes(raw[4])
         elif kind == b"8":
             total = nanos_of(raw[4].decode())
-            if 0 <= line.volume_nanos < total:
-                line.traded_nanos += total - line.volume_nanos
+            before = line.volume_nanos
+            if before < 0 and total == line.last_qty_nanos:
+                before = 0  # the day's first trade: no total comes before it
+            if 0 <= before < total:
+                line.traded_nanos += total - before
             line.volume_nanos = total
-        elif kind == b"89":
-            line.shares_nanos = nanos_of(raw[4].decode())
-            self._tell_shortable(line)
         if not line.touched:
             line.touched = True
             self._touched.append(line)
 
     def tick_by_tick(self, raw: list[bytes]) -> None:
         """tickByTick: request id, type, epoch seconds, then by type. Every one is a row of its own, as it came."""
-        kind, exchange_ts_ns = raw[2], int(raw[3]) * NANO
+        kind, exchange_ts_ns = raw[2], seconds_of(raw[3].decode())
         line = self.trades.get(raw[1])
         if line is None or line.market_type != LIVE_TYPE:
             return
@@ -106,8 +116,8 @@ class Market:
         if kind == b"3":
             line.bid_px_nanos, line.ask_px_nanos = nanos_of_bytes(raw[4]), nanos_of_bytes(raw[5])
             line.bid_qty_nanos, line.ask_qty_nanos = nanos_of_bytes(raw[6]), nanos_of_bytes(raw[7])
-            line.known = BOTH_KNOWN
-            self._tell_quote(line, exchange_ts_ns)
+            line.known, line.ticked = BOTH_KNOWN, True
+            self.show_quote(line, exchange_ts_ns)
         elif kind in (b"1", b"2"):
             unreported = int(raw[6]) & _UNREPORTED or not _NOT_LAST_LETTERS.isdisjoint(raw[8].decode(errors="replace"))
             self._shell.row(
@@ -120,10 +130,10 @@ class Market:
         line = self.trades.get(raw[2])
         if line is None or line.market_type != LIVE_TYPE:
             return
-        end_ns = (int(raw[3]) + BAR_SECONDS) * NANO
+        end_ns = seconds_of(raw[3].decode()) + BAR_SECONDS * NANO
         row, inst = self._shell.row, line.inst
         opened, high, low, closed = (nanos_of_bytes(raw[at]) for at in range(4, 8))
-        volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), int(raw[10])
+        volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), integer_of(raw[10].decode())
         if volume <= 0 or count <= 0:
             return  # a bar without a trade: the feed of the models sends none either
         row(end_ns, inst, BAR, 0, opened, high, low, closed)
@@ -141,9 +151,9 @@ class Market:
         if line is None:
             return
         if kind == _HALTED:
-            self._halt(line, int(value))
+            self._halt(line, bounded(int(value)))
         elif kind == _SHORTABLE:
-            line.shortable_milli = round(value * 1000)
+            line.shortable_milli = bounded(round(value * 1000))
             self._tell_shortable(line)
 
     def _halt(self, line: Line, value: int) -> None:
@@ -175,10 +185,10 @@ class Market:
             line.touched = False
             if line.market_type != LIVE_TYPE:
                 continue
-            if not self._lined:
+            if not self._lined and (line.ticked or not line.blind):
                 continue  # quotes and prints come tick by tick; the line tells halts
             line.tick_ns = line.proof_ns = now_ns
-            if line.traded_nanos and line.last_px_nanos:
+            if line.traded_nanos and line.last_px_nanos and self._lined:
                 traded, line.traded_nanos = line.traded_nanos, 0
                 if self.profile != BAR_PROFILE:
                     line.row_ns = now_ns
@@ -187,7 +197,7 @@ class Market:
 
     def _tell_quote(self, line: Line, exchange_ts_ns: int) -> None:
         four = (line.bid_px_nanos, line.ask_px_nanos, line.bid_qty_nanos, line.ask_qty_nanos)
-        if line.known == BOTH_KNOWN and (four != line.sent or line.blind or not self._lined):
+        if line.known == BOTH_KNOWN and (four != line.sent or line.blind):
             self.show_quote(line, exchange_ts_ns)
         else:
             self.show_alive(line)

@@ -10,7 +10,7 @@ from broker.ib.book import FOREIGN, Book, Own, Replacement
 from broker.ib.codes import Meaning
 from broker.ib.executions import UNLISTED, Executions
 from broker.ib.seam import LANE_SYNC, Shell
-from broker.ib.translate import SIDES, STATUSES, integer_of, nanos_of, nanos_of_float
+from broker.ib.translate import SIDES, STATUSES, bounded, integer_of, name_of, nanos_of, nanos_of_float
 from core import events as e
 from core.ids import SELL
 
@@ -39,6 +39,9 @@ class Orders:
         """One openOrder, its own news or part of a listing asked for at `sync_ns`. None = not ours."""
         if order.account != self._account or order.whatIf:
             return None
+        for number in (wire_id, order.permId, order.clientId):
+            bounded(number)
+        name_of(order.orderRef)
         if order.clientId == self.book.client_id:
             self._saw_id(wire_id)
         own = self.book.find(perm_id=order.permId, ref=order.orderRef, client_id=order.clientId, wire_id=wire_id)
@@ -85,7 +88,11 @@ class Orders:
         """One orderStatus as its raw fields. It carries no ref: permId tells whose it is, the number only if permId
         has not been seen.
         """
-        wire_id, client_id, perm_id = int(raw[1]), integer_of(raw[9].decode()), integer_of(raw[6].decode())
+        wire_id, client_id, perm_id = (
+            integer_of(raw[1].decode()),
+            integer_of(raw[9].decode()),
+            integer_of(raw[6].decode()),
+        )
         if client_id == self.book.client_id:
             self._saw_id(wire_id)
         own = self.book.by_perm(perm_id) if perm_id else None
@@ -233,14 +240,14 @@ class Orders:
             filled_nanos=0 if own is None else max(own.filled_nanos, own.executed_nanos),
             status=status,
             limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in ("LMT", "STP LMT", "LOC") else 0,
-            client_id=order.clientId,
+            client_id=bounded(order.clientId),
         )
 
     def completed_report(self, sync_id: int, contract: Any, order: Any, state: Any) -> Any:
         """A completedOrder as a fact; None unless it is one of ours."""
         if order.account != self._account:
             return None
-        own = self.book.find(perm_id=order.permId, ref=order.orderRef, client_id=0, wire_id=0)
+        own = self.book.find(perm_id=bounded(order.permId), ref=order.orderRef, client_id=0, wire_id=0)
         if own is None:
             return None
         filled = nanos_of_float(order.filledQuantity)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from broker.ib.codes import Meaning, meaning_of
 from broker.ib.config import REQUEST_ID_FIRST
 from broker.ib.session import Phase
+from broker.ib.translate import bounded, seconds_of
 from broker.ib.wrapper import FAULT, Entry
 from core.errors import BrokerFault
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 CAPABILITY: Final = "quantd-clock"  # in startApi: tell me your clock
 CLOCK_CODE: Final = 2999
 COMPETING: Final = 10197
+TEXT_MAX: Final = 500
 _CLOCK_TEXT: Final = re.compile(rf"{CAPABILITY} ts_ns=(\d{{1,19}}) speed=([0-9.e+-]{{1,32}})")
 _MARKET_FARMS: Final = {2103: True, 2104: False}
-_BAD_MESSAGE: Final = (ValueError, KeyError, IndexError, TypeError, AttributeError, BrokerFault)
+_BAD_MESSAGE: Final = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, BrokerFault)
 
 
 class Router:
@@ -84,7 +86,7 @@ class Router:
 
     def _current_time(self, broker_s: int) -> None:
         adapter = self._adapter
-        measured = adapter.session.pong(broker_s, adapter.mono_ns(), adapter.now_ns)
+        measured = adapter.session.pong(seconds_of(broker_s), adapter.mono_ns(), adapter.now_ns)
         if measured is not None:
             adapter.fact(measured)
 
@@ -105,9 +107,10 @@ class Router:
     def _error(self, number: int, code: int, text: str, _reject_json: str) -> None:
         """One error: of a data request, of an order, or of the system, by its number."""
         adapter = self._adapter
+        number, code, text = bounded(number), bounded(code), text[:TEXT_MAX]
         meaning = meaning_of(code, text)
         if number >= REQUEST_ID_FIRST:
-            if not self._of_request(number, code, text, meaning):
+            if not self._of_request(number, code, text, meaning) and meaning is not Meaning.NOTE:
                 adapter.log("ib_error", number=number, code=code, text=text)
             return
         if number > 0 and adapter.orders.error(number, code, text, meaning):

@@ -148,6 +148,9 @@ class Session:
 
     def accounts(self, accounts: list[str], mono_ns: int, now_ns: int) -> None:
         """managedAccounts has come. Another account than ours behind this port must never see an order."""
+        if self._account not in accounts and self.phase is Phase.UP:
+            self.fault(f"account {self._account} has gone from this log-in", mono_ns)
+            return
         if self._account not in accounts:
             shown = ", ".join(accounts) or "none"
             self._line.fatal(f"account.id: {self._account} is not among the accounts of this log-in ({shown})")
@@ -244,7 +247,7 @@ class Session:
         self._reasons[FAULT] = (0, text)
         self._settle(text)
 
-    def pong(self, broker_s: int, mono_ns: int, now_ns: int) -> e.ClockOffsetMeasured | None:
+    def pong(self, broker_ns: int, mono_ns: int, now_ns: int) -> e.ClockOffsetMeasured | None:
         """The broker's time; tells our clock's offset from time to time."""
         if not self._pinged_ns:
             return None
@@ -257,7 +260,7 @@ class Session:
         if self._offset_told_ns and mono_ns - self._offset_told_ns < OFFSET_TOLD_NS:
             return None
         self._offset_told_ns = mono_ns
-        return e.ClockOffsetMeasured(offset_ns=now_ns - broker_s * NANO - _HALF_SECOND_NS, round_trip_ns=round_trip_ns)
+        return e.ClockOffsetMeasured(offset_ns=now_ns - broker_ns - _HALF_SECOND_NS, round_trip_ns=round_trip_ns)
 
     # ---- time --------------------------------------------------------------------------------------------------
     @property

@@ -13,7 +13,7 @@ from ib_async.objects import ExecutionFilter
 from broker.ib.config import IbSettings, ns
 from broker.ib.orders import Orders
 from broker.ib.seam import DEGRADED, DOWN, LANE_SYNC, NEVER, READY, Shell
-from broker.ib.translate import nanos_of, nanos_of_float, utc_text
+from broker.ib.translate import currency_of, nanos_of, nanos_of_float, utc_text
 from core import events as e
 from core.units import NANO
 
@@ -198,7 +198,7 @@ class Sync:
         """One account value."""
         if request_id == self._request_ids.get(CASH) and account == self._account and key in CASH_KEYS:
             if currency and currency != "BASE":
-                self._cash.setdefault(currency, {})[key] = nanos_of(value)
+                self._cash.setdefault(currency_of(currency), {})[key] = nanos_of(value)
 
     def account_end(self, request_id: int) -> None:
         """All account values."""

@@ -14,6 +14,8 @@ UNSET_TEXTS: Final = frozenset(
 )
 UNSET_FROM: Final = 1e300  # a float at or above it is unset
 WIRE_INTEGER_MAX: Final = 2**63 - 1
+EPOCH_SECONDS_MAX: Final = 9_000_000_000  # within 64 bits of nanoseconds
+NAME_LENGTH_MAX: Final = 128
 TEXTS_KEPT_MAX: Final = 65_536  # numbers whose text was seen; then the table starts over
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # the difference of two times of the same offset
 
@@ -103,8 +105,37 @@ def nanos_of_float(number: float | None) -> int:
 
 
 def integer_of(text: str) -> int:
-    """A whole number; empty or unset is 0. Raises ValueError."""
-    return 0 if text in UNSET_TEXTS else int(text)
+    """A whole number of at most 63 bits; empty or unset is 0. Raises ValueError."""
+    return 0 if text in UNSET_TEXTS else bounded(int(text))
+
+
+def bounded(number: int) -> int:
+    """A number that fits where we keep it. Raises ValueError."""
+    if not -WIRE_INTEGER_MAX <= number <= WIRE_INTEGER_MAX:
+        raise ValueError("a number beyond 63 bits")
+    return number
+
+
+def seconds_of(text: str | int) -> int:
+    """Epoch seconds in nanoseconds. Raises ValueError for a time that is none."""
+    seconds = int(text)
+    if not 0 <= seconds <= EPOCH_SECONDS_MAX:
+        raise ValueError(f"{seconds} are no epoch seconds")
+    return seconds * NANO
+
+
+def currency_of(text: str) -> str:
+    """Three letters. Raises ValueError."""
+    if len(text) == 3 and text.isascii() and text.isalpha():
+        return text
+    raise ValueError(f"{text[:20]!r} is no currency")
+
+
+def name_of(text: str) -> str:
+    """A reference or id as the broker gives it, of bounded length. Raises ValueError."""
+    if len(text) > NAME_LENGTH_MAX:
+        raise ValueError(f"{text[:40]!r}… is longer than any name of the broker's")
+    return text
 
 
 def text_of(nanos: int) -> str:

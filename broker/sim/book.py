@@ -110,7 +110,8 @@ class VenueState(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=Fal
     perm_id_next: int
     order_id_purged: int = 0  # the highest of our ids that is forgotten
     day: int = 0
-    oca_done: dict[str, int] = msgspec.field(default_factory=dict)  # groups that are over -> day
+    oca_day: dict[str, int] = msgspec.field(default_factory=dict)  # groups that traded -> day
+    oca_open: dict[str, int] = msgspec.field(default_factory=dict)  # what is left of them, in parts of oca.WHOLE
 
     def take_perm_id(self) -> int:
         """The next perm id, never given again."""

@@ -36,7 +36,7 @@ from broker.sim.matching import (
     touch,
     triggers,
 )
-from broker.sim.oca import CANCEL_WITH_BLOCK, others_of, reduced_nanos
+from broker.sim.oca import note_traded, others_of, reduced_nanos
 from broker.sim.outbox import Outbox
 from broker.sim.settlement import ADDED, REMOVED, Settlement
 from core.commands import FOK, IOC, LMT, MKT, STP_LMT
@@ -256,19 +256,20 @@ class Floor:
 
     def _cut_group(self, order: SimOrder, before_nanos: int, date: int, ts_ns: int) -> None:
         """One of a group traded: the others go (type 1, or it is complete) or shrink with it, in the same moment."""
-        over = order.oca_type == CANCEL_WITH_BLOCK or not order.remaining_nanos
-        if over:
-            self.state.oca_done[order.oca_group] = date
+        left = note_traded(self.state, order, before_nanos, date)
         for other in others_of(order, self.state.orders.values()):
-            kept = 0 if over else reduced_nanos(other, before_nanos, order.remaining_nanos)
-            if kept <= 0:
-                self.cancelled(other, "Order Canceled - reason: its group traded", ts_ns)
-                continue
-            other.qty_nanos = other.filled_nanos + kept
-            changed = OrderReplaced(
-                order_id=other.order_id,
-                version=other.version,
-                qty_nanos=other.qty_nanos,
-                limit_px_nanos=other.limit_px_nanos,
-            )
-            self.tell(other, changed, ts_ns)
+            self.shrink(other, reduced_nanos(other, before_nanos, order.remaining_nanos) if left else 0, ts_ns)
+
+    def shrink(self, order: SimOrder, kept_nanos: int, ts_ns: int) -> None:
+        """Its group leaves it this much to execute; nothing = it is cancelled."""
+        if kept_nanos <= 0:
+            self.cancelled(order, "Order Canceled - reason: its group traded", ts_ns)
+            return
+        order.qty_nanos = order.filled_nanos + kept_nanos
+        changed = OrderReplaced(
+            order_id=order.order_id,
+            version=order.version,
+            qty_nanos=order.qty_nanos,
+            limit_px_nanos=order.limit_px_nanos,
+        )
+        self.tell(order, changed, ts_ns)

@@ -9,8 +9,9 @@ from broker.sim.chance import FAULT_LATE_FILL, FAULT_REJECT, Chance
 from broker.sim.config import NEVER, VenueConfig
 from broker.sim.floor import Floor
 from broker.sim.hours import window
+from broker.sim.oca import WHOLE, forget_groups, left_of, reduced_nanos
 from broker.sim.validate import ON_CLOSE, refusal_of, terms_refusal
-from core.commands import DAY, FOK, GTD, IOC, LMT, MKT, OPG, STP
+from core.commands import DAY, FOK, GTD, IOC, LMT, MKT, OPG, STP, STP_LMT
 from core.events import (
     PENDING_SUBMIT,
     PRE_SUBMITTED,
@@ -58,8 +59,8 @@ class Venue:
             order.outside_rth = False  # ignored for these types (IBKR 2109)
         session = self.hours[order.inst].session_for(ts_ns, order.outside_rth)
         refusal = refusal_of(order, instrument, session, ts_ns)
-        day = self.hours[order.inst].date_of(ts_ns)
-        if refusal is None and order.oca_group and self.state.oca_done.get(order.oca_group) == day:
+        group_left = left_of(self.state, order.oca_group, self.hours[order.inst].date_of(ts_ns))
+        if refusal is None and not group_left:
             refusal = 201, "Order rejected - reason:the OCA group is already filled or cancelled"
         if refusal is None and self._chance.hits(self._config.faults.reject_ppm, order.key, FAULT_REJECT, 0):
             refusal = 201, "Order rejected - reason: refused by the fault plan"
@@ -79,6 +80,10 @@ class Venue:
         self._acknowledge(order, ts_ns, works=opens and order.order_type in (MKT, LMT))
         next_ns = end_ns if start_ns <= ts_ns else start_ns
         self._look_again(order, next_ns)
+        if group_left < WHOLE:  # it joins a group that has traded in part
+            self._floor.shrink(order, reduced_nanos(order, WHOLE, group_left), ts_ns)
+        if order.done:
+            return
         if opens:
             self._floor.activate(order, ts_ns)
         elif order.tif in (IOC, FOK):
@@ -188,8 +193,7 @@ class Venue:
             if order.order_id:
                 del state.order_ids[order.order_id]
                 state.order_id_purged = max(state.order_id_purged, order.order_id)
-        for group in [group for group, day in state.oca_done.items() if day < date]:
-            del state.oca_done[group]
+        forget_groups(state, date)
 
     # ---- the leaves --------------------------------------------------------------------------------------------
     def _acknowledge(self, order: SimOrder, ts_ns: int, *, works: bool) -> None:
@@ -209,7 +213,7 @@ class Venue:
 
     def _change_hours(self, order: SimOrder, revision: Revision, ts_ns: int) -> None:
         """A replace also said until when and in which hours the order works."""
-        outside_rth = revision.outside_rth and order.order_type == LMT
+        outside_rth = revision.outside_rth and order.order_type in (LMT, STP_LMT)
         if (revision.tif, revision.gtd_ts_ns, outside_rth) == (order.tif, order.gtd_ts_ns, order.outside_rth):
             return
         order.tif, order.gtd_ts_ns, order.outside_rth = revision.tif, revision.gtd_ts_ns, outside_rth
@@ -226,7 +230,8 @@ class Venue:
         same = (revision.inst, revision.side, revision.order_type) == (order.inst, order.side, order.order_type)
         if not same or order.status == STATUS_INACTIVE:
             return 105, "Order being modified does not match original order."
-        if revision.tif and (OPG in (revision.tif, order.tif)) and revision.tif != order.tif:
+        moments = (IOC, FOK, OPG)
+        if revision.tif not in (0, order.tif) and (revision.tif in moments or order.tif in moments):
             return 105, "Order being modified does not match original order."
         if revision.qty_nanos <= order.filled_nanos:
             return 201, "Order rejected - reason: the new size is not above what is filled"

@@ -109,10 +109,10 @@ MEANINGS: Final[dict[tuple[str, str], str]] = {
 
 def page() -> str:
     """The whole page."""
-    return "\n\n".join([HEAD.rstrip(), *_sections(Config, "", many=False)]) + "\n"
+    return "\n\n".join([HEAD.rstrip(), *sections(Config, "", many=False)]) + "\n"
 
 
-def _sections(kind: type[msgspec.Struct], path: str, *, many: bool) -> Iterator[str]:
+def sections(kind: type[msgspec.Struct], path: str, *, many: bool) -> Iterator[str]:
     """One table, then the tables within it."""
     yield section(kind, path, many=many)
     if issubclass(kind, OrderLimits):
@@ -122,7 +122,7 @@ def _sections(kind: type[msgspec.Struct], path: str, *, many: bool) -> Iterator[
         place = f"{path}.{f.encode_name}" if path else f.encode_name
         if inner is not None:
             name = "SYMBOL" if inner is OrderLimits else "NAME"
-            yield from _sections(inner, f"{place}.{name}" if how == "dict" else place, many=how == "tuple")
+            yield from sections(inner, f"{place}.{name}" if how == "dict" else place, many=how == "tuple")
         elif place.endswith(".params"):
             yield from _params(place)
 

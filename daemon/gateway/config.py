@@ -10,14 +10,21 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from broker.gateway.faults.registry import find_kind, parse
 from broker.gateway.settings import GatewaySettings
 from broker.sim.config import LatencyConfig, VenueConfig
+from core.errors import ConfigError
 from daemon.config import Config, config_of, parse_toml, read_config
 from daemon.config.decode import Problems, decode_struct
 
-TABLES: Final = ("gateway", "feed", "instruments", "venue", "fees", "control", "state_dir")
+TABLES: Final = ("gateway", "feed", "instruments", "venue", "fees", "control", "ib", "state_dir")
 LIVE_PORTS: Final = (4001, 4003, 7496)  # what the usual gateways and containers listen on
 PAPER_PORTS: Final = (4002, 4004, 7497)
+OURS: Final = {  # what the trader's file calls otherwise
+    "account.id": "gateway.upstream_account",
+    "account.start_cash": "gateway.start_cash",
+    "account.currency": "gateway.currency",
+}
 YES_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
 
 
@@ -61,10 +68,21 @@ def load_gateway(path: Path, *, environment: Mapping[str, str] = os.environ) -> 
 
 def _base(raw: dict[str, Any], settings: GatewaySettings, file: str, folder: Path) -> Config:
     """The rest of the file as a trader's config of the same account, in real time, without strategies."""
-    account = {"id": settings.accounts[0], "tag": "gateway", "currency": settings.currency}
-    raw |= {"account": account | {"start_cash": settings.start_cash}, "mode": "paper"}
+    upstream = isinstance(raw.get("feed"), dict) and raw["feed"].get("kind") == "ib"
+    # A shadow: data from the broker's account, orders matched here.
+    account = settings.upstream_account if upstream else settings.accounts[0]
+    raw |= {
+        "account": {"id": account, "tag": "gateway", "currency": settings.currency, "start_cash": settings.start_cash},
+        "mode": "shadow" if upstream else "paper",
+    }
     raw.setdefault("state_dir", "gateway-state")
-    base = config_of(raw, file=file, folder=folder)
+    try:
+        base = config_of(raw, file=file, folder=folder)
+    except ConfigError as fault:
+        text = str(fault)
+        for name, ours in OURS.items():
+            text = text.replace(f"{file}: {name}: ", f"{file}: {ours}: ")
+        raise ConfigError(text) from fault
     return msgspec.structs.replace(base, venue=_venue(base.venue, settings))
 
 
@@ -121,12 +139,20 @@ def _check(settings: GatewaySettings, problems: Problems) -> None:
         ZoneInfo(settings.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         problems.add("gateway.timezone", f'"{settings.timezone}" is no time zone', "use a name like America/New_York")
+    for at, fault in enumerate(settings.faults):
+        place = f"gateway.faults[{at}]"
+        try:
+            parse(find_kind(fault.name, field=f"{place}.name"), fault.parameters, field=f"{place}.parameters")
+        except ConfigError as wrong:
+            problems.add_whole(str(wrong))
     if len(set(settings.accounts)) != len(settings.accounts):
         problems.add("gateway.accounts", "names an account twice", "list each once")
 
 
 def _check_feed(base: Config, settings: GatewaySettings, problems: Problems) -> None:
     feed = base.feed
+    if feed.kind == "ib":
+        return
     if not feed.speed_factor:
         problems.add("feed.speed", '"max" has no clock that a client could follow', 'set it to "1x" or a multiple')
     elif settings.clock == "wall" and feed.speed_factor != 1.0:

@@ -73,6 +73,10 @@ class Loud:
         raise AssertionError(text)
 
 
+_encoder: Any = Encoder  # most of their methods have no types
+_decoder: Any = Decoder
+
+
 class Peer:
     """One connected client. `ask` is ib_async's encoder; what it sends is handled at once."""
 
@@ -83,12 +87,13 @@ class Peer:
         self.number = number
         self.sent: list[tuple[Field, ...]] = []
         self.ears = Ears()
-        self._decoder = Decoder(self.ears, version)  # type: ignore[arg-type]  # the ears take any callback
-        self._decoder.logger = Loud()  # type: ignore[assignment]
-        self.ask = Encoder(self.ears)  # type: ignore[arg-type]
-        self.ask._serverVersion = version  # type: ignore[assignment]
-        self.ask.isConnected = lambda: True  # type: ignore[method-assign]
-        self.ask.sendMsg = self._handle  # type: ignore[method-assign]
+        ears: Any = self.ears
+        self._decoder: Any = _decoder(ears, version)
+        self._decoder.logger = Loud()
+        self.ask: Any = _encoder(ears)
+        self.ask._serverVersion = version
+        self.ask.isConnected = lambda: True
+        self.ask.sendMsg = self._handle
 
     def _handle(self, text: str) -> None:
         fields = split_fields(text.encode())

@@ -62,13 +62,12 @@ class Edge:
     """A running server and everything behind it. `told` holds what the part was told, `bugs` what failed."""
 
     def __init__(
-        self, server: GatewayServer, registry: Registry, clock: SetClock, part: RecordingPart, bugs: list[Exception]
+        self, server: GatewayServer, registry: Registry, clock: SetClock, told: list[Any], bugs: list[Exception]
     ) -> None:
         self.server = server
         self.registry = registry
         self.clock = clock
-        self.part = part
-        self.told = part.told
+        self.told = told
         self.bugs = bugs
         self._dialled: list[WireClient] = []
 
@@ -118,7 +117,7 @@ async def running_edge(
         machine, registry, clock, accounts=world.accounts, limits=limits or ClientLimits(), on_bug=bugs.append,
         **options,
     )  # fmt: skip
-    edge = Edge(server, registry, clock, part, bugs)
+    edge = Edge(server, registry, clock, part.told, bugs)
     machine.catch_up = lambda: machine.advance_to(max(world.now_ns, clock.now_ns()))
     await server.start([(HOST, 0)] * ports)
     try:

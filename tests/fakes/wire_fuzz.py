@@ -118,7 +118,8 @@ class Fuzz:
 
     def _bits(self) -> Piece:
         frame = self._good().data
-        return Piece("flipped bits", frame[:4] + self._flipped(frame[4:]), False)
+        at = 4 if self._random.random() < 0.1 or len(frame) < 9 else 8  # mostly behind the id, which ends a session
+        return Piece("flipped bits", frame[:at] + self._flipped(frame[at:]), False)
 
     def _flipped(self, data: bytes) -> bytes:
         flipped = bytearray(data)
@@ -164,18 +165,18 @@ def sent_by_ib_async(method: str, *arguments: Any, version: int = 178) -> list[s
     return sent[0].split("\0")[:-1]
 
 
-def order_of_ib_async(symbol: str, *, order_id: int = 1, version: int = 178) -> list[str]:
+def order_of_ib_async(symbol: str, *, order_id: int = 1, px: float = 12.34, version: int = 178) -> list[str]:
     """The fields of a limit order as the real client library writes them."""
-    order = LimitOrder("BUY", 100, 12.34, account="DU0000001")
+    order = LimitOrder("BUY", 100, px, account="DU0000001")
     return sent_by_ib_async("placeOrder", order_id, Stock(symbol, "SMART", "USD"), order, version=version)
 
 
-def client_requests(symbol: str) -> list[FieldList]:
-    """One valid message of every request at version 178. With the symbol of nothing, no order of it can be placed."""
+def client_requests(symbol: str, *, order_symbol: str) -> list[FieldList]:
+    """One valid message of every request at version 178. If `order_symbol` is nothing's, no order can come of them."""
     contract: tuple[str | float, ...] = (0, symbol, "STK", "", 0.0, "", "", "SMART", "", "USD", "", "")
     scanner: FieldList = (22, 8, -1, "STK", "STK.US.MAJOR", "TOP_PERC_GAIN", *[""] * 16, "", "")
     return [
-        (1, 11, 1, *contract, 0, "233", 0, 0, ""), (2, 2, 1), order_of_ib_async(symbol), (4, 1, 1, ""), (5, 1),
+        (1, 11, 1, *contract, 0, "233", 0, 0, ""), (2, 2, 1), order_of_ib_async(order_symbol), (4, 1, 1, ""), (5, 1),
         (6, 2, 1, "DU0000001"), (7, 3, 2, 0, "", "", "", "", "", ""), (8, 1, 1), (9, 8, 3, *contract, 0, "", "", ""),
         (10, 5, 4, *contract, 5, 0, ""), (11, 1, 4, 0), (12, 1, 1), (13, 1), (14, 1, 2), (15, 1, 1), (16, 1), (17, 1),
         (18, 1, 1), (19, 1, 1, "<xml/>", 5),

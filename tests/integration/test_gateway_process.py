@@ -53,7 +53,8 @@ async def test_death_return_and_operator(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     with GatewayProcess(config).ready() as gateway:
         async with connected_to(gateway, 5) as client:
-            [bac, ibm] = await client.qualifyContractsAsync(Stock("BAC", "SMART", "USD"), Stock("IBM", "SMART", "USD"))
+            bac, ibm = Stock("BAC", "SMART", "USD"), Stock("IBM", "SMART", "USD")
+            assert len(await client.qualifyContractsAsync(bac, ibm)) == 2
             bought = client.placeOrder(bac, MarketOrder("BUY", 100, tif="DAY", orderRef="first"))
             await eventually(lambda: bought.fills and bought.fills[0].commissionReport.execId)
             resting = client.placeOrder(ibm, LimitOrder("BUY", 10, 50.0, tif="GTC", orderRef="rests"))

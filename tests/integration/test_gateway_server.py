@@ -176,6 +176,19 @@ async def test_at_most_so_many_clients() -> None:
         assert await third.ended() == b""
 
 
+async def test_open_sockets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects beyond the bound is closed at once, also before a word was said; those inside stay."""
+    monkeypatch.setattr("broker.gateway.server.CONNECTIONS_MAX", 2)
+    async with running_edge() as edge:
+        client, idle = await edge.client(1), await edge.dial()
+        await client.until("9")
+        assert await (await edge.dial()).ended() == b""
+        await idle.close()
+        await eventually(lambda: edge.server.counts["cut"] == 1)
+        client.send(49, 1)
+        await client.until("49")
+
+
 async def test_order_ids_outlive_sessions() -> None:
     """nextValidId is by client id, moves only with ids that were used, and comes back after a restart."""
     async with running_edge() as edge:
@@ -420,6 +433,19 @@ async def test_what_the_line_does_to_messages() -> None:
         left = await client.ended()
         assert left == frame_of(49, 1, DAY_NS // 10**9)[:7]
         await eventually(lambda: not edge.server.clients)
+
+
+async def test_held_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that holds back more than the bound ends the connection instead of filling the memory."""
+    monkeypatch.setattr("broker.gateway.held.HELD_MAX", 3)
+    async with running_edge() as edge:
+        client = await edge.client(1)
+        await client.until("4", "2", "-1", "2158")
+        faults = edge.server.faults = LineFaults()
+        faults.ins = lambda payload: [(10**12, payload)]
+        for _ in range(4):
+            client.send(49, 1)
+        assert await client.ended() == b""
 
 
 async def test_half_open() -> None:

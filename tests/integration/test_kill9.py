@@ -22,10 +22,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], int
     return common(summary), JournalSize(folder / "journal").bytes()
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_a_killed_trader_ends_like_one_that_was_not(
-    tmp_path: Path, whole: tuple[dict[str, Any], int], number: int
-) -> None:
+def test_a_killed_trader_ends_like_one_that_was_not(tmp_path: Path, whole: tuple[dict[str, Any], int]) -> None:
     """Books, digest and counts of a run that died at a random size of its journal and was started again."""
     expected, size = whole
     offset = 4096 + secrets.randbelow(size - 8192)

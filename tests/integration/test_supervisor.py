@@ -235,7 +235,7 @@ def up(config: Path) -> "subprocess.Popen[str]":
 @pytest.mark.slow
 def test_up_lives_through_a_kill_of_each(tmp_path: Path) -> None:
     """Both are killed once in the middle of a tape; the tape ends, the follower has compared all of it, exit 0."""
-    config = write_config(tmp_path, events_per_second=3.0, snapshot_every=20_000)
+    config = write_config(tmp_path, events_per_second=1.0, snapshot_every=10_000)
     with up(config) as running:
         assert running.stderr is not None
         killed: dict[str, int] = {}

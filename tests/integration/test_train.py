@@ -110,11 +110,18 @@ def test_trials_are_counted_once_each(tmp_path: Path) -> None:
     assert len(read_trials(trials_path(path))) == read_model(path, field="model").card.trials == 2
 
 
-def test_onnx_equals_lightgbm_on_recorded_rows(tmp_path: Path, market_data: Path) -> None:
-    """On more than 100,000 rows of real days, for a regression and for log-odds: not one score differs."""
-    document = job_document(recorded_recipe(tmp_path, market_data))
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory, market_data: Path) -> tuple[bytes, TrainJob, Any]:
+    """Three real days of two shares, read once: the job as a document and as a struct, and its samples."""
+    document = job_document(recorded_recipe(tmp_path_factory.mktemp("recorded"), market_data))
     spec = decode_job(document)
-    tape = read_samples(spec, lambda expected: collector_of(spec, expected=expected), Bars(None)).tape
+    return document, spec, read_samples(spec, lambda expected: collector_of(spec, expected=expected), Bars(None))
+
+
+def test_onnx_equals_lightgbm_on_recorded_rows(recorded: tuple[bytes, TrainJob, Any]) -> None:
+    """On more than 100,000 rows of real days, for a regression and for log-odds: not one score differs."""
+    document, _spec, read = recorded
+    tape = read.tape
     for model in ("regression", "classification"):
         settings = decode_job(document.replace(b'"regression"', f'"{model}"'.encode())).train
         table = training_table(tape, settings)
@@ -124,12 +131,10 @@ def test_onnx_equals_lightgbm_on_recorded_rows(tmp_path: Path, market_data: Path
         assert check_equal(booster, to_onnx(booster, width=table.values.shape[1]), table.values) == 0.0
 
 
-def test_recorded_features_are_honest(tmp_path: Path, market_data: Path) -> None:
+def test_recorded_features_are_honest(recorded: tuple[bytes, TrainJob, Any]) -> None:
     """On three real days no feature of the catalogue knows the future, for labels of half a second to half an hour."""
-    recipe = recorded_recipe(tmp_path, market_data)
-    spec = decode_job(job_document(recipe))
+    _document, spec, read = recorded
     assert len(spec.spec.names) == 40
-    read = read_samples(spec, lambda expected: collector_of(spec, expected=expected), Bars(None))
     assert leaks.sees_future(read.begin, lambda expected: collector_of(spec, expected=expected)) == []
     for horizon_s in (0.5, 2.2, 5, 60, 300, 1800):
         samples, paths = read.tape.samples, read.tape.paths
@@ -182,6 +187,10 @@ kind = "synthetic"
 profile = "l1_250"
 [feed.synthetic]
 days = 1
+[[feed.synthetic.instruments]]
+symbol = "AAA"
+px = 25
+events_per_second = 0.5
 [[instruments]]
 symbol = "AAA"
 tick = 0.01

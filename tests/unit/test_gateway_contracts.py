@@ -7,9 +7,10 @@ from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.families import third_friday
 from broker.gateway.contracts.listing import Listed, Query, Refusal
 from broker.gateway.contracts.settings import ContractSettings
+from broker.gateway.part import Field
 from core.errors import ConfigError
 from core.units import NANO
-from tests.fakes.gateway_market import DecodedClient, Market, stock
+from tests.fakes.gateway_market import Call, DecodedClient, Market, stock
 from tests.fakes.tape import OPEN_NS, Tape, at, instrument
 
 VERSIONS = (178, 176, 163, 157)
@@ -23,13 +24,15 @@ def opened(*contracts: ContractSettings) -> Market:
     return Market(contracts=contracts).play(Tape().quote(1, 1000, 1001)).until(at(2))
 
 
-def details(req_id: int, contract: tuple[object, ...], version: int, *, sec_id: str = "") -> tuple[object, ...]:
+def details(req_id: int, contract: tuple[Field, ...], version: int, *, sec_id: str = "") -> tuple[Field, ...]:
     """The fields of reqContractDetails."""
     kind = "ISIN" if sec_id else ""
     return (8, req_id, *contract, False, kind, sec_id, *([""] if version >= 176 else []))
 
 
-def asked(contract: tuple[object, ...], *contracts: ContractSettings, version: int = 178, sec_id: str = "") -> list:
+def asked(
+    contract: tuple[Field, ...], *contracts: ContractSettings, version: int = 178, sec_id: str = ""
+) -> list[Call]:
     """The callbacks a request for details brings."""
     market, client = opened(*contracts), DecodedClient(version)
     market.ask(client, 9, *details(5, contract, version, sec_id=sec_id))

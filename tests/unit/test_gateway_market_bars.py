@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from broker.feeds.conditions import CLOSING
 from broker.gateway.market.settings import MarketSettings
 from core.rows import NOT_LAST, PRINT, SUSPICIOUS
 from tests.fakes.gateway_market import REFERENCE, DecodedClient, Market, history, stock
-from tests.fakes.tape import OPEN_NS, SECOND, Tape, at, shares
+from tests.fakes.tape import CLOSE_S, OPEN_NS, SECOND, Tape, at, shares
 
 EASTERN = ZoneInfo("US/Eastern")
 NONE = MarketSettings(history="none", pacing=False)
@@ -325,3 +327,38 @@ def test_bars_outlive_a_restart() -> None:
     client = DecodedClient()
     second.ask(client, 20, *history(1, "5 secs", "1 D", date_format=2))
     assert [bar for bar in told(client) if bar[6]] == prints_bars(tape, 5)
+
+
+@pytest.mark.parametrize(("after", "code"), [("resume", 0), ("told", 10182), ("silent", 0)])
+def test_bars_after_a_broken_farm(after: Literal["resume", "told", "silent"], code: int) -> None:
+    """They go on, or they are gone, with a word or without, as on real gateways."""
+    market, client = Market(MarketSettings(history="none", pacing=False, bars_after_break=after)), DecodedClient()
+    market.play(busy(20)).until(at(20))
+    market.ask(client, 50, 3, 1, *stock(), 5, "TRADES", True, "")
+    market.ask(client, 20, *history(2, "1 min", "1 D", live=True))
+    market.fault(market_stopped=True, history_stopped=True)
+    market.until(at(30))
+    market.fault(market_stopped=False, history_stopped=False)
+    assert client.errors == ([(1, code), (2, code)] if code else [])
+    client.taken()
+    market.until(at(40))
+    assert bool(client.of("realtimeBar")) == bool(client.of("historicalDataUpdate")) == (after == "resume")
+
+
+def test_a_regular_day_ends_with_its_closing_auction() -> None:
+    """The auction is printed seconds after the close: it belongs to the day's bar, not to the last minute's."""
+    tape = Tape().print(1, 1000, 10).print(CLOSE_S - 1, 1001, 10).print(CLOSE_S + 3, 1010, 500)
+    tape.rows[2] = (*tape.rows[2][:-1], CLOSING)
+    tape.print(CLOSE_S + 9, 900, 7)
+    market = Market(NONE).play(tape)
+    for restarted in (False, True):
+        client = DecodedClient()
+        market.until(at(86_400)).play(Tape().print(86_401 + restarted, 1020, 1))
+        market.ask(client, 20, *history(1, "1 day", "2 D", end="20260106-00:00:00"))
+        market.ask(client, 20, *history(2, "1 min", "2 D", end="20260106-00:00:00"))
+        bars = [(req, bar.close, bar.high, bar.low, bar.volume) for _, req, bar in client.of("historicalData")]
+        assert bars[0] == (1, 10.10, 10.10, 10.0, 520.0)
+        assert bars[-1] == (2, 10.01, 10.01, 10.01, 10.0)
+        state = market.part.dump()
+        market = Market(NONE)
+        market.part.load(state)

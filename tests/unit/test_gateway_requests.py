@@ -1,5 +1,6 @@
 """Every request of the protocol is known by name, and its request id is where the client library writes it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from broker.gateway.part import Client
 from broker.gateway.registry import Registry
 from broker.gateway.requests import REQUESTS, message_id, request_id
 from broker.gateway.wire import FieldReader
+from daemon.gateway.build import build_gateway
 from tests.fakes.gateway import RecordingClient, new_world
+from tests.fakes.gateway_built import gateway_config, gateway_tables
 from tests.fakes.wire_fuzz import client_requests, sent_by_ib_async
 
 ID = 4711
@@ -83,7 +86,7 @@ def test_what_nobody_serves_is_answered() -> None:
     world, _ = new_world()
     world.now_ns = 5 * 10**9
     general = General(world, Registry())
-    valid = {int(str(fields[0])): fields for fields in client_requests("IBM")}
+    valid = {int(str(fields[0])): fields for fields in client_requests("IBM", order_symbol="IBM")}
     for msg_id, handler in general.handlers().items():
         client = RecordingClient()
         fields = [str(field) for field in valid.get(msg_id, (msg_id, 1, "x", "y"))]
@@ -96,3 +99,9 @@ def test_what_nobody_serves_is_answered() -> None:
         if answer[0] == 4:
             assert answer[2] == request_id(msg_id, fields)
             assert answer[3] in (162, 321, 365, 430, 10276)
+
+
+def test_every_request_has_one_part_that_answers(tmp_path: Path) -> None:
+    """The whole machine answers every message of the table and no other, each by one part (it checks that itself)."""
+    machine = build_gateway(gateway_config(tmp_path), gateway_tables()).machine
+    assert sorted(machine.handlers) == sorted(REQUESTS)

@@ -14,9 +14,9 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     # Federal Reserve Regulation T (12 CFR 220.12): half of a long position's value, 150 % of a short one's, of which
     # the sale brought in 100 %.
     initial_long_percent: Percent = 50
-    initial_short_percent: Percent = 50
+    initial_short_percent: Percent = 50  # the same rule, short
     # FINRA rule 4210(c): a quarter of the value long, 30 % short.
     maintenance_long_percent: Percent = 25
-    maintenance_short_percent: Percent = 30
+    maintenance_short_percent: Percent = 30  # the same rule, short
     day_leverage: Annotated[int, Meta(ge=1, le=10)] = 4  # buying power per unit of available funds
     refresh_s: Annotated[int, Meta(ge=1, le=86_400)] = 180  # account updates and summaries that did not change

@@ -40,6 +40,7 @@ ORDER_TYPES: Final = (
     "SMARTSTG,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 )
 PLACE: Final = ZoneInfo("America/New_York")  # whose day decides which expiries are listed
+_LISTED_AT: Final = {"XNYS": "NYSE", "XNAS": "NASDAQ"}  # where no listing exchange is given
 _HOUR_NS: Final = 3_600 * NANO
 _SEC_ID_TYPES: Final = frozenset({"", "ISIN", "CUSIP", "SEDOL", "RIC", "FIGI"})
 
@@ -71,6 +72,7 @@ class ContractBook:
         self._day = self._hour = -1
         self._all: tuple[Listed, ...] = ()
         self._by_id: dict[int, Listed] = {}
+        self._by_symbol: dict[str, list[Listed]] = {}
         self._refresh()
 
     # ---- asking ------------------------------------------------------------------------------------------------
@@ -126,7 +128,9 @@ class ContractBook:
         ]
 
     def _matching(self, query: Query) -> Iterable[Listed]:
-        return (listed for listed in self.contracts if fits(query, listed))
+        contracts = self.contracts  # first: a new day has other ones
+        named = self._by_symbol.get(query.symbol, ()) if query.symbol else contracts
+        return (listed for listed in named if fits(query, listed))
 
     def _check(self, query: Query) -> Refusal | None:
         if query.con_id or query.sec_id:
@@ -165,11 +169,14 @@ class ContractBook:
                     "of them its own con_id"
                 )
         self._day, self._all, self._by_id = day, (*known, *members), found
+        self._by_symbol = {}
+        for listed in self._all:
+            self._by_symbol.setdefault(listed.symbol, []).append(listed)
 
     def _stock(self, instrument: Instrument, day: int) -> Listed:
         ticks, lots = rule_on(instrument.ticks, day), rule_on(instrument.lots, day)
         note = self._notes.get(instrument.symbol)
-        primary = instrument.primary_exchange or instrument.exchange
+        primary = instrument.primary_exchange or _LISTED_AT.get(instrument.calendar, instrument.exchange)
         nasdaq = primary in ("NASDAQ", "ISLAND")
         exchanges = US_EXCHANGES if nasdaq or primary in US_EXCHANGES else (*US_EXCHANGES, primary)
         return Listed(

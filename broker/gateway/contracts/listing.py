@@ -72,7 +72,9 @@ class Listed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     def trades_at(self, exchange: str) -> bool:
         """Whether an exchange field names a place where it is traded; empty is any."""
-        return not exchange or exchange in self.valid_exchanges or exchange == self.exchange
+        if not exchange or exchange == self.exchange or exchange in self.valid_exchanges:
+            return True
+        return place_of(exchange) in map(place_of, self.valid_exchanges)
 
 
 class Query(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -128,7 +130,7 @@ def _named(query: Query, listed: Listed) -> bool:
         and (not query.local_symbol or query.local_symbol == listed.local_symbol)
         and (not query.currency or query.currency == listed.currency)
         and (not query.trading_class or query.trading_class == listed.trading_class)
-        and (not query.primary_exchange or _place(query.primary_exchange) == _place(listed.primary_exchange))
+        and (not query.primary_exchange or place_of(query.primary_exchange) == place_of(listed.primary_exchange))
     )
 
 
@@ -141,6 +143,6 @@ def _derived(query: Query, listed: Listed) -> bool:
     )
 
 
-def _place(exchange: str) -> str:
-    """Nasdaq has three names on this wire."""
+def place_of(exchange: str) -> str:
+    """An exchange by one name: Nasdaq has several on this wire."""
     return "NASDAQ" if exchange in ("ISLAND", "NASDAQ.NMS", "NASDAQ.SCM") else exchange

@@ -21,19 +21,19 @@ class ContractSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True, forb
     An entry with the symbol of a configured instrument (sec_type "STK", no con_id) adds long name, ISIN and industry.
     """
 
-    symbol: str
-    sec_type: Literal["STK", "FUT", "OPT", "CASH", "IND"]
+    symbol: str  # as clients ask for it
+    sec_type: Literal["STK", "FUT", "OPT", "CASH", "IND"]  # what it is
     exchange: str = "SMART"  # valid exchanges, the first is the usual one: "CBOE,SMART"
-    primary_exchange: str = ""
-    currency: str = "USD"
+    primary_exchange: str = ""  # of stocks
+    currency: str = "USD"  # it is quoted in
     con_id: int = 0  # 0 = made from the description, the same every time; of a family always so
-    long_name: str = ""
-    isin: str = ""
-    industry: str = ""
+    long_name: str = ""  # shown in details and found by symbol search
+    isin: str = ""  # clients may ask by it
+    industry: str = ""  # shown in details
     local_symbol: str = ""  # "" = the symbol, or as usual for futures and options
     trading_class: str = ""  # "" = the symbol
-    multiplier: str = ""
-    min_tick: str = "0.01"
+    multiplier: str = ""  # of futures and options
+    min_tick: str = "0.01"  # price step
     months: Literal["", "monthly", "quarterly"] = ""  # futures and options: the next four expiries, on third Fridays
     strikes: tuple[str, ...] = ()  # options: the chain's strikes, ascending
     underlying: str = ""  # options: symbol of the underlying

@@ -11,6 +11,9 @@ from core.units import NANO
 
 KINDS: Final = ("TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST")
 _AT: Final = {name: at for at, name in enumerate(BAR.names or ())}
+_VOLUME, _COUNT, _VALUE = _AT["volume"], _AT["count"], _AT["value"]
+_HALF_DAY_NS: Final = DAY // 2
+_DAY_SECONDS: Final = 86_400
 _MICRO: Final = 1_000  # nanos: averages are told to six decimals
 _FIRST: Final = {
     "TRADES": "open",
@@ -30,12 +33,16 @@ class BarText:
 
     def __init__(self, kind: str, *, version: int, windows: Windows, date_format: int, step_ns: int) -> None:
         self._kind = kind
+        self._first = _AT[_FIRST.get(kind, "open")]
         self._old = version < FRACTIONAL_SIZES
         self._windows = windows
         self._zone = f" {windows.wire_zone}" if version >= BAR_TIMEZONE else ""
         self._epoch = date_format == 2
         self._dated = step_ns < 0 or step_ns >= DAY
-        self._offsets: dict[int, int] = {}  # by day in UTC
+        # What makes up a time, kept for the request: thousands of bars share it.
+        self._days: dict[int, int] = {}
+        self._dates: dict[int, str] = {}
+        self._clocks: dict[int, str] = {}
 
     def date(self, label: int) -> str:
         """A bar's time: a date for a day and longer, else local time or the epoch."""
@@ -45,18 +52,25 @@ class BarText:
 
     def time(self, ts_ns: int) -> str:
         """A moment in local time, with its zone for clients that read one."""
-        day = ts_ns // DAY
-        offset_s = self._offsets.get(day)
-        if offset_s is None:
-            offset_s = self._offsets[day] = offset_at(ts_ns, self._windows.zone)
-        text = local_text(ts_ns, offset_s)
-        return text + self._zone if self._zone else text.replace(" ", "  ")
+        half_day = ts_ns // _HALF_DAY_NS  # no session of a stock market reaches over the change of the clocks
+        known = self._days.get(half_day)
+        if known is None:
+            known = self._days[half_day] = offset_at(ts_ns, self._windows.zone)
+        days, seconds = divmod(ts_ns // NANO + known, _DAY_SECONDS)
+        day = self._dates.get(days)
+        if day is None:
+            day = self._dates[days] = local_text(ts_ns, known)[:8] + (" " if self._zone else "  ")
+        clock = self._clocks.get(seconds)
+        if clock is None:
+            clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{self._zone}"
+            self._clocks[seconds] = clock
+        return day + clock
 
     def fields(self, bar: BarRow) -> BarFields | None:
         """What a bar says of the kind; None = nothing."""
         if self._kind == "BID_ASK":
             return _bid_ask(bar)
-        first = _AT[_FIRST[self._kind]]
+        first = self._first
         o, h, low, c = bar[first : first + 4]
         if not o:
             return None
@@ -64,10 +78,10 @@ class BarText:
             return (plain(o // 2), plain(h // 2), plain(low // 2), plain(c // 2), *_NO_VOLUME)
         if self._kind in ("BID", "ASK"):
             return (plain(o), plain(h), plain(low), plain(c), *_NO_VOLUME)
-        volume, count, value = bar[_AT["volume"]], bar[_AT["count"]], bar[_AT["value"]]
+        volume, count, value = bar[_VOLUME], bar[_COUNT], bar[_VALUE]
         # value is in currency, volume in share nanos: their ratio is in micros of price at 1e15.
         wap = round(value / volume * 1e15) * _MICRO if volume else c
-        shares = str(volume // NANO) if self._old else plain(volume)
+        shares = str(volume // NANO) if self._old or volume % NANO == 0 else plain(volume)
         return plain(o), plain(h), plain(low), plain(c), shares, plain(wap), count
 
 

@@ -21,6 +21,7 @@ from broker.gateway.part import NEVER, Client, Fields, World
 from core.units import NANO
 
 _REAL_TIME, _UPDATE = 50, 90
+DISCONNECTED: Final = Refusal(10182, "Failed to request live updates (disconnected).")
 KINDS: Final = ("TRADES", "MIDPOINT", "BID", "ASK")
 CANCELLED: Final = Refusal(
     162, "Historical Market Data Service error message:API historical data query cancelled: {}"
@@ -141,6 +142,18 @@ class LiveBars:
         """All subscriptions are lost."""
         self._real_time.clear()
         self._kept.clear()
+        self._plan()
+
+    def broken(self, *, market: bool, history: bool) -> None:
+        """A farm has broken: what hangs on it ends, if the settings say so."""
+        if self._settings.bars_after_break == "resume":
+            return
+        for held, gone in ((self._real_time, market), (self._kept, history)):
+            if gone:
+                if self._settings.bars_after_break == "told":
+                    for going in held.values():
+                        going.client.error(going.req_id, *DISCONNECTED)
+                held.clear()
         self._plan()
 
     def tell_all(self, refusal: Refusal) -> None:

@@ -47,7 +47,7 @@ class MarketPart:
         self._ticks = TickByTick(world, book, tape, settings, past_ticks)
         self._live = LiveBars(world, book, tape, settings, past, pacing)
         self._history = History(world, book, tape, settings, past, past_ticks, self._live, pacing)
-        self._stopped = self._competing = False
+        self._stopped = self._competing = self._no_history = False
         world.tapes.append(tape.take)
 
     def handlers(self) -> Mapping[int, Handler]:
@@ -90,12 +90,16 @@ class MarketPart:
         if faults.competing and not self._competing:
             for holder in (self._lines, self._depth, self._ticks, self._live):
                 holder.tell_all(access.COMPETING)
-        if faults.market_stopped and not self._stopped:
+        market, history = faults.market_stopped and not self._stopped, faults.history_stopped and not self._no_history
+        if market or history:
+            self._live.broken(market=market, history=history)
+        if market:
             self._depth.tell_all(depth.HALTED)
         elif self._stopped and not faults.market_stopped:
             self._lines.resume()
             self._depth.resume()
         self._stopped, self._competing = faults.market_stopped, faults.competing
+        self._no_history = faults.history_stopped
 
     def _deliver(self, rows: NDArray[Any]) -> None:
         self._lines.deliver(rows)

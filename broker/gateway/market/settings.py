@@ -21,10 +21,13 @@ class MarketSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid
     # live | delayed: 10089, and delayed data after reqMarketDataType(3) | delayed_off: 354, and 10168 | partial: 10090,
     # and close, volume and halts only | none: 354, and 10168. By symbol; all others have `entitlement`.
     entitlement: Entitlement = "live"
-    entitlements: dict[str, Entitlement] = {}
+    entitlements: dict[str, Entitlement] = {}  # by symbol, what differs from `entitlement`
     delay_s: Annotated[int, Meta(ge=5, le=7_200)] = 900  # of delayed data
     shortable_shares: Annotated[int, Meta(ge=0, le=10**12)] = 10_000_000  # of every symbol (generic tick 236)
     shortable: dict[str, Annotated[int, Meta(ge=0, le=10**12)]] = {}  # by symbol, in shares
+    # Bars that go on (real-time, kept up to date) when their farm was broken: they resume with it; they end with 10182;
+    # or, as is seen on real gateways after 2103 and 2104, they end and nobody says so.
+    bars_after_break: Literal["resume", "told", "silent"] = "resume"
     # Days before the feed begins: made up (deterministic, anchored at previous close and average volume), or none.
     history: Literal["synthetic", "none"] = "synthetic"
     history_days: Annotated[int, Meta(ge=1, le=400)] = 30  # sessions of minute bars that are kept of the feed

@@ -15,6 +15,7 @@ _LENGTH: Final = struct.Struct(">I")
 _LENGTHS: Final = tuple(_LENGTH.pack(length) for length in range(512))
 _TEXTS_MAX: Final = 65_536
 _texts: dict[int, bytes] = {}
+_words: dict[int, str] = {}
 
 Tail = tuple[int, bytes, bytes]
 
@@ -58,14 +59,24 @@ def text(nanos: int) -> bytes:
     if found is None:
         if len(_texts) >= _TEXTS_MAX:
             _texts.clear()
-        found = _texts[nanos] = plain(nanos).encode()
+        found = _texts[nanos] = _plain(nanos).encode()
     return found
 
 
 def plain(nanos: int) -> str:
-    """A price or size as text: "12.34", "100", "-0.5"; six times as fast as by way of Decimal."""
+    """A price or size as text: "12.34", "100", "-0.5"."""
+    found = _words.get(nanos)
+    if found is None:
+        if len(_words) >= _TEXTS_MAX:
+            _words.clear()
+        found = _words[nanos] = _plain(nanos)
+    return found
+
+
+def _plain(nanos: int) -> str:
+    """Six times as fast as by way of Decimal."""
     if nanos < 0:
-        return "-" + plain(-nanos)
+        return "-" + _plain(-nanos)
     whole, rest = divmod(nanos, NANO)
     return f"{whole}.{rest:09d}".rstrip("0") if rest else str(whole)
 

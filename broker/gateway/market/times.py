@@ -28,6 +28,7 @@ _OTHER_NAMES: Final = {"1 sec": "1 secs", "1 mins": "1 min", "1 hours": "1 hour"
 
 _DURATION: Final = re.compile(r"(\d{1,6}) ?([SDWMY])", re.ASCII)
 _COUNTS: Final = {"S": 86_400, "D": 365, "W": 52, "M": 12, "Y": 20}  # the most of each unit
+_YEARS: Final = range(1980, 2100)  # outside, a time does not fit into what rows carry
 _NEXT: Final = {"S": "days", "D": "years", "W": "years", "M": "years", "Y": "fewer years"}
 _UTC: Final = re.compile(r"(\d{8})-(\d{2}:\d{2}:\d{2})", re.ASCII)
 _LOCAL: Final = re.compile(r"(?:(\d{8}) {1,2})?(\d{2}:\d{2}:\d{2})(?: ([A-Za-z][A-Za-z0-9_+\-/]{1,40}))?", re.ASCII)
@@ -115,6 +116,6 @@ def named_zone(name: str) -> ZoneInfo | None:
 def _moment(text: str, zone: ZoneInfo, refused: Refusal) -> Moment | Refusal:
     try:
         local = datetime.strptime(text, "%Y%m%d %H:%M:%S").replace(tzinfo=zone)
-        return Moment(int(local.timestamp()) * NANO)
+        return Moment(int(local.timestamp()) * NANO) if local.year in _YEARS else refused
     except (ValueError, OverflowError):
         return refused

@@ -103,9 +103,11 @@ class Lifecycle:
             self._journal.forget(record)  # it dies unanswered, as if it had never been sent
 
     def release(self, record: OrderRecord) -> None:
-        """What it waited for has come: it enters the venue as it reads now."""
+        """What it waited for has come: it enters the venue as it reads now, unless its own day went by meanwhile."""
         draft = self._drafter.draft(record.request)
-        if isinstance(draft, Refusal):
+        if self._drafter.outlived(record):
+            self.end(record, CANCELLED, BY_SYSTEM)
+        elif isinstance(draft, Refusal):
             self.reject(record, draft)
         else:
             self._send(record, draft)

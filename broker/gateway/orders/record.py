@@ -41,6 +41,7 @@ class OrderRecord(msgspec.Struct, array_like=True, kw_only=True, eq=False):
     tif: int
     request: PlaceRequest
     qty_nanos: int
+    limit_px_nanos: int  # 0 = it names none
     created_ns: int
     stage: int = KEPT
     status: str = ""  # last one that is true; "" = not taken yet

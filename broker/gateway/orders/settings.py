@@ -16,6 +16,7 @@ class OrderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     price_protection_ppm: Ppm = 30_000
     # A limit this far from the market on either side is refused (109) unless the order overrides it; 0 = never.
     price_precaution_ppm: Ppm = 0
+    order_shares_max: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000  # in one order; above: 383
     margin_check: bool = True  # refuse what the available funds do not carry (201)
     tell_default_tif: bool = True  # 10349 when an order without time in force becomes DAY
     rejects_show_inactive: bool = True  # a 201 comes with openOrder and orderStatus Inactive
