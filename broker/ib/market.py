@@ -136,6 +136,7 @@ class Market:
         volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), integer_of(raw[10].decode())
         if volume <= 0 or count <= 0:
             return  # a bar without a trade: the feed of the models sends none either
+        line.unbarred_ns = 0
         row(end_ns, inst, BAR, 0, opened, high, low, closed)
         row(end_ns, inst, BAR_VOLUME, 0, mean, 0, volume, count)
 
@@ -190,7 +191,9 @@ class Market:
             line.tick_ns = line.proof_ns = now_ns
             if line.traded_nanos and line.last_px_nanos and self._lined:
                 traded, line.traded_nanos = line.traded_nanos, 0
-                if self.profile != BAR_PROFILE:
+                if self.profile == BAR_PROFILE:
+                    line.unbarred_ns = line.unbarred_ns or now_ns
+                else:
                     line.row_ns = now_ns
                     self._shell.row(0, line.inst, PRINT, 0, line.last_px_nanos, 0, traded, 0)
             self._tell_quote(line, 0)
