@@ -1,6 +1,5 @@
 """Checks of the session itself: port and log-in, account and mode, read-only flag, clock, restart windows."""
 
-import re
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -11,15 +10,14 @@ from broker.ib.config import IbSettings, check_account
 from broker.ib.windows import Windows
 from core.errors import ConfigError
 from core.units import NANO
+from daemon.announced import CLOCK_CODE, clock_told
 from daemon.probes.context import Look
 from daemon.probes.finding import Finding, Trouble, fail, ok
 from daemon.probes.talk import Conversation
 
 CLOCK_OFFSET_S_MAX: Final = 2.0  # the broker tells whole seconds
-CLOCK_CODE: Final = 2999  # the paper gateway's announcement
 READ_ONLY_CODES: Final = (321,)
 ANSWER_S: Final = 5.0
-_CLOCK: Final = re.compile(r"quantd-clock ts_ns=(\d{1,19}) speed=([0-9.e+-]{1,32})")
 
 
 def check_port(look: Look) -> list[Finding]:
@@ -93,9 +91,9 @@ def check_clock(look: Look) -> list[Finding]:
 def _announced(talk: Conversation) -> tuple[int, float] | None:
     """(time, speed) of a paper gateway."""
     for entry in reversed(talk.errors(CLOCK_CODE)):
-        found = _CLOCK.fullmatch(str(entry[3]))
+        found = clock_told(str(entry[3]))
         if found is not None:
-            return int(found[1]), float(found[2])
+            return found
     return None
 
 
