@@ -23,6 +23,7 @@ from tests.fakes.scripted_gateway import (
     serving,
 )
 
+pytestmark = pytest.mark.slow
 CONFIG = """
 mode = "{mode}"
 state_dir = "{folder}/state"
