@@ -283,7 +283,9 @@ class Life:
         """Subscribed (or told to prove itself), and no tick so far."""
         if line.known == BOTH_KNOWN and now_ns >= line.first_due_ns - self._shell.patience_ns(FIRST_TICK_NS) // 2:
             self._ask(line, now_ns)
-        if phase == REGULAR and line.first_due_ns <= now_ns:
+        if phase != REGULAR:
+            line.first_due_ns = now_ns + self._shell.patience_ns(FIRST_TICK_NS)  # counted from the open
+        elif line.first_due_ns <= now_ns:
             line.first_due_ns = NEVER
             self.blind(line, f"no tick within {FIRST_TICK_NS // NANO} s")
 
