@@ -227,6 +227,8 @@ class Life:
         settings = self._settings
         if repair and line.repair_ns == NEVER:
             wait_ns = max(line.backoff_ns, ns(settings.repair_min_s))
+            if self._market.profile == TBT:
+                wait_ns = max(wait_ns, STREAM_SPACING_NS)  # sooner is refused
             if slow:
                 wait_ns = ns(settings.repair_max_s)
             line.repair_ns = self._shell.now_ns + wait_ns
