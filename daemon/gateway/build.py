@@ -52,7 +52,7 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
         quotes=quotes,
     )
     registry = Registry(master_client_id=settings.master_client_id, clients_max=settings.limits.clients_max)
-    faults = FaultPart(world, settings.faults, seed=settings.fault_seed)
+    faults = FaultPart(world, settings.faults, seed=settings.fault_seed, timezone=settings.timezone)
     world.faults = faults
     book = ContractBook(instruments, now_ns=lambda: world.now_ns, settings=settings.contracts)
     orders = OrderPart(
