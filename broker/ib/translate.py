@@ -154,8 +154,8 @@ def zone_of(name: str) -> tzinfo | None:
 
 
 def execution_time_ns(text: str) -> int:
-    """`20250425 15:23:54 US/Eastern`, `20250425-19:23:54` (UTC) or an epoch in UTC ns; 0 = not readable, or a moment that
-    no journal holds.
+    """`20250425 15:23:54 US/Eastern`, `20250425-19:23:54` (UTC) or an epoch in UTC ns; 0 = not readable, or no moment
+    that a journal holds.
 
     Never raises: an execution with an odd time is an execution.
     """
