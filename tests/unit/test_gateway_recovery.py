@@ -182,7 +182,7 @@ async def test_a_second_start_repeats_nothing(tmp_path: Path) -> None:
         assert len(run.built.commands.desk.executions()) == 1
         assert run.built.registry.next_valid_id(5) == 4
     assert counts == [2, 0, 0]
-    assert sorted(os.listdir(tmp_path)) == ["gateway.state", "gateway.toml"]
+    assert sorted(os.listdir(tmp_path)) == ["gateway.lock", "gateway.state", "gateway.toml"]
     run.store.close()
 
 
@@ -209,4 +209,17 @@ async def test_a_feed_that_gives_other_rows_is_found_out(tmp_path: Path) -> None
     run.rows = random_rows(1, count=200, seconds=30)
     with pytest.raises(BrokerFault, match="does not repeat what it gave before"):
         await run.start()
+    run.store.close()
+
+
+async def test_two_gateways_never_share_a_state(tmp_path: Path) -> None:
+    """The second is turned away before it reads or writes anything; a dead one keeps nobody out."""
+    run = Run(tmp_path, random_rows(1, count=20, seconds=30))
+    await run.start()
+    before = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    with pytest.raises(ConfigError, match="a gateway is running there: stop it"):
+        await Run(tmp_path, run.rows).start()
+    assert {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)} == before
+    run.die()
+    await run.start()
     run.store.close()
