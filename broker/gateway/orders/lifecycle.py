@@ -105,7 +105,7 @@ class Lifecycle:
         if not faults.server_lost:
             record.stage, record.why_held = SENT, ""
             self._world.exchange.enter(venue_terms(record, draft), ts_ns=self._world.now_ns)
-        elif faults.hold_orders:
+        elif faults.hold_orders or record.status:  # what was told before does not vanish
             record.stage = QUEUED
             self._journal.later.append(Later(kind=PLACE, number=record.number))
         else:
@@ -223,7 +223,7 @@ class Lifecycle:
             self.drop(child)
         if record.stage == QUEUED:
             self._journal.later = [item for item in self._journal.later if item.number != record.number]
-        self.end(record, API_CANCELLED, BY_TRADER)
+        self.end(record, CANCELLED if record.status else API_CANCELLED, BY_TRADER)
 
     def children_of_filled(self, record: OrderRecord) -> None:
         """A complete parent lets its children in."""
