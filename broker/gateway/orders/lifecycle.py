@@ -179,7 +179,7 @@ class Lifecycle:
             if record is None or record.stage == DONE:
                 continue
             if item.kind == PLACE:
-                self.release(record)
+                self.release(record, located=True)  # it was asked about shares before it was queued
             elif item.kind == CANCEL:
                 self._cancel(record)
             elif (request := record.pending.pop(item.version, None)) is not None:
