@@ -179,6 +179,11 @@ class Connection(asyncio.Protocol):
         if unsent > self._server.limits.unsent_bytes_max:
             self._server.cut(self, f"it reads too slowly: {unsent} bytes unsent")
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What the socket has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def _write_piece(self, piece: bytes) -> None:
         if piece == CUT:
             self._server.cut(self, "a fault ends it here", told=True)
