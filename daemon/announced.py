@@ -7,6 +7,7 @@ import contextlib
 import re
 import struct
 import time
+from collections.abc import Callable
 from typing import Final
 
 from broker.gateway.wire import FrameReader, Malformed, frame_of, split_fields
@@ -26,10 +27,12 @@ FRAME_BYTES_MAX: Final = 1 << 20
 _TEXT: Final = re.compile(rf"{CAPABILITY} ts_ns=(\d{{1,19}}) speed=([0-9.e+-]{{1,32}})")
 
 
-async def announced_clock(settings: IbSettings, *, patience_s: float) -> tuple[int, float]:
+async def announced_clock(settings: IbSettings, *, patience_s: float, stopped: Callable[[], bool]) -> tuple[int, float]:
     """(time, speed) as the gateway says them; it may still be starting. Raises BrokerFault when it does not."""
     end_s = time.monotonic() + patience_s
     while True:
+        if stopped():
+            raise BrokerFault("stopped before the gateway had said what time it is")
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 found = await _ask(settings)

@@ -29,7 +29,6 @@ from daemon.runner import Runner, StepError
 
 if TYPE_CHECKING:
     from broker.ib.adapter import IbAdapter
-
     from daemon.trader import Trader
 
 TEND_S: Final = 0.1  # between two looks at all that is not urgent; quiet rows are journalled this late at most
@@ -156,7 +155,10 @@ class LiveDriver:
     async def open(self) -> ReferenceTables:
         """The clock first: everything else happens in its time."""
         if self._config.ib.clock == "gateway":
-            self.clock = GatewayClock(*await announced_clock(self._config.ib, patience_s=GATEWAY_START_S))
+            found = await announced_clock(
+                self._config.ib, patience_s=GATEWAY_START_S, stopped=lambda: bool(self._trader.stop_reason)
+            )
+            self.clock = GatewayClock(*found)
         today = datetime.fromtimestamp(self.clock.now_ns() // NANO, UTC).date()
         return build_reference(
             self._config, first=today - timedelta(days=DAYS_BACK), last=today + timedelta(days=DAYS_AHEAD)

@@ -82,7 +82,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.stop)
         try:
             async with asyncio.TaskGroup() as tasks:
-                kept = []
+                kept: list[tuple[Child, asyncio.Event, asyncio.Task[int]]] = []
                 for child in reversed(self._beside):
                     ends = asyncio.Event()
                     kept.insert(0, (child, ends, tasks.create_task(self._keep(child, ends))))

@@ -29,6 +29,8 @@ OPENED: Final = 0
 CLOSED: Final = 1
 REQUEST: Final = 2
 COMMAND: Final = 3
+ROWS: Final = 4  # market rows of a feed that cannot be asked for them again
+FACT: Final = 5  # what such a feed says besides rows
 
 
 class Input(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -43,6 +45,7 @@ class Input(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True
     version: int = 0
     msg_id: int = 0
     fields: list[str] = []  # those after the id, or an operator's command as JSON
+    packed: bytes = b""  # rows as they are, a fact as msgpack
 
 
 class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):

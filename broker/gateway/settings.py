@@ -15,7 +15,12 @@ from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.registry import ClientLimits
 
 ACCOUNT: Final = r"^[A-Z]{1,3}[A-Z0-9]{3,13}$"
+CLOCK: Final = r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$"
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PORT_PAPER: Final = 4002
+
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class VenueTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +35,9 @@ class FaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One fault of the plan; `quantd gateway fault list` names them with their parameters."""
 
     name: str  # as in the table of faults
-    after_s: Annotated[float, Meta(ge=0.0)] = 0.0  # seconds of the gateway's time after its first start
+    after_s: Annotated[float, Meta(ge=0.0)] = 0.0  # seconds of the gateway's time after its first start, or
+    at: Annotated[str, Meta(pattern=CLOCK)] = ""  # local time of day, "23:45", on every one of `days`
+    days: tuple[Weekday, ...] = WEEKDAYS  # of `at`
     lasts_s: Annotated[float, Meta(ge=0.0)] = 0.0  # for how long; 0 = until cleared, or once
     parameters: dict[str, str] = {}  # those that are not the default, as texts
 
@@ -43,6 +50,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     listen: Annotated[tuple[str, ...], Meta(min_length=1)] = (f"127.0.0.1:{PORT_PAPER}",)
     # Account numbers; the first is the one that trades, the others are empty. U numbers only if listed here.
     accounts: Annotated[tuple[Annotated[str, Meta(pattern=ACCOUNT)], ...], Meta(min_length=1)] = ("DU0000001",)
+    # With feed.kind = "ib": account of the gateway upstream whose market data these are; nothing is traded there.
+    upstream_account: str = ""
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$")] = "USD"  # base currency of the account
     start_cash: Decimal = Decimal(1_000_000)  # cash of the first account at the first start, above 0
     timezone: str = "US/Eastern"  # of the times in messages; $TIME_ZONE overrules it

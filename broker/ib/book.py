@@ -44,8 +44,8 @@ class Own:
     """One order with our tag, as far as the broker has told."""
 
     __slots__ = (
-        "acked", "cancel_ns", "client_id", "ended", "executed_nanos", "filled_nanos", "inst", "order_id", "perm_id",
-        "qty_nanos", "ref", "replacement", "short_ns", "side", "text", "told", "version", "wire_id",
+        "acked", "cancel_ns", "client_id", "ended", "executed_nanos", "filled_nanos", "inst", "looked_up", "order_id",
+        "perm_id", "qty_nanos", "ref", "replacement", "short_ns", "side", "text", "told", "version", "wire_id",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class Own:
         self.text = ""  # the last thing the broker said about it
         self.executed_nanos = 0  # by executions
         self.filled_nanos = 0  # by statuses
+        self.looked_up = 0  # how often that was asked about
         self.short_ns = 0  # since when executions lag behind statuses; 0 = they do not
 
 

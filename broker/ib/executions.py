@@ -11,6 +11,7 @@ from broker.ib.translate import SIDES, currency_of, execution_time_ns, integer_o
 from core import events as e
 
 EXECUTIONS_LATE_NS: Final = 3_000_000_000  # a status may be ahead of its execution by this much
+LOOK_UP_NS: Final = 30_000_000_000  # and another look-up comes after this much
 COMMISSIONS_HELD_MAX: Final = 4_096  # commission reports whose execution has not come
 UNLISTED: Final = -1  # a contract we do not trade
 
@@ -104,7 +105,7 @@ class Executions:
                 perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side,
                 qty_nanos=qty_nanos,
             )  # fmt: skip
-            self._shell.doubt(f"execution of order {ref} (permId {perm_id}), which is not in the books")
+            self._shell.fault(f"execution of order {ref} (permId {perm_id}), which is not in the books")
         return own
 
     def _count(self, own: Own, qty_nanos: int, cumulative_nanos: int) -> None:
@@ -121,7 +122,7 @@ class Executions:
     def watch(self, own: Own) -> None:
         """Start or end the wait for executions that a status has promised."""
         if own.executed_nanos >= own.filled_nanos:
-            own.short_ns = 0
+            own.short_ns = own.looked_up = 0
             self._short.pop(own.order_id, None)
         elif not own.short_ns:
             own.short_ns = self._shell.now_ns + EXECUTIONS_LATE_NS
@@ -136,8 +137,13 @@ class Executions:
         """Called once a second: a status without its executions was a fill that got lost on the way."""
         for own in list(self._short.values()):
             if own.short_ns <= now_ns:
-                own.short_ns = now_ns + 10 * EXECUTIONS_LATE_NS
-                self._shell.doubt(f"order {own.order_id}: filled by status, executions missing")
+                own.short_ns = now_ns + LOOK_UP_NS
+                own.looked_up += 1
+                text = f"order {own.order_id}: filled by status, executions missing"
+                if own.looked_up == 1:
+                    self._shell.doubt(text)
+                else:
+                    self._shell.fault(f"{text}, and a synchronisation has not brought them")
 
     def commission(self, raw: list[bytes], *, in_sync: bool = False) -> None:
         """One commissionReport as its raw fields: late, early, or again."""
@@ -146,8 +152,9 @@ class Executions:
         fact = e.CommissionReported(exec_id=exec_id, commission_nanos=amount, currency=currency)
         stem, version = version_of(exec_id)
         if version > self._book.told_version(stem):
-            if len(self._held_commissions) < COMMISSIONS_HELD_MAX:
-                self._held_commissions[exec_id] = fact  # before its execution, or of a contract that is not ours
+            if len(self._held_commissions) >= COMMISSIONS_HELD_MAX:
+                del self._held_commissions[next(iter(self._held_commissions))]
+            self._held_commissions[exec_id] = fact  # before its execution, or of a contract that is not ours
             return
         if exec_id not in self._charged or in_sync:
             self._charge(fact)

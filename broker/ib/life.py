@@ -25,6 +25,7 @@ FIRST_TICK_NS: Final = 5 * NANO  # after a subscription, in regular hours
 MISMATCH_NS: Final = NANO  # a line may lag behind a snapshot by its conflation, not by this
 STREAM_SPACING_NS: Final = 15 * NANO  # between two tick-by-tick requests for one instrument
 SNAPSHOTS_MAX: Final = 5  # open at once; each takes a line of the reserve
+BARS_LATE_NS: Final = 15 * NANO  # an instrument that trades has a five-second bar within this
 GENERIC_TICKS: Final = "236"  # shortable
 
 # How long before a snapshot is asked for, of the time that other lines' ticks count.
@@ -34,7 +35,7 @@ _ASK_EARLY_PPM: Final = 750_000
 class Snapshot:
     """One line being asked whether what it shows still stands."""
 
-    __slots__ = ("ask_px_nanos", "bid_px_nanos", "due_ns", "line", "mismatch_ns", "request_id", "seen")
+    __slots__ = ("ask_px_nanos", "bid_px_nanos", "due_ns", "line", "mismatch_ns", "over", "request_id", "seen")
 
     def __init__(self, line: Line, request_id: int, due_ns: int) -> None:
         self.line = line
@@ -42,6 +43,7 @@ class Snapshot:
         self.due_ns = due_ns
         self.bid_px_nanos = self.ask_px_nanos = 0
         self.seen = 0
+        self.over = False  # its End has come: there is nothing to cancel
         self.mismatch_ns = 0  # when it showed something else than the line
 
     def tick(self, is_bid: bool, px_nanos: int) -> None:
@@ -77,6 +79,7 @@ class Life:
         self._snapshots: dict[int, Snapshot] = {}  # by instrument
         self._later: list[tuple[int, int, str]] = []  # second tick-by-tick streams: when, instrument, type
         self._farm_broken = False
+        self._snapshots_max = min(SNAPSHOTS_MAX, max(1, settings.lines_reserve))
         self.next_ns = NEVER
 
     # ---- subscriptions -----------------------------------------------------------------------------------------
@@ -271,6 +274,8 @@ class Life:
         asks_ns = self._shared_ns * _ASK_EARLY_PPM // 1_000_000 if shared else self._silence_ns
         if age_ns >= asks_ns:
             self._ask(line, now_ns)
+        if line.unbarred_ns and now_ns - line.unbarred_ns >= self._shell.patience_ns(BARS_LATE_NS):
+            self.blind(line, "it trades and brings no five-second bars")
         if self._farm_broken and age_ns >= self._silence_ns:
             self.blind(line, "its market data farm is broken", repair=False)
 
@@ -294,7 +299,7 @@ class Life:
 
     # ---- snapshots ---------------------------------------------------------------------------------------------
     def _ask(self, line: Line, now_ns: int) -> None:
-        if line.inst in self._snapshots or len(self._snapshots) >= SNAPSHOTS_MAX:
+        if line.inst in self._snapshots or len(self._snapshots) >= self._snapshots_max:
             return
         request_id = self._shell.request_id()
         due_ns = now_ns + self._shell.patience_ns(ns(self._settings.snapshot_timeout_s))
@@ -336,13 +341,15 @@ class Life:
 
     def snapshot_end(self, request_id: int) -> None:
         """tickSnapshotEnd: what has not come by now does not come."""
-        for snapshot in list(self._snapshots.values()):
-            if snapshot.request_id == request_id and snapshot.seen != 3:
-                snapshot.due_ns = self._shell.now_ns
+        for snapshot in self._snapshots.values():
+            if snapshot.request_id == request_id:
+                snapshot.over = True
+                if snapshot.seen != 3:
+                    snapshot.due_ns = self._shell.now_ns
 
     def _end_snapshot(self, inst: int, *, tell: bool) -> None:
         snapshot = self._snapshots.pop(inst, None)
         if snapshot is not None:
             self._market.snapshots.pop(b"%d" % snapshot.request_id, None)
-            if tell:
+            if tell and not snapshot.over:
                 self._shell.request(LANE_DATA, "cancelMktData", snapshot.request_id)

@@ -25,6 +25,7 @@ class Line:
         "inst",
         "known",
         "last_px_nanos",
+        "last_qty_nanos",
         "market_type",
         "proof_ns",
         "quoted",
@@ -37,8 +38,10 @@ class Line:
         "streams",
         "symbol",
         "tick_ns",
+        "ticked",
         "touched",
         "traded_nanos",
+        "unbarred_ns",
         "volume_nanos",
         "why",
     )  # fmt: skip
@@ -66,9 +69,11 @@ class Line:
     def clear(self) -> None:
         """Forget the numbers: the subscription they came from is gone."""
         self.bid_px_nanos = self.ask_px_nanos = self.bid_qty_nanos = self.ask_qty_nanos = 0
-        self.last_px_nanos = 0
+        self.last_px_nanos = self.last_qty_nanos = 0
         self.volume_nanos = -1  # of the day; -1 = the first total sets the base
         self.traded_nanos = 0  # since the last print was told
+        self.unbarred_ns = 0  # since when it has traded without a five-second bar (profile bar)
+        self.ticked = False  # tick by tick: this subscription has brought a quote
         self.known = 0  # sides that have been told, be it as empty
         self.sent = (0, 0, 0, 0)
         self.market_type = LIVE_TYPE

@@ -4,8 +4,9 @@ single ticks would make crossed markets that never were.
 Prints of a market-data line (`l1_250`) are increments of the day's volume (tick 8, in shares since version 159) at the
 last price (tick 4): the total is cumulative, so a tick that was conflated or lost loses no volume, and it comes
 unasked. RTVolume (tick 48) carries a total too, but leaves out trades that do not count for it; last size (tick 5) is
-one trade of several. The first total of a subscription is the base and no trade. `tbt` tells every tick as it came,
-`bar` five-second bars beside the quotes of the line.
+one trade of several. The first total of a subscription is the base and no trade, unless it is the size of the last
+trade: then it is the first of the day. `tbt` tells every tick as it came, `bar` five-second bars beside the quotes of
+the line.
 """
 
 from typing import Any, Final
@@ -54,7 +55,9 @@ class Market:
             self._snapshot_tick(raw)
             return
         kind = raw[3]
-        if kind == b"1":
+        if not self._lined and (line.ticked or not line.blind):
+            pass  # quotes come tick by tick: this line conflates them, and is behind. Only the first may be its own
+        elif kind == b"1":
             px = nanos_of_bytes(raw[4])
             line.bid_px_nanos = px if px > 0 else 0
             if raw[5]:
@@ -69,6 +72,8 @@ class Market:
         elif kind == b"4":
             px = nanos_of_bytes(raw[4])
             line.last_px_nanos = px if px > 0 else 0
+            if raw[5]:
+                line.last_qty_nanos = nanos_of_bytes(raw[5])
         if not line.touched:
             line.touched = True
             self._touched.append(line)
@@ -79,18 +84,23 @@ class Market:
         if line is None:
             return
         kind = raw[3]
-        if kind == b"0":
+        if kind == b"89":
+            line.shares_nanos = nanos_of(raw[4].decode())
+            self._tell_shortable(line)
+        elif not self._lined and (line.ticked or not line.blind):
+            return
+        elif kind == b"0":
             line.bid_qty_nanos = nanos_of_bytes(raw[4])
         elif kind == b"3":
             line.ask_qty_nanos = nanos_of_bytes(raw[4])
         elif kind == b"8":
             total = nanos_of(raw[4].decode())
-            if 0 <= line.volume_nanos < total:
-                line.traded_nanos += total - line.volume_nanos
+            before = line.volume_nanos
+            if before < 0 and total == line.last_qty_nanos:
+                before = 0  # the day's first trade: no total comes before it
+            if 0 <= before < total:
+                line.traded_nanos += total - before
             line.volume_nanos = total
-        elif kind == b"89":
-            line.shares_nanos = nanos_of(raw[4].decode())
-            self._tell_shortable(line)
         if not line.touched:
             line.touched = True
             self._touched.append(line)
@@ -106,8 +116,8 @@ class Market:
         if kind == b"3":
             line.bid_px_nanos, line.ask_px_nanos = nanos_of_bytes(raw[4]), nanos_of_bytes(raw[5])
             line.bid_qty_nanos, line.ask_qty_nanos = nanos_of_bytes(raw[6]), nanos_of_bytes(raw[7])
-            line.known = BOTH_KNOWN
-            self._tell_quote(line, exchange_ts_ns)
+            line.known, line.ticked = BOTH_KNOWN, True
+            self.show_quote(line, exchange_ts_ns)
         elif kind in (b"1", b"2"):
             unreported = int(raw[6]) & _UNREPORTED or not _NOT_LAST_LETTERS.isdisjoint(raw[8].decode(errors="replace"))
             self._shell.row(
@@ -126,6 +136,7 @@ class Market:
         volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), integer_of(raw[10].decode())
         if volume <= 0 or count <= 0:
             return  # a bar without a trade: the feed of the models sends none either
+        line.unbarred_ns = 0
         row(end_ns, inst, BAR, 0, opened, high, low, closed)
         row(end_ns, inst, BAR_VOLUME, 0, mean, 0, volume, count)
 
@@ -175,19 +186,21 @@ class Market:
             line.touched = False
             if line.market_type != LIVE_TYPE:
                 continue
-            if not self._lined:
+            if not self._lined and (line.ticked or not line.blind):
                 continue  # quotes and prints come tick by tick; the line tells halts
             line.tick_ns = line.proof_ns = now_ns
-            if line.traded_nanos and line.last_px_nanos:
+            if line.traded_nanos and line.last_px_nanos and self._lined:
                 traded, line.traded_nanos = line.traded_nanos, 0
-                if self.profile != BAR_PROFILE:
+                if self.profile == BAR_PROFILE:
+                    line.unbarred_ns = line.unbarred_ns or now_ns
+                else:
                     line.row_ns = now_ns
                     self._shell.row(0, line.inst, PRINT, 0, line.last_px_nanos, 0, traded, 0)
             self._tell_quote(line, 0)
 
     def _tell_quote(self, line: Line, exchange_ts_ns: int) -> None:
         four = (line.bid_px_nanos, line.ask_px_nanos, line.bid_qty_nanos, line.ask_qty_nanos)
-        if line.known == BOTH_KNOWN and (four != line.sent or line.blind or not self._lined):
+        if line.known == BOTH_KNOWN and (four != line.sent or line.blind):
             self.show_quote(line, exchange_ts_ns)
         else:
             self.show_alive(line)

@@ -17,6 +17,7 @@ from core.ids import SELL
 REPLACE_LOST_NS: Final = 10_000_000_000  # a listing asked for this long after a replace speaks of the replace too
 TEXT_MAX: Final = 200
 
+_LIMITED: Final = ("LMT", "STP LMT", "LOC")
 _WORKING: Final = (e.PRE_SUBMITTED, e.SUBMITTED)
 
 
@@ -55,7 +56,7 @@ class Orders:
             )  # fmt: skip
             self._shell.log("order_met", order_id=own.order_id, ref=own.ref, perm_id=own.perm_id)
             if not sync_ns:
-                self._shell.doubt(f"order {own.ref} (permId {own.perm_id}) is ours and not in the books")
+                self._shell.fault(f"order {own.ref} (permId {own.perm_id}) is ours and not in the books")
             return own
         self._settle_replacement(own, order, sync_ns)
         self._status(own, state.status, state.warningText or "")
@@ -100,7 +101,7 @@ class Orders:
             own = self.book.by_wire(wire_id)
             if own is not None and own.perm_id and perm_id:
                 self._shell.log("order_number_reused", wire_id=wire_id, perm_id=perm_id, order_id=own.order_id)
-                self._shell.doubt(f"orderStatus of permId {perm_id} under the number of order {own.order_id}")
+                self._shell.fault(f"orderStatus of permId {perm_id} under the number of order {own.order_id}")
                 return
             if own is not None and perm_id:
                 self.book.bind(own, perm_id)
@@ -239,8 +240,26 @@ class Orders:
             qty_nanos=nanos_of_float(order.totalQuantity),
             filled_nanos=0 if own is None else max(own.filled_nanos, own.executed_nanos),
             status=status,
-            limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in ("LMT", "STP LMT", "LOC") else 0,
+            limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in _LIMITED else 0,
             client_id=bounded(order.clientId),
+        )
+
+    def foreign_report(self, sync_id: int, text: list[str]) -> Any:
+        """The same from the head of an openOrder, whose fields never move; None if it is of another account."""
+        if text[20] != self._account:
+            return None
+        return e.OpenOrderReported(
+            sync_id=sync_id,
+            order_id=FOREIGN,
+            order_ref=name_of(text[23]),
+            perm_id=integer_of(text[25]),
+            inst=self.inst_of(integer_of(text[2])),
+            side=SIDES.get(text[13], SELL),
+            qty_nanos=nanos_of(text[14]),
+            filled_nanos=0,
+            status=e.SUBMITTED,
+            limit_px_nanos=nanos_of(text[16]) if text[15] in _LIMITED else 0,
+            client_id=integer_of(text[24]),
         )
 
     def completed_report(self, sync_id: int, contract: Any, order: Any, state: Any) -> Any:

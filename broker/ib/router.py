@@ -34,6 +34,7 @@ class Router:
             "error": self._error,
             "orderStatus": adapter.orders.order_status,
             "openOrder": sync.open_order,
+            "foreignOrder": sync.foreign_order,
             "openOrderEnd": sync.open_end,
             "completedOrder": sync.completed_order,
             "completedOrdersEnd": sync.completed_end,
@@ -110,7 +111,7 @@ class Router:
         number, code, text = bounded(number), bounded(code), text[:TEXT_MAX]
         meaning = meaning_of(code, text)
         if number >= REQUEST_ID_FIRST:
-            if not self._of_request(number, code, text, meaning):
+            if not self._of_request(number, code, text, meaning) and meaning is not Meaning.NOTE:
                 adapter.log("ib_error", number=number, code=code, text=text)
             return
         if number > 0 and adapter.orders.error(number, code, text, meaning):

@@ -11,7 +11,7 @@ from broker.sim.floor import Floor
 from broker.sim.hours import window
 from broker.sim.oca import WHOLE, forget_groups, left_of, reduced_nanos
 from broker.sim.validate import ON_CLOSE, refusal_of, terms_refusal
-from core.commands import DAY, FOK, GTD, IOC, LMT, MKT, OPG, STP
+from core.commands import DAY, FOK, GTD, IOC, LMT, MKT, OPG, STP, STP_LMT
 from core.events import (
     PENDING_SUBMIT,
     PRE_SUBMITTED,
@@ -213,7 +213,7 @@ class Venue:
 
     def _change_hours(self, order: SimOrder, revision: Revision, ts_ns: int) -> None:
         """A replace also said until when and in which hours the order works."""
-        outside_rth = revision.outside_rth and order.order_type == LMT
+        outside_rth = revision.outside_rth and order.order_type in (LMT, STP_LMT)
         if (revision.tif, revision.gtd_ts_ns, outside_rth) == (order.tif, order.gtd_ts_ns, order.outside_rth):
             return
         order.tif, order.gtd_ts_ns, order.outside_rth = revision.tif, revision.gtd_ts_ns, outside_rth
@@ -230,7 +230,8 @@ class Venue:
         same = (revision.inst, revision.side, revision.order_type) == (order.inst, order.side, order.order_type)
         if not same or order.status == STATUS_INACTIVE:
             return 105, "Order being modified does not match original order."
-        if revision.tif and (OPG in (revision.tif, order.tif)) and revision.tif != order.tif:
+        moments = (IOC, FOK, OPG)
+        if revision.tif not in (0, order.tif) and (revision.tif in moments or order.tif in moments):
             return 105, "Order being modified does not match original order."
         if revision.qty_nanos <= order.filled_nanos:
             return 201, "Order rejected - reason: the new size is not above what is filled"

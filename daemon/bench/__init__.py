@@ -111,6 +111,13 @@ def _matrix() -> Iterator[Line]:
     yield from learned.matrix()
 
 
+def _wire() -> Iterator[Line]:
+    from daemon.bench import wire
+
+    yield reference_line()
+    yield from wire.wire()
+
+
 def _gateway() -> Iterator[Line]:
     from daemon.bench import gateway
 
@@ -118,6 +125,7 @@ def _gateway() -> Iterator[Line]:
 
 
 BESIDE: Final = {
+    "wire": ("reference",),
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
     "score": ("reference",),
@@ -140,5 +148,6 @@ BENCHES: Final[dict[str, Bench]] = {
     "recover": _recover,
     "memory": _memory,
     "follow": _follow,
+    "wire": _wire,
     "gateway": _gateway,
 }

@@ -48,14 +48,15 @@ INSTRUMENT: Final = '[[instruments]]\nsymbol = "S{number}"\ntick = 0.01\nround_l
 
 def stream(*, seconds: float = SECONDS) -> Iterator[Line]:
     """The lines `gateway.one` and `gateway.eight`. The first market is so fast that its ticks are more than 50,000."""
-    yield judged(_measured("gateway.one", clients=1, speed=80, seconds=seconds), per_s=50_000)
-    yield judged(_measured("gateway.eight", clients=8, speed=1, seconds=seconds), behind_ms=50)
+    yield judged(measured("gateway.one", clients=1, speed=80, seconds=seconds), per_s=50_000)
+    yield judged(measured("gateway.eight", clients=8, speed=1, seconds=seconds), behind_ms=50)
 
 
-def _measured(name: str, *, clients: int, speed: int, seconds: float) -> Line:
-    with TemporaryDirectory() as folder, _gateway(Path(folder), speed) as (process, card):
+def measured(name: str, *, clients: int, speed: int, seconds: float, lines: int = LINES) -> Line:
+    """One market of so many instruments, a line for each of them to every client."""
+    with TemporaryDirectory() as folder, _gateway(Path(folder), speed, lines) as (process, card):
         host, _, port = card["addresses"][0].rpartition(":")
-        readers = [_Reader((host, int(port)), client_id) for client_id in range(1, clients + 1)]
+        readers = [_Reader((host, int(port)), client_id, lines) for client_id in range(1, clients + 1)]
         _read(readers, WARM_S)
         for reader in readers:
             reader.ticks()
@@ -71,16 +72,16 @@ def _measured(name: str, *, clients: int, speed: int, seconds: float) -> Line:
         for reader in readers:
             reader.socket.close()
     return {
-        "name": name, "clients": clients, "lines": LINES, "speed": speed, "per_s": sum(ticks) / lasted,
+        "name": name, "clients": clients, "lines": lines, "speed": speed, "per_s": sum(ticks) / lasted,
         "least_per_client_per_s": min(ticks) / lasted, "behind_ms": behind, "core": share,
     }  # fmt: skip
 
 
 @contextmanager
-def _gateway(folder: Path, speed: int) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
-    """A gateway process of a market of a hundred, ready."""
+def _gateway(folder: Path, speed: int, lines: int) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """A gateway process, ready."""
     file = folder / "gateway.toml"
-    file.write_text(FILE.format(speed=speed) + "".join(INSTRUMENT.format(number=n) for n in range(LINES)))
+    file.write_text(FILE.format(speed=speed) + "".join(INSTRUMENT.format(number=n) for n in range(lines)))
     process = subprocess.Popen(
         gateway_command(file, as_json=True), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -108,14 +109,14 @@ def _card(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
 class _Reader:
     """One client with a line for every instrument."""
 
-    def __init__(self, address: tuple[str, int], client_id: int) -> None:
+    def __init__(self, address: tuple[str, int], client_id: int, lines: int) -> None:
         self.socket = socket.create_connection(address, START_S)
         self.received: list[bytes] = []
         self._frames = FrameReader()
         self.socket.sendall(b"API\0" + framed(b"v157..178"))
         self.socket.recv(1 << 16)
         self.socket.sendall(frame_of(71, 2, client_id, ""))
-        for number in range(LINES):
+        for number in range(lines):
             contract = (0, f"S{number}", "STK", "", 0, "", "", "SMART", "", "USD", "", "")
             self.socket.sendall(frame_of(1, 11, number, *contract, 0, "233", 0, 0, ""))
         self.socket.setblocking(False)

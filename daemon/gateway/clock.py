@@ -3,6 +3,7 @@ disk, so that a gateway that was away comes back later in market time too. Never
 """
 
 import time
+from typing import Protocol
 
 import msgspec
 
@@ -15,12 +16,22 @@ class ClockOrigin(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_onl
     speed: float
 
 
+class Clock(Protocol):
+    """What the gateway needs of its clock."""
+
+    @property
+    def speed(self) -> float: ...
+    @property
+    def origin(self) -> ClockOrigin: ...
+    def now_ns(self) -> int: ...
+    def wall_s(self, duration_ns: int) -> float: ...
+
+
 class ScaledClock:
-    """Market time as `origin` says. What is told to clients may be off by `offset_ns`, a fault."""
+    """Market time as `origin` says."""
 
     def __init__(self, origin: ClockOrigin) -> None:
         self.origin = origin
-        self.offset_ns = 0
         # The wall may be set while we run; a monotonic clock may not.
         away_ns = max(0, time.time_ns() - origin.wall_ns)
         self._start_ns = origin.tape_ns + int(away_ns * origin.speed)

@@ -17,11 +17,11 @@ from core.errors import ConfigError
 from daemon.config import Config, config_of, parse_toml, read_config
 from daemon.config.decode import Problems, decode_struct
 
-TABLES: Final = ("gateway", "feed", "instruments", "venue", "fees", "control", "state_dir")
+TABLES: Final = ("gateway", "feed", "instruments", "venue", "fees", "control", "ib", "state_dir")
 LIVE_PORTS: Final = (4001, 4003, 7496)  # what the usual gateways and containers listen on
 PAPER_PORTS: Final = (4002, 4004, 7497)
 OURS: Final = {  # what the trader's file calls otherwise
-    "account.id": "gateway.accounts",
+    "account.id": "gateway.upstream_account",
     "account.start_cash": "gateway.start_cash",
     "account.currency": "gateway.currency",
 }
@@ -46,6 +46,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.base.state_dir)
 
 
+def is_gateway_file(path: Path) -> bool:
+    """Whether a file is a gateway's and no trader's. Raises ConfigError when it cannot be read."""
+    return "gateway" in parse_toml(read_config(path), file=str(path))
+
+
 def load_gateway(path: Path, *, environment: Mapping[str, str] = os.environ) -> GatewayConfig:
     """Read and check a gateway's file. Raises ConfigError."""
     file, folder = str(path), path.resolve().parent
@@ -68,8 +73,13 @@ def load_gateway(path: Path, *, environment: Mapping[str, str] = os.environ) -> 
 
 def _base(raw: dict[str, Any], settings: GatewaySettings, file: str, folder: Path) -> Config:
     """The rest of the file as a trader's config of the same account, in real time, without strategies."""
-    account = {"id": settings.accounts[0], "tag": "gateway", "currency": settings.currency}
-    raw |= {"account": account | {"start_cash": settings.start_cash}, "mode": "paper"}
+    upstream = isinstance(raw.get("feed"), dict) and raw["feed"].get("kind") == "ib"
+    # A shadow: data from the broker's account, orders matched here.
+    account = settings.upstream_account if upstream else settings.accounts[0]
+    raw |= {
+        "account": {"id": account, "tag": "gateway", "currency": settings.currency, "start_cash": settings.start_cash},
+        "mode": "shadow" if upstream else "paper",
+    }
     raw.setdefault("state_dir", "gateway-state")
     try:
         base = config_of(raw, file=file, folder=folder)
@@ -88,7 +98,9 @@ def _venue(venue: VenueConfig, settings: GatewaySettings) -> VenueConfig:
         up_ns=times.up_ns, up_jitter_ns=0, down_ns=times.down_ns, down_jitter_ns=0,
         commission_ns=times.commission_ns, commission_jitter_ns=0,
     )  # fmt: skip
-    return msgspec.structs.replace(venue, latency=latency, fok_ends_inactive=True, silent_replace_of_filled=True)
+    return msgspec.structs.replace(
+        venue, latency=latency, fok_ends_inactive=True, silent_replace_of_filled=settings.orders.silent_modify_of_filled
+    )
 
 
 def _overruled(settings: GatewaySettings, environment: Mapping[str, str], problems: Problems) -> GatewaySettings:
@@ -140,12 +152,16 @@ def _check(settings: GatewaySettings, problems: Problems) -> None:
             parse(find_kind(fault.name, field=f"{place}.name"), fault.parameters, field=f"{place}.parameters")
         except ConfigError as wrong:
             problems.add_whole(str(wrong))
+        if fault.at and fault.after_s:
+            problems.add(f"{place}.at", "stands beside after_s", "keep one of the two")
     if len(set(settings.accounts)) != len(settings.accounts):
         problems.add("gateway.accounts", "names an account twice", "list each once")
 
 
 def _check_feed(base: Config, settings: GatewaySettings, problems: Problems) -> None:
     feed = base.feed
+    if feed.kind == "ib":
+        return
     if not feed.speed_factor:
         problems.add("feed.speed", '"max" has no clock that a client could follow', 'set it to "1x" or a multiple')
     elif settings.clock == "wall" and feed.speed_factor != 1.0:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,20 +20,26 @@ from broker.feeds.merge import ControlFact
 from broker.gateway.machine import decode_state
 from broker.gateway.server import GatewayServer
 from core.errors import Bug
+from daemon.gateway.arrivals import UpstreamTape
 from daemon.gateway.build import Built, build_gateway, state_digest
-from daemon.gateway.clock import ClockOrigin, ScaledClock, origin_at
+from daemon.gateway.clock import Clock, ClockOrigin, ScaledClock, origin_at
 from daemon.gateway.config import GatewayConfig
 from daemon.gateway.control import GatewayControl
 from daemon.gateway.market import open_market
 from daemon.gateway.recovery import run_again
-from daemon.gateway.store import INPUTS_MAX, Snapshot, Store
+from daemon.gateway.store import INPUTS_MAX, LOG_BYTES_MAX, Snapshot, Store
 from daemon.gateway.tape import Tape
 from daemon.gateway.turns import Turns
 from daemon.log import open_log
+from daemon.reference.tables import ReferenceTables
+
+if TYPE_CHECKING:
+    from daemon.gateway.upstream import Upstream
 
 CARD: Final = "gateway.json"
 SAVE_SECONDS: Final = 600.0  # between snapshots, while inputs come: one takes as long as encoding all orders of the day
 TEND_SECONDS: Final = 1.0
+COLLECTION_THRESHOLDS: Final = (50_000, 20, 100)  # cycles are rare here; a collection in the middle of a turn is not
 
 
 class GatewayCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,13 +60,21 @@ class Gateway:
         self.as_json = as_json
         self.log = open_log()
         self.store = Store(config.state_dir, config_digest=state_digest(config))
-        self.clock: ScaledClock
+        self.upstream = self._upstream()
+        self.clock: Clock
         self.server: GatewayServer
         self.turns: Turns
         self.built: Built
-        self.tape: Tape
+        self.tape: Tape | UpstreamTape
         self._stop = asyncio.Event()
         self._saved_s = 0.0
+
+    def _upstream(self) -> "Upstream | None":
+        if self.config.base.feed.kind != "ib":
+            return None
+        from daemon.gateway.upstream import Upstream  # and with it the client library
+
+        return Upstream(self.config.base, self.log)
 
     async def run(self) -> None:
         """Serve until a signal or a failure. Raises ConfigError, BrokerFault, or what failed."""
@@ -69,25 +83,35 @@ class Gateway:
             loop.add_signal_handler(number, self._stop.set)
         snapshot = self.store.load()
         state = None if snapshot is None else decode_state(snapshot.machine)
-        feed, tables = await open_market(self.config.base, skip_rows=0 if state is None else state.rows_done)
+        feed: FeedClient | None = None
         try:
+            if self.upstream is not None:
+                tables = await self.upstream.open()
+            else:
+                skip_rows = 0 if state is None else state.rows_done
+                feed, tables = await open_market(self.config.base, skip_rows=skip_rows)
             self.built = build_gateway(self.config, tables, state=state)
             await self._recover(feed, snapshot)
-            await self._serve()
+            await self._serve(tables)
         finally:
-            await feed.aclose()
+            if feed is not None:
+                await feed.aclose()
             self.store.close()
 
     # ---- start -------------------------------------------------------------------------------------------------
-    async def _recover(self, feed: FeedClient, snapshot: Snapshot | None) -> None:
+    async def _recover(self, feed: FeedClient | None, snapshot: Snapshot | None) -> None:
         """The state of before, then the time we were away; or the first moment of all."""
         machine = self.built.machine
         repeated = [] if snapshot is None else [ControlFact(*fact) for fact in snapshot.controls]
-        self.tape = Tape(feed, machine, repeated)
+        self.tape = UpstreamTape(machine) if feed is None else Tape(feed, machine, repeated)
         count = await run_again(machine, self.built.registry, self.tape, self.store.logged())
         while self.tape.wants_more:
             await self.tape.fill()
-        self.clock = ScaledClock(self._origin(snapshot))
+        if self.upstream is not None:
+            self.upstream.check(machine.world.now_ns)
+            self.clock = self.upstream.clock
+        else:
+            self.clock = ScaledClock(self._origin(snapshot))
         if snapshot is None:
             machine.world.now_ns = self.clock.origin.tape_ns
             self.built.faults.start(machine.world.now_ns)
@@ -116,7 +140,7 @@ class Gateway:
         machine.advance_to(self.clock.now_ns())
 
     # ---- serve -------------------------------------------------------------------------------------------------
-    async def _serve(self) -> None:
+    async def _serve(self, tables: ReferenceTables) -> None:
         settings, built = self.config.gateway, self.built
         self.server = GatewayServer(
             built.machine,
@@ -140,10 +164,15 @@ class Gateway:
             await control.start()
             await self.server.start(self.config.addresses)
             built.faults.attach(self.server)
+            if self.upstream is not None and isinstance(self.tape, UpstreamTape):
+                self.tape.record = self.store.add
+                await self.upstream.start(built.machine, self.tape, tables, self.turns.soon)
             self._announce()
             self.turns.arm()
             await self._until_stopped(reading)
         finally:
+            if self.upstream is not None:
+                await self.upstream.close()
             await control.close()
             await self.server.close()
             self.turns.stop()
@@ -167,6 +196,7 @@ class Gateway:
         self.log.info("ready", addresses=addresses, accounts=self.config.gateway.accounts, speed=self.clock.speed)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECTION_THRESHOLDS)
 
     async def _until_stopped(self, reading: "asyncio.Task[None]") -> None:
         """Until a signal; raises what the feed or a turn raised."""
@@ -178,6 +208,8 @@ class Gateway:
                 done, _ = await asyncio.wait(waiting, timeout=TEND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if self.turns.failure is not None:
                     raise self.turns.failure
+                if self.upstream is not None and (fault := self.upstream.failure()) is not None:
+                    raise fault
                 if reading in done:
                     reading.result()
                     waiting.discard(reading)
@@ -190,8 +222,9 @@ class Gateway:
                 await asyncio.wait({stopping, failing})
 
     def _tend(self) -> None:
-        due_s = asyncio.get_running_loop().time() - self._saved_s
-        if self.store.inputs >= INPUTS_MAX or (self.store.inputs and due_s >= SAVE_SECONDS):
+        store = self.store
+        old = asyncio.get_running_loop().time() - self._saved_s >= SAVE_SECONDS
+        if store.inputs >= INPUTS_MAX or store.log_bytes >= LOG_BYTES_MAX or (store.inputs and old):
             self._save()
 
     def _save(self) -> None:

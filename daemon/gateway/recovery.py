@@ -6,13 +6,19 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from broker.gateway.machine import CLOSED, COMMAND, OPENED, GatewayMachine, Input
+import msgspec
+import numpy as np
+
+from broker.gateway.machine import CLOSED, COMMAND, FACT, OPENED, ROWS, GatewayMachine, Input
 from broker.gateway.part import Field
 from broker.gateway.registry import Registry
 from broker.gateway.wire import FieldReader, Malformed
 from core.errors import ConfigError, Refused
-from daemon.gateway.tape import Tape
+from core.events import AnyEvent
+from core.rows import ROW
+from daemon.gateway.turns import Cursor
 
+_decode_event: Final = msgspec.msgpack.Decoder(AnyEvent).decode
 _log: Final = logging.getLogger(__name__)
 
 
@@ -34,11 +40,14 @@ class Ghost:
         """Nobody hears it."""
 
 
-async def run_again(machine: GatewayMachine, registry: Registry, tape: Tape, inputs: Iterable[Input]) -> int:
+async def run_again(machine: GatewayMachine, registry: Registry, tape: Cursor, inputs: Iterable[Input]) -> int:
     """Apply every input; then all ghosts are gone. Returns how many inputs there were."""
     ghosts: dict[int, Ghost] = {}
     count = 0
     for given in inputs:
+        if given.kind >= ROWS:
+            _apply_market(machine, given)
+            continue
         while not tape.run_to(rows_done=given.rows_done, facts_done=given.facts_done):
             await tape.fill()
         machine.advance_to(given.ts_ns)
@@ -58,6 +67,15 @@ async def run_again(machine: GatewayMachine, registry: Registry, tape: Tape, inp
         registry.disconnect(ghost)
         machine.closed(ghost)
     return count
+
+
+def _apply_market(machine: GatewayMachine, given: Input) -> None:
+    """What a feed said that does not say it again."""
+    if given.kind == FACT:
+        machine.control(given.ts_ns, _decode_event(given.packed))
+    else:
+        rows = np.frombuffer(bytearray(given.packed), ROW)
+        machine.run_rows(rows, 0, len(rows))
 
 
 def _apply(machine: GatewayMachine, ghost: Ghost, given: Input) -> None:

@@ -2,7 +2,7 @@
 that depends on it leaves, and the snapshot is replaced whole, so a kill at any moment forgets nothing that a client was
 told. Nothing is synced to the medium: this is paper money, and the kernel outlives the process.
 
-`gateway.state` names its log by a generation. Rows are not kept: they are read from the feed again.
+`gateway.state` names its log by a generation. Rows of a feed that gives them again are not kept.
 """
 
 import os
@@ -15,12 +15,13 @@ import msgspec
 from crc32c import crc32c
 
 from broker.feeds.merge import ControlFact
-from broker.gateway.machine import AUTO_OPEN_ORDERS, CLOSED, OPENED, REQUEST, GatewayMachine, Input
+from broker.gateway.machine import AUTO_OPEN_ORDERS, CLOSED, OPENED, REQUEST, ROWS, GatewayMachine, Input
 from core.errors import ConfigError
 from core.events import AnyEvent
 from daemon.gateway.clock import ClockOrigin
 
 FORMAT: Final = 1
+LOG_BYTES_MAX: Final = 64 << 20  # the same for a log that holds market rows
 INPUTS_MAX: Final = 5_000  # in one log; then a new snapshot is due: running so many again takes a second or two
 _PREFIX: Final = Struct("<II")  # bytes of the payload, their CRC32C
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -49,7 +50,7 @@ class Store:
         self.path = folder / "gateway.state"
         self.generation = 0
         self.inputs = 0  # in the present log
-        self.bytes_written = 0
+        self.log_bytes = 0
         self._config_digest = config_digest
         self._log = -1
         self._unwritten = bytearray()
@@ -104,7 +105,7 @@ class Store:
         self._unwritten.clear()
         self._close_log()
         self._log_path(self.generation).unlink(missing_ok=True)  # of a save that was torn
-        self.inputs = 0
+        self.inputs = self.log_bytes = 0
         place = {"rows_done": machine.rows_done, "facts_done": machine.facts_done, "ts_ns": machine.world.now_ns}
         for asked in self._sessions.values():
             for given in asked:
@@ -124,7 +125,8 @@ class Store:
         elif given.kind == REQUEST and given.msg_id == AUTO_OPEN_ORDERS:
             self._sessions[given.number] = [self._sessions[given.number][0], given]
         self._write(given)
-        self.inputs += 1
+        if given.kind < ROWS:
+            self.inputs += 1
 
     def _write(self, given: Input) -> None:
         record = _encode(given)
@@ -138,7 +140,7 @@ class Store:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._log = os.open(self._log_path(self.generation), flags, 0o600)
         rest = memoryview(self._unwritten)
-        self.bytes_written += len(rest)
+        self.log_bytes += len(rest)
         while rest:
             rest = rest[os.write(self._log, rest) :]
         rest.release()

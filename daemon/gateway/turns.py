@@ -4,21 +4,39 @@ a timer. Synchronous inside; the only task reads the feed.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
+from broker.feeds.merge import ControlFact
 from broker.gateway.machine import GatewayMachine
 from broker.gateway.part import NEVER
-from daemon.gateway.clock import ScaledClock
-from daemon.gateway.tape import Tape
+from daemon.gateway.clock import Clock
 
 ROWS_PER_TURN: Final = 4_096  # then the sockets are looked at: a few milliseconds of rows that somebody wants
 DOZE_S_MAX: Final = 1.0
 
 
+class Cursor(Protocol):
+    """A feed on its way into the machine: tape.Tape, upstream.UpstreamTape."""
+
+    @property
+    def wants_more(self) -> bool: ...
+    @property
+    def behind(self) -> bool: ...
+    @property
+    def next_ns(self) -> int: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def controls(self) -> list[ControlFact]: ...
+    async def fill(self) -> None: ...
+    def run(self, until_ns: int, *, rows_max: int) -> bool: ...
+    def run_to(self, *, rows_done: int, facts_done: int) -> bool: ...
+
+
 class Turns:
     """`flush` is called after every turn: it sends what the turn said."""
 
-    def __init__(self, machine: GatewayMachine, clock: ScaledClock, tape: Tape, flush: Callable[[], None]) -> None:
+    def __init__(self, machine: GatewayMachine, clock: Clock, tape: Cursor, flush: Callable[[], None]) -> None:
         self._machine = machine
         self._clock = clock
         self._tape = tape
@@ -35,13 +53,17 @@ class Turns:
     def before_input(self) -> None:
         """Bring the machine up to date for an input; after it, the timer is set anew."""
         self.catch_up()
+        self.soon()
+
+    def soon(self) -> None:
+        """Something came: a turn follows in the loop's next round."""
         if not self._input:
             self._input = True
             asyncio.get_running_loop().call_soon(self._after_input)
 
     def _after_input(self) -> None:
         self._input = False
-        self._guarded(self._flush)
+        self._guarded(self.catch_up, self._flush)
 
     def catch_up(self) -> None:
         """Run what is due, at most one slice of rows. Does nothing while it is running already."""

@@ -43,6 +43,12 @@ def _planted(number: int) -> PartResult:
     return run_part(number)
 
 
+def _fuzz(number: int) -> PartResult:
+    from tests.drills.fuzz import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -70,5 +76,12 @@ DRILLS: Final = (
         "(even parts: must gain net of costs) and without (odd parts: must not trade)",
         parts=6,
         part=_planted,
+    ),
+    Drill(
+        name="fuzz",
+        meaning="a million pieces of bad input (noise, cut, oversized and mutated frames) into the paper gateway (even "
+        "parts) and into the adapter (odd parts): no crash, no hang, no order; a part is 20,000",
+        parts=50,
+        part=_fuzz,
     ),
 )

@@ -5,17 +5,49 @@ well formed, a session ends only for what ends one, and others never notice.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
+from broker.gateway.registry import ClientLimits
+from broker.gateway.server import GatewayServer
 from broker.gateway.wire import frame_of
-from tests.fakes.gateway_wire import DEADLINE_S, HOST, WireClient, opening_of
+from daemon.gateway.build import build_gateway
+from tests.fakes.gateway_built import gateway_config, gateway_tables, random_rows
+from tests.fakes.gateway_wire import DEADLINE_S, HOST, Edge, SetClock, WireClient, opening_of
 from tests.fakes.wire_fuzz import Fuzz, Piece, client_requests
 
 PIECES_PER_SESSION: Final = 25
+UNPACED: Final = ClientLimits(messages_per_s_max=100_000)
 NOTHING: Final = "NOSUCH"  # a symbol no gateway has
 LAST_REQUEST: Final = 987_654_321
 HELLO_SHARE: Final = 0.08
+
+
+@asynccontextmanager
+async def running_gateway(folder: Path) -> AsyncIterator[Edge]:
+    """The whole gateway, every part of it, behind a socket; the market of its two instruments stands still.
+    Messages are not paced. Raises the first bug of a part, unless it was taken off `bugs`.
+    """
+    config = gateway_config(folder)
+    built = build_gateway(config, gateway_tables())
+    machine, clock, bugs = built.machine, SetClock(), list[Exception]()
+    rows = random_rows(1, count=200, seconds=20)
+    machine.run_rows(rows, 0, len(rows))
+    clock.ts_ns = machine.world.now_ns
+    built.faults.start(machine.world.now_ns)
+    machine.catch_up = lambda: machine.advance_to(max(machine.world.now_ns, clock.now_ns()))
+    server = GatewayServer(
+        machine, built.registry, clock, accounts=config.gateway.accounts, limits=UNPACED,
+        on_bug=bugs.append,
+    )  # fmt: skip
+    edge = Edge(server, built.registry, clock, [], bugs)
+    await server.start([(HOST, 0)])
+    try:
+        yield edge
+    finally:
+        await edge.close()
 
 
 async def fuzz_gateway(
@@ -80,8 +112,8 @@ async def _exchange(port: int, pieces: list[bytes]) -> bytes:
             writer.write_eof()
             while received := await reader.read(1 << 16):
                 heard += received
-        except (ConnectionError, OSError):
-            pass  # cut off while we were sending
+        except (OSError, RuntimeError):
+            pass  # cut off while we were sending; uvloop says it with a RuntimeError
         finally:
             writer.transport.abort()
         return bytes(heard)

@@ -4,7 +4,6 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from broker.gateway.general import General
@@ -12,9 +11,7 @@ from broker.gateway.part import Client, Field, Fields, Handler, Part
 from broker.gateway.registry import ClientLimits, Registry
 from broker.gateway.server import GatewayServer
 from broker.gateway.wire import frame_of
-from daemon.gateway.build import Built, build_gateway
 from tests.fakes.gateway import RecordingPart, new_machine, new_world
-from tests.fakes.gateway_built import gateway_config, gateway_tables, random_rows
 
 DEADLINE_S: Final = 5.0  # of every wait in a test that works
 HOST: Final = "127.0.0.1"
@@ -125,29 +122,6 @@ async def running_edge(
     await server.start([(HOST, 0)] * ports)
     try:
         yield edge
-    finally:
-        await edge.close()
-
-
-@asynccontextmanager
-async def running_gateway(folder: Path, *, limits: ClientLimits | None = None) -> AsyncIterator[tuple[Edge, Built]]:
-    """The whole gateway, every part of it, behind a socket; the market of its two instruments stands still."""
-    config = gateway_config(folder)
-    built = build_gateway(config, gateway_tables())
-    machine, clock, bugs = built.machine, SetClock(), list[Exception]()
-    rows = random_rows(1, count=200, seconds=20)
-    machine.run_rows(rows, 0, len(rows))
-    clock.ts_ns = machine.world.now_ns
-    built.faults.start(machine.world.now_ns)
-    machine.catch_up = lambda: machine.advance_to(max(machine.world.now_ns, clock.now_ns()))
-    server = GatewayServer(
-        machine, built.registry, clock, accounts=config.gateway.accounts, limits=limits or ClientLimits(),
-        on_bug=bugs.append,
-    )  # fmt: skip
-    edge = Edge(server, built.registry, clock, [], bugs)
-    await server.start([(HOST, 0)])
-    try:
-        yield edge, built
     finally:
         await edge.close()
 

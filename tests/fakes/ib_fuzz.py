@@ -1,5 +1,5 @@
-"""A hostile gateway for the adapter: valid messages of every kind it reads, broken by tests/fakes/wire_fuzz.py, into its
-socket reads. Facts are encoded and rows packed as the trader would: what does not fit there is a bug.
+"""A hostile gateway for the adapter: valid messages of every kind it reads, broken by tests/fakes/wire_fuzz.py,
+into its socket reads. Facts are encoded and rows packed as the trader would: what does not fit there is a bug.
 """
 
 from typing import Any

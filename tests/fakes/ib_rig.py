@@ -5,8 +5,10 @@ the market row by row; the clock runs `speed` times as fast as the wall from one
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
 from broker.gateway.account.part import AccountPart
@@ -35,8 +37,9 @@ from core.fees import DEFAULT_PLANS, FeeTable
 from core.market import new_market
 from core.reference import InstrumentReference
 from core.rows import PRINT, QUOTE, ROW
+from core.sessions import Calendar, Session
 from tests.fakes.sim_driver import order
-from tests.fakes.tape import CALENDAR, DATES, OPEN_NS, SECOND, calendars, cents, instrument, shares
+from tests.fakes.tape import CALENDAR, DATES, DAY, HOUR, OPEN_NS, SECOND, cents, instrument, session_table, shares
 
 DEADLINE_S = 5.0  # of every wait in a test that works
 PATIENCE_WALL_S = 0.05  # a time-out under a fast clock is no shorter; the adapter's own half second is too long here
@@ -50,6 +53,26 @@ VENUE = VenueConfig(
     )
 )  # fmt: skip
 E = TypeVar("E")
+
+
+def calendars() -> dict[str, Calendar]:
+    """The three days of tests/fakes/tape.py, and thirty before them: history needs a past."""
+    table = session_table()
+    past = []
+    for back in range(30, 0, -1):
+        start_ns = OPEN_NS - back * DAY
+        past.append(
+            Session(
+                date=int(datetime.fromtimestamp(start_ns / 1e9, UTC).strftime("%Y%m%d")),
+                pre_open_ns=start_ns - 11 * HOUR // 2,
+                open_ns=start_ns,
+                close_ns=start_ns + 13 * HOUR // 2,
+                post_close_ns=start_ns + 21 * HOUR // 2,
+                moc_cutoff_ns=start_ns + 19 * HOUR // 3,
+            )
+        )
+    longer = msgspec.structs.replace(table, sessions=(*past, *table.sessions), from_ns=OPEN_NS - 31 * DAY)
+    return {CALENDAR: Calendar(longer)}
 
 
 class RigClock:
@@ -158,9 +181,8 @@ class Gateway:
         self.clock = clock
         self.bugs: list[Exception] = []
         self.server = GatewayServer(
-            machine, self.registry, clock, accounts=world.accounts, limits=limits, on_bug=self.bugs.append,
-            after_input=self.arm,
-        )  # fmt: skip
+            machine, self.registry, clock, accounts=world.accounts, limits=limits, on_bug=self.bugs.append
+        )
         self.faults.link_changed = machine.link_changed
         self.faults.roll_back_ids = self.registry.roll_back_all
         self.faults.new_session = self.orders.new_session
@@ -169,6 +191,7 @@ class Gateway:
         self.faults.start(machine.world.now_ns)
         self._timer: asyncio.TimerHandle | None = None
         self.port = 0
+        self._closed = False
 
     async def start(self) -> None:
         """Listen on a free port."""
@@ -179,14 +202,16 @@ class Gateway:
 
     async def close(self) -> None:
         """End; raises the first bug."""
+        await self.server.close()
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        await self.server.close()
         if self.bugs:
             raise self.bugs[0]
 
     def _catch_up(self) -> None:
         self.machine.advance_to(max(self.world.now_ns, self.clock.now_ns()))
+        asyncio.get_running_loop().call_soon(self.arm)  # what this input makes due
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -198,6 +223,8 @@ class Gateway:
         """Something may be due earlier now."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._closed:
+            return
         delay_s = min(1.0, max(0.0005, self.clock.wall_s(self.machine.due_ns() - self.clock.now_ns())))
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
 

@@ -108,6 +108,23 @@ class ScriptedGateway:
         """All requests of a kind so far."""
         return [fields for fields in self.requests if fields[0] == str(msg_id)]
 
+    def always(self, msg_id: int, *message: Any) -> None:
+        """Answer every request of a kind with this message; "ID" in it stands for the request's id."""
+
+        def answer(fields: list[str]) -> None:
+            self.send(*[fields[2] if field == "ID" else field for field in message])
+
+        self.answers[str(msg_id)] = answer
+
+    def empty_account(self) -> None:
+        """Answer synchronisations: nothing open, nothing done, nothing held."""
+        self.always(5, 53, 1)
+        self.always(16, 53, 1)
+        self.always(99, 102)
+        self.always(7, 55, 1, "ID")
+        self.always(61, 62, 1)
+        self.always(76, 74, 1, "ID")
+
     # ---- what it says by itself --------------------------------------------------------------------------------
     def _details(self, fields: list[str]) -> None:
         """Details of S0 and S1, by contract id."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from core import commands as c
 from core import events as e
 from core import records as r
@@ -126,12 +128,10 @@ def config_of(folder: Path, **changes: Any) -> Config:
 
 def tables_of(config: Config, first: int = 20260928, last: int = 20261012) -> ReferenceTables:
     """Reference tables of some days; the builder's process is asked once."""
-    kept, code = reference.build_in_child, reference.code_version
-    reference.build_in_child, reference.code_version = _table, _code
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "build_in_child", _table)
+        patch.setattr(reference, "code_version", _code)
         return build_reference(config, first=day_of(first), last=day_of(last))
-    finally:
-        reference.build_in_child, reference.code_version = kept, code
 
 
 class LiveWorld:

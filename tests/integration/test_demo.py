@@ -12,7 +12,8 @@ import pytest
 
 import strategies.registry  # noqa: F401  # checking a config loads its kernels; once, and not inside a test
 from daemon import cli, demo, supervisor
-from daemon.config import load_config
+from daemon.config import config_digest, load_config
+from daemon.gateway.config import load_gateway
 from daemon.state_dir import StateDirectory
 from daemon.status.follower import read_picture
 
@@ -38,6 +39,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
     monkeypatch.setattr(demo, "trader_command", trader)
     monkeypatch.setattr(demo, "follower_command", follower)
+    monkeypatch.setattr(supervisor, "gateway_command", lambda config, parent: follower(config, upgrade=True, parent=0))
     monkeypatch.setattr(supervisor, "RESTART_SECONDS_MIN", 0.001)
     monkeypatch.setattr(supervisor, "RESTART_SECONDS_MAX", 0.001)
 
@@ -45,11 +47,14 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 def test_the_bundled_config_is_good_and_takes_another_seed(tmp_path: Path) -> None:
     """`--seed` changes the market and nothing else; state lies where the demo says."""
     state = StateDirectory(tmp_path)
-    bundled = load_config(demo.write_config(state, seed=1))
-    other = load_config(demo.write_config(state, seed=77))
-    assert (bundled.feed.synthetic.seed, other.feed.synthetic.seed) == (1, 77)
-    assert Path(other.state_dir) == tmp_path
-    assert Path(other.control.socket) == state.control_socket
+    files = [load_config(demo.write_config(state, seed=seed)) for seed in (1, 77)]
+    markets = [load_gateway(Path(config.up.gateway), environment={}) for config in files]
+    assert markets[1].base.feed.synthetic.seed == 77
+    assert {config.ib.port for config in files} == {markets[1].addresses[0][1]}, "a second run finds the first one's"
+    assert config_digest(files[0]) == config_digest(files[1]), "or its journal would be of another config"
+    assert markets[0].base.symbols == files[0].symbols
+    assert Path(files[1].state_dir) == tmp_path
+    assert Path(files[1].control.socket) == state.control_socket
 
 
 def test_a_child_that_fails_shows_its_last_words(

@@ -8,7 +8,7 @@ import pytest
 from ib_async.client import Client as IbClient
 from ib_async.contract import Stock
 
-from broker.gateway.connection import HELLO_BYTES_MAX
+from broker.gateway.connection import HELLO_BYTES_MAX, STARTED
 from broker.gateway.edge import CLOSE, CUT, SERVE, SILENT, Verdict
 from broker.gateway.part import Client
 from broker.gateway.registry import ClientLimits
@@ -176,6 +176,19 @@ async def test_at_most_so_many_clients() -> None:
         assert await third.ended() == b""
 
 
+async def test_open_sockets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects beyond the bound is closed at once, also before a word was said; those inside stay."""
+    monkeypatch.setattr("broker.gateway.server.CONNECTIONS_MAX", 2)
+    async with running_edge() as edge:
+        client, idle = await edge.client(1), await edge.dial()
+        await client.until("9")
+        assert await (await edge.dial()).ended() == b""
+        await idle.close()
+        await eventually(lambda: edge.server.counts["cut"] == 1)
+        client.send(49, 1)
+        await client.until("49")
+
+
 async def test_order_ids_outlive_sessions() -> None:
     """nextValidId is by client id, moves only with ids that were used, and comes back after a restart."""
     async with running_edge() as edge:
@@ -294,6 +307,19 @@ async def test_messages_beyond_the_rate_are_rejected_if_set() -> None:
             client.send(1, 11, 30 + number)
         assert b"(3)" in await client.ended()
         assert [entry[3] for entry in edge.told[1:] if entry[0] == 1] == ["10", "11", "20", "21", "30", "31"]
+
+
+async def test_a_client_at_the_rate_is_not_rejected_for_bunching() -> None:
+    """With "reject", the first message of a second may come some milliseconds early: the line bunched them."""
+    clock = SetClock()
+    async with running_edge(limits=ClientLimits(messages_per_s_max=2, pacing="reject"), clock=clock) as edge:
+        client = await edge.client(1)
+        for second in range(5):
+            client.send(1, 11, 10 * second)
+            client.send(1, 11, 10 * second + 1)
+            await eventually(lambda second=second: len(edge.told) == 3 + 2 * second)
+            clock.move(985_000_000)
+        assert edge.server.clients[0].stage == STARTED
 
 
 async def test_a_client_that_asks_for_pacing_is_delayed() -> None:
@@ -420,6 +446,19 @@ async def test_what_the_line_does_to_messages() -> None:
         left = await client.ended()
         assert left == frame_of(49, 1, DAY_NS // 10**9)[:7]
         await eventually(lambda: not edge.server.clients)
+
+
+async def test_held_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault that holds back more than the bound ends the connection instead of filling the memory."""
+    monkeypatch.setattr("broker.gateway.held.HELD_MAX", 3)
+    async with running_edge() as edge:
+        client = await edge.client(1)
+        await client.until("4", "2", "-1", "2158")
+        faults = edge.server.faults = LineFaults()
+        faults.ins = lambda payload: [(10**12, payload)]
+        for _ in range(4):
+            client.send(49, 1)
+        assert await client.ended() == b""
 
 
 async def test_half_open() -> None:

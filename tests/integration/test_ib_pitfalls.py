@@ -215,3 +215,23 @@ async def test_what_if_echo_and_other_accounts_are_not_our_orders() -> None:
         )
         await rig.told()
         assert rig.names(before) == []
+
+
+async def test_somebody_s_order_that_the_library_cannot_read_stops_nothing() -> None:
+    """A foreign order with a field beyond the decoder: reported as foreign from its head, complete, and no fault. One
+    of ours would be a fault.
+    """
+    async with scripted_rig() as rig:
+        foreign = list(open_order(0, "Submitted", perm_id=900, ref="by hand", client_id=0))
+        foreign[60] = "not a number"
+        rig.script.empty_account()
+        rig.script.answers["5"] = lambda _: rig.script.send_many(tuple(foreign), (53, 1))
+        facts = await rig.sync()
+        report = next(fact for fact in facts if type(fact) is e.OpenOrderReported)
+        assert (report.order_id, report.order_ref, report.perm_id) == (0, "by hand", 900)
+        assert (report.qty_nanos, report.limit_px_nanos) == (shares(100), cents(1000))
+        assert facts[-1].complete
+        assert not rig.sink.of(e.LinkDegraded)
+        foreign[23] = "q-t-9-1"
+        rig.script.send(*foreign)
+        await rig.fact(e.LinkDegraded)

@@ -161,12 +161,10 @@ async def test_synchronisation_of_many_orders_and_executions() -> None:
     async with scripted_rig() as rig:
         refs = [(number, f"q-t-0-{number}") for number in range(1, 201)]
         listed = [open_order(number, "Submitted", perm_id=5000 + number, ref=ref) for number, ref in refs]
+        rig.script.empty_account()
         rig.script.answers["5"] = lambda _: rig.script.send_many(*listed, (53, 1))
         rig.script.answers["16"] = lambda _: rig.script.send_many(*listed, (53, 1))
-        rig.script.answers["99"] = lambda _: rig.script.send(102)
         rig.script.answers["7"] = lambda fields: rig.script.send_many(*_executions(int(fields[2])), (55, 1, fields[2]))
-        rig.script.answers["61"] = lambda _: rig.script.send(62, 1)
-        rig.script.answers["76"] = lambda fields: rig.script.send(74, 1, fields[2])
         facts = await rig.sync()
         kinds = [type(fact).__name__ for fact in facts]
         assert kinds.count("OpenOrderReported") == 200
@@ -190,10 +188,7 @@ async def test_a_fill_between_positions_and_their_report_is_no_difference() -> N
     """Positions were read before the fill, the fill came after: they are read again before anything is compared."""
     async with scripted_rig() as rig:
         order_id = await rig.working()
-        for msg_id, answer in (("5", (53, 1)), ("16", (53, 1)), ("99", (102,))):
-            rig.script.answers[msg_id] = lambda _, answer=answer: rig.script.send(*answer)
-        rig.script.answers["7"] = lambda fields: rig.script.send(55, 1, fields[2])
-        rig.script.answers["76"] = lambda fields: rig.script.send(74, 1, fields[2])
+        rig.script.empty_account()
 
         def positions(_: list[str]) -> None:
             first = len(rig.script.of(61)) == 1

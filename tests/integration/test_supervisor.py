@@ -47,10 +47,13 @@ FOREVER = "signal.pause()"
 class Rig:
     """One supervisor with two stand-ins and what they told."""
 
-    def __init__(self, folder: Path, trader: str, follower: str = FOREVER) -> None:
+    def __init__(self, folder: Path, trader: str, follower: str = FOREVER, gateway: str = "") -> None:
         self.told = folder / "told"
         log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
-        self.supervisor = Supervisor(self.child("trader", trader), self.child("follower", follower), log)
+        beside = self.child("gateway", gateway) if gateway else None
+        self.supervisor = Supervisor(
+            self.child("trader", trader), self.child("follower", follower), log, gateway=beside
+        )  # fmt: skip
 
     def child(self, name: str, program: str) -> Child:
         """A stand-in by its name."""
@@ -93,6 +96,18 @@ def test_the_traders_end_is_the_end(tmp_path: Path) -> None:
     assert rig.run() == 0
     assert rig.lines()[-3:] == ["trader done", "follower asked", "follower ended"]
     assert not rig.supervisor.running
+
+
+def test_a_gateway_is_kept_up_and_ends_last(tmp_path: Path) -> None:
+    """It comes back when it dies, and stays until trader and follower are done."""
+    rig = Rig(
+        tmp_path,
+        "wait_for('gateway alive'); wait_for('follower started'); tell('done')",
+        gateway="so_often('started') < 2 and sys.exit(1); tell('alive'); signal.pause()",
+    )
+    assert rig.run() == 0
+    assert rig.lines()[-5:] == ["trader done", "follower asked", "follower ended", "gateway asked", "gateway ended"]
+    assert rig.supervisor.restarts == {"trader": 0, "follower": 0, "gateway": 1}
 
 
 def test_what_crashes_is_started_again(tmp_path: Path) -> None:

@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 
 from broker.gateway.machine import GatewayMachine
-from broker.gateway.registry import ClientLimits
 from broker.gateway.wire import FieldReader, Malformed
 from core.units import NANO
 from daemon.gateway.build import build_gateway
-from tests.fakes.fuzz_gateway import fuzz_gateway
+from tests.fakes.fuzz_gateway import fuzz_gateway, running_gateway
 from tests.fakes.gateway import RecordingClient
 from tests.fakes.gateway_built import gateway_config, gateway_tables, random_rows
-from tests.fakes.gateway_wire import running_gateway
 from tests.fakes.wire_fuzz import BAD_FIELDS, order_of_ib_async
-
-UNPACED = ClientLimits(messages_per_s_max=100_000)
 
 
 @pytest.mark.slow
@@ -26,7 +22,7 @@ async def test_garbage_ends_nothing_but_its_session(seed: int, tmp_path: Path) -
     """2,500 pieces: noise, cut, oversized and mutated frames; a bystander is answered after each session; no order is
     there afterwards, and no part failed.
     """
-    async with running_gateway(tmp_path, limits=UNPACED) as (edge, _):
+    async with running_gateway(tmp_path) as edge:
         bystander = await edge.client(1)
         counts = await fuzz_gateway(
             edge.port, seed=seed, frames=2_500, bystander=bystander, between=lambda: edge.clock.move(10**9)

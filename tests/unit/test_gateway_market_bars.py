@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from broker.feeds.conditions import CLOSING
 from broker.gateway.market.settings import MarketSettings
 from core.rows import NOT_LAST, PRINT, SUSPICIOUS
 from tests.fakes.gateway_market import REFERENCE, DecodedClient, Market, history, stock
-from tests.fakes.tape import OPEN_NS, SECOND, Tape, at, shares
+from tests.fakes.tape import CLOSE_S, OPEN_NS, SECOND, Tape, at, shares
 
 EASTERN = ZoneInfo("US/Eastern")
 NONE = MarketSettings(history="none", pacing=False)
@@ -342,3 +343,22 @@ def test_bars_after_a_broken_farm(after: Literal["resume", "told", "silent"], co
     client.taken()
     market.until(at(40))
     assert bool(client.of("realtimeBar")) == bool(client.of("historicalDataUpdate")) == (after == "resume")
+
+
+def test_a_regular_day_ends_with_its_closing_auction() -> None:
+    """The auction is printed seconds after the close: it belongs to the day's bar, not to the last minute's."""
+    tape = Tape().print(1, 1000, 10).print(CLOSE_S - 1, 1001, 10).print(CLOSE_S + 3, 1010, 500)
+    tape.rows[2] = (*tape.rows[2][:-1], CLOSING)
+    tape.print(CLOSE_S + 9, 900, 7)
+    market = Market(NONE).play(tape)
+    for restarted in (False, True):
+        client = DecodedClient()
+        market.until(at(86_400)).play(Tape().print(86_401 + restarted, 1020, 1))
+        market.ask(client, 20, *history(1, "1 day", "2 D", end="20260106-00:00:00"))
+        market.ask(client, 20, *history(2, "1 min", "2 D", end="20260106-00:00:00"))
+        bars = [(req, bar.close, bar.high, bar.low, bar.volume) for _, req, bar in client.of("historicalData")]
+        assert bars[0] == (1, 10.10, 10.10, 10.0, 520.0)
+        assert bars[-1] == (2, 10.01, 10.01, 10.01, 10.0)
+        state = market.part.dump()
+        market = Market(NONE)
+        market.part.load(state)

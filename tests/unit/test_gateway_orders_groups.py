@@ -81,6 +81,17 @@ def test_a_parent_filled_in_part_leaves_its_children_that_part() -> None:
     assert rig.position == 0
 
 
+def test_a_day_s_child_ends_with_its_day() -> None:
+    """The part of its parent that was filled keeps its GTC stop overnight, and loses its day order."""
+    rig = market_rig()
+    peer = rig.client()
+    peer.place(1, LimitOrder("BUY", 800, 10.02, tif="DAY", transmit=False))
+    peer.place(2, LimitOrder("SELL", 800, 10.50, tif="DAY", parentId=1, transmit=False))
+    peer.place(3, StopOrder("SELL", 800, 9.80, tif="GTC", parentId=1))
+    rig.wait().until(13 * 1800 + 1)
+    assert ends(peer) == {1: "Cancelled", 2: "Cancelled", 3: "PreSubmitted"}
+
+
 def test_a_refused_parent_refuses_the_bracket() -> None:
     """No child is left alone at the venue."""
     rig = market_rig()

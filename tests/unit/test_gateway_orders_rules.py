@@ -62,6 +62,9 @@ CASES = [
     Case(10243, limit(totalQuantity=0.25), "Fractional"),
     Case(321, limit(ocaGroup="g", ocaType=9), "OCA"),
     Case(201, limit(totalQuantity=500_000), "insufficient"),
+    Case(383, limit(totalQuantity=1_000_001), "size limit"),
+    Case(383, limit(totalQuantity=900_000, lmtPrice=9_000_000), "size limit"),
+    Case(10149, limit(), "Invalid order id", order_id=2**31),
 ]
 
 

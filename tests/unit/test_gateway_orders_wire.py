@@ -1,6 +1,7 @@
 """The gateway's order messages on the wire: what ib_async writes is read whole, and what is written ib_async reads."""
 
 from functools import cache
+from typing import Any
 
 import pytest
 from ib_async import LimitOrder, Order, OrderCondition, Stock, StopOrder, TagValue
@@ -10,6 +11,7 @@ from broker.gateway.orders.request import PlaceRequest, read_request
 from broker.gateway.wire import FieldReader, Malformed, split_fields
 from tests.fakes.gateway_peer import Peer, Rig, market_rig
 
+CONDITIONS: Any = OrderCondition
 VERSIONS = (157, 159, 163, 170, 176, 177, 178)
 
 
@@ -21,8 +23,9 @@ def encoding_rig() -> Rig:
 
 def wire(order: Order, version: int, contract: Stock | None = None) -> list[str]:
     """The fields ib_async writes for an order."""
-    peer, written = encoding_rig().client(version=version), []
-    peer.ask.sendMsg = written.append  # type: ignore[method-assign]
+    peer = encoding_rig().client(version=version)
+    written: list[str] = []
+    peer.ask.sendMsg = written.append
     peer.place(7, order, contract=contract)
     return split_fields(written[0].encode())
 
@@ -67,7 +70,7 @@ def test_every_kind_of_order_is_read_to_its_last_field(version: int) -> None:
 def test_the_condition_classes_are_known() -> None:
     """Every condition type of the library has the width the gateway reads."""
     for kind in (1, 3, 4, 5, 6, 7):
-        condition = OrderCondition.createClass(kind)()
+        condition = CONDITIONS.createClass(kind)()
         assert len(read(LimitOrder("BUY", 1, 10, conditions=[condition]), 178).conditions[0]) >= 3
 
 

@@ -1,5 +1,7 @@
 """The simulated venue's order types for clients of the paper gateway: trailing stops, on-open orders, groups."""
 
+from typing import Any
+
 import pytest
 
 from broker.sim.book import TRAIL
@@ -21,10 +23,10 @@ from tests.fakes.tape import CLOSE_S, Tape, at, cents, shares
 DAY_S = 86_400
 
 
-def terms(number: int, side: int = BUY, size: float = 100, kind: int = LMT, **more: int | str | bool) -> OrderTerms:
+def terms(number: int, side: int = BUY, size: float = 100, kind: int = LMT, **more: Any) -> OrderTerms:
     """An order of somebody's; prices in nanos."""
-    named: dict[str, int | str | bool] = {"tif": DAY, "inst": 0} | more
-    return OrderTerms(order_id=number, side=side, qty_nanos=shares(size), order_type=kind, **named)  # type: ignore[arg-type]
+    named: dict[str, Any] = {"tif": DAY, "inst": 0} | more
+    return OrderTerms(order_id=number, side=side, qty_nanos=shares(size), order_type=kind, **named)
 
 
 def market() -> Driver:
@@ -119,7 +121,7 @@ def test_on_open_orders_come_before_the_open_and_end_with_the_day() -> None:
 def test_hours_and_time_in_force_can_be_changed() -> None:
     """A day order becomes one for tomorrow, one until a moment, or one for the evening; never one for the auction."""
     driver = enter(market(), 2, *(terms(number, limit_px_nanos=cents(990)) for number in (1, 2, 3, 4)))
-    amended = {
+    amended: dict[int, dict[str, Any]] = {
         1: {"tif": GTC},
         2: {"tif": GTD, "gtd_ts_ns": at(60)},
         3: {"tif": DAY, "outside_rth": True},
@@ -141,7 +143,7 @@ def test_hours_and_time_in_force_can_be_changed() -> None:
 
 def test_a_group_shrinks_with_whoever_trades() -> None:
     """In whole increments, in the moment of the execution; the next row finds the smaller order."""
-    group = {"oca_group": "g", "oca_type": 3}
+    group: dict[str, Any] = {"oca_group": "g", "oca_type": 3}
     driver = enter(
         market(),
         2,
@@ -164,7 +166,7 @@ def test_a_group_shrinks_with_whoever_trades() -> None:
 
 def test_a_group_over_is_free_again_the_next_day() -> None:
     """Its name, not its orders."""
-    group = {"oca_group": "g", "oca_type": 1}
+    group: dict[str, Any] = {"oca_group": "g", "oca_type": 1}
     driver = enter(market(), 2, terms(1, kind=MKT, **group), terms(2, kind=MOC, **group))
     assert [fact.order_id for fact in driver.of(OrderRejected)] == [2]
     driver.restart()

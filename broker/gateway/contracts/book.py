@@ -72,6 +72,7 @@ class ContractBook:
         self._day = self._hour = -1
         self._all: tuple[Listed, ...] = ()
         self._by_id: dict[int, Listed] = {}
+        self._by_symbol: dict[str, list[Listed]] = {}
         self._refresh()
 
     # ---- asking ------------------------------------------------------------------------------------------------
@@ -127,7 +128,9 @@ class ContractBook:
         ]
 
     def _matching(self, query: Query) -> Iterable[Listed]:
-        return (listed for listed in self.contracts if fits(query, listed))
+        contracts = self.contracts  # first: a new day has other ones
+        named = self._by_symbol.get(query.symbol, ()) if query.symbol else contracts
+        return (listed for listed in named if fits(query, listed))
 
     def _check(self, query: Query) -> Refusal | None:
         if query.con_id or query.sec_id:
@@ -166,6 +169,9 @@ class ContractBook:
                     "of them its own con_id"
                 )
         self._day, self._all, self._by_id = day, (*known, *members), found
+        self._by_symbol = {}
+        for listed in self._all:
+            self._by_symbol.setdefault(listed.symbol, []).append(listed)
 
     def _stock(self, instrument: Instrument, day: int) -> Listed:
         ticks, lots = rule_on(instrument.ticks, day), rule_on(instrument.lots, day)

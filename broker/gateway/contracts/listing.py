@@ -72,7 +72,9 @@ class Listed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     def trades_at(self, exchange: str) -> bool:
         """Whether an exchange field names a place where it is traded; empty is any."""
-        return not exchange or exchange == self.exchange or place_of(exchange) in map(place_of, self.valid_exchanges)
+        if not exchange or exchange == self.exchange or exchange in self.valid_exchanges:
+            return True
+        return place_of(exchange) in map(place_of, self.valid_exchanges)
 
 
 class Query(msgspec.Struct, frozen=True, gc=False, kw_only=True):

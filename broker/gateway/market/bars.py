@@ -49,6 +49,9 @@ DAY: Final = np.dtype(
         ("value", np.float64),
         ("previous_close", np.int64),
         ("date", np.int64),  # yyyymmdd of the session; 0 = before the first
+        # The closing auction as far as it was printed after the regular session's last moment.
+        ("auction_ns", np.int64), ("auction_px", np.int64), ("auction_qty", np.int64), ("auction_count", np.int64),
+        ("auction_value", np.float64),
     ]
 )  # fmt: skip
 
@@ -192,6 +195,13 @@ def into_day(D: Any, i: int, rows: Any, at: int) -> None:
         d["high"] = max(d["high"], px)
         d["low"] = min(d["low"], px)
         d["regular_last"] = px
+        if ts_ns >= d["close_ns"]:
+            if d["auction_ns"] == 0:
+                d["auction_ns"] = ts_ns
+            d["auction_px"] = px
+            d["auction_qty"] += min(qty, _HELD_MAX - d["auction_qty"])
+            d["auction_count"] += 1
+            d["auction_value"] += (float(px) * 1e-9) * (float(qty) * 1e-9)
 
 
 @njit(_i8(_rows, _i8, _i8, _i8, _ends, _held, _rows, _day, _bar2, _counts, _bar2, _counts, _rows, _counts), cache=True,

@@ -181,7 +181,25 @@ def series(
     joined = np.ascontiguousarray(np.concatenate(parts))
     labels = np.concatenate(keys)
     out = np.zeros(len(joined), BAR)
-    return out[: add_up(joined, labels, np.concatenate(marks), base, now_ns, out)]
+    bars = out[: add_up(joined, labels, np.concatenate(marks), base, now_ns, out)]
+    if step_ns in (DAY, WEEKLY, MONTHLY):
+        _add_auctions(bars, tape, inst, covered, step_ns)
+    return bars
+
+
+def _add_auctions(bars: NDArray[Any], tape: MarketTape, inst: int, covered: list[Span], step_ns: int) -> None:
+    """A regular day ends with its closing auction, although that is printed some seconds after the close."""
+    for span in covered:
+        found = tape.auction(inst, span.window.date)
+        if found is None or found.ts_ns < span.window.end_ns or span.end_ns < span.window.end_ns:
+            continue
+        for at in np.flatnonzero(bars["start_ns"] == _period(span.window.date, step_ns)):
+            bar = bars[at]
+            bar["close"] = found.px_nanos
+            bar["high"], bar["low"] = max(bar["high"], found.px_nanos), min(bar["low"], found.px_nanos)
+            bar["volume"] += found.qty_nanos
+            bar["count"] += found.prints
+            bar["value"] += found.value
 
 
 def _first_date(tape: MarketTape, inst: int) -> int:

@@ -5,7 +5,7 @@ Time is cut where a session's pre-open begins: there an instrument's day starts 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -34,6 +34,16 @@ _OUT_PER_ROW: Final = 2
 _OUT_PER_INSTRUMENT: Final = 3
 
 
+class Auction(NamedTuple):
+    """A closing auction's prints after the close: when the first came, the last price, and what they add up to."""
+
+    ts_ns: int
+    px_nanos: int
+    qty_nanos: int
+    prints: int
+    value: float
+
+
 class TapeState(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
     """What a snapshot keeps: days, and the newest bars, oldest first. Raw rows are not kept."""
 
@@ -43,6 +53,7 @@ class TapeState(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=
     fives: tuple[bytes, ...]
     minutes: tuple[bytes, ...]
     roll_ns: int
+    auctions: tuple[dict[int, Auction], ...]  # by date
 
 
 class MarketTape:
@@ -81,6 +92,8 @@ class MarketTape:
         self._held = np.zeros(count, HELD)
         self._room = _OUT_PER_INSTRUMENT * count
         self._out = np.empty(1_024 + self._room, ROW)
+        self._auctions: list[dict[int, Auction]] = [{} for _ in range(count)]
+        self._history_days = settings.history_days
         self._roll_ns = 0  # the next moment a day begins anew; 0 = not looked up yet
 
     # ---- the tape ----------------------------------------------------------------------------------------------
@@ -153,11 +166,20 @@ class MarketTape:
         before = self.days[inst]
         known = self._closes.get((inst, day), 0) or int(before["regular_last"]) or int(before["last"])
         first_ns = int(before["first_ns"])
+        self._keep_auction(inst)
         self.days[inst] = np.zeros(1, DAY)[0]
         now = self.days[inst]
         now["date"], now["open_ns"], now["close_ns"] = day, open_ns, close_ns
         now["previous_close"], now["first_ns"] = known, first_ns
         self._begun(inst)
+
+    def _keep_auction(self, inst: int) -> None:
+        """Of the day that ends; as many are kept as days of bars."""
+        kept, date = self._auctions[inst], int(self.days[inst]["date"])
+        if (found := self.auction(inst, date)) is not None:
+            kept[date] = found
+            while len(kept) > self._history_days:
+                del kept[min(kept)]
 
     # ---- reading -----------------------------------------------------------------------------------------------
     def windows_of(self, inst: int) -> Windows:
@@ -167,6 +189,18 @@ class MarketTape:
     def previous_close(self, inst: int, day: int) -> int:
         """The close before a date as far as anybody said so; 0 = nobody did."""
         return self._closes.get((inst, day), 0)
+
+    def auction(self, inst: int, date: int) -> Auction | None:
+        """The closing auction of a day, as far as it was printed after the close."""
+        day = self.days[inst]
+        if day["date"] != date:
+            return self._auctions[inst].get(date)
+        if not day["auction_ns"]:
+            return None
+        return Auction(
+            int(day["auction_ns"]), int(day["auction_px"]), int(day["auction_qty"]), int(day["auction_count"]),
+            float(day["auction_value"]),
+        )  # fmt: skip
 
     def bars(self, inst: int, step_ns: int) -> NDArray[Any]:
         """Bars of five seconds or a minute, oldest first; the newest may still grow."""
@@ -198,6 +232,7 @@ class MarketTape:
                 fives=tuple(self.bars(inst, FIVE_NS)[-self._fives_saved :].tobytes() for inst in range(count)),
                 minutes=tuple(self.bars(inst, MINUTE_NS)[-most:].tobytes() for inst in range(count)),
                 roll_ns=self._roll_ns,
+                auctions=tuple(self._auctions),
             )
         )
 
@@ -208,6 +243,7 @@ class MarketTape:
             return
         self.days[:] = np.frombuffer(state.days, DAY)
         self._roll_ns = state.roll_ns
+        self._auctions = list(state.auctions)
         for kept, store, counts in (
             (state.fives, self.fives, self._five_counts),
             (state.minutes, self.minutes, self._minute_counts),

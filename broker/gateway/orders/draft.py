@@ -20,6 +20,7 @@ from broker.sim.validate import terms_refusal
 from core.commands import DAY, FOK, GTC, GTD, IOC, LMT, LOC, MKT, MOC, OPG, STP, STP_LMT
 from core.ids import BUY, SELL
 
+DESCRIPTIONS_MAX: Final = 10_000
 INVALID: Final = "Error validating request.-'bF' : cause - "
 ORDER_TYPES: Final = {
     "MKT": MKT, "LMT": LMT, "STP": STP, "STP LMT": STP_LMT, "STPLMT": STP_LMT, "TRAIL": TRAIL, "MOC": MOC, "LOC": LOC,
@@ -35,9 +36,10 @@ OTHER_TIFS: Final = frozenset({"AUC", "DTC", "Minutes"})
 SIDES: Final = {"BUY": BUY, "SELL": SELL, "SSHORT": SELL, "SLONG": SELL}
 # What would make another order of it, so that working it as the plain one would be wrong.
 _NOT_WORKED: Final = (
-    "goodAfterTime", "hedgeType", "algoId", "scalePriceIncrement", "percentOffset", "cashQty", "faGroup", "faProfile",
-    "minTradeQty", "lmtPriceOffset", "adjustedStopPrice", "adjustedStopLimitPrice", "duration",
+    "scalePriceIncrement", "percentOffset", "cashQty", "minTradeQty", "lmtPriceOffset", "adjustedStopPrice",
+    "adjustedStopLimitPrice", "duration",
 )  # fmt: skip
+_WORDS_NOT_WORKED: Final = ("goodAfterTime", "hedgeType", "algoId", "faGroup", "faProfile")
 _FLAGS_NOT_WORKED: Final = ("allOrNone", "notHeld", "eTradeOnly", "firmQuoteOnly")
 _PPM_OF_PERCENT_NANOS: Final = 100_000
 
@@ -82,6 +84,7 @@ class Drafter:
     def __init__(self, world: World, book: ContractBook) -> None:
         self._world = world
         self._book = book
+        self._known: dict[Query, int] = {}  # descriptions that meant a stock: they always mean the same one
         self._hours: Mapping[str, Hours] = {name: Hours(calendar) for name, calendar in world.calendars.items()}
 
     def draft(self, request: PlaceRequest) -> Draft | Refusal:
@@ -122,13 +125,19 @@ class Drafter:
         return named or accounts[0]
 
     def _inst(self, request: PlaceRequest) -> int | Refusal:
+        query = query_of(request)
+        known = self._known.get(query)
+        if known is not None:
+            return known
         if request.legs or request.text("secType") == "BAG":
             return Refusal(203, "The security BAG is not available or allowed for this account.")
-        found = self._book.resolve(query_of(request))
+        found = self._book.resolve(query)
         if isinstance(found, Refusal):
             return found
         if found.inst < 0 or found.sec_type != STK:
             return Refusal(203, f"The security {found.local_symbol} is not available or allowed for this account.")
+        if len(self._known) < DESCRIPTIONS_MAX:
+            self._known[query] = found.inst
         return found.inst
 
     def _terms(self, request: PlaceRequest, words: _Words, account: str, inst: int) -> Draft | Refusal:
@@ -220,8 +229,8 @@ def _extras_refusal(request: PlaceRequest) -> Refusal | None:
     for name in _NOT_WORKED:
         if request.text(name) not in ("", "0"):
             return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
-    for name in _FLAGS_NOT_WORKED:
-        if request.flag(name):
+    for name in (*_WORDS_NOT_WORKED, *_FLAGS_NOT_WORKED):
+        if request.text(name):  # a flag that is not set leaves no text
             return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
     if request.text("adjustedOrderType") not in ("", "None"):
         return Refusal(387, "Unsupported order type for this exchange and security type: adjustable orders.")

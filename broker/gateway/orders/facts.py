@@ -180,7 +180,7 @@ class FactReader:
             del record.pending[version]
         if request is not None:
             record.request, record.tif = request, TIFS[request.text("tif").upper()]
-        record.qty_nanos = fact.qty_nanos
+        record.qty_nanos, record.limit_px_nanos = fact.qty_nanos, fact.limit_px_nanos
         if record.stage != DONE:
             self._note_trail(record)
             self._voice.order(record)

@@ -15,13 +15,14 @@ from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.orders.terms import new_record
 from broker.gateway.orders.voice import Voice
 from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, REJECT_MODIFY, Client, Field, Fields, World
-from broker.gateway.registry import Registry
+from broker.gateway.registry import ORDER_ID_MAX, Registry
 from core.commands import CancelAllOrders
 
 DUPLICATE_ID: Final = Refusal(103, "Duplicate order id")
 FILLED_MODIFY: Final = Refusal(104, "Cannot modify a filled order.")
 MISMATCH: Final = Refusal(105, "Order being modified does not match original order.")
 MISSING_PARENT: Final = Refusal(10006, "Missing parent order.")
+TOO_MANY: Final = Refusal(201, "Order rejected - reason:too many orders are remembered of today.")
 WHAT_IF_TRANSMIT: Final = Refusal(413, "The What-If order should have the transmit-flag set to true.")
 STILL_PROCESSED: Final = Refusal(2102, "Unable to modify this order as it is still being processed.")
 
@@ -58,7 +59,7 @@ class Intake:
         next_id = self._registry.next_valid_id(client.client_id)
         if known is not None and (known.stage != DONE or request.order_id < next_id):
             refusal = self.modify(known, request)
-        elif request.order_id <= 0:
+        elif not 0 < request.order_id <= ORDER_ID_MAX:
             refusal = Refusal(10149, f"Invalid order id: {request.order_id}")
         elif request.order_id < next_id:
             refusal = DUPLICATE_ID
@@ -85,12 +86,14 @@ class Intake:
         if what_if:
             self._what_if(client, request, draft)
             return None
+        if len(self._journal.records) >= self._settings.records_max:
+            return TOO_MANY
         record = self._record(client.client_id, request, draft)
         record.parent = parent.number if parent is not None else 0
         self._registry.used(client.client_id, request.order_id)
         self._journal.add(record)
         if request.flag("transmit"):
-            self._transmit(record)
+            self._transmit(record, draft)
         return None
 
     def manual(self, request: PlaceRequest) -> OrderRecord | Refusal:
@@ -98,6 +101,8 @@ class Intake:
         draft = self._draft(request)
         if isinstance(draft, Refusal):
             return draft
+        if len(self._journal.records) >= self._settings.records_max:
+            return TOO_MANY
         record = self._record(0, request, draft)
         self._journal.add(record)
         self._lifecycle.transmit(record, draft)
@@ -115,9 +120,9 @@ class Intake:
 
     def _draft(self, request: PlaceRequest) -> Draft | Refusal:
         draft = self._drafter.draft(request)
-        if isinstance(draft, Refusal) or request.flag("overridePercentageConstraints"):
+        if isinstance(draft, Refusal):
             return draft
-        return self._limits.too_far(draft) or draft
+        return self._limits.precaution(draft, far=request.flag("overridePercentageConstraints")) or draft
 
     def _notes(self, client: Client, request: PlaceRequest, draft: Draft) -> None:
         if not request.text("tif") and self._settings.tell_default_tif:
@@ -125,16 +130,16 @@ class Intake:
         for code, text in draft.notes:
             client.error(request.order_id, code, text)
 
-    def _transmit(self, record: OrderRecord) -> None:
+    def _transmit(self, record: OrderRecord, draft: Draft) -> None:
         """An order goes with what is kept back around it; each one as its last request reads."""
         for member in self._journal.family(record):
             if member.stage != KEPT:
                 continue
-            draft = self._drafter.draft(member.request)
-            if isinstance(draft, Refusal):
-                self._lifecycle.reject(member, draft)
+            reads = draft if member is record else self._drafter.draft(member.request)
+            if isinstance(reads, Refusal):
+                self._lifecycle.reject(member, reads)
             else:
-                self._lifecycle.transmit(member, draft)
+                self._lifecycle.transmit(member, reads)
 
     def _what_if(self, client: Client, request: PlaceRequest, draft: Draft) -> None:
         record = new_record(
@@ -166,10 +171,11 @@ class Intake:
             self._lifecycle.amend(record, draft)
             return None
         record.request, record.qty_nanos, record.tif = request, draft.qty_nanos, draft.tif
+        record.limit_px_nanos = draft.limit_px_nanos
         if record.stage == WAITS:
             self._voice.order(record)
         elif record.stage == KEPT and request.flag("transmit"):
-            self._transmit(record)
+            self._transmit(record, draft)
         return None
 
     # ---- cancels -----------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ _ADJUSTED: Final = _layout(
     "adjustedOrderType:t triggerPrice:n lmtPriceOffset:n adjustedStopPrice:n adjustedStopLimitPrice:n"
     " adjustedTrailingAmount:n adjustableTrailingUnit:i extOperator:t softDollarTierName:t softDollarTierValue:t"
     " cashQty:n mifid2DecisionMaker:t mifid2DecisionAlgo:t mifid2ExecutionTrader:t mifid2ExecutionAlgo:t"
-    " dontUseAutoPriceForHedge:f isOmsContainer:f discretionaryUpToLimitPrice:f usePriceMgmtAlgo:x"
+    " dontUseAutoPriceForHedge:f isOmsContainer:f discretionaryUpToLimitPrice:f usePriceMgmtAlgo:i"
 )
 _FA_PROFILE: Final = _layout("faProfile:t")
 _HEDGE: Final = _layout("scaleTable:t activeStartTime:t activeStopTime:t hedgeType:t")

@@ -22,6 +22,7 @@ def new_record(
         tif=draft.tif,
         request=request,
         qty_nanos=draft.qty_nanos,
+        limit_px_nanos=draft.limit_px_nanos,
         oca_group=draft.oca_group,
         oca_type=draft.oca_type,
         parent_order_id=request.integer("parentId"),

@@ -1,0 +1,125 @@
+"""A trader on the paper gateway, over a real socket: it trades, breaks off and goes on, and both sides' books agree to
+the last cent.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import events as e
+from core.latches import ACCOUNT
+from core.orders import State
+from core.parents import ParentState
+from daemon.recovery import verify_replay
+from tests.fakes.pair import Pair, install, run
+
+pytestmark = pytest.mark.slow
+GLOBAL_CANCEL = 58
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feed and tables without processes of their own."""
+    install(monkeypatch)
+
+
+def verified(pair: Pair) -> None:
+    """A replay makes every record again."""
+    report = verify_replay(pair.folder / "journal")
+    assert report.ok, report.difference
+
+
+def requests_of(pair: Pair) -> list[int]:
+    """Message ids as the gateway takes them from now on."""
+    taken: list[int] = []
+    machine = pair.gateway.built.machine
+    handle = machine.handle
+
+    def noting(client: Any, msg_id: int, fields: Any) -> bool:
+        taken.append(msg_id)
+        return handle(client, msg_id, fields)
+
+    machine.handle = noting  # type: ignore[method-assign]
+    return taken
+
+
+def test_it_trades_to_the_last_cent_and_a_kill_is_a_global_cancel(tmp_path: Path) -> None:
+    """Fills, positions and cash are the same on both sides; a kill leaves as one global cancel and is verified."""
+
+    async def story(pair: Pair) -> None:
+        await pair.start_gateway()
+        await pair.start_trader()
+        tally = pair.trader.active_runner.tally
+        await pair.until(lambda: tally.fills >= 12)
+        picture = pair.operations.status()
+        assert (picture.link, picture.link_why, picture.clock) == ("READY", "", "gateway")
+        assert [row.state for row in picture.feed] == ["", ""]
+        assert set(tally.refusals) <= {"48 FAIL_CLOSED"}, "before the slow numbers of the day had come"
+        await pair.until(lambda: any(order.state is State.WORKING for order in pair.orders()))
+        taken = requests_of(pair)
+        pair.operations.operate(e.OperatorKilled(level=ACCOUNT, scope="", reason="test", operator="test"))
+        await pair.until(lambda: GLOBAL_CANCEL in taken)
+        await pair.until(lambda: all(kill.verified_ns for kill in pair.money.kills))
+        await pair.settle()
+        pair.money.ledger.assert_identity()
+        await pair.stop_trader()
+        await pair.stop_gateway()
+
+    verified(run(tmp_path, story))
+
+
+def test_a_nightly_reset_in_the_middle_of_a_twap(tmp_path: Path) -> None:
+    """The sockets close and connections are refused for a while: the schedule goes on and trades its exact total."""
+
+    async def story(pair: Pair) -> None:
+        await pair.start_gateway()
+        await pair.start_trader()
+
+        def under_way() -> list[Any]:
+            parents = pair.money.live_parents.values()
+            return [p for p in parents if p.state is ParentState.ACTIVE and 0 < p.filled_nanos < p.qty_nanos // 2]
+
+        await pair.until(lambda: bool(under_way()))
+        (parent, *_) = under_way()
+        pair.fault("nightly_reset", seconds=40.0, warning_s="2", roll_back="3")
+        await pair.until(lambda: pair.operations.status().link == "DOWN")
+        await pair.until(lambda: pair.operations.status().link == "READY")
+        await pair.until(lambda: parent.state is not ParentState.ACTIVE)
+        filled = sum(order.filled_nanos for order in pair.orders() if order.parent_id == parent.parent_id)
+        assert (parent.filled_nanos, filled) == (parent.qty_nanos, parent.qty_nanos)
+        await pair.settle()
+        ids = [order.order_id for order in pair.orders()]
+        assert len(set(ids)) == len(ids)
+        assert not pair.money.differences
+        await pair.stop_trader()
+        await pair.stop_gateway()
+
+    verified(run(tmp_path, story, duration_s=240, slices=12, cadence_s=3600))
+
+
+def test_a_restart_with_an_open_order(tmp_path: Path) -> None:
+    """Orders that stay at the broker over a stop are the trader's again, and what filled meanwhile is booked once."""
+
+    async def story(pair: Pair) -> None:
+        await pair.start_gateway()
+        await pair.start_trader()
+        await pair.until(lambda: any(order.state is State.WORKING for order in pair.orders()))
+        left = [order.order_id for order in pair.orders() if order.live]
+        await pair.stop_trader()
+        assert left
+        epoch = pair.money.epoch
+        await pair.start_trader()
+        assert pair.money.epoch == epoch + 1
+        await pair.until(lambda: pair.operations.status().link == "READY")
+        for order_id in left:
+            assert order_id in pair.money.orders
+        tally = pair.trader.active_runner.tally
+        before = tally.fills
+        await pair.until(lambda: tally.fills >= before + 4)
+        await pair.settle()
+        assert not pair.money.differences
+        await pair.stop_trader()
+        await pair.stop_gateway()
+
+    verified(run(tmp_path, story, on_stop="hold"))
