@@ -75,6 +75,8 @@ class Lifecycle:
         if parent is not None and parent.stage == DONE and not parent.filled_nanos:
             self.end(record, CANCELLED, BY_SYSTEM)
             return
+        if parent is not None and not record.oca_group:  # brothers and sisters cancel each other
+            record.oca_group, record.oca_type = str(parent.perm_id), REDUCE
         refusal = self._limits.refusal(record)
         if refusal is None and self._world.faults.strikes(REJECT_ORDER):
             refusal = REFUSED_BY_PLAN
@@ -90,11 +92,8 @@ class Lifecycle:
             self._send(record, draft)
 
     def _wait(self, record: OrderRecord) -> None:
-        """A child of a parent that works: told as held, one of its brothers and sisters cancels the others."""
-        parent = self._journal.records[record.parent]
+        """A child of a parent that works is told as held."""
         record.stage, record.status, record.why_held = WAITS, PRE_SUBMITTED, "child"
-        if not record.oca_group:
-            record.oca_group, record.oca_type = str(parent.perm_id), REDUCE
         self._voice.order(record)
 
     def _send(self, record: OrderRecord, draft: Draft, *, located: bool = False) -> None:
@@ -106,7 +105,7 @@ class Lifecycle:
         if not faults.server_lost:
             record.stage, record.why_held = SENT, ""
             self._world.exchange.enter(venue_terms(record, draft), ts_ns=self._world.now_ns)
-        elif faults.hold_orders:
+        elif faults.hold_orders or record.status:  # what was told before does not vanish
             record.stage = QUEUED
             self._journal.later.append(Later(kind=PLACE, number=record.number))
         else:
@@ -224,7 +223,7 @@ class Lifecycle:
             self.drop(child)
         if record.stage == QUEUED:
             self._journal.later = [item for item in self._journal.later if item.number != record.number]
-        self.end(record, API_CANCELLED, BY_TRADER)
+        self.end(record, CANCELLED if record.status else API_CANCELLED, BY_TRADER)
 
     def children_of_filled(self, record: OrderRecord) -> None:
         """A complete parent lets its children in."""
