@@ -42,7 +42,7 @@ class Executions:
         if client_id == self._book.client_id and self._book.saw_id(wire_id):
             self._shell.fact(e.OrderIdsSeen(order_id_next=self._book.order_id_next))
         side, qty = SIDES[text[18]], nanos_of(text[19])
-        own = self._executed_order(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side, qty)
+        own = self._executed_order(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side)
         told = e.OrderFilled(
             order_id=FOREIGN if own is None else own.order_id,
             exec_id=name_of(text[14]),
@@ -96,14 +96,11 @@ class Executions:
                 )
             )
 
-    def _executed_order(
-        self, perm_id: int, ref: str, client_id: int, wire_id: int, inst: int, side: int, qty_nanos: int
-    ) -> Own | None:
+    def _executed_order(self, perm_id: int, ref: str, client_id: int, wire_id: int, inst: int, side: int) -> Own | None:
         own = self._book.find(perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id)
         if own is None and self._book.is_ours(ref):
             own = self._book.meet(
-                perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side,
-                qty_nanos=qty_nanos,
+                perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side, qty_nanos=0
             )  # fmt: skip
             self._shell.fault(f"execution of order {ref} (permId {perm_id}), which is not in the books")
         return own
@@ -114,7 +111,7 @@ class Executions:
         own.filled_nanos = max(own.filled_nanos, cumulative_nanos)
         if own.executed_nanos > own.filled_nanos:
             self._shell.doubt(f"order {own.order_id}: executions add up to more than the broker says is filled")
-        if own.executed_nanos >= own.qty_nanos and own.replacement is None:
+        if 0 < own.qty_nanos <= own.executed_nanos and own.replacement is None:
             own.ended = True
             own.cancel_ns = 0
         self.watch(own)

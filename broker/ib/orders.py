@@ -13,6 +13,7 @@ from broker.ib.seam import LANE_SYNC, Shell
 from broker.ib.translate import SIDES, STATUSES, bounded, integer_of, name_of, nanos_of, nanos_of_float
 from core import events as e
 from core.ids import SELL
+from core.units import exact_text
 
 REPLACE_LOST_NS: Final = 10_000_000_000  # a listing asked for this long after a replace speaks of the replace too
 TEXT_MAX: Final = 200
@@ -64,9 +65,10 @@ class Orders:
 
     def _settle_replacement(self, own: Own, order: Any, sync_ns: int) -> None:
         asked = own.replacement
-        if asked is None:
-            return
         qty, limit = nanos_of_float(order.totalQuantity), nanos_of_float(order.lmtPrice)
+        if asked is None:
+            self._compare(own, qty)
+            return
         if asked.shown(qty, limit, nanos_of_float(order.auxPrice)):
             own.replacement = None
             own.version, own.qty_nanos = asked.version, qty
@@ -77,6 +79,17 @@ class Orders:
             )
         elif sync_ns and sync_ns - asked.sent_ns >= REPLACE_LOST_NS:
             self._refuse_replacement(own, 0, "a later listing shows the old version")
+
+    def _compare(self, own: Own, qty_nanos: int) -> None:
+        """No replace is on its way, so the broker must not show more than our quantity: a modify of ours that came back
+        to life after a loss of connection, or somebody else's, would hold more risk than the books. Told once.
+        """
+        if own.qty_nanos == 0:
+            own.qty_nanos = qty_nanos
+        elif qty_nanos > own.qty_nanos and qty_nanos != own.odd_qty_nanos:
+            own.odd_qty_nanos = qty_nanos
+            shown, ours = exact_text(qty_nanos), exact_text(own.qty_nanos)
+            self._shell.fault(f"order {own.order_id}: the broker works a quantity of {shown}, ours is {ours}")
 
     def _refuse_replacement(self, own: Own, code: int, text: str) -> None:
         asked, own.replacement = own.replacement, None
@@ -180,6 +193,7 @@ class Orders:
         else:
             self._shell.doubt(f"order {own.order_id}: code {code}")
         if code == 103:
+            self.book.disown_number(own)
             self._shell.request(LANE_SYNC, "reqIds", 1)
         return True
 

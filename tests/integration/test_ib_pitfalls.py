@@ -235,3 +235,25 @@ async def test_somebody_s_order_that_the_library_cannot_read_stops_nothing() -> 
         foreign[23] = "q-t-9-1"
         rig.script.send(*foreign)
         await rig.fact(e.LinkDegraded)
+
+
+async def test_an_order_that_grew_behind_our_back_is_a_fault() -> None:
+    """A modify that the gateway kept through a loss of connection is carried out after it was written off."""
+    async with scripted_rig() as rig:
+        order_id = await rig.working()
+        rig.script.send(*open_order(order_id, "Submitted", perm_id=501, qty="150"))
+        degraded = await rig.fact(e.LinkDegraded)
+        assert "works a quantity of 150, ours is 100" in degraded.reason
+
+
+async def test_a_number_that_was_taken_is_not_ours() -> None:
+    """103, then news of the order that has the number: nothing of it is told as ours."""
+    async with scripted_rig() as rig:
+        order_id = rig.place(limit=1000)
+        rig.script.send(*error(order_id, 103, "Duplicate order id"))
+        await rig.fact(e.OrderRejected)
+        await rig.sent(8)
+        before = len(rig.sink.facts)
+        rig.script.send(*order_status(order_id, "Submitted", perm_id=77))
+        await rig.told()
+        assert rig.names(before) == []
