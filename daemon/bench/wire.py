@@ -236,7 +236,7 @@ class Peer:
                     await self._arrived.wait()
             except TimeoutError:
                 continue
-            self._gateway.tape.run = lambda now_ns, *, rows_max: True  # type: ignore[method-assign]  # no row of its own
+            self._gateway.tape.run = lambda until_ns, *, rows_max: True  # type: ignore[method-assign]  # no row of its own
             return
         raise QuantdError(f"bench wire: the trader sends no order: {self._last_words()}")
 

@@ -235,6 +235,20 @@ def test_an_order_that_was_told_does_not_vanish_with_the_server() -> None:
     assert peer.news() == BOTH
 
 
+def test_a_bracket_sent_into_the_void_leaves_no_child() -> None:
+    """Without a server and without a queue the whole of it dies, held children too."""
+    rig = market_rig(shortable={"S0": 0})
+    peer = rig.client()
+    rig.faults.server_lost = True
+    peer.place(1, limit("BUY", 100, 10.02, transmit=False))
+    peer.place(2, limit("SELL", 100, 10.50, parentId=1))
+    rig.faults.server_lost = False
+    rig.machine.link_changed(data_lost=False)
+    rig.wait(5)
+    peer.ask.reqAllOpenOrders()
+    assert peer.news() == ["openOrderEnd"]
+
+
 def test_a_stop_at_the_gateway_of_a_long_dead_day_enters_under_its_own_number() -> None:
     """A child that waited over a day's roll is no duplicate to the venue."""
     rig = market_rig()

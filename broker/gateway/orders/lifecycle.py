@@ -72,6 +72,9 @@ class Lifecycle:
     def transmit(self, record: OrderRecord, draft: Draft) -> None:
         """A client lets an order go: it is accepted or refused, waits for its parent, or enters the venue."""
         parent = self._journal.records.get(record.parent)
+        if record.parent and parent is None:
+            self._journal.forget(record)  # its parent died unanswered, and it dies the same way
+            return
         if parent is not None and parent.stage == DONE and not parent.filled_nanos:
             self.end(record, CANCELLED, BY_SYSTEM)
             return
@@ -179,7 +182,7 @@ class Lifecycle:
             if record is None or record.stage == DONE:
                 continue
             if item.kind == PLACE:
-                self.release(record)
+                self.release(record, located=True)  # it was asked about shares before it was queued
             elif item.kind == CANCEL:
                 self._cancel(record)
             elif (request := record.pending.pop(item.version, None)) is not None:
