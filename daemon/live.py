@@ -26,6 +26,7 @@ from daemon.machine import NEVER, Machine
 from daemon.recovery import Recovered
 from daemon.reference.tables import ReferenceTables, build_reference
 from daemon.runner import Runner, StepError
+from daemon.warm import BEAT_S
 
 if TYPE_CHECKING:
     from broker.ib.adapter import IbAdapter
@@ -206,6 +207,7 @@ class LiveDriver:
         async with asyncio.timeout(CLOSE_S):
             await adapter.start()
         self._arm(runner.next_ns)
+        self._beat()
         while not self._over():
             self._wake.clear()
             try:
@@ -218,6 +220,13 @@ class LiveDriver:
             await self._leave()
         trader.leave_on_failure()
         return False
+
+    def _beat(self) -> None:
+        """With `engine.keep_warm`: the order path of a shadow runs whenever there is nothing to read."""
+        warm = self._trader.warm
+        if warm is not None and self.adapter is not None and self._trader.failure is None:
+            warm.beat()
+            asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     def _adapter(self, sink: LiveSink) -> "IbAdapter":
         from broker.ib.adapter import IbAdapter

@@ -227,6 +227,8 @@ class Life:
         settings = self._settings
         if repair and line.repair_ns == NEVER:
             wait_ns = max(line.backoff_ns, ns(settings.repair_min_s))
+            if self._market.profile == TBT:
+                wait_ns = max(wait_ns, STREAM_SPACING_NS)  # sooner is refused
             if slow:
                 wait_ns = ns(settings.repair_max_s)
             line.repair_ns = self._shell.now_ns + wait_ns
@@ -283,7 +285,9 @@ class Life:
         """Subscribed (or told to prove itself), and no tick so far."""
         if line.known == BOTH_KNOWN and now_ns >= line.first_due_ns - self._shell.patience_ns(FIRST_TICK_NS) // 2:
             self._ask(line, now_ns)
-        if phase == REGULAR and line.first_due_ns <= now_ns:
+        if phase != REGULAR:
+            line.first_due_ns = now_ns + self._shell.patience_ns(FIRST_TICK_NS)  # counted from the open
+        elif line.first_due_ns <= now_ns:
             line.first_due_ns = NEVER
             self.blind(line, f"no tick within {FIRST_TICK_NS // NANO} s")
 

@@ -12,7 +12,7 @@ the line.
 from typing import Any, Final
 
 from broker.ib.line import ASK_KNOWN, BID_KNOWN, BOTH_KNOWN, LIVE_TYPE, Line
-from broker.ib.seam import Shell
+from broker.ib.seam import NEVER, Shell
 from broker.ib.translate import bounded, integer_of, nanos_of, nanos_of_bytes, seconds_of
 from core import events as e
 from core.instruments import Instrument
@@ -213,6 +213,7 @@ class Market:
             line.blind = False
             line.why = ""
             line.backoff_ns = 0
+            line.repair_ns = NEVER  # it needs none
             if line.quoted:
                 self._shell.log("line_sees_again", symbol=line.symbol)
         line.quoted = True

@@ -254,6 +254,8 @@ class Sync:
                 return
             if self._taken != self._orders.executions.taken:
                 self._missing.append("a moment without fills")
+            if self._orders.executions.awaited:
+                self._missing.append("executions that a status has promised")
         shell, sync_id = self._shell, self.sync_id
         unlisted = UNLISTED_FROM
         for con_id, (qty_nanos, cost_nanos) in self._positions.items():

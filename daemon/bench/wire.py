@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from broker.gateway.part import NEVER
 from broker.gateway.wire import frame_of, nanos_text
 from core.errors import QuantdError
 from core.rows import QUOTE
@@ -25,15 +26,18 @@ from daemon.bench.samples import Line, Samples, judged
 from daemon.commands import trader_command
 from daemon.gateway.config import load_gateway
 from daemon.gateway.process import Gateway
+from daemon.gateway.turns import Cursor
 
 SYMBOLS: Final = 20
 RATES: Final = (200, 2_000)
-ORDERS: Final = 250  # of each rate
+ORDERS: Final = 200  # of each rate
 WARM: Final = 25  # orders that only warm up
 EVERY_S: Final = 0.08  # between two orders: half of what the gate lets pass in a second
 BLAST: Final = 200_000
 START_S: Final = 300.0  # kernels may have to be compiled
 WAIT_S: Final = 30.0
+PROMPT_S: Final = 0.02  # an order that takes longer met work of the start
+PROMPT_ORDERS: Final = 40
 CENT: Final = NANO // 100
 PX: Final = 100 * NANO
 SWING: Final = 20 * CENT  # far enough from the mean to turn the strategy round
@@ -91,15 +95,29 @@ order_notional_max = 100_000
 [journal]
 reserve_mib = 0
 [engine]
-reconcile_s = 30
+reconcile_s = 600
+keep_warm = {warm}
 """
+
+
+class Still:
+    """A market without rows: what the gateway's turns ask of their tape."""
+
+    behind = wants_more = False
+    ended = True
+    next_ns = NEVER
+
+    def run(self, now_ns: int, *, rows_max: int) -> bool:
+        """Nothing comes, and time goes on."""
+        return True
 
 
 class Peer:
     """The gateway with a hand on its lines, and the trader's process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keep_warm: bool = False) -> None:
         self._folder = folder
+        self._keep_warm = keep_warm
         self._lines: dict[int, tuple[Any, int]] = {}  # inst -> connection and ticker id
         self._arrived = asyncio.Event()
         self._arrived_ns = 0
@@ -121,7 +139,11 @@ class Peer:
         await self._until(lambda: getattr(gateway, "server", None) is not None and gateway.server.listening)
         self._watch()
         config = self._folder / "trader.toml"
-        config.write_text(TRADER.format(port=gateway.server.addresses[0][1], instruments=instruments))
+        config.write_text(
+            TRADER.format(
+                port=gateway.server.addresses[0][1], instruments=instruments, warm=str(self._keep_warm).lower()
+            )
+        )
         with (self._folder / "trader.log").open("wb") as log:
             command = trader_command(config, as_json=True, parent=os.getpid())
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220  # before anything runs
@@ -208,14 +230,20 @@ class Peer:
         return self.quote(0, mid)
 
     async def one(self) -> int:
-        """One order: nanoseconds from the tick's write to its bytes."""
+        """One order, once the one before is done: nanoseconds from the tick's write to its bytes."""
+        orders: Any = self._gateway.built.machine.parts["orders"]
+        await self._until(lambda: not orders.journal.live, WAIT_S)
+        await asyncio.sleep(EVERY_S)
         frames = self.turned()
         client, _ = self._lines[0]
         self._arrived.clear()
         sent_ns = time.perf_counter_ns()
         client.write(frames)
-        async with asyncio.timeout(WAIT_S):
-            await self._arrived.wait()
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._arrived.wait()
+        except TimeoutError:
+            raise QuantdError(f"bench wire: no order within {WAIT_S:g} s: {self._last_words()}") from None
         return self._arrived_ns - sent_ns
 
     # ---- measurements ------------------------------------------------------------------------------------------
@@ -223,7 +251,7 @@ class Peer:
         """Until the trader answers ticks with orders: links, contracts and the day's numbers are in."""
         self.open_lines()
         deadline = time.monotonic() + START_S
-        number = 0
+        number = prompt = 0
         while time.monotonic() < deadline:
             frames = self.turned()
             self._arrived.clear()
@@ -231,12 +259,17 @@ class Peer:
             for _ in range(SYMBOLS):
                 number += 1
                 self.noise(number)
+            began = time.monotonic()
             try:
                 async with asyncio.timeout(1.0):
                     await self._arrived.wait()
             except TimeoutError:
                 continue
-            self._gateway.tape.run = lambda now_ns, *, rows_max: True  # type: ignore[method-assign]  # no row of its own
+            prompt = prompt + 1 if time.monotonic() - began < PROMPT_S else 0  # history is still being fetched
+            await asyncio.sleep(EVERY_S)
+            if prompt < PROMPT_ORDERS:
+                continue
+            self._gateway.turns._tape = cast(Cursor, Still())
             return
         raise QuantdError(f"bench wire: the trader sends no order: {self._last_words()}")
 
@@ -247,7 +280,6 @@ class Peer:
         try:
             for _ in range(orders + WARM):
                 samples.add(await self.one())
-                await asyncio.sleep(EVERY_S)
         finally:
             playing.cancel()
             await asyncio.wait({playing})
@@ -290,7 +322,8 @@ def wire(*, orders: int = ORDERS, messages: int = BLAST) -> Iterator[Line]:
 
 async def _measure(folder: Path, orders: int, messages: int) -> list[Line]:
     lines: list[Line] = []
-    async with Peer(folder) as peer:
+    warm = {"keep_warm": True}
+    async with Peer(folder, keep_warm=True) as peer:
         await peer.warm()
         gc.collect()
         gc.disable()
@@ -298,7 +331,7 @@ async def _measure(folder: Path, orders: int, messages: int) -> list[Line]:
             for rate in RATES:
                 samples = Samples(dropped=0)
                 samples.kept = await peer.latency(rate, orders)
-                line = {"name": f"wire.{rate}", "samples": len(samples.kept), **samples.times}
+                line = {"name": f"wire.{rate}", "samples": len(samples.kept), **warm, **samples.times}
                 line["max_us"] = max(samples.kept) / 1000
                 lines.append(judged(line, p50_us=100, p99_us=400))
             await asyncio.sleep(1.0)

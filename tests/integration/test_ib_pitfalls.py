@@ -257,3 +257,60 @@ async def test_a_number_that_was_taken_is_not_ours() -> None:
         rig.script.send(*order_status(order_id, "Submitted", perm_id=77))
         await rig.told()
         assert rig.names(before) == []
+
+
+async def test_connect_failures_say_what_they_are_and_are_not_waited_for() -> None:
+    """Closed at accept, an old version, no accounts, silence: each with its own words, none the end of the attempts."""
+    async with scripted_rig(start=False, settings={"login_timeout_s": 0.05, "backoff_max_s": 0.05}) as rig:
+
+        def said(words: str) -> bool:
+            return any(words in str(fields.get("reason")) for _, fields in rig.log.lines)
+
+        rig.script.close_at_accept = True
+        await rig.adapter.start()
+        await rig.until(lambda: said("closed before order ids and accounts came"))
+        rig.script.close_at_accept, rig.script.version = False, 156
+        await rig.until(lambda: said("versions 157 to 178 are understood"))
+        rig.script.version, rig.script.accounts = 178, ""
+        await rig.until(lambda: said("no accounts came in time"))
+        rig.script.hello = False
+        await rig.until(lambda: said("accepts and says nothing"))
+        rig.script.hello, rig.script.accounts = True, "DU1,"
+        await rig.ready()
+        assert len(rig.sink.of(e.LinkRestored)) == 1
+
+
+async def test_synchronisations_leave_no_subscription_behind() -> None:
+    """Account and position requests end with their answer: a third account request would be refused by TWS."""
+    async with scripted_rig() as rig:
+        rig.script.empty_account()
+        for _ in range(3):
+            assert (await rig.sync())[-1].complete
+        await rig.sent(77, 3)
+        await rig.sent(64, 3)
+        assert len(rig.script.of(76)) == len(rig.script.of(61)) == 3
+
+
+async def test_ticks_nobody_knows_are_no_fault() -> None:
+    """Odd-lot sizes and prices, news, auction data: passed over, also on the line of an instrument."""
+    async with scripted_rig() as rig:
+        line = rig.script.of(1)[0][2]
+        before = len(rig.sink.facts)
+        rig.script.send_many(
+            *[(1, 6, line, kind, "10", "1", 0) for kind in (6, 9, 14, 37, 105, 110)],
+            *[(2, 6, line, kind, "10") for kind in (21, 61, 86, 106)],
+            *[(46, 6, line, kind, "text") for kind in (32, 45, 84, 999)],
+            (45, 6, line, 54, "7"), (21, line, 10, 0, "0.2", "0.5", "1", "0", "0.1", "0.1", "0.1", "10"),
+            (84, line, 1, "a", "b", "c", "d"), (81, line, "0.01", "a", 3), (100, 1, 2, 3),
+        )  # fmt: skip
+        await rig.told()
+        assert rig.names(before) == []
+
+
+async def test_a_completed_order_that_nobody_asked_for_is_passed_over() -> None:
+    """The library raises KeyError."""
+    async with scripted_rig() as rig:
+        before = len(rig.sink.facts)
+        rig.script.send_many((102,), (53, 1), (55, 1, 7), (62, 1), (54, 1, "DU1"), (74, 1, 7), (52, 1, 7))
+        await rig.told()
+        assert rig.names(before) == []

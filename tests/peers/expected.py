@@ -30,8 +30,8 @@ def on_tick(px: float) -> bool:
 
 def fee_of(fills: list[Row]) -> float:
     """What one order costs, by the published schedule."""
-    shares = float(sum(fill["shares"] for fill in fills))
-    sold = sum(fill["shares"] * fill["px"] for fill in fills if fill["side"] == "SLD")
+    shares: float = sum(fill["shares"] for fill in fills)
+    sold: float = sum(fill["shares"] * fill["px"] for fill in fills if fill["side"] == "SLD")
     return max(1.0, SHARE_FEE * shares) + CAT_FEE * shares + SEC_FEE * sold
 
 

@@ -366,3 +366,22 @@ def test_a_regular_day_ends_with_its_closing_auction() -> None:
         state = market.part.dump()
         market = Market(NONE)
         market.part.load(state)
+
+
+def test_rings_forget_the_oldest_bars_only() -> None:
+    """With room for one day of minutes, the last 960 are there, across a restart too."""
+    tape = Tape()
+    for minute in range(1_100):
+        tape.print(60 * minute, 1000 + minute % 7, 10 + minute)
+    settings = MarketSettings(history="none", pacing=False, history_days=1)
+    market = Market(settings).play(tape)
+    again = Market(settings)
+    again.part.load(market.part.dump())
+    for one in (market, again):
+        one.until(at(60 * 1_100))
+        client = DecodedClient()
+        one.ask(client, 20, *history(1, "1 min", "2 D", regular=False, date_format=2))
+        bars = [bar for bar in told(client) if bar[6]]
+        expected = [bar for bar in prints_bars(tape, 60, first_s=60 * 140) if bar[0] < at(21 * 1_800) / SECOND]
+        assert bars == expected
+        assert one.part.tape.newest(0, 60 * SECOND, 1)["volume"].tolist() == [shares(1_109)]
