@@ -96,7 +96,16 @@ $(PEER_FOLDER)/%/.made: tests/peers/requirements-%.txt | $(VENV)/.dev
 		--target "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
-$(VENV)/.peers: $(PEERS:%=$(PEER_FOLDER)/%/.made)
+# One for Node.js; a machine without it goes without, and its test says so.
+NPM := $(shell command -v npm)
+
+$(PEER_FOLDER)/stoqey/.made: $(wildcard tests/peers/stoqey/*)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cp tests/peers/stoqey/* $(@D)
+	@cd $(@D) && $(NPM) ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
+$(VENV)/.peers: $(PEERS:%=$(PEER_FOLDER)/%/.made) $(if $(NPM),$(PEER_FOLDER)/stoqey/.made)
 	@touch $@
 
 $(VENV)/.warm: $(VENV)/.runtime $(KERNELS)

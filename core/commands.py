@@ -206,6 +206,7 @@ class AdjustCash(Command, frozen=True, tag=29):
     currency: str
     amount_nanos: int
     reason: str
+    kind: str = ""  # "deposit" = the owner's money, neither profit nor loss
 
 
 class DoubtOrder(Command, frozen=True, tag=30):
@@ -224,12 +225,16 @@ class VerifyKill(Command, frozen=True, tag=31):
 
 
 class TransferPosition(Command, frozen=True, tag=32):
-    """Take over a position difference an operator acknowledged, at a mark, into the book of nobody; no cash moves."""
+    """Take over a position difference an operator acknowledged, at a mark, into the book of nobody; no cash moves. Or
+    one that was adopted: into a strategy's book, at what it cost, its present value being a deposit.
+    """
 
     inst: int
     qty_nanos: int  # signed change
     px_nanos: int
     reason: str
+    strategy: str = ""  # whose book; "" = nobody's
+    deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)

@@ -170,15 +170,15 @@ class Ledger:
             not execution.commission_known and execution.ts_ns > since_ns for execution in self.executions.values()
         )
 
-    def transfer(self, inst: int, qty_nanos: int, px_nanos: int) -> None:
-        """Take a position over at a mark into the book of nobody; no cash moves (as a securities transfer)."""
+    def transfer(self, inst: int, qty_nanos: int, px_nanos: int, strategy: str = UNCLAIMED) -> None:
+        """Take a position over at a price into one book; no cash moves (as a securities transfer)."""
         value = notional_nanos(px_nanos, abs(qty_nanos))
         side = 1 if qty_nanos > 0 else -1
-        realised = self.position(UNCLAIMED, inst).book(side, abs(qty_nanos), value)
+        realised = self.position(strategy, inst).book(side, abs(qty_nanos), value)
         self.holdings[inst] += qty_nanos
         self.transferred_nanos += side * value
         self.realised_nanos += realised
-        self.book_of(UNCLAIMED).realised_nanos += realised
+        self.book_of(strategy).realised_nanos += realised
 
     def adjust(self, currency: str, amount_nanos: int) -> None:
         """Cash that moved without a trade."""

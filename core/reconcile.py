@@ -26,6 +26,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     text: str
     inst: int = -1
     qty_nanos: int = 0  # broker less ours, for a position
+    average_cost_nanos: int = 0  # of the broker's whole position, a share
 
 
 class Sync(msgspec.Struct, gc=False, kw_only=True):
@@ -37,6 +38,7 @@ class Sync(msgspec.Struct, gc=False, kw_only=True):
     completed: dict[int, CompletedOrderReported] = {}
     foreign: dict[int, OpenOrderReported] = {}  # by permId
     positions: dict[int, int] = {}
+    average_costs: dict[int, int] = {}  # by instrument, a share
     cash: dict[str, int] = {}
 
 
@@ -47,7 +49,10 @@ def position_differences(sync: Sync, holdings: list[int], symbols: tuple[str, ..
         theirs = sync.positions.get(inst, 0)
         if theirs != ours:
             text = f"{symbols[inst]}: ours {exact_text(ours)}, broker {exact_text(theirs)}"
-            found.append(Difference(kind="position", text=text, inst=inst, qty_nanos=theirs - ours))
+            cost = sync.average_costs.get(inst, 0)
+            found.append(
+                Difference(kind="position", text=text, inst=inst, qty_nanos=theirs - ours, average_cost_nanos=cost)
+            )
     for inst, theirs in sync.positions.items():
         if inst >= len(holdings) and theirs:
             found.append(Difference(kind="position", text=f"instrument {inst}: not ours, broker {exact_text(theirs)}"))

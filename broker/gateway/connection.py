@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         self.stage = HELLO
         self.peer = ""
         self.out: list[bytes] = []
+        self.start_deadline: asyncio.TimerHandle | None = None
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._hello = bytearray()
@@ -91,6 +92,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self.stage = CLOSED
+        self.expect_nothing()
         self.out.clear()
         self._held_out.clear()
         self._held_in.clear()
@@ -191,6 +193,12 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             transport.pause_reading() if paused else transport.resume_reading()
+
+    def expect_nothing(self) -> None:
+        """It has started, or is gone."""
+        if self.start_deadline is not None:
+            self.start_deadline.cancel()
+            self.start_deadline = None
 
     @property
     def is_read(self) -> bool:

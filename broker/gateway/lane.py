@@ -14,6 +14,9 @@ from broker.gateway.wire import split_fields
 WAITING_BYTES_MAX: Final = 1 << 20  # beyond, the client's socket is not read until it is less
 BREACHES_MAX: Final = 3  # seconds with a rejected message; the last ends the session
 MAX_RATE: Final = 100
+# A client that keeps to the rate by its own clock must not be rejected because the line bunches its messages: before a
+# rejection the second is so much shorter, of the wall's time, at most by half.
+JITTER_S: Final = 0.02
 
 
 class Lane:
@@ -37,7 +40,7 @@ class Lane:
         self._in_clock = limits.pacing_in_clock
         self._rejects = limits.pacing == "reject" and "+PACEAPI" not in connection.connect_options
         self._request, self._flush = request, flush
-        self._pacer = Pacer(limits.messages_per_s_max)
+        self._pacer = Pacer(limits.messages_per_s_max, self._span_ns() if self._rejects else ONE_SECOND_NS)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -60,6 +63,10 @@ class Lane:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _span_ns(self) -> int:
+        second_s = self._clock.wall_s(ONE_SECOND_NS) if self._in_clock else 1.0  # on the wall
+        return int(ONE_SECOND_NS * max(0.5, 1 - JITTER_S / second_s))
 
     def _now_ns(self) -> int:
         return self._clock.now_ns() if self._in_clock else int(asyncio.get_running_loop().time() * 1e9)

@@ -89,18 +89,19 @@ class Registry:
 
 
 class Pacer:
-    """A sliding window over one client's messages: at most `per_s` in any second."""
+    """A sliding window over one client's messages: at most `per_s` in any stretch of `span_ns`."""
 
-    __slots__ = ("_taken", "per_s")
+    __slots__ = ("_span_ns", "_taken", "per_s")
 
-    def __init__(self, per_s: int) -> None:
+    def __init__(self, per_s: int, span_ns: int = ONE_SECOND_NS) -> None:
         self.per_s = per_s
+        self._span_ns = span_ns
         self._taken: deque[int] = deque(maxlen=per_s)
 
     def free_ns(self, now_ns: int) -> int:
         """From when on the next message may pass; at or before `now_ns` = at once."""
         taken = self._taken
-        return taken[0] + ONE_SECOND_NS if len(taken) == self.per_s else now_ns
+        return taken[0] + self._span_ns if len(taken) == self.per_s else now_ns
 
     def take(self, now_ns: int) -> None:
         """One message passes now."""

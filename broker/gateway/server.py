@@ -151,7 +151,8 @@ class GatewayServer:
         elif verdict == SILENT:
             connection.stage = IGNORED
         else:
-            asyncio.get_running_loop().call_later(START_SECONDS_MAX, self._expect_start, connection)
+            loop = asyncio.get_running_loop()
+            connection.start_deadline = loop.call_later(START_SECONDS_MAX, self._expect_start, connection)
 
     def _expect_start(self, connection: Connection) -> None:
         if connection.stage < STARTED:
@@ -211,6 +212,7 @@ class GatewayServer:
             self._turn_away(connection, 326, text)
         else:
             connection.stage = STARTED
+            connection.expect_nothing()
             self._lanes[connection] = Lane(connection, self.limits, self.clock, self._request, self.flush)
             self._welcome(connection)
 

@@ -15,7 +15,12 @@ from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.registry import ClientLimits
 
 ACCOUNT: Final = r"^[A-Z]{1,3}[A-Z0-9]{3,13}$"
+CLOCK: Final = r"^$|^([01][0-9]|2[0-3]):[0-5][0-9]$"
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PORT_PAPER: Final = 4002
+
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class VenueTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +35,9 @@ class FaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One fault of the plan; `quantd gateway fault list` names them with their parameters."""
 
     name: str  # as in the table of faults
-    after_s: Annotated[float, Meta(ge=0.0)] = 0.0  # seconds of the gateway's time after its first start
+    after_s: Annotated[float, Meta(ge=0.0)] = 0.0  # seconds of the gateway's time after its first start, or
+    at: Annotated[str, Meta(pattern=CLOCK)] = ""  # local time of day, "23:45", on every one of `days`
+    days: tuple[Weekday, ...] = WEEKDAYS  # of `at`
     lasts_s: Annotated[float, Meta(ge=0.0)] = 0.0  # for how long; 0 = until cleared, or once
     parameters: dict[str, str] = {}  # those that are not the default, as texts
 

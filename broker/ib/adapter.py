@@ -20,7 +20,7 @@ from broker.ib.orders import Orders
 from broker.ib.out import Out
 from broker.ib.pacing import Pacer
 from broker.ib.router import CAPABILITY, Router
-from broker.ib.seam import DOWN, LANE_SYNC, NEVER, READY
+from broker.ib.seam import DOWN, LANE_CANCEL, LANE_SYNC, NEVER, READY
 from broker.ib.session import Phase, Session
 from broker.ib.socket import Socket
 from broker.ib.sync import Sync
@@ -38,6 +38,8 @@ from core.units import NANO
 PATIENCE_WALL_S: Final = 0.5  # no time-out is shorter on the wall
 SECOND_NS: Final = NANO
 CLOSE_S: Final = 3.0
+DRAIN_S: Final = 5.0  # a kill of two hundred orders takes so long
+DRAIN_POLL_S: Final = 0.02
 
 
 class TraderFailed(Exception):
@@ -103,10 +105,19 @@ class IbAdapter:
         ):  # fmt: skip
             watch(msg_id, handler)
         # In their place among the other messages, but not through the library's decoder.
+        watch(5, self._open_order)
+        watch(101, self._completed_order)
         watch(3, lambda raw: self.wrapper.inbox.append(("orderStatus", raw)))
         watch(11, lambda raw: self.wrapper.inbox.append(("execDetails", raw)))
         watch(59, lambda raw: self.wrapper.inbox.append(("commissionReport", raw)))
         self.codec.hello = self._greeted
+
+    def _open_order(self, raw: list[bytes]) -> None:
+        """The library's decoder, unless an order that is not ours has something it does not know."""
+        self.codec.decode_or(raw, 23, self.book.is_ours, lambda: self.wrapper.inbox.append(("foreignOrder", raw)))
+
+    def _completed_order(self, raw: list[bytes]) -> None:
+        self.codec.decode_or(raw, 22, self.book.is_ours, lambda: None)
 
     # ---- life of the adapter -----------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -117,13 +128,20 @@ class IbAdapter:
         self._leave()
 
     async def close(self) -> None:
-        """Close for good; orders stay at the broker."""
+        """Close for good, once the cancels that wait for the message budget have left; orders stay at the broker."""
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while self.pacer.waiting(LANE_CANCEL):  # noqa: ASYNC110  # once, at the end of a run
+                    await asyncio.sleep(DRAIN_POLL_S)
+        except TimeoutError:
+            self.log("ib_cancels_lost", waiting=self.pacer.waiting(LANE_CANCEL))
         self._over = True
+        self.session.stop()
+        await self.socket.wait_closed(CLOSE_S)
+        self.pacer.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.session.stop()
-        await self.socket.wait_closed(CLOSE_S)
         if self.ended is not None and not self.ended.done():
             self.ended.set_result(None)
 
@@ -200,6 +218,7 @@ class IbAdapter:
             self._end(fault)
             raise TraderFailed from fault
         if type(event) is e.SyncCompleted and event.complete:
+            self.pacer.data_limited = self.link == READY
             self.history.allow()
 
     def row(
@@ -343,7 +362,7 @@ class IbAdapter:
 
     def link_changed(self, link: int, event: e.LinkRestored | e.LinkDegraded | e.LinkLost) -> None:
         """Implements broker.ib.session.Line."""
-        self.pacer.data_limited = link == READY
+        self.pacer.data_limited = False  # until the first synchronisation: no order leaves before it
         self.sync.link_changed(link)
         self.log("ib_link", fact=type(event).__name__, reason=event.reason)
         if link == DOWN:

@@ -44,8 +44,9 @@ class Own:
     """One order with our tag, as far as the broker has told."""
 
     __slots__ = (
-        "acked", "cancel_ns", "client_id", "ended", "executed_nanos", "filled_nanos", "inst", "order_id", "perm_id",
-        "qty_nanos", "ref", "replacement", "short_ns", "side", "text", "told", "version", "wire_id",
+        "acked", "cancel_ns", "client_id", "ended", "executed_nanos", "filled_nanos", "inst", "looked_up",
+        "odd_qty_nanos", "order_id", "perm_id", "qty_nanos", "ref", "replacement", "short_ns", "side", "text", "told",
+        "version", "wire_id",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +58,8 @@ class Own:
         self.ref = ref
         self.inst = inst
         self.side = side
-        self.qty_nanos = qty_nanos
+        self.qty_nanos = qty_nanos  # of the working version; 0 = met by an execution, not known
+        self.odd_qty_nanos = 0  # another quantity that the broker showed
         self.perm_id = 0
         self.version = 0
         self.replacement: Replacement | None = None
@@ -68,6 +70,7 @@ class Own:
         self.text = ""  # the last thing the broker said about it
         self.executed_nanos = 0  # by executions
         self.filled_nanos = 0  # by statuses
+        self.looked_up = 0  # how often that was asked about
         self.short_ns = 0  # since when executions lag behind statuses; 0 = they do not
 
 
@@ -153,6 +156,11 @@ class Book:
         """The broker's permanent number of an order, once and for all."""
         own.perm_id = perm_id
         self._by_perm[perm_id] = own
+
+    def disown_number(self, own: Own) -> None:
+        """The number was another order's all along (103): what the broker says under it is not about this one."""
+        if self._by_wire.get(own.wire_id) is own:
+            del self._by_wire[own.wire_id]
 
     def by_wire(self, wire_id: int) -> Own | None:
         """The order our client calls so."""

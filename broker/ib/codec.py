@@ -100,6 +100,22 @@ class Codec(Client):
                 self._faults.fault(f"message {fields[0][:20]!r}: {fault}")
         self._held = stream[at:]
 
+    def decode_or(
+        self, raw: list[bytes], ref_at: int, ours: Callable[[str], bool], instead: Callable[[], None]
+    ) -> None:
+        """Decode an order; if that fails and its ref (a field at a fixed place) is not ours, do something else instead.
+
+        Somebody's order by hand with fields the library does not read must not stop ours at every synchronisation.
+        """
+        fields = [field.decode(errors="backslashreplace") for field in raw[:-1]]
+        try:
+            self.decoder.handlers[int(fields[0])](fields)
+        except Exception as fault:  # edge: the decoder raises whatever a bad field makes it raise
+            if len(fields) > ref_at and not ours(fields[ref_at]):
+                instead()
+            else:
+                self._faults.fault(f"{type(fault).__name__}: {fault}; {fields}")
+
     def _decode(self, payload: bytes) -> None:
         fields = payload.decode(errors="backslashreplace").split("\0")
         fields.pop()  # what follows the last NUL

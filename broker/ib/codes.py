@@ -125,6 +125,7 @@ CODES: Final[dict[int, Meaning]] = {
     329: M.REFUSED,  # modify: cannot change to the new order type
     320: M.REFUSED,
     321: M.REFUSED,
+    322: M.REFUSED,  # also of an account request beyond its limit
     327: M.REFUSED,
     335: M.REFUSED,
     336: M.REFUSED,
@@ -158,6 +159,9 @@ CODES: Final[dict[int, Meaning]] = {
     101: M.DATA_NEVER,  # no line left
     102: M.DATA,  # duplicate ticker id
     300: M.NOTE,  # cancel of a line that is gone
+    309: M.DATA_NEVER,  # depth, which is not asked for
+    316: M.NOTE,
+    317: M.NOTE,
     310: M.NOTE,
     354: M.DATA_NEVER,
     10089: M.DATA_NEVER,

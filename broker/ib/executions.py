@@ -11,6 +11,7 @@ from broker.ib.translate import SIDES, currency_of, execution_time_ns, integer_o
 from core import events as e
 
 EXECUTIONS_LATE_NS: Final = 3_000_000_000  # a status may be ahead of its execution by this much
+LOOK_UP_NS: Final = 30_000_000_000  # and another look-up comes after this much
 COMMISSIONS_HELD_MAX: Final = 4_096  # commission reports whose execution has not come
 UNLISTED: Final = -1  # a contract we do not trade
 
@@ -41,7 +42,7 @@ class Executions:
         if client_id == self._book.client_id and self._book.saw_id(wire_id):
             self._shell.fact(e.OrderIdsSeen(order_id_next=self._book.order_id_next))
         side, qty = SIDES[text[18]], nanos_of(text[19])
-        own = self._executed_order(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side, qty)
+        own = self._executed_order(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side)
         told = e.OrderFilled(
             order_id=FOREIGN if own is None else own.order_id,
             exec_id=name_of(text[14]),
@@ -95,16 +96,13 @@ class Executions:
                 )
             )
 
-    def _executed_order(
-        self, perm_id: int, ref: str, client_id: int, wire_id: int, inst: int, side: int, qty_nanos: int
-    ) -> Own | None:
+    def _executed_order(self, perm_id: int, ref: str, client_id: int, wire_id: int, inst: int, side: int) -> Own | None:
         own = self._book.find(perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id)
         if own is None and self._book.is_ours(ref):
             own = self._book.meet(
-                perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side,
-                qty_nanos=qty_nanos,
+                perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side, qty_nanos=0
             )  # fmt: skip
-            self._shell.doubt(f"execution of order {ref} (permId {perm_id}), which is not in the books")
+            self._shell.fault(f"execution of order {ref} (permId {perm_id}), which is not in the books")
         return own
 
     def _count(self, own: Own, qty_nanos: int, cumulative_nanos: int) -> None:
@@ -113,7 +111,7 @@ class Executions:
         own.filled_nanos = max(own.filled_nanos, cumulative_nanos)
         if own.executed_nanos > own.filled_nanos:
             self._shell.doubt(f"order {own.order_id}: executions add up to more than the broker says is filled")
-        if own.executed_nanos >= own.qty_nanos and own.replacement is None:
+        if 0 < own.qty_nanos <= own.executed_nanos and own.replacement is None:
             own.ended = True
             own.cancel_ns = 0
         self.watch(own)
@@ -121,7 +119,7 @@ class Executions:
     def watch(self, own: Own) -> None:
         """Start or end the wait for executions that a status has promised."""
         if own.executed_nanos >= own.filled_nanos:
-            own.short_ns = 0
+            own.short_ns = own.looked_up = 0
             self._short.pop(own.order_id, None)
         elif not own.short_ns:
             own.short_ns = self._shell.now_ns + EXECUTIONS_LATE_NS
@@ -136,8 +134,13 @@ class Executions:
         """Called once a second: a status without its executions was a fill that got lost on the way."""
         for own in list(self._short.values()):
             if own.short_ns <= now_ns:
-                own.short_ns = now_ns + 10 * EXECUTIONS_LATE_NS
-                self._shell.doubt(f"order {own.order_id}: filled by status, executions missing")
+                own.short_ns = now_ns + LOOK_UP_NS
+                own.looked_up += 1
+                text = f"order {own.order_id}: filled by status, executions missing"
+                if own.looked_up == 1:
+                    self._shell.doubt(text)
+                else:
+                    self._shell.fault(f"{text}, and a synchronisation has not brought them")
 
     def commission(self, raw: list[bytes], *, in_sync: bool = False) -> None:
         """One commissionReport as its raw fields: late, early, or again."""
@@ -146,8 +149,9 @@ class Executions:
         fact = e.CommissionReported(exec_id=exec_id, commission_nanos=amount, currency=currency)
         stem, version = version_of(exec_id)
         if version > self._book.told_version(stem):
-            if len(self._held_commissions) < COMMISSIONS_HELD_MAX:
-                self._held_commissions[exec_id] = fact  # before its execution, or of a contract that is not ours
+            if len(self._held_commissions) >= COMMISSIONS_HELD_MAX:
+                del self._held_commissions[next(iter(self._held_commissions))]
+            self._held_commissions[exec_id] = fact  # before its execution, or of a contract that is not ours
             return
         if exec_id not in self._charged or in_sync:
             self._charge(fact)

@@ -18,7 +18,7 @@ OPEN_MAX: Final = 5  # requests at once; IBKR allows 50
 SPACING_NS: Final = NANO // 2  # between two requests; IBKR: fewer than six in two seconds for one contract
 TIMEOUT_NS: Final = 60 * NANO
 RETRY_NS: Final = 120 * NANO
-TRIES_MAX: Final = 5  # then the numbers are told as missing, and asked for again each hour
+TRIES_MAX: Final = 5  # then they are asked for again each hour
 HOUR_NS: Final = 3_600 * NANO
 PPM: Final = 1_000_000
 DAILY: Final = "daily bars"
@@ -158,12 +158,12 @@ class History:
         fetch.tries += 1
         symbol = self._instruments[fetch.inst].symbol
         self._shell.log("history_failed", symbol=symbol, what=kind, reason=why, tries=fetch.tries)
+        fetch.wait_ns = self._shell.now_ns + RETRY_NS
         if fetch.tries >= TRIES_MAX:
             fetch.wait_ns = self._shell.now_ns + HOUR_NS
             fetch.tries = 0
-            self._tell(fetch)
-        else:
-            fetch.wait_ns = self._shell.now_ns + RETRY_NS
+        if not fetch.told:
+            self._tell(fetch)  # so that somebody who asks is told what is missing
 
     # ---- conclusions -------------------------------------------------------------------------------------------
     def _tell_when_done(self, fetch: Fetch) -> None:
@@ -171,6 +171,7 @@ class History:
             self._tell(fetch)
 
     def _tell(self, fetch: Fetch) -> None:
+        fetch.told = True
         daily = [bar for bar in fetch.bars[DAILY] if _date_of(bar) < fetch.date]
         close = nanos_of_float(daily[-1].close) if daily else 0
         volumes = [nanos_of_float(bar.volume) for bar in daily[-_ADV_DAYS:] if bar.volume > 0]
@@ -180,6 +181,9 @@ class History:
             name for name, there in (("previous close", close), ("average volume", adv), ("volume curve", curve))
             if not there
         ]  # fmt: skip
+        if missing and len(fetch.done) == 2:  # answered, and not enough: asked for again, rarely
+            fetch.done.clear()
+            fetch.wait_ns = self._shell.now_ns + HOUR_NS
         self._shell.fact(
             e.ReferenceArrived(
                 inst=fetch.inst,

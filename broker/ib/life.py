@@ -25,6 +25,7 @@ FIRST_TICK_NS: Final = 5 * NANO  # after a subscription, in regular hours
 MISMATCH_NS: Final = NANO  # a line may lag behind a snapshot by its conflation, not by this
 STREAM_SPACING_NS: Final = 15 * NANO  # between two tick-by-tick requests for one instrument
 SNAPSHOTS_MAX: Final = 5  # open at once; each takes a line of the reserve
+BARS_LATE_NS: Final = 15 * NANO  # an instrument that trades has a five-second bar within this
 GENERIC_TICKS: Final = "236"  # shortable
 
 # How long before a snapshot is asked for, of the time that other lines' ticks count.
@@ -78,6 +79,7 @@ class Life:
         self._snapshots: dict[int, Snapshot] = {}  # by instrument
         self._later: list[tuple[int, int, str]] = []  # second tick-by-tick streams: when, instrument, type
         self._farm_broken = False
+        self._snapshots_max = min(SNAPSHOTS_MAX, max(1, settings.lines_reserve))
         self.next_ns = NEVER
 
     # ---- subscriptions -----------------------------------------------------------------------------------------
@@ -225,6 +227,8 @@ class Life:
         settings = self._settings
         if repair and line.repair_ns == NEVER:
             wait_ns = max(line.backoff_ns, ns(settings.repair_min_s))
+            if self._market.profile == TBT:
+                wait_ns = max(wait_ns, STREAM_SPACING_NS)  # sooner is refused
             if slow:
                 wait_ns = ns(settings.repair_max_s)
             line.repair_ns = self._shell.now_ns + wait_ns
@@ -272,6 +276,8 @@ class Life:
         asks_ns = self._shared_ns * _ASK_EARLY_PPM // 1_000_000 if shared else self._silence_ns
         if age_ns >= asks_ns:
             self._ask(line, now_ns)
+        if line.unbarred_ns and now_ns - line.unbarred_ns >= self._shell.patience_ns(BARS_LATE_NS):
+            self.blind(line, "it trades and brings no five-second bars")
         if self._farm_broken and age_ns >= self._silence_ns:
             self.blind(line, "its market data farm is broken", repair=False)
 
@@ -279,7 +285,9 @@ class Life:
         """Subscribed (or told to prove itself), and no tick so far."""
         if line.known == BOTH_KNOWN and now_ns >= line.first_due_ns - self._shell.patience_ns(FIRST_TICK_NS) // 2:
             self._ask(line, now_ns)
-        if phase == REGULAR and line.first_due_ns <= now_ns:
+        if phase != REGULAR:
+            line.first_due_ns = now_ns + self._shell.patience_ns(FIRST_TICK_NS)  # counted from the open
+        elif line.first_due_ns <= now_ns:
             line.first_due_ns = NEVER
             self.blind(line, f"no tick within {FIRST_TICK_NS // NANO} s")
 
@@ -295,7 +303,7 @@ class Life:
 
     # ---- snapshots ---------------------------------------------------------------------------------------------
     def _ask(self, line: Line, now_ns: int) -> None:
-        if line.inst in self._snapshots or len(self._snapshots) >= SNAPSHOTS_MAX:
+        if line.inst in self._snapshots or len(self._snapshots) >= self._snapshots_max:
             return
         request_id = self._shell.request_id()
         due_ns = now_ns + self._shell.patience_ns(ns(self._settings.snapshot_timeout_s))

@@ -41,6 +41,7 @@ class Line:
         "ticked",
         "touched",
         "traded_nanos",
+        "unbarred_ns",
         "volume_nanos",
         "why",
     )  # fmt: skip
@@ -71,6 +72,7 @@ class Line:
         self.last_px_nanos = self.last_qty_nanos = 0
         self.volume_nanos = -1  # of the day; -1 = the first total sets the base
         self.traded_nanos = 0  # since the last print was told
+        self.unbarred_ns = 0  # since when it has traded without a five-second bar (profile bar)
         self.ticked = False  # tick by tick: this subscription has brought a quote
         self.known = 0  # sides that have been told, be it as empty
         self.sent = (0, 0, 0, 0)

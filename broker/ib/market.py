@@ -12,7 +12,7 @@ the line.
 from typing import Any, Final
 
 from broker.ib.line import ASK_KNOWN, BID_KNOWN, BOTH_KNOWN, LIVE_TYPE, Line
-from broker.ib.seam import Shell
+from broker.ib.seam import NEVER, Shell
 from broker.ib.translate import bounded, integer_of, nanos_of, nanos_of_bytes, seconds_of
 from core import events as e
 from core.instruments import Instrument
@@ -136,6 +136,7 @@ class Market:
         volume, mean, count = nanos_of(raw[8].decode()), nanos_of(raw[9].decode()), integer_of(raw[10].decode())
         if volume <= 0 or count <= 0:
             return  # a bar without a trade: the feed of the models sends none either
+        line.unbarred_ns = 0
         row(end_ns, inst, BAR, 0, opened, high, low, closed)
         row(end_ns, inst, BAR_VOLUME, 0, mean, 0, volume, count)
 
@@ -190,7 +191,9 @@ class Market:
             line.tick_ns = line.proof_ns = now_ns
             if line.traded_nanos and line.last_px_nanos and self._lined:
                 traded, line.traded_nanos = line.traded_nanos, 0
-                if self.profile != BAR_PROFILE:
+                if self.profile == BAR_PROFILE:
+                    line.unbarred_ns = line.unbarred_ns or now_ns
+                else:
                     line.row_ns = now_ns
                     self._shell.row(0, line.inst, PRINT, 0, line.last_px_nanos, 0, traded, 0)
             self._tell_quote(line, 0)
@@ -210,6 +213,7 @@ class Market:
             line.blind = False
             line.why = ""
             line.backoff_ns = 0
+            line.repair_ns = NEVER  # it needs none
             if line.quoted:
                 self._shell.log("line_sees_again", symbol=line.symbol)
         line.quoted = True

@@ -13,10 +13,12 @@ from broker.ib.seam import LANE_SYNC, Shell
 from broker.ib.translate import SIDES, STATUSES, bounded, integer_of, name_of, nanos_of, nanos_of_float
 from core import events as e
 from core.ids import SELL
+from core.units import exact_text
 
 REPLACE_LOST_NS: Final = 10_000_000_000  # a listing asked for this long after a replace speaks of the replace too
 TEXT_MAX: Final = 200
 
+_LIMITED: Final = ("LMT", "STP LMT", "LOC")
 _WORKING: Final = (e.PRE_SUBMITTED, e.SUBMITTED)
 
 
@@ -55,7 +57,7 @@ class Orders:
             )  # fmt: skip
             self._shell.log("order_met", order_id=own.order_id, ref=own.ref, perm_id=own.perm_id)
             if not sync_ns:
-                self._shell.doubt(f"order {own.ref} (permId {own.perm_id}) is ours and not in the books")
+                self._shell.fault(f"order {own.ref} (permId {own.perm_id}) is ours and not in the books")
             return own
         self._settle_replacement(own, order, sync_ns)
         self._status(own, state.status, state.warningText or "")
@@ -63,9 +65,10 @@ class Orders:
 
     def _settle_replacement(self, own: Own, order: Any, sync_ns: int) -> None:
         asked = own.replacement
-        if asked is None:
-            return
         qty, limit = nanos_of_float(order.totalQuantity), nanos_of_float(order.lmtPrice)
+        if asked is None:
+            self._compare(own, qty)
+            return
         if asked.shown(qty, limit, nanos_of_float(order.auxPrice)):
             own.replacement = None
             own.version, own.qty_nanos = asked.version, qty
@@ -76,6 +79,17 @@ class Orders:
             )
         elif sync_ns and sync_ns - asked.sent_ns >= REPLACE_LOST_NS:
             self._refuse_replacement(own, 0, "a later listing shows the old version")
+
+    def _compare(self, own: Own, qty_nanos: int) -> None:
+        """No replace is on its way, so the broker must not show more than our quantity: a modify of ours that came back
+        to life after a loss of connection, or somebody else's, would hold more risk than the books. Told once.
+        """
+        if own.qty_nanos == 0:
+            own.qty_nanos = qty_nanos
+        elif qty_nanos > own.qty_nanos and qty_nanos != own.odd_qty_nanos:
+            own.odd_qty_nanos = qty_nanos
+            shown, ours = exact_text(qty_nanos), exact_text(own.qty_nanos)
+            self._shell.fault(f"order {own.order_id}: the broker works a quantity of {shown}, ours is {ours}")
 
     def _refuse_replacement(self, own: Own, code: int, text: str) -> None:
         asked, own.replacement = own.replacement, None
@@ -100,7 +114,7 @@ class Orders:
             own = self.book.by_wire(wire_id)
             if own is not None and own.perm_id and perm_id:
                 self._shell.log("order_number_reused", wire_id=wire_id, perm_id=perm_id, order_id=own.order_id)
-                self._shell.doubt(f"orderStatus of permId {perm_id} under the number of order {own.order_id}")
+                self._shell.fault(f"orderStatus of permId {perm_id} under the number of order {own.order_id}")
                 return
             if own is not None and perm_id:
                 self.book.bind(own, perm_id)
@@ -179,6 +193,7 @@ class Orders:
         else:
             self._shell.doubt(f"order {own.order_id}: code {code}")
         if code == 103:
+            self.book.disown_number(own)
             self._shell.request(LANE_SYNC, "reqIds", 1)
         return True
 
@@ -239,8 +254,26 @@ class Orders:
             qty_nanos=nanos_of_float(order.totalQuantity),
             filled_nanos=0 if own is None else max(own.filled_nanos, own.executed_nanos),
             status=status,
-            limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in ("LMT", "STP LMT", "LOC") else 0,
+            limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in _LIMITED else 0,
             client_id=bounded(order.clientId),
+        )
+
+    def foreign_report(self, sync_id: int, text: list[str]) -> Any:
+        """The same from the head of an openOrder, whose fields never move; None if it is of another account."""
+        if text[20] != self._account:
+            return None
+        return e.OpenOrderReported(
+            sync_id=sync_id,
+            order_id=FOREIGN,
+            order_ref=name_of(text[23]),
+            perm_id=integer_of(text[25]),
+            inst=self.inst_of(integer_of(text[2])),
+            side=SIDES.get(text[13], SELL),
+            qty_nanos=nanos_of(text[14]),
+            filled_nanos=0,
+            status=e.SUBMITTED,
+            limit_px_nanos=nanos_of(text[16]) if text[15] in _LIMITED else 0,
+            client_id=integer_of(text[24]),
         )
 
     def completed_report(self, sync_id: int, contract: Any, order: Any, state: Any) -> Any:

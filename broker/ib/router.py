@@ -34,6 +34,7 @@ class Router:
             "error": self._error,
             "orderStatus": adapter.orders.order_status,
             "openOrder": sync.open_order,
+            "foreignOrder": sync.foreign_order,
             "openOrderEnd": sync.open_end,
             "completedOrder": sync.completed_order,
             "completedOrdersEnd": sync.completed_end,

@@ -148,6 +148,9 @@ class Session:
 
     def accounts(self, accounts: list[str], mono_ns: int, now_ns: int) -> None:
         """managedAccounts has come. Another account than ours behind this port must never see an order."""
+        if not accounts and self.phase is not Phase.UP:
+            self._line.log("ib_no_accounts")  # not logged in yet: the log-in's own time-out decides
+            return
         if self._account not in accounts and self.phase is Phase.UP:
             self.fault(f"account {self._account} has gone from this log-in", mono_ns)
             return

@@ -153,6 +153,15 @@ class Sync:
             self._reported[order.permId] = report
             self._shell.fact(report)
 
+    def foreign_order(self, raw: list[bytes]) -> None:
+        """An order of somebody else that the library cannot read: its head is enough for what we report of it."""
+        if not (self.sync_id and (OPEN in self._waits or ALL_OPEN in self._waits)):
+            return
+        report = self._orders.foreign_report(self.sync_id, [field.decode(errors="replace") for field in raw])
+        if report is not None and self._reported.get(report.perm_id) != report:
+            self._reported[report.perm_id] = report
+            self._shell.fact(report)
+
     def open_end(self) -> None:
         """One of the two listings has ended; they are answered in the order they were asked for."""
         if not self.sync_id:
@@ -245,6 +254,8 @@ class Sync:
                 return
             if self._taken != self._orders.executions.taken:
                 self._missing.append("a moment without fills")
+            if self._orders.executions.awaited:
+                self._missing.append("executions that a status has promised")
         shell, sync_id = self._shell, self.sync_id
         unlisted = UNLISTED_FROM
         for con_id, (qty_nanos, cost_nanos) in self._positions.items():

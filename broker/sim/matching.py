@@ -110,11 +110,13 @@ def triggers(order: SimOrder, px_nanos: int) -> bool:
 
 
 def follow_trail(order: SimOrder, px_nanos: int, tick: int) -> None:
-    """Move a trailing stop behind a print: an amount or a part of the price away, in whole ticks, never backwards."""
+    """Move a trailing stop behind a print: an amount or a part of the price away, rounded away to whole ticks, never
+    backwards.
+    """
     if px_nanos <= 0 or tick <= 0:
         return
     away = order.trail_nanos or px_nanos * order.trail_ppm // PPM
-    behind = (px_nanos + away * order.side) // tick * tick
+    behind = (px_nanos + away * order.side) * -order.side // tick * tick * -order.side
     if not order.stop_px_nanos or (order.stop_px_nanos - behind) * order.side > 0:
         order.stop_px_nanos = max(tick, behind)
 

@@ -165,7 +165,10 @@ def _why_not_resume(engine: Trading, event: e.OperatorResumed, held: list[Latch]
     if any(not kill.verified_ns for kill in money.kills):
         return "a kill is not verified yet: orders may still be open at the broker"
     if money.differences:
-        return "unexplained differences to the broker: read `quantd status`, then `quantd acknowledge --reason TEXT`"
+        return (
+            "unexplained differences to the broker: read `quantd status`, then `quantd acknowledge --reason TEXT`; on "
+            "an account that held something before: `quantd adopt`"
+        )
     unknown = [order.order_id for order in money.live_orders.values() if order.state is State.UNKNOWN]
     if unknown:
         return (
@@ -216,7 +219,7 @@ def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
         return
     for found in money.differences:
         if found.kind == "position" and found.inst >= 0:
-            px = _mark_of(engine, found.inst)
+            px = mark_of(engine, found.inst)
             engine.emit(
                 c.TransferPosition(inst=found.inst, qty_nanos=found.qty_nanos, px_nanos=px, reason=event.reason)
             )
@@ -242,12 +245,13 @@ def _why_not_acknowledge(engine: Trading, event: e.DifferenceAcknowledged) -> st
     if event.sync_id and event.sync_id != money.difference_sync_id:
         return f"the report of sync {event.sync_id} is out of date; read sync {money.difference_sync_id}"
     for found in money.differences:
-        if found.kind == "position" and found.inst >= 0 and not _mark_of(engine, found.inst):
+        if found.kind == "position" and found.inst >= 0 and not mark_of(engine, found.inst):
             return f"{engine.symbols[found.inst]} has no price to take the position over at"
     return ""
 
 
-def _mark_of(engine: Trading, inst: int) -> int:
+def mark_of(engine: Trading, inst: int) -> int:
+    """The price a position is taken over at; 0 = none known."""
     return engine.market.mark_nanos(inst) or engine.exposure.marks[inst]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import clock, ladder
+from core.engine import adoption, clock, ladder
 from core.engine.scope import chase_kills, reconcile_all, refence
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
@@ -383,6 +383,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OperatorResumed: ladder.on_resumed,
     e.OrderResolved: ladder.on_resolved,
     e.DifferenceAcknowledged: ladder.on_acknowledged,
+    e.AccountAdopted: adoption.on_adopted,
     e.DeployArmed: ladder.on_armed,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,

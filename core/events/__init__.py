@@ -27,6 +27,7 @@ from core.events.market import (
     WhatIfAnswered,
 )
 from core.events.operator import (
+    AccountAdopted,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
@@ -89,7 +90,7 @@ AnyEvent = (
     | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | DeployArmed
+    | AccountAdopted | DeployArmed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
 )  # fmt: skip
 
@@ -112,6 +113,7 @@ __all__ = [
     "STATUS_FILLED",
     "STATUS_INACTIVE",
     "SUBMITTED",
+    "AccountAdopted",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",

@@ -68,6 +68,19 @@ class DifferenceAcknowledged(Event, frozen=True, tag=85):
     operator: str
 
 
+class AccountAdopted(Event, frozen=True, tag=87):
+    """An operator takes over what the broker holds and our books lack, into named books, without profit or loss.
+
+    What was shown is what is taken: a position or an amount of cash that has changed since is refused.
+    """
+
+    positions: tuple[tuple[int, int, str], ...]  # (instrument, signed quantity, strategy; "" = nobody's)
+    at: str  # cost they are carried at: average (the broker's average cost) | mark (the present price)
+    cash_nanos: int  # broker less ours, booked as a deposit; 0 = leave it
+    reason: str
+    operator: str
+
+
 class DeployArmed(Event, frozen=True, tag=86):
     """An operator confirms changed code, config or models (control 42)."""
 

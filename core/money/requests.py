@@ -208,6 +208,9 @@ def _settle(m: Money, command: c.SettleOrder) -> None:
 
 def _adjust_cash(m: Money, command: c.AdjustCash) -> None:
     m.ledger.adjust(command.currency, command.amount_nanos)
+    if command.kind == "deposit" and command.currency == m.settings.currency:
+        m.deposit(command.amount_nanos)
+        m.cash_difference_nanos -= command.amount_nanos
 
 
 def _doubt(m: Money, command: c.DoubtOrder) -> None:
@@ -225,7 +228,8 @@ def _verify_kill(m: Money, command: c.VerifyKill) -> None:
 
 
 def _transfer(m: Money, command: c.TransferPosition) -> None:
-    m.ledger.transfer(command.inst, command.qty_nanos, command.px_nanos)
+    m.ledger.transfer(command.inst, command.qty_nanos, command.px_nanos, command.strategy)
+    m.deposit(command.deposit_nanos)
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
 
 

@@ -198,6 +198,12 @@ class Money:
             self.odds.append((order_id, f"{what} for an order we do not know"))
         return order
 
+    def deposit(self, amount_nanos: int) -> None:
+        """The owner brings (or takes) something worth this much: equity moves, and what profit is measured from."""
+        self.equity_nanos += amount_nanos
+        self.high_water_nanos += amount_nanos
+        self.day_base_equity_nanos += amount_nanos
+
     def use_id(self, order_id: int) -> None:
         """An id the broker shows is taken, even where a lost tail of the journal made us forget the order."""
         if order_id >= self.next_order_id:

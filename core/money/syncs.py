@@ -91,6 +91,7 @@ def _completed_reported(m: Money, event: e.CompletedOrderReported) -> None:
 def _position_reported(m: Money, event: e.PositionReported) -> None:
     if m.sync is not None and m.sync.sync_id == event.sync_id:
         m.sync.positions[event.inst] = event.qty_nanos
+        m.sync.average_costs[event.inst] = event.average_cost_nanos
 
 
 def _cash_reported(m: Money, event: e.CashReported) -> None:

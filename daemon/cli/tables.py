@@ -18,6 +18,7 @@ WATCH_SECONDS: Final = 0.5
 PIPED_WIDTH: Final = 200
 _LEFT: Final = (
     "code", "lift", "name", "parameters", "reason", "side", "state", "strategy", "symbol", "text", "time", "what",
+    "why",
 )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def demo(seconds: Seconds = 0, seed: Seed = 1, state: o.State = None, as_json: o
 
 
 def check(config: Configs = None, files: Files = None) -> None:
-    """Check config files without starting anything."""
+    """Check config files, of traders and gateways, without starting anything."""
     chosen = [*(config or []), *(files or [])]
     if not chosen:
         raise ConfigError("check: name a config file with -c")
@@ -84,11 +84,15 @@ def check(config: Configs = None, files: Files = None) -> None:
 
     configure()
     from daemon.config import load_config
+    from daemon.gateway.config import is_gateway_file, load_gateway
 
     faults = []
     for path in chosen:
         try:
-            load_config(path)
+            if is_gateway_file(path):
+                load_gateway(path)
+            else:
+                load_config(path)
             print(f"{path}: ok")
         except ConfigError as fault:
             faults.append(str(fault))

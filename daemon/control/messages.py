@@ -12,6 +12,7 @@ import msgspec
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
+ADOPTED_MAX: Final = 1_000  # positions taken over at once
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="command"):
@@ -75,6 +76,27 @@ class Acknowledge(Request, frozen=True, tag="acknowledge"):
     reason: str
 
 
+class GetAdoption(Request, frozen=True, tag="adoption"):
+    """What the broker holds and our books lack, and whose it could be."""
+
+
+class AdoptedPosition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One position to take over: signed quantity as decimal text; strategy "" = nobody's."""
+
+    symbol: str
+    qty: str
+    strategy: str = ""
+
+
+class Adopt(Request, frozen=True, tag="adopt"):
+    """Take over these positions (at = average or mark) and this cash (decimal text), exactly as they were shown."""
+
+    reason: str
+    positions: Annotated[tuple[AdoptedPosition, ...], msgspec.Meta(max_length=ADOPTED_MAX)] = ()
+    at: str = "average"
+    cash: str = "0"
+
+
 class Arm(Request, frozen=True, tag="arm"):
     """Changed code, config or models with this digest may trade."""
 
@@ -91,9 +113,13 @@ class Feature(Request, frozen=True, tag="feature"):
     symbol: str | None = None
 
 
-AnyRequest = Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | Arm | Feature
+AnyRequest = (
+    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
+    | Feature
+)  # fmt: skip
 COMMANDS: Final = (
-    "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "arm", "feature", "ping",
+    "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
+    "feature", "ping",
 )  # fmt: skip
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)

@@ -11,6 +11,7 @@ from core.notes import Failure
 from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
 from daemon.runner import StepError
+from daemon.status.adoption import adoption_of
 from daemon.status.build import ProcessFacts, build_status
 from daemon.status.picture import Status
 
@@ -85,3 +86,7 @@ class TraderOperations:
                     )
                     found.append(who | msgspec.structs.asdict(waits))
         return found
+
+    def adoption(self) -> dict[str, Any]:
+        """What the broker holds and our books lack."""
+        return adoption_of(self._trader.active_runner.engine)

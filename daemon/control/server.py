@@ -19,6 +19,7 @@ from daemon.control.lines import LineServer
 from daemon.status.picture import Status, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
+ADOPTED_AT: Final = ("average", "mark")
 FLOAT32_MAX: Final = 3.4028234663852886e38
 FEATURE_AGE_S_MIN: Final = 0.001
 FEATURE_AGE_S_MAX: Final = 31_536_000.0
@@ -46,6 +47,10 @@ class Operations(Protocol):
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """Every blocker in gate order: value, limit, since when, who can lift it."""
+        ...
+
+    def adoption(self) -> dict[str, Any]:
+        """What the broker holds and our books lack (daemon/status/adoption.py)."""
         ...
 
 
@@ -88,6 +93,8 @@ class ControlServer(LineServer):
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
         try:
+            if type(request) is m.GetAdoption:
+                return m.done(request.id, self.operations.adoption())
             if type(request) is m.WhyNot:
                 self._check_name("symbol", request.symbol, self.symbols)
                 return m.done(request.id, self.operations.why_not(request.symbol))
@@ -112,6 +119,8 @@ class ControlServer(LineServer):
             return e.DifferenceAcknowledged(sync_id=request.sync_id, reason=reason, operator=operator)
         if type(request) is m.Feature:
             return self._feature(request)
+        if type(request) is m.Adopt:
+            return self._adopted(request, operator)
         arm = cast(m.Arm, request)
         if not arm.digest or len(arm.digest) > 128 or not arm.digest.isalnum():
             raise _Unacceptable("digest: take the one that `quantd status` shows")
@@ -131,6 +140,22 @@ class ControlServer(LineServer):
         age_ns = round(request.age_s * 1e9)
         return e.ExternalFeatureReceived(
             name=request.name, inst=inst, value=request.value, as_of_ns=0, age_ns_max=age_ns
+        )
+
+    def _adopted(self, request: m.Adopt, operator: str) -> e.AccountAdopted:
+        if request.at not in ADOPTED_AT:
+            raise _Unacceptable(f"at {request.at[:40]!r}: one of {', '.join(ADOPTED_AT)}")
+        positions = []
+        for given in request.positions:
+            inst = self.symbols.index(self._check_name("symbol", given.symbol, self.symbols))
+            owner = self._check_name("strategy", given.strategy, ("", *self.strategies))
+            positions.append((inst, _signed("qty", given.qty), owner))
+        return e.AccountAdopted(
+            positions=tuple(positions),
+            at=request.at,
+            cash_nanos=_signed("cash", request.cash),
+            reason=_reason(request.reason),
+            operator=operator,
         )
 
     def _scope(self, request: m.Scoped) -> tuple[int, str]:
@@ -196,12 +221,19 @@ def _resolved(request: m.Resolve, operator: str) -> e.OrderResolved:
 
 
 def _amount(field: str, text: str) -> int:
+    nanos = _signed(field, text)
+    if nanos <= 0:
+        raise _Unacceptable(f"{field}: {text!r} must be above 0")
+    return nanos
+
+
+def _signed(field: str, text: str) -> int:
     if len(text) > 30:
         raise _Unacceptable(f"{field}: {len(text)} characters are no amount")
     try:
         nanos = parse_nanos(text, field=field)
     except ValueError as fault:
         raise _Unacceptable(str(fault)) from None
-    if not 0 < nanos <= CASH_NANOS_MAX:
-        raise _Unacceptable(f"{field}: {text!r} must be above 0 and at most {CASH_NANOS_MAX // 10**9}")
+    if abs(nanos) > CASH_NANOS_MAX:
+        raise _Unacceptable(f"{field}: {text!r} is more than {CASH_NANOS_MAX // 10**9}")
     return nanos

@@ -90,7 +90,7 @@ def _cash_moved(m: e.CashAdjusted, s: Stamp, symbol: SymbolOf) -> Rows:
 
 
 def _cash_booked(m: c.AdjustCash, s: Stamp, symbol: SymbolOf) -> Rows:
-    yield "cash_changes", (s.seq, s.ts_ns, "books", m.currency, m.amount_nanos, "difference", m.reason)
+    yield "cash_changes", (s.seq, s.ts_ns, "books", m.currency, m.amount_nanos, m.kind or "difference", m.reason)
 
 
 def _external(m: e.ExternalFeatureReceived, s: Stamp, symbol: SymbolOf) -> Rows:
@@ -168,6 +168,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.OperatorResumed: _operator,
     e.OrderResolved: _operator,
     e.DifferenceAcknowledged: _operator,
+    e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,

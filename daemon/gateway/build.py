@@ -52,12 +52,13 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
         quotes=quotes,
     )
     registry = Registry(master_client_id=settings.master_client_id, clients_max=settings.limits.clients_max)
-    faults = FaultPart(world, settings.faults, seed=settings.fault_seed)
+    faults = FaultPart(world, settings.faults, seed=settings.fault_seed, timezone=settings.timezone)
     world.faults = faults
     book = ContractBook(instruments, now_ns=lambda: world.now_ns, settings=settings.contracts)
     orders = OrderPart(
         world, registry=registry, book=book, settings=settings.orders, account=settings.account,
         currency=settings.currency, timezone=settings.timezone,
+        shortable=lambda symbol: settings.market.shortable.get(symbol, settings.market.shortable_shares),
     )  # fmt: skip
     parts: dict[str, Part] = {
         "orders": orders,

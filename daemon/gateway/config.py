@@ -46,6 +46,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.base.state_dir)
 
 
+def is_gateway_file(path: Path) -> bool:
+    """Whether a file is a gateway's and no trader's. Raises ConfigError when it cannot be read."""
+    return "gateway" in parse_toml(read_config(path), file=str(path))
+
+
 def load_gateway(path: Path, *, environment: Mapping[str, str] = os.environ) -> GatewayConfig:
     """Read and check a gateway's file. Raises ConfigError."""
     file, folder = str(path), path.resolve().parent
@@ -93,7 +98,9 @@ def _venue(venue: VenueConfig, settings: GatewaySettings) -> VenueConfig:
         up_ns=times.up_ns, up_jitter_ns=0, down_ns=times.down_ns, down_jitter_ns=0,
         commission_ns=times.commission_ns, commission_jitter_ns=0,
     )  # fmt: skip
-    return msgspec.structs.replace(venue, latency=latency, fok_ends_inactive=True, silent_replace_of_filled=True)
+    return msgspec.structs.replace(
+        venue, latency=latency, fok_ends_inactive=True, silent_replace_of_filled=settings.orders.silent_modify_of_filled
+    )
 
 
 def _overruled(settings: GatewaySettings, environment: Mapping[str, str], problems: Problems) -> GatewaySettings:
@@ -145,6 +152,8 @@ def _check(settings: GatewaySettings, problems: Problems) -> None:
             parse(find_kind(fault.name, field=f"{place}.name"), fault.parameters, field=f"{place}.parameters")
         except ConfigError as wrong:
             problems.add_whole(str(wrong))
+        if fault.at and fault.after_s:
+            problems.add(f"{place}.at", "stands beside after_s", "keep one of the two")
     if len(set(settings.accounts)) != len(settings.accounts):
         problems.add("gateway.accounts", "names an account twice", "list each once")
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 CARD: Final = "gateway.json"
 SAVE_SECONDS: Final = 600.0  # between snapshots, while inputs come: one takes as long as encoding all orders of the day
 TEND_SECONDS: Final = 1.0
+COLLECTION_THRESHOLDS: Final = (50_000, 20, 100)  # cycles are rare here; a collection in the middle of a turn is not
 
 
 class GatewayCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +196,7 @@ class Gateway:
         self.log.info("ready", addresses=addresses, accounts=self.config.gateway.accounts, speed=self.clock.speed)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECTION_THRESHOLDS)
 
     async def _until_stopped(self, reading: "asyncio.Task[None]") -> None:
         """Until a signal; raises what the feed or a turn raised."""

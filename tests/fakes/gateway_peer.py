@@ -5,6 +5,7 @@ encoder makes the requests, its own decoder reads the answers, at any protocol v
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from broker.gateway.part import Field, NoFaults
 from broker.gateway.registry import Registry
 from broker.gateway.wire import FieldReader, escape, frame_of, split_fields
 from broker.sim.config import LatencyConfig, VenueConfig
+from core.instruments import Instrument
 from core.units import NANO
 from tests.fakes.gateway import new_machine, new_world
 from tests.fakes.tape import Tape, at
@@ -35,6 +37,12 @@ VENUE = VenueConfig(
     silent_replace_of_filled=True,
 )  # fmt: skip
 Heard = tuple[str, tuple[Any, ...]]  # callback name and its arguments
+
+
+@cache
+def contract_book(instruments: tuple[Instrument, ...]) -> ContractBook:
+    """The contracts of the first day: making the listed options anew for every rig would take most of a test's time."""
+    return ContractBook(instruments, now_ns=lambda: at(0))
 
 
 class Faults(NoFaults):
@@ -153,6 +161,7 @@ class Rig:
     master: int = -1
     accounts: tuple[str, ...] = ("DU0000001",)
     faults: Faults = field(default_factory=Faults)
+    shortable: dict[str, int] = field(default_factory=dict)  # by symbol; others: plenty
 
     def __post_init__(self) -> None:
         self.registry = Registry(master_client_id=self.master)
@@ -163,12 +172,13 @@ class Rig:
         self.world, watch = new_world(state=state, config=self.config)
         self.world.accounts = self.accounts
         self.world.faults = self.faults
-        book = ContractBook(self.world.instruments, now_ns=lambda: self.world.now_ns)
+        book = contract_book(self.world.instruments)
         account = AccountSettings()
         common: Mapping[str, Any] = {"currency": "USD", "timezone": "America/New_York"}
         self.orders = OrderPart(
-            self.world, registry=self.registry, book=book, settings=self.settings, account=account, **common
-        )
+            self.world, registry=self.registry, book=book, settings=self.settings, account=account,
+            shortable=lambda symbol: self.shortable.get(symbol, 1_000_000), **common,
+        )  # fmt: skip
         self.account = AccountPart(self.world, book=book, settings=account, **common)
         self.machine = new_machine(self.world, watch, {"orders": self.orders, "account": self.account})
 

@@ -31,6 +31,7 @@ class ScriptedGateway:
         self.login = True  # answer startApi
         self.accounts = f"{ACCOUNT},"
         self.next_valid_id = 1
+        self.version = 178
         self.close_at_accept = False
         self.answers: dict[str, Handler] = {"9": self._details, "49": self._time, "91": self._rule}
         self.now_s: Callable[[], int] = lambda: 0
@@ -80,7 +81,7 @@ class ScriptedGateway:
         length = _LENGTH.unpack(await reader.readexactly(4))[0]
         await reader.readexactly(length)
         if self.hello:
-            self.send(178, "20260105 09:31:00 EST")
+            self.send(self.version, "20260105 09:31:00 EST")
         frames = FrameReader(1 << 22)
         while chunk := await reader.read(65_536):
             for payload in frames.feed(chunk):

@@ -292,7 +292,7 @@ class Story:
         self.command(
             c.TransferPosition(
                 inst=turn.pick % 2, qty_nanos=turn.side * turn.amount * SHARE, px_nanos=99 * SHARE + turn.pick,
-                reason="r",
+                reason="r", strategy=("", *STRATEGIES)[turn.pick % 3], deposit_nanos=turn.pick % 2 * turn.amount,
             )
         )  # fmt: skip
 
@@ -301,7 +301,8 @@ class Story:
 
     def _adjust(self, turn: Turn) -> None:
         currency = ("USD", "EUR")[turn.pick % 2]
-        self.command(c.AdjustCash(currency=currency, amount_nanos=-turn.amount, reason="r"))
+        kind = "deposit" if turn.pick % 3 == 0 else ""
+        self.command(c.AdjustCash(currency=currency, amount_nanos=-turn.amount, reason="r", kind=kind))
 
     def _mark(self, turn: Turn) -> None:
         self.command(c.MarkEquity(equity_nanos=START_CASH_NANOS + turn.side * turn.amount, unrealised_nanos=0))

@@ -26,6 +26,7 @@ class FakeOperations:
         self.reply = Reply(True, "done")
         self.picture = a_status()
         self.fault: Exception | None = None
+        self.account: dict[str, Any] = {}  # what differs from an account that needs no adoption
 
     def operate(self, event: e.AnyEvent) -> Reply:
         """Record, then answer or fail as told."""
@@ -41,3 +42,11 @@ class FakeOperations:
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """One blocker."""
         return [{"control": 31, "code": "HALTED", "value": "2", "limit": "0", "lift": "operator", "symbol": symbol}]
+
+    def adoption(self) -> dict[str, Any]:
+        """What the test set; by default the books agree with the broker."""
+        empty: dict[str, Any] = {
+            "synced": True, "positions": [], "others": [], "foreign": [], "currency": "USD", "cash_ours": "5",
+            "cash_broker": "5", "cash_difference": "0", "strategies": {},
+        }  # fmt: skip
+        return empty | self.account

@@ -183,10 +183,15 @@ class Pair:
         await self.until(self.same_books)
 
     # ---- the trader --------------------------------------------------------------------------------------------
-    async def start_trader(self) -> None:
-        """Start one; it is ready when this returns, its link may not be."""
+    def write_trader(self) -> Path:
+        """Its config, for the gateway that runs."""
         path = self.folder / "trader.toml"
         path.write_text(TRADER.format(**self.settings))
+        return path
+
+    async def start_trader(self) -> None:
+        """Start one; it is ready when this returns, its link may not be."""
+        path = self.write_trader()
         self.trader = Trader(load_config(path), path, quiet=True)
         self._trader_task = asyncio.create_task(self.trader.run())
         await self.until(lambda: self.trader.phase == "ready")

@@ -117,6 +117,44 @@ def test_commands_reach_the_daemon(
     assert (code, out.splitlines()[-1]) == (0, "done")
 
 
+HELD = {"symbol": "BAC", "broker": "100", "ours": "0", "nobodys": "7", "new": "100", "average_cost": "20", "mark": "21"}
+
+
+def test_adopt_shows_first_and_does_what_it_showed(daemon: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --yes nothing is sent; with it the quantities and the cash that were shown are."""
+    daemon.operations.account = {"positions": [HELD], "cash_difference": "12.5", "cash_broker": "17.5"}
+    code, out, _ = quantd(capsys, "adopt", "--give", "BAC=meanrev")
+    assert (code, daemon.operations.events) == (0, [])
+    assert "would adopt 107 BAC for meanrev at its average" in out
+    assert "would book 12.5 USD as a deposit" in out
+    code, out, _ = quantd(capsys, "adopt", "--json", "--keep-cash")
+    shown = json.loads(out)["would_adopt"]
+    assert shown == {"positions": [{"symbol": "BAC", "qty": "100", "strategy": ""}], "cash": "0", "at": "average"}
+    assert quantd(capsys, "adopt", "--yes", "--give", "BAC=meanrev", "--at", "mark", "--reason", "r")[0] == 0
+    (sent,) = daemon.operations.events
+    assert isinstance(sent, e.AccountAdopted)
+    assert (sent.positions, sent.at, sent.cash_nanos) == (((0, 107 * 10**9, "meanrev"),), "mark", 12_500_000_000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--yes"], "--reason"),
+        (["--give", "BAC"], "SYMBOL=STRATEGY"),
+        (["--give", "IBM=meanrev"], "no position in IBM"),
+        (["--give", "BAC=a", "--give", "BAC=b"], "twice"),
+    ],
+)
+def test_adopt_refuses_what_makes_no_sense(
+    daemon: Running, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    """One line that says what to give; nothing is sent."""
+    daemon.operations.account = {"positions": [HELD]}
+    code, out, err = quantd(capsys, "adopt", *arguments)
+    assert (code, out, daemon.operations.events) == (2, "", [])
+    assert says in err
+
+
 def test_status_in_words_and_in_json(daemon: Running, capsys: pytest.CaptureFixture[str]) -> None:
     """Both show the block that stands."""
     latch = LatchRow(level="account", scope="", state="HALTED", code="KILL", reason="why", by="ann", since_ns=1)
@@ -233,7 +271,7 @@ def test_help_needs_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     commands = (
         "run follow up demo status orders positions fills why-not halt resume kill flatten acknowledge arm feature "
-        "journal replay why check train db warm bench version"
+        "adopt diff doctor journal replay why check train db warm bench version"
     )
     for command in commands.split():
         assert f"  {command} " in out, command

@@ -303,7 +303,7 @@ def test_a_changed_constant_is_reported_and_trading_goes_on(tmp_path: Path) -> N
 
 def test_a_killed_follower_goes_on(tmp_path: Path) -> None:
     """kill -9 twice while the journal grows; at the end everything was compared and every row is there once."""
-    config = write_config(tmp_path, events_per_second=3.0, snapshot_every=10_000)
+    config = write_config(tmp_path, events_per_second=1.5, snapshot_every=5_000)
     with TraderProcess(config) as trader:
         for _ in range(2):
             with follower(config) as running:

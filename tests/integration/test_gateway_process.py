@@ -10,6 +10,7 @@ import pytest
 from ib_async import IB, LimitOrder, MarketOrder, Stock, StopOrder
 
 from core.errors import Refused
+from daemon.cli import main
 from tests.fakes.gateway_process import GatewayProcess, write_config
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def orders_of(client: IB) -> dict[int, tuple[Any, ...]]:
     }  # fmt: skip
 
 
-async def test_death_return_and_operator(tmp_path: Path) -> None:
+async def test_death_return_and_operator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Killed right after its last word: same orders, ids, executions and positions; market time has gone on."""
     config = write_config(tmp_path)
     with GatewayProcess(config).ready() as gateway:
@@ -82,6 +83,7 @@ async def test_death_return_and_operator(tmp_path: Path) -> None:
                 client.cancelOrder(trade.order)
             await eventually(lambda: not client.openTrades())
         await _operate(gateway)
+        _command_line(config, capfd)
         assert gateway.stop() == 0
     assert "Traceback" not in gateway.errors()
 
@@ -111,3 +113,30 @@ async def _operate(gateway: GatewayProcess) -> None:
         assert status["faults"] == []
         gateway.command("fault", name="disconnect")
         await eventually(lambda: not client.isConnected())
+
+
+def _command_line(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The same by words, with exit codes."""
+    state = ["--state", str(config.parent / "state")]
+    said = {
+        ("check", "-c", str(config)): (0, "ok"),
+        ("gateway", "status", *state): (0, "for DU0000001"),
+        ("gateway", "order", "place", "IBM", "BUY", "10", "--limit", "50", *state): (0, "placed"),
+        ("gateway", "order", "list", *state): (0, "Submitted"),
+        ("gateway", "order", "executions", *state): (0, "BAC"),
+        ("gateway", "fault", "late_commission", "delay_s=1", "--for", "60", *state): (0, "late_commission"),
+        ("gateway", "fault", "list", *state): (0, "delay_s=1"),
+        ("gateway", "fault", "clear", *state): (0, "cleared: 1"),
+        ("gateway", "fault", "kinds"): (0, "nightly_reset"),
+        ("gateway", "order", "cancel", "--all", *state): (0, "cancel of all orders sent"),
+        ("gateway", "order", "cancel", *state): (2, "give a PERMID, or --all"),
+        ("gateway", "fault", "nothing", *state): (4, "'nothing' is no fault"),
+        ("gateway", "fault", "drop", "chance", *state): (2, "is no NAME=VALUE"),
+        ("gateway", "order", "bust", "0000.01", *state): (4, "is not of today"),
+        ("gateway", "status", "--state", str(config.parent / "nowhere")): (3, "not reachable"),
+        ("gateway",): (2, "name its file with -c"),
+    }
+    for words, (code, text) in said.items():
+        assert main(words) == code, words
+        told = capfd.readouterr()
+        assert text in told.out + told.err, words

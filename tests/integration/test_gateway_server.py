@@ -8,7 +8,7 @@ import pytest
 from ib_async.client import Client as IbClient
 from ib_async.contract import Stock
 
-from broker.gateway.connection import HELLO_BYTES_MAX
+from broker.gateway.connection import HELLO_BYTES_MAX, STARTED
 from broker.gateway.edge import CLOSE, CUT, SERVE, SILENT, Verdict
 from broker.gateway.part import Client
 from broker.gateway.registry import ClientLimits
@@ -307,6 +307,19 @@ async def test_messages_beyond_the_rate_are_rejected_if_set() -> None:
             client.send(1, 11, 30 + number)
         assert b"(3)" in await client.ended()
         assert [entry[3] for entry in edge.told[1:] if entry[0] == 1] == ["10", "11", "20", "21", "30", "31"]
+
+
+async def test_a_client_at_the_rate_is_not_rejected_for_bunching() -> None:
+    """With "reject", the first message of a second may come some milliseconds early: the line bunched them."""
+    clock = SetClock()
+    async with running_edge(limits=ClientLimits(messages_per_s_max=2, pacing="reject"), clock=clock) as edge:
+        client = await edge.client(1)
+        for second in range(5):
+            client.send(1, 11, 10 * second)
+            client.send(1, 11, 10 * second + 1)
+            await eventually(lambda second=second: len(edge.told) == 3 + 2 * second)
+            clock.move(985_000_000)
+        assert edge.server.clients[0].stage == STARTED
 
 
 async def test_a_client_that_asks_for_pacing_is_delayed() -> None:

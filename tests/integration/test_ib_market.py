@@ -166,6 +166,7 @@ async def test_tick_by_tick_tells_every_tick_as_it_came() -> None:
         rows = [row for row in rig.sink.rows[before:] if row[1] == 0 and row[2] in (QUOTE, PRINT)]
         assert [row[2] for row in rows] == [QUOTE, PRINT] * 5
         assert [row[4] for row in rows] == [cents(x) for n in range(5) for x in (1001 + n, 1002 + n)]
+        assert all(abs(row[0] - rig.clock.now_ns()) < 100 * SECOND for row in rows)  # the exchange's time, not ours
         line = next(iter(rig.adapter.market.trades))
         rig.adapter.market.tick_by_tick([b"99", line, b"1", b"1767623460", b"10", b"5", b"2", b"N", b"", b""])
         assert rig.sink.rows[-1][3] == NOT_LAST

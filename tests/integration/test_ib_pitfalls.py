@@ -215,3 +215,102 @@ async def test_what_if_echo_and_other_accounts_are_not_our_orders() -> None:
         )
         await rig.told()
         assert rig.names(before) == []
+
+
+async def test_somebody_s_order_that_the_library_cannot_read_stops_nothing() -> None:
+    """A foreign order with a field beyond the decoder: reported as foreign from its head, complete, and no fault. One
+    of ours would be a fault.
+    """
+    async with scripted_rig() as rig:
+        foreign = list(open_order(0, "Submitted", perm_id=900, ref="by hand", client_id=0))
+        foreign[60] = "not a number"
+        rig.script.empty_account()
+        rig.script.answers["5"] = lambda _: rig.script.send_many(tuple(foreign), (53, 1))
+        facts = await rig.sync()
+        report = next(fact for fact in facts if type(fact) is e.OpenOrderReported)
+        assert (report.order_id, report.order_ref, report.perm_id) == (0, "by hand", 900)
+        assert (report.qty_nanos, report.limit_px_nanos) == (shares(100), cents(1000))
+        assert facts[-1].complete
+        assert not rig.sink.of(e.LinkDegraded)
+        foreign[23] = "q-t-9-1"
+        rig.script.send(*foreign)
+        await rig.fact(e.LinkDegraded)
+
+
+async def test_an_order_that_grew_behind_our_back_is_a_fault() -> None:
+    """A modify that the gateway kept through a loss of connection is carried out after it was written off."""
+    async with scripted_rig() as rig:
+        order_id = await rig.working()
+        rig.script.send(*open_order(order_id, "Submitted", perm_id=501, qty="150"))
+        degraded = await rig.fact(e.LinkDegraded)
+        assert "works a quantity of 150, ours is 100" in degraded.reason
+
+
+async def test_a_number_that_was_taken_is_not_ours() -> None:
+    """103, then news of the order that has the number: nothing of it is told as ours."""
+    async with scripted_rig() as rig:
+        order_id = rig.place(limit=1000)
+        rig.script.send(*error(order_id, 103, "Duplicate order id"))
+        await rig.fact(e.OrderRejected)
+        await rig.sent(8)
+        before = len(rig.sink.facts)
+        rig.script.send(*order_status(order_id, "Submitted", perm_id=77))
+        await rig.told()
+        assert rig.names(before) == []
+
+
+async def test_connect_failures_say_what_they_are_and_are_not_waited_for() -> None:
+    """Closed at accept, an old version, no accounts, silence: each with its own words, none the end of the attempts."""
+    async with scripted_rig(start=False, settings={"login_timeout_s": 0.05, "backoff_max_s": 0.05}) as rig:
+
+        def said(words: str) -> bool:
+            return any(words in str(fields.get("reason")) for _, fields in rig.log.lines)
+
+        rig.script.close_at_accept = True
+        await rig.adapter.start()
+        await rig.until(lambda: said("closed before order ids and accounts came"))
+        rig.script.close_at_accept, rig.script.version = False, 156
+        await rig.until(lambda: said("versions 157 to 178 are understood"))
+        rig.script.version, rig.script.accounts = 178, ""
+        await rig.until(lambda: said("no accounts came in time"))
+        rig.script.hello = False
+        await rig.until(lambda: said("accepts and says nothing"))
+        rig.script.hello, rig.script.accounts = True, "DU1,"
+        await rig.ready()
+        assert len(rig.sink.of(e.LinkRestored)) == 1
+
+
+async def test_synchronisations_leave_no_subscription_behind() -> None:
+    """Account and position requests end with their answer: a third account request would be refused by TWS."""
+    async with scripted_rig() as rig:
+        rig.script.empty_account()
+        for _ in range(3):
+            assert (await rig.sync())[-1].complete
+        await rig.sent(77, 3)
+        await rig.sent(64, 3)
+        assert len(rig.script.of(76)) == len(rig.script.of(61)) == 3
+
+
+async def test_ticks_nobody_knows_are_no_fault() -> None:
+    """Odd-lot sizes and prices, news, auction data: passed over, also on the line of an instrument."""
+    async with scripted_rig() as rig:
+        line = rig.script.of(1)[0][2]
+        before = len(rig.sink.facts)
+        rig.script.send_many(
+            *[(1, 6, line, kind, "10", "1", 0) for kind in (6, 9, 14, 37, 105, 110)],
+            *[(2, 6, line, kind, "10") for kind in (21, 61, 86, 106)],
+            *[(46, 6, line, kind, "text") for kind in (32, 45, 84, 999)],
+            (45, 6, line, 54, "7"), (21, line, 10, 0, "0.2", "0.5", "1", "0", "0.1", "0.1", "0.1", "10"),
+            (84, line, 1, "a", "b", "c", "d"), (81, line, "0.01", "a", 3), (100, 1, 2, 3),
+        )  # fmt: skip
+        await rig.told()
+        assert rig.names(before) == []
+
+
+async def test_a_completed_order_that_nobody_asked_for_is_passed_over() -> None:
+    """The library raises KeyError."""
+    async with scripted_rig() as rig:
+        before = len(rig.sink.facts)
+        rig.script.send_many((102,), (53, 1), (55, 1, 7), (62, 1), (54, 1, "DU1"), (74, 1, 7), (52, 1, 7))
+        await rig.told()
+        assert rig.names(before) == []

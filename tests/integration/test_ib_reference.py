@@ -70,3 +70,21 @@ async def test_the_numbers_of_the_day_come_after_the_orders() -> None:
             assert fact.adv_nanos > 0
             assert abs(sum(fact.curve_ppm) - 1_000_000) < 400
             assert len(fact.curve_ppm) <= 390
+
+
+async def test_history_without_enough_days_says_what_is_missing() -> None:
+    """Answered with one daily bar and no minutes: the close is told, the rest is named, and asked for again later."""
+    async with scripted_rig(speed=50.0) as rig:
+        rig.script.empty_account()
+        bars = ("20260102", "10", "11", "9", "10.5", "500", "10.1", 3)
+
+        def answer(fields: list[str]) -> None:
+            daily = "1 day" in fields
+            rig.script.send(17, fields[1], "a", "b", 1 if daily else 0, *(bars if daily else ()))
+
+        rig.script.answers["20"] = answer
+        rig.adapter.fetch_reference(DATES[0])
+        assert (await rig.sync())[-1].complete
+        arrived = await rig.fact(e.ReferenceArrived)
+        assert arrived.previous_close_nanos == cents(1050)
+        assert arrived.missing == "average volume, volume curve"

@@ -88,6 +88,7 @@ async def test_cancels_and_kills_of_a_lost_link_leave_first_when_it_is_back() ->
         seen = len(rig.script.requests)
         await rig.script.start()
         await rig.ready(2)
+        await rig.sent(1, 4)  # both lines are subscribed again
         new = [fields[0] for fields in rig.script.requests[seen:]]
         assert new[:3] == ["71", "58", "4"]
         assert new.count("4") == 1

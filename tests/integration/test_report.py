@@ -22,7 +22,7 @@ START_NANOS = 1_000_000 * NANO
 def test_gross_less_costs_is_the_change_of_equity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fees are those of the trader's books to the nano; where it ends flat, round trips add up to what was realised."""
     install(monkeypatch)
-    rig = Rig(tmp_path / "trader", events_per_second=1.0)
+    rig = Rig(tmp_path / "trader", events_per_second=0.5)
     summary = summarise(rig.run())
     database = tmp_path / "record.db"
     address = read_address(f"sqlite:///{database}")

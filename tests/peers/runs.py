@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -73,10 +74,16 @@ class Peer:
     name: str
     version: int  # of the protocol that it and the gateway agree on
     driver: str
+    program: str = "bin/python"  # what its environment must hold
 
-    def python(self, *, folder: Path = FOLDER, ci: bool = os.environ.get("CI") == "true") -> Path:
-        """Its interpreter. Missing is a failure on a build machine and a skip elsewhere."""
-        path = folder / self.name / "bin" / "python"
+    @property
+    def possible(self) -> bool:
+        """False where its language is not installed."""
+        return self is not STOQEY or shutil.which("node") is not None
+
+    def installed(self, *, folder: Path = FOLDER, ci: bool = os.environ.get("CI") == "true") -> Path:
+        """Its program. Missing is a failure on a build machine and a skip elsewhere."""
+        path = folder / self.name / self.program
         if not path.exists():
             missing = f"no environment of {self.name}: make .venv/.peers"
             if ci:
@@ -85,7 +92,9 @@ class Peer:
         return path
 
 
+STOQEY: Final = Peer("stoqey", 178, "bridge_driver", "bridge.mjs")
 PEERS: Final = (
+    STOQEY,
     Peer("ib_async", 178, "insync_driver"),
     Peer("ib_insync", 176, "insync_driver"),
     Peer("ibapi", 157, "thread_driver"),
@@ -95,19 +104,22 @@ PEERS: Final = (
 
 
 def run_all(folder: Path) -> dict[str, Report]:
-    """Start every gateway, then every scenario; the reports by peer."""
-    pythons = {peer.name: peer.python() for peer in PEERS}
+    """Start every gateway, then every scenario; the reports by peer, without those whose language is not here."""
+    peers = [peer for peer in PEERS if peer.possible]
+    programs = {peer.name: str(peer.installed()) for peer in peers}
     running: list[subprocess.Popen[str]] = []
     try:
-        states = _start_gateways(folder, running)
+        _start_gateways([folder / peer.name for peer in peers], running)
         scenarios = []
-        for peer in PEERS:
-            host, port = _address(states[peer.name])
-            command = [str(pythons[peer.name]), "-m", "tests.peers.scenario", peer.driver, host, port]
-            scenarios.append(_start(command, folder / f"{peer.name}.log", running))
+        for peer in peers:
+            program = programs[peer.name]
+            python = sys.executable if peer is STOQEY else program
+            command = [python, "-m", "tests.peers.scenario", peer.driver, *_address(folder / peer.name)]
+            more = {"QUANTD_PEER_BRIDGE": program} if peer is STOQEY else {}
+            scenarios.append(_start(command, folder / f"{peer.name}.log", running, more))
         deadline = time.monotonic() + SCENARIO_S
         reports = {}
-        for peer, scenario in zip(PEERS, scenarios, strict=True):
+        for peer, scenario in zip(peers, scenarios, strict=True):
             out, _ = scenario.communicate(timeout=max(1.0, deadline - time.monotonic()))
             reports[peer.name] = _report(peer, out, scenario.returncode, folder)
         return reports
@@ -117,23 +129,24 @@ def run_all(folder: Path) -> dict[str, Report]:
             process.communicate()
 
 
-def _start(command: list[str], log: Path, running: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def _start(
+    command: list[str], log: Path, running: list[subprocess.Popen[str]], more: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     with log.open("w") as errors:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     running.append(process)
     return process
 
 
-def _start_gateways(folder: Path, running: list[subprocess.Popen[str]]) -> dict[str, Path]:
+def _start_gateways(folders: list[Path], running: list[subprocess.Popen[str]]) -> None:
     """All of them; the later ones are lent the first one's reference tables, which take a process to build."""
-    first, *others = (folder / peer.name for peer in PEERS)
+    first, *others = folders
     _start_gateway(first, running)
     _address(first)
     for other in others:
         shutil.copytree(first / "state" / "reference", other / "state" / "reference")
         _start_gateway(other, running)
-    return {peer.name: folder / peer.name for peer in PEERS}
 
 
 def _start_gateway(folder: Path, running: list[subprocess.Popen[str]]) -> None:
@@ -141,7 +154,7 @@ def _start_gateway(folder: Path, running: list[subprocess.Popen[str]]) -> None:
     config = folder / "gateway.toml"
     config.write_text(GATEWAY.format(state=folder / "state"))
     command = [sys.executable, "-m", "daemon.gateway", "--config", str(config), "--json", "--parent", str(os.getpid())]
-    _start(command, folder / "gateway.log", running)
+    _start(command, folder / "gateway.log", running, {})
 
 
 def _address(folder: Path) -> tuple[str, str]:

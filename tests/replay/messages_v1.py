@@ -127,6 +127,9 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.OperatorResumed(level=1, scope="alpha", reason="fine", operator="ops"),
     e.OrderResolved(order_id=1, outcome="filled", reason="called", operator="ops", qty_nanos=QTY, px_nanos=PX),
     e.DifferenceAcknowledged(sync_id=5, reason="dividend", operator="ops"),
+    e.AccountAdopted(
+        positions=((0, QTY, "alpha"), (1, -QTY, "")), at="average", cash_nanos=7, reason="mine", operator="ops"
+    ),
     e.DeployArmed(digest="d1", reason="release", operator="ops"),
     e.TraderStarted(
         epoch=3, mode="live", ended="crash", after_crash="halted", guard_fired=True, changed="code,model", safe=True,
@@ -175,6 +178,8 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.DoubtOrder(order_id=1, reason="no answer"),
     c.VerifyKill(level=3, scope="all", sync_id=5),
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
+    c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
+    c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

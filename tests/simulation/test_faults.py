@@ -10,7 +10,7 @@ from tests.simulation.run import report
 from tests.simulation.schedule import Schedule, make_schedule
 from tests.simulation.shrink import failure_of, play
 
-CHUNKS = 130
+CHUNKS = 45
 CHUNK = 1
 # Shortest schedules of faults that were found and mended (those of the books: tests/unit/test_money_faults.py).
 FOUND = {

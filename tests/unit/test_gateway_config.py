@@ -77,6 +77,11 @@ def test_the_environment_overrules_the_file(tmp_path: Path) -> None:
             '[[gateway.faults]]\nname = "drop"\nparameters = { chance = "2" }',
             "gateway.faults[0].parameters.chance: '2'",
         ),
+        ('[[gateway.faults]]\nname = "refuse"\nat = "9:5"', 'gateway.faults[0].at: "9:5" does not fit'),
+        (
+            '[[gateway.faults]]\nname = "refuse"\nat = "09:05"\nafter_s = 3',
+            "gateway.faults[0].at: stands beside after_s; keep one of the two",
+        ),
         ('clock = "wall"\n', ""),
     ],
 )

@@ -47,9 +47,9 @@ class RecordingEdge:
 class Scene:
     """A machine with the fault part, another part, an edge and one client."""
 
-    def __init__(self, *plan: FaultSettings) -> None:
+    def __init__(self, *plan: FaultSettings, timezone: str = "UTC") -> None:
         self.world, watch = new_world()
-        self.faults = FaultPart(self.world, plan, seed=3)
+        self.faults = FaultPart(self.world, plan, seed=3, timezone=timezone)
         self.world.faults = self.faults
         self.other = RecordingPart(self.world)
         self.machine = new_machine(self.world, watch, {"faults": self.faults, "other": self.other})
@@ -70,7 +70,6 @@ class Scene:
         self.machine.advance_to(at(seconds))
         return self
 
-    @property
     def hooked(self) -> bool:
         """Whether the server asks the line at all."""
         return self.edge.faults is not None
@@ -91,11 +90,11 @@ class Scene:
 def test_without_a_fault_nobody_is_asked() -> None:
     """The server's hook is set while a fault of the line is active, and only then."""
     scene = Scene()
-    assert not scene.hooked
+    assert not scene.hooked()
     scene.begin("drop", 5)
-    assert scene.hooked
+    assert scene.hooked()
     scene.until(5)
-    assert not scene.hooked
+    assert not scene.hooked()
     assert scene.faults.next_due_ns == NEVER
 
 
@@ -303,6 +302,31 @@ def test_the_plan_begins_faults_at_its_times_and_once() -> None:
     assert scene.codes() == [1100, 1101]
 
 
+def test_some_pass_first() -> None:
+    """`skip` lets so many pass before the first strike."""
+    scene = Scene()
+    scene.begin("drop", skip="2", times="1")
+    assert [scene.out(STATUS) for _ in range(4)] == [None, None, [], None]
+
+
+def test_daily_faults_begin_at_their_local_times() -> None:
+    """At 10:00 New York on the days named, day after day, each once, also over a restart."""
+    entry = FaultSettings(name="competing_session", at="10:00", lasts_s=60, days=("monday", "wednesday"))
+    scene = Scene(entry, timezone="America/New_York")  # the hand-made market opens on a Monday at 9:30
+    began: list[int] = []
+    for _ in range(2):
+        began.append(scene.faults.next_due_ns)
+        scene.machine.advance_to(began[-1])
+        assert scene.faults.competing
+        restored = FaultPart(scene.world, (entry,), timezone="America/New_York")
+        restored.load(scene.faults.dump())
+        assert restored.next_due_ns == scene.faults.next_due_ns == began[-1] + 60 * SECOND
+        scene.machine.advance_to(began[-1] + 60 * SECOND)
+        assert not scene.faults.competing
+    assert began == [at(30 * 60), at(30 * 60 + 2 * 86_400)]
+    assert scene.faults.next_due_ns == at(30 * 60 + 7 * 86_400)
+
+
 def test_disconnect_cuts_once() -> None:
     """An act leaves nothing active."""
     scene = Scene()
@@ -361,7 +385,7 @@ def test_every_fault_of_the_registry_begins_and_ends() -> None:
         assert [row["name"] for row in scene.faults.listed()] == [kind.name]
         scene.until(1_000)
         assert scene.faults.listed() == []
-        assert not scene.hooked
+        assert not scene.hooked()
         faults = scene.faults
         flags = (faults.server_lost, faults.market_stopped, faults.history_stopped, faults.contracts_stopped)
         assert not any(flags)
@@ -371,4 +395,4 @@ def test_names_and_parameters_are_unique() -> None:
     """Else one would hide the other."""
     assert len({kind.name for kind in KINDS}) == len(KINDS)
     assert len(set(ANSWERS.values())) == len(ANSWERS)
-    assert parse(KINDS[0], {}, field="x") == {"message": -1, "client": -1, "chance": 1_000_000, "times": 0}
+    assert parse(KINDS[0], {}, field="x") == {"message": -1, "client": -1, "chance": 1_000_000, "skip": 0, "times": 0}

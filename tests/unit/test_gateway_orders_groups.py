@@ -54,6 +54,20 @@ def test_children_enter_when_the_parent_is_filled_and_one_cancels_the_other() ->
     assert rig.position == 0
 
 
+def test_children_of_a_filled_parent_still_cancel_each_other() -> None:
+    """A client that transmits the parent first sends its children too late to wait for it."""
+    rig = market_rig()
+    peer = rig.client()
+    peer.place(1, MarketOrder("BUY", 100, tif="DAY"))
+    rig.wait()
+    peer.place(2, LimitOrder("SELL", 100, 10.20, tif="DAY", parentId=1))
+    peer.place(3, StopOrder("SELL", 100, 9.80, tif="DAY", parentId=1))
+    rig.wait()
+    assert ends(peer) == {1: "Filled", 2: "Submitted", 3: "PreSubmitted"}
+    rig.play(Tape().quote(3, 1021, 1023, 500, 500)).wait()
+    assert (ends(peer), rig.position) == ({1: "Filled", 2: "Filled", 3: "Cancelled"}, 0)
+
+
 def test_a_cancelled_parent_takes_its_children_along() -> None:
     """Each with its own 202."""
     rig = market_rig()

@@ -310,6 +310,32 @@ def test_moments_of_a_halt_take_cancels_and_match_nothing() -> None:
     assert peer.news() == CANCELLED
 
 
+def test_a_short_sale_waits_for_shares() -> None:
+    """404, held for "locate", then sent; without any shares until it is cancelled; what closes is never held."""
+    rig = market_rig(shortable={"S0": 50, "S1": 0}).play(Tape().quote(2, 1000, 1002, inst=1))
+    peer = rig.client()
+    peer.place(1, MarketOrder("BUY", 100, tif="DAY"))
+    rig.wait(1)
+    peer.place(2, limit("SELL", 100, 10.50, ocaGroup="out", ocaType=2))
+    peer.place(3, StopOrder("SELL", 100, 9.50, tif="DAY", ocaGroup="out", ocaType=2))
+    peer.place(4, limit("SELL", 50, 10.50))
+    rig.wait()
+    assert peer.heard("error") == []
+    peer.news()
+    peer.place(5, limit("SELL", 10, 10.00))
+    peer.place(6, MarketOrder("SELL", 10, tif="DAY"), symbol="S1")
+    assert [(args[0], args[1], args[9]) for args in peer.heard("orderStatus")] == [
+        (5, "PreSubmitted", "locate"), (6, "PreSubmitted", "locate"),
+    ]  # fmt: skip
+    assert [args[1] for args in peer.heard("error")] == [404, 404]
+    rig.restart().until(61)
+    peer = rig.client()
+    rig.until(70)
+    assert {args[0]: args[1] for args in peer.heard("orderStatus")} == {5: "Filled"}
+    peer.ask.cancelOrder(6)
+    assert peer.news()[-2:] == ["orderStatus Cancelled", "error 202"]
+
+
 @pytest.mark.parametrize("kind", ["Twap", "Vwap", "Adaptive", "ArrivalPx"])
 def test_algos_are_worked_as_the_plain_order(kind: str) -> None:
     """They are accepted, echoed and filled."""

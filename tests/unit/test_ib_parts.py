@@ -313,6 +313,33 @@ def test_codes_conclude_what_the_broker_says() -> None:
     assert meaning_of(31_999, "") is None
 
 
+# Every code that research names (C1), by what an adapter has to do about it.
+RESEARCH_CODES = (
+    1100, 1101, 1102, 1300, 2103, 2105, 2157, 2104, 2106, 2158, 2107, 2108, 2119, 2110, 2100, 2101, 2102, 2109, 2137,
+    100, 101, 309, 10190, 322, 102, 300, 310, 366, 103, 10149, 104, 105, 106, 107, 109, 110, 135, 136, 161, 162, 165,
+    200, 201, 203, 202, 320, 321, 326, 354, 10089, 10090, 10091, 10167, 10168, 10186, 10197, 399, 404, 434, 481, 420,
+    10182, 10189, 10225, 10147, 10148, 10349, 317, 316, 502, 503, 504, 507, 111, 413, 435, 10006, 10314, 2174,
+)  # fmt: skip
+
+
+def test_every_known_code_has_a_meaning() -> None:
+    """None of them is left to "unknown"."""
+    assert [code for code in RESEARCH_CODES if code not in CODES] == []
+
+
+def test_memory_of_ended_orders_and_executions_is_bounded() -> None:
+    """The library keeps 14 kB of each trade until it disconnects."""
+    book = Book(account_tag="t", client_id=11)
+    for number in range(1, 5_001):
+        own = book.add(number, f"q-t-1-{number}", 0, BUY, NANO)
+        book.bind(own, 10_000 + number)
+        own.ended = number % 5 != 0
+    assert len(book.own) <= 4_096 + 1
+    assert all(not own.ended or own.order_id > 500 for own in book.own.values())
+    assert book.by_perm(10_001) is None
+    assert book.by_perm(10_005) is book.own[5]
+
+
 def test_whose_order_it_is() -> None:
     """permId first, then ref; a second permId for one ref is another order; a number given again changes nothing."""
     book = Book(account_tag="t", client_id=11)

@@ -74,6 +74,10 @@ def test_a_trailing_percentage_is_rounded_away_from_the_market() -> None:
     first = driver.exchange.order(1)
     assert first is not None
     assert first.stop_px_nanos == cents(988)  # 10.01 - 0.1236
+    enter(driver, 2.5, terms(3, BUY, kind=TRAIL, trail_ppm=12_345))
+    mirrored = driver.exchange.order(3)
+    assert mirrored is not None
+    assert mirrored.stop_px_nanos == cents(1014)  # 10.01 + 0.1236
     enter(driver, 3, terms(2, SELL, kind=TRAIL, trail_nanos=cents(50), stop_px_nanos=cents(995)))
     driver.play(Tape().print(4, 994, 10)).until(5)
     assert [fact.order_id for fact in driver.of(OrderFilled)] == [2]

@@ -94,9 +94,9 @@ def bound_nanos(settings: AccountSettings, value_nanos: int) -> tuple[int, int]:
     return div_half_even(size * initial, 100), div_half_even(size * maintenance, 100)
 
 
-def standing(world: World, settings: AccountSettings, currency: str, *, since_ns: int | None = None) -> Standing:
-    """The first account now; `since_ns`: when its day began, None = what it realised is not asked for (a sum over all
-    executions). Cash in other currencies is not counted here: the ledger tells it.
+def standing(world: World, settings: AccountSettings, currency: str, *, realised_nanos: int = 0) -> Standing:
+    """The first account now; what its day realised is the caller's to know. Cash in other currencies is not counted
+    here: the ledger tells it.
     """
     state = world.exchange.account.state
     held = holdings(world)
@@ -112,16 +112,7 @@ def standing(world: World, settings: AccountSettings, currency: str, *, since_ns
         initial_nanos=initial,
         maintenance_nanos=maintenance,
         unrealised_nanos=sum(holding.unrealised_nanos for holding in held),
-        realised_nanos=0 if since_ns is None else realised_nanos(world, since_ns=since_ns),
-    )
-
-
-def realised_nanos(world: World, inst: int = -1, *, since_ns: int) -> int:
-    """What executions since then realised, less their commissions; of one instrument, or of all."""
-    return sum(
-        execution.realised_nanos - execution.commission_nanos
-        for execution in world.exchange.account.state.executions.values()
-        if inst in (-1, execution.inst) and execution.ts_ns >= since_ns
+        realised_nanos=realised_nanos,
     )
 
 

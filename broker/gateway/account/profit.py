@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from broker.gateway.account.margin import Holding, Standing, holdings, mark_px_nanos, realised_nanos, standing
+from broker.gateway.account.margin import Standing, holdings, mark_px_nanos, standing
 from broker.gateway.account.settings import AccountSettings
 from broker.gateway.part import World
 from core.units import notional_nanos
@@ -31,6 +31,15 @@ class Position(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 NOT_BEGUN: Final = -1
+
+
+class Flow(msgspec.Struct, gc=False, kw_only=True):
+    """What the day's executions of one instrument did."""
+
+    paid_nanos: int = 0  # for shares and commissions, less what sales brought in
+    realised_nanos: int = 0  # after commissions
+
+
 _decoder: Final = msgspec.msgpack.Decoder(Opening)
 
 
@@ -42,6 +51,8 @@ class DayProfit:
         self._settings = settings
         self._currency = currency
         self.opening = Opening(since_ns=NOT_BEGUN, equity_nanos=0, values_nanos={})
+        self._flows_key: tuple[int, ...] = ()
+        self._flows: dict[int, Flow] = {}
 
     def begin_day(self) -> None:
         """The account as it stands is what the day counts from."""
@@ -56,7 +67,8 @@ class DayProfit:
 
     def standing(self) -> Standing:
         """The account now, with what its day realised."""
-        return standing(self._world, self._settings, self._currency, since_ns=self.opening.since_ns)
+        realised = sum(flow.realised_nanos for flow in self._day_flows().values())
+        return standing(self._world, self._settings, self._currency, realised_nanos=realised)
 
     def account(self) -> tuple[int, int, int]:
         """Daily, unrealised and realised profit of the account."""
@@ -70,23 +82,31 @@ class DayProfit:
         qty, cost = (held.qty_nanos, held.cost_nanos) if held is not None else (0, 0)
         fallback = held.average_cost_nanos if held is not None else 0
         value = notional_nanos(mark_px_nanos(world, inst, fallback), qty)
-        opened, since_ns = self.opening.values_nanos.get(inst, 0), self.opening.since_ns
-        paid = sum(
-            execution.side * notional_nanos(execution.px_nanos, execution.qty_nanos) + execution.commission_nanos
-            for execution in world.exchange.account.state.executions.values()
-            if execution.inst == inst and execution.ts_ns >= since_ns
-        )
+        flow = self._day_flows().get(inst, Flow())
+        opened = self.opening.values_nanos.get(inst, 0)
         return Position(
             qty_nanos=qty,
-            daily_nanos=value - opened - paid,
+            daily_nanos=value - opened - flow.paid_nanos,
             unrealised_nanos=value - cost,
-            realised_nanos=realised_nanos(world, inst, since_ns=since_ns),
+            realised_nanos=flow.realised_nanos,
             value_nanos=value,
         )
 
-    def holdings(self) -> list[Holding]:
-        """All positions that are not flat."""
-        return holdings(self._world)
+    def _day_flows(self) -> dict[int, Flow]:
+        """By instrument. One pass over the day's executions, kept until one is added, corrected or forgotten: each of
+        these changes their number or the cash.
+        """
+        state, since_ns = self._world.exchange.account.state, self.opening.since_ns
+        key = (since_ns, len(state.executions), *state.cash_nanos.values())
+        if key != self._flows_key:
+            self._flows_key, self._flows = key, {}
+            for execution in state.executions.values():
+                if execution.ts_ns >= since_ns:
+                    flow = self._flows.setdefault(execution.inst, Flow())
+                    flow.paid_nanos += execution.side * notional_nanos(execution.px_nanos, execution.qty_nanos)
+                    flow.paid_nanos += execution.commission_nanos
+                    flow.realised_nanos += execution.realised_nanos - execution.commission_nanos
+        return self._flows
 
     def dump(self) -> bytes:
         """The opening."""

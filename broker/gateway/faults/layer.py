@@ -11,6 +11,7 @@ import msgspec
 
 from broker.gateway.edge import CLOSE, SERVE, SILENT, WireFaults
 from broker.gateway.faults.line import LineFaults, rules_of
+from broker.gateway.faults.plan import Plan, PlanState
 from broker.gateway.faults.registry import EVERY, FaultKind, Value, find_kind, parse
 from broker.gateway.part import NEVER, Client, Handler, World
 from broker.gateway.server import FARMS
@@ -65,8 +66,7 @@ class Active(msgspec.Struct, array_like=True, kw_only=True):
 
 
 class _Kept(msgspec.Struct, array_like=True, kw_only=True):
-    started_ns: int
-    planned: int
+    plan: PlanState
     numbers: int
     active: list[Active]
 
@@ -74,7 +74,9 @@ class _Kept(msgspec.Struct, array_like=True, kw_only=True):
 class FaultPart:
     """Faults by plan and by command. `link_changed` is the machine's; `place_manual` the orders part's."""
 
-    def __init__(self, world: World, plan: tuple[FaultSettings, ...] = (), *, seed: int = 1) -> None:
+    def __init__(
+        self, world: World, plan: tuple[FaultSettings, ...] = (), *, seed: int = 1, timezone: str = "UTC"
+    ) -> None:
         self.world = world
         self.server_lost = self.hold_orders = self.competing = False
         self.market_stopped = self.history_stopped = self.contracts_stopped = False
@@ -85,13 +87,13 @@ class FaultPart:
         self.place_manual: Callable[[dict[str, Value]], str] | None = None
         self._chance = Chance(seed)
         self.line = LineFaults(world, self._chance)
-        self._plan = sorted(plan, key=lambda entry: entry.after_s)
+        self._plan = Plan(plan, timezone)
         for at, entry in enumerate(plan):
             field = f"gateway.faults[{at}]"
             parse(find_kind(entry.name, field=f"{field}.name"), entry.parameters, field=f"{field}.parameters")
         self._edge: Edge | None = None
         self._clients: dict[int, Client] = {}
-        self._kept = _Kept(started_ns=0, planned=0, numbers=0, active=[])
+        self._kept = _Kept(plan=self._plan.state, numbers=0, active=[])
 
     # ---- Part --------------------------------------------------------------------------------------------------
     def handlers(self) -> Mapping[int, Handler]:
@@ -120,12 +122,10 @@ class FaultPart:
 
     def advance(self, ts_ns: int) -> None:
         """Begin what the plan says, end what has lasted long enough, go on with what has stages."""
-        kept = self._kept
-        while kept.planned < len(self._plan) and self._planned_ns(kept.planned) <= ts_ns:
-            entry = self._plan[kept.planned]
-            kept.planned += 1
-            self.begin(entry.name, entry.parameters, lasts_ns=round(entry.lasts_s * 1e9))
-        for fault in list(kept.active):
+        if self._plan.next_ns <= ts_ns:
+            for entry in self._plan.due(ts_ns):
+                self.begin(entry.name, entry.parameters, lasts_ns=round(entry.lasts_s * 1e9))
+        for fault in list(self._kept.active):
             if fault.until_ns <= ts_ns:
                 self._end(fault)
             elif fault.stage_ns <= ts_ns:
@@ -139,6 +139,7 @@ class FaultPart:
     def load(self, state: bytes) -> None:
         """From `dump`."""
         self._kept = msgspec.msgpack.decode(state, type=_Kept)
+        self._plan.state = self._kept.plan
         self._refresh()
         self._plan_next()
 
@@ -156,7 +157,8 @@ class FaultPart:
     # ---- commands ----------------------------------------------------------------------------------------------
     def start(self, ts_ns: int) -> None:
         """The gateway's first start: the plan's times count from here."""
-        self._kept.started_ns = ts_ns
+        self._plan.start(ts_ns)
+        self._kept.plan = self._plan.state
         self._plan_next()
 
     def attach(self, edge: Edge) -> None:
@@ -349,13 +351,9 @@ class FaultPart:
         if self._edge is not None:
             self._edge.cut_all(reason)
 
-    def _planned_ns(self, at: int) -> int:
-        return self._kept.started_ns + round(self._plan[at].after_s * 1e9)
-
     def _plan_next(self) -> None:
-        kept = self._kept
-        due = self._planned_ns(kept.planned) if kept.planned < len(self._plan) and kept.started_ns else NEVER
-        self.next_due_ns = min([due, *(min(fault.until_ns, fault.stage_ns) for fault in kept.active)])
+        ends = [min(fault.until_ns, fault.stage_ns) for fault in self._kept.active]
+        self.next_due_ns = min([self._plan.next_ns, *ends])
 
 
 def _is_reset(fault: Active) -> bool:

@@ -46,6 +46,7 @@ class Rule(msgspec.Struct, kw_only=True):
     ppm: int
     delay_ns: int
     left: int  # strikes left; -1 = no end
+    skip: int  # messages that pass first
     draws: int = 0
 
 
@@ -64,6 +65,7 @@ def _rule(number: int, verb: str, direction: int, heads: tuple[bytes, ...], valu
     return Rule(
         number=number, verb=verb, direction=direction, heads=heads, client_id=int(values.get("client", EVERY)),
         ppm=int(values.get("chance", 1_000_000)), delay_ns=int(values.get("delay_s", 0)), left=times or -1,
+        skip=int(values.get("skip", 0)),
     )  # fmt: skip
 
 
@@ -137,6 +139,9 @@ class LineFaults:
         if not rule.left or rule.client_id not in (EVERY, client_id):
             return False
         if rule.heads and not frame.startswith(rule.heads, at):
+            return False
+        if rule.skip:
+            rule.skip -= 1
             return False
         rule.draws += 1
         if not self._chance.hits(rule.ppm, rule.number, STRIKE, rule.draws):

@@ -66,7 +66,8 @@ _CLIENT: Final = Parameter(name="client", kind="client", default="all", doc="a c
 _ANSWER: Final = Parameter(name="message", kind="answer", default="all", doc="a message to clients, by name or id")
 _REQUEST: Final = Parameter(name="message", kind="request", default="all", doc="a message of clients, by name or id")
 _TIMES: Final = Parameter(name="times", kind="count", default="0", doc="strikes at most so often; 0 = no end")
-_LINE: Final = (_CLIENT, _chance(), _TIMES)
+_SKIP: Final = Parameter(name="skip", kind="count", default="0", doc="lets so many pass first")
+_LINE: Final = (_CLIENT, _chance(), _SKIP, _TIMES)
 
 KINDS: Final = (
     # ---- the line ----------------------------------------------------------------------------------------------

@@ -60,22 +60,24 @@ class LiveBars:
         req_id, query = fields.integer(), read_query(fields)
         seconds, kind, regular = fields.integer(), fields.text().upper(), fields.flag()
         listed = self._book.resolve(query)
-        refusal = listed if isinstance(listed, Refusal) else self._refusal(client, req_id, listed, seconds, kind)
-        if isinstance(listed, Refusal) or refusal is not None:
-            client.error(req_id, *(refusal or invalid("contract")))
-            return
-        contract = (listed.con_id, query.exchange, kind)
-        now_ns = self._world.now_ns
-        what = (*contract, "live", client.number)
-        if self._pacing.refuses(now_ns, what=what, contract=contract, step_ns=FIVE_NS):
+        if isinstance(listed, Refusal):
+            client.error(req_id, *listed)
+        elif refusal := self._refusal(client, req_id, listed, seconds, kind):
+            client.error(req_id, *refusal)
+        elif self._too_often(client, listed, query.exchange, kind):
             client.error(req_id, 420, f"Invalid Real-time Query:{VIOLATION}")
-            return
-        windows = self._tape.windows_of(listed.inst)
-        text = BarText(kind, version=client.version, windows=windows, date_format=2, step_ns=FIVE_NS)
-        self._add(
-            self._real_time,
-            Going(client, req_id, listed.inst, step_ns=FIVE_NS, regular=regular, text=text, real_time=True),
-        )
+        else:
+            windows = self._tape.windows_of(listed.inst)
+            text = BarText(kind, version=client.version, windows=windows, date_format=2, step_ns=FIVE_NS)
+            self._add(
+                self._real_time,
+                Going(client, req_id, listed.inst, step_ns=FIVE_NS, regular=regular, text=text, real_time=True),
+            )
+
+    def _too_often(self, client: Client, listed: Listed, exchange: str, kind: str) -> bool:
+        contract = (listed.con_id, exchange, kind)
+        what = (*contract, "live", client.number)
+        return self._pacing.refuses(self._world.now_ns, what=what, contract=contract, step_ns=FIVE_NS)
 
     def _refusal(self, client: Client, req_id: int, listed: Listed, seconds: int, kind: str) -> Refusal | None:
         if (client.number, req_id) in self._real_time:

@@ -27,6 +27,7 @@ class _Kept(msgspec.Struct, array_like=True, kw_only=True):
     records: list[OrderRecord]
     fills: list[Fill]
     later: list[Later]
+    locating: list[tuple[int, int]]
 
 
 _decoder: Final = msgspec.msgpack.Decoder(_Kept)
@@ -40,6 +41,7 @@ class OrderJournal:
         self.live: dict[int, OrderRecord] = {}  # those not done
         self.fills: dict[str, Fill] = {}
         self.later: list[Later] = []
+        self.locating: list[tuple[int, int]] = []  # when shares are found, for which order; in order of time
         self._numbers = 0
         self._bound = 0
         self._by_client: dict[tuple[int, int], int] = {}
@@ -137,6 +139,7 @@ class OrderJournal:
             records=list(self.records.values()),
             fills=list(self.fills.values()),
             later=self.later,
+            locating=self.locating,
         )
         return msgspec.msgpack.encode(kept)
 
@@ -144,7 +147,7 @@ class OrderJournal:
         """From `dump`."""
         kept = _decoder.decode(state)
         self._numbers, self._bound = kept.numbers, kept.bound
-        self.later = kept.later
+        self.later, self.locating = kept.later, kept.locating
         self.fills = {fill.exec_id: fill for fill in kept.fills}
         for record in kept.records:
             self.add(record)

@@ -24,10 +24,11 @@ from broker.gateway.orders.record import (
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.orders.terms import venue_terms
 from broker.gateway.orders.voice import Voice
-from broker.gateway.part import REJECT_ORDER, World
+from broker.gateway.part import NEVER, REJECT_ORDER, World
 from broker.gateway.wire import nanos_text
 from broker.sim.oca import REDUCE
 from core.commands import CancelOrder
+from core.units import NANO
 
 PLACE: Final = 0
 MODIFY: Final = 1
@@ -38,6 +39,11 @@ PRICE_PROTECTION: Final = (202, "Order Canceled - reason:the limit price is too 
 REFUSED_BY_PLAN: Final = Refusal(201, "Order rejected - reason:refused by the fault plan.")
 BY_TRADER: Final = "Cancelled by Trader"
 BY_SYSTEM: Final = "Cancelled by System:"
+LOCATE: Final = (
+    404,
+    "Shares for this order are not immediately available for short sale. The order will be held while we attempt to"
+    " locate the shares.",
+)
 SIZE_REDUCED: Final = (481, "The order size was reduced to what its parent order was filled for.")
 NO_ERROR: Final = 399  # from this code on they do not refuse an order
 
@@ -69,6 +75,8 @@ class Lifecycle:
         if parent is not None and parent.stage == DONE and not parent.filled_nanos:
             self.end(record, CANCELLED, BY_SYSTEM)
             return
+        if parent is not None and not record.oca_group:  # brothers and sisters cancel each other
+            record.oca_group, record.oca_type = str(parent.perm_id), REDUCE
         refusal = self._limits.refusal(record)
         if refusal is None and self._world.faults.strikes(REJECT_ORDER):
             refusal = REFUSED_BY_PLAN
@@ -84,15 +92,16 @@ class Lifecycle:
             self._send(record, draft)
 
     def _wait(self, record: OrderRecord) -> None:
-        """A child of a parent that works: told as held, one of its brothers and sisters cancels the others."""
-        parent = self._journal.records[record.parent]
+        """A child of a parent that works is told as held."""
         record.stage, record.status, record.why_held = WAITS, PRE_SUBMITTED, "child"
-        if not record.oca_group:
-            record.oca_group, record.oca_type = str(parent.perm_id), REDUCE
         self._voice.order(record)
 
-    def _send(self, record: OrderRecord, draft: Draft) -> None:
+    def _send(self, record: OrderRecord, draft: Draft, *, located: bool = False) -> None:
         faults = self._world.faults
+        shares = None if located else self._limits.missing_shares(record)
+        if shares is not None:
+            self._locate(record, shares)
+            return
         if not faults.server_lost:
             record.stage, record.why_held = SENT, ""
             self._world.exchange.enter(venue_terms(record, draft), ts_ns=self._world.now_ns)
@@ -102,7 +111,28 @@ class Lifecycle:
         else:
             self._journal.forget(record)  # it dies unanswered, as if it had never been sent
 
-    def release(self, record: OrderRecord) -> None:
+    def _locate(self, record: OrderRecord, shares: int) -> None:
+        """A short sale waits for shares to borrow; if there are none at all, until it is cancelled."""
+        record.stage, record.status, record.why_held = WAITS, PRE_SUBMITTED, "locate"
+        self._voice.order(record)
+        self._voice.error(record, *LOCATE)
+        if shares:
+            due_ns = self._world.now_ns + self._settings.locate_s * NANO
+            self._journal.locating.append((due_ns, record.number))
+
+    @property
+    def next_located_ns(self) -> int:
+        """When shares are found next; NEVER if nobody waits for any."""
+        return self._journal.locating[0][0] if self._journal.locating else NEVER
+
+    def located(self, ts_ns: int) -> None:
+        """Shares are found for whoever waited long enough."""
+        while self.next_located_ns <= ts_ns:
+            record = self._journal.records.get(self._journal.locating.pop(0)[1])
+            if record is not None and record.stage == WAITS:
+                self.release(record, located=True)
+
+    def release(self, record: OrderRecord, *, located: bool = False) -> None:
         """What it waited for has come: it enters the venue as it reads now, unless its own day went by meanwhile."""
         draft = self._drafter.draft(record.request)
         if self._drafter.outlived(record):
@@ -110,7 +140,7 @@ class Lifecycle:
         elif isinstance(draft, Refusal):
             self.reject(record, draft)
         else:
-            self._send(record, draft)
+            self._send(record, draft, located=located)
 
     def amend(self, record: OrderRecord, draft: Draft) -> None:
         """A newer version of an order at the venue, pending until the venue answers."""

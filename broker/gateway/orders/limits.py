@@ -2,6 +2,7 @@
 limit may lie from the market; and what a what-if answers. Reads the account and the market; changes nothing.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from broker.gateway.account.margin import bound_at, mark_px_nanos, standing
@@ -9,7 +10,7 @@ from broker.gateway.account.settings import AccountSettings
 from broker.gateway.contracts.listing import Refusal
 from broker.gateway.orders.draft import Draft
 from broker.gateway.orders.journal import OrderJournal
-from broker.gateway.orders.record import WAITS, OrderRecord
+from broker.gateway.orders.record import SENT, WAITS, OrderRecord
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.part import Field, World
 from broker.gateway.wire import UNSET_DOUBLE, nanos_text
@@ -26,13 +27,20 @@ class Limits:
     """Asked once per order, right before it would go to the venue."""
 
     def __init__(
-        self, world: World, settings: OrderSettings, account: AccountSettings, currency: str, journal: OrderJournal
+        self,
+        world: World,
+        settings: OrderSettings,
+        account: AccountSettings,
+        currency: str,
+        journal: OrderJournal,
+        shortable: Callable[[str], int],
     ) -> None:
         self._world = world
         self._settings = settings
         self._account = account
         self._currency = currency
         self._journal = journal
+        self._shortable = shortable
 
     def refusal(self, record: OrderRecord) -> Refusal | None:
         """Why an order is not accepted; None = it is."""
@@ -92,6 +100,15 @@ class Limits:
         new = tuple(first + second for first, second in zip(old, change, strict=True))
         margins: list[Field] = [nanos_text(number) for number in (*old, *change, *new)]
         return [*margins, nanos_text(cost), UNSET_DOUBLE, UNSET_DOUBLE, self._currency, ""]
+
+    def missing_shares(self, record: OrderRecord) -> int | None:
+        """Of a sale that goes further short than shares can be borrowed: how many there are. None = it may be sent."""
+        if record.side != SELL:
+            return None
+        working = [other for other in self._journal.live.values() if other.stage == SENT and other.inst == record.inst]
+        short_nanos = _most([*working, record], SELL) - self._held(record.inst)
+        shares = self._shortable(self._world.instruments[record.inst].symbol)
+        return shares if short_nanos > shares * NANO else None
 
     def _margin_refusal(self, record: OrderRecord, others: list[OrderRecord]) -> Refusal | None:
         """Positions and working orders together must not bind more than the account is worth, unless the order adds

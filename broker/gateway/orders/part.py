@@ -2,7 +2,7 @@
 and what outlives a restart. The rules themselves are in the modules it puts together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from broker.gateway.account.settings import AccountSettings
@@ -26,8 +26,15 @@ from broker.gateway.registry import Registry
 PLACE, CANCEL, OPEN, EXECUTIONS, AUTO_OPEN, ALL_OPEN, GLOBAL_CANCEL, COMPLETED = 3, 4, 5, 7, 15, 16, 58, 99
 
 
+def _plenty(symbol: str) -> int:
+    """More shares to borrow than one order may have."""
+    return 1_000_000_000
+
+
 class OrderPart:
-    """One `Part`. `timezone` says when the day of executions and completed orders begins."""
+    """One `Part`. `timezone` says when the day of executions and completed orders begins, `shortable` how many
+    shares of a symbol can be borrowed.
+    """
 
     def __init__(
         self,
@@ -39,14 +46,15 @@ class OrderPart:
         account: AccountSettings,
         currency: str,
         timezone: str,
+        shortable: Callable[[str], int] = _plenty,
     ) -> None:
         self._world = world
         self._zone = timezone
-        self.next_due_ns = NEVER  # the next midnight, once time has begun
+        self._midnight_ns = NEVER  # the next one, once time has begun
         self.journal = OrderJournal()
         self._voice = Voice(world, registry, book, self.journal)
         drafter = Drafter(world, book)
-        limits = Limits(world, settings, account, currency, self.journal)
+        limits = Limits(world, settings, account, currency, self.journal, shortable)
         self._lifecycle = Lifecycle(
             world, settings=settings, journal=self.journal, voice=self._voice, drafter=drafter, limits=limits
         )
@@ -103,10 +111,17 @@ class OrderPart:
         if not self._world.faults.server_lost:
             self._lifecycle.server_back()
 
+    @property
+    def next_due_ns(self) -> int:
+        """The next midnight, or shares that are found before."""
+        return min(self._midnight_ns, self._lifecycle.next_located_ns)
+
     def advance(self, ts_ns: int) -> None:
-        """Midnight: executions and completed orders of yesterday are no longer told."""
-        self.journal.roll(midnight_ns(ts_ns, self._zone))
-        self.next_due_ns = midnight_ns(ts_ns, self._zone, days=1)
+        """Shares to borrow are found. Midnight: executions and completed orders of yesterday are no longer told."""
+        self._lifecycle.located(ts_ns)
+        if ts_ns >= self._midnight_ns:
+            self.journal.roll(midnight_ns(ts_ns, self._zone))
+            self._midnight_ns = midnight_ns(ts_ns, self._zone, days=1)
 
     def dump(self) -> bytes:
         """Records and executions."""
@@ -149,5 +164,5 @@ class OrderPart:
 
     def _start_day(self) -> None:
         """Time has begun: days are counted from here."""
-        if self.next_due_ns == NEVER and self._world.now_ns:
-            self.next_due_ns = midnight_ns(self._world.now_ns, self._zone, days=1)
+        if self._midnight_ns == NEVER and self._world.now_ns:
+            self._midnight_ns = midnight_ns(self._world.now_ns, self._zone, days=1)

@@ -12,7 +12,7 @@ from broker.gateway.moments import parse_moment
 from broker.gateway.orders.draft import INVALID, SIDES
 from broker.gateway.orders.encode import commission_fields
 from broker.gateway.orders.journal import MANUAL_CLIENT, OrderJournal
-from broker.gateway.orders.record import DONE, Fill, OrderRecord
+from broker.gateway.orders.record import API_CANCELLED, DONE, Fill, OrderRecord
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.orders.voice import Voice
 from broker.gateway.part import Client, Fields, World
@@ -86,10 +86,12 @@ class Queries:
             self._voice.bound(client, record)
 
     def completed_orders(self, client: Client, fields: Fields) -> None:
-        """reqCompletedOrders: the day's, of all clients; `apiOnly` leaves the manual ones out."""
+        """reqCompletedOrders: the day's, of all clients; `apiOnly` leaves the manual ones out. What was never sent
+        to the server is none.
+        """
         api_only = fields.flag()
         for record in self._journal.records.values():
-            if record.stage == DONE and not (api_only and record.manual):
+            if record.stage == DONE and record.status != API_CANCELLED and not (api_only and record.manual):
                 self._voice.completed_to(client, record)
         client.send(COMPLETED_END)
 

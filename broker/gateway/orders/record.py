@@ -11,7 +11,7 @@ from core.units import NANO, div_half_even
 
 # Where an order is.
 KEPT: Final = 0  # transmit = false: nobody but its client knows it; gone with the gateway
-WAITS: Final = 1  # a bracket's child: told as PreSubmitted, enters the venue when its parent is filled
+WAITS: Final = 1  # told as PreSubmitted, enters the venue when its parent is filled, or shares to borrow are found
 QUEUED: Final = 2  # taken while the server is lost, submitted when it is back
 SENT: Final = 3  # at the venue, or on its way
 DONE: Final = 4

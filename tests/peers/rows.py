@@ -1,4 +1,4 @@
-"""How what the `ibapi` family decodes becomes the shape that all drivers report in. Knows no connection."""
+"""How what a library with callbacks decodes becomes the shape that all drivers report in. Knows no connection."""
 
 from typing import Any
 
@@ -8,14 +8,6 @@ from tests.peers.scenario import Row
 def number(value: Any) -> float:
     """A decimal, a float or a text, as JSON can hold it."""
     return float(value)
-
-
-def made(kind: type[Any], fields: Row) -> Any:
-    """A contract or order with these fields."""
-    it = kind()
-    for name, value in fields.items():
-        setattr(it, name, value)
-    return it
 
 
 def details_row(found: Any) -> Row:

@@ -1,0 +1,1 @@
+"""What must be right before a trader may start, and while it runs: small checks, each one line with its remedy."""
