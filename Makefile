@@ -126,8 +126,8 @@ lock: $(BIN)/python ## write the lock files again from pyproject.toml
 	"$$tools/bin/uv" pip $(LOCK) --extra train -c requirements-dev.txt -o requirements-train.txt pyproject.toml > /dev/null; \
 	for peer in $(PEERS); do "$$tools/bin/uv" pip $(LOCK_PINS) -c requirements-dev.txt \
 		-o tests/peers/requirements-$$peer.txt tests/peers/requirements-$$peer.in > /dev/null; done; \
-	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-train.txt requirements-dev.txt \
-		$(PEERS:%=tests/peers/requirements-%.txt)
+	sed -i '1i # Made by `make lock` from pyproject.toml; not edited by hand.' requirements.txt requirements-train.txt requirements-dev.txt; \
+	sed -i '1i # Made by `make lock` from the .in file beside it; not edited by hand.' $(PEERS:%=tests/peers/requirements-%.txt)
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) $(PEER_FOLDER) *.egg-info build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -76,8 +76,10 @@ def _clock_in(fields: list[str]) -> tuple[int, float] | None:
     """The announcement, if the message is one: an error without an order, of a code no broker uses."""
     if fields[:1] != [ERROR] or str(CLOCK_CODE) not in fields[2:5]:
         return None
-    for text in fields:
-        found = _TEXT.fullmatch(text)
-        if found is not None:
-            return int(found[1]), float(found[2])
-    return None
+    return next((found for text in fields if (found := clock_told(text)) is not None), None)
+
+
+def clock_told(text: str) -> tuple[int, float] | None:
+    """(time, speed) of an announcement's text."""
+    found = _TEXT.fullmatch(text)
+    return None if found is None else (int(found[1]), float(found[2]))

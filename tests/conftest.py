@@ -10,8 +10,8 @@ from daemon.kernels import configure
 
 configure()  # before any test module imports numba, which reads its settings once
 
-# deadline: no test may depend on the speed of the machine. print_blob: a failure prints what reproduces it. More examples
-# than every commit can afford: QUANTD_EXAMPLES=1000 make test.
+# deadline: no test may depend on the speed of the machine. print_blob: a failure prints what reproduces it.
+# More examples than every commit can afford: QUANTD_EXAMPLES=1000 make test.
 EXAMPLES = int(os.environ.get("QUANTD_EXAMPLES", "40"))
 settings.register_profile("quantd", deadline=None, print_blob=True, max_examples=EXAMPLES)
 settings.load_profile("quantd")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PREAMBLE: Final = b"API\0"
 HELLO_BYTES_MAX: Final = 512  # versions and connect options
+START_BYTES_MAX: Final = 65_536  # held of a stranger, who has not sent startApi
 LINGER_SECONDS: Final = 1.0  # for a client that is told why before it is cut off
 ERROR: Final = 4
 
@@ -88,11 +89,13 @@ class Connection(asyncio.Protocol):
             return
         if frames:
             self._server.received(self, frames)
+        if self.stage == AWAITS_START and self._frames.held > START_BYTES_MAX:
+            self._server.cut(self, f"more than {START_BYTES_MAX} bytes and no startApi")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self.stage = CLOSED
-        self.expect_nothing()
+        self._expect_nothing()
         self.out.clear()
         self._held_out.clear()
         self._held_in.clear()
@@ -194,8 +197,12 @@ class Connection(asyncio.Protocol):
         if transport is not None and not transport.is_closing():
             transport.pause_reading() if paused else transport.resume_reading()
 
-    def expect_nothing(self) -> None:
-        """It has started, or is gone."""
+    def started(self) -> None:
+        """Its session begins."""
+        self.stage = STARTED
+        self._expect_nothing()
+
+    def _expect_nothing(self) -> None:
         if self.start_deadline is not None:
             self.start_deadline.cancel()
             self.start_deadline = None

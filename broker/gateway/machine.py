@@ -121,7 +121,7 @@ class GatewayMachine:
     def _fact(self, ts_ns: int, fact: AnyEvent) -> None:
         world = self.world
         world.now_ns = max(world.now_ns, ts_ns)
-        if world.faults.server_lost:
+        if world.faults.server_lost and not world.faults.facts_flow:
             self._waiting.append((ts_ns, fact))
             return
         for part in self._all:

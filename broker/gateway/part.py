@@ -88,6 +88,7 @@ class Faults(Protocol):
     server_lost: bool  # between 1100 and 1101/1102: no market data, no history, no server behind the orders
     hold_orders: bool  # orders, modifies and cancels sent now are queued and submitted when the server is back;
     # else they die unanswered. Read while `server_lost`.
+    facts_flow: bool  # what the venue tells comes all the same. Read while `server_lost`.
     market_stopped: bool  # no ticks of any kind: server lost, market data farm broken, or a competing session
     history_stopped: bool  # historical requests fail (162): server lost or HMDS farm broken
     contracts_stopped: bool  # contract details wait or fail: server lost or sec-def farm broken
@@ -101,7 +102,7 @@ class Faults(Protocol):
 class NoFaults:
     """Nothing goes wrong."""
 
-    server_lost = hold_orders = market_stopped = history_stopped = contracts_stopped = competing = False
+    server_lost = hold_orders = facts_flow = market_stopped = history_stopped = contracts_stopped = competing = False
 
     def strikes(self, name: str) -> bool:
         """Never."""

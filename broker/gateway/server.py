@@ -211,8 +211,7 @@ class GatewayServer:
             text = "Unable to connect as the client id is already in use. Retry with a unique client id."
             self._turn_away(connection, 326, text)
         else:
-            connection.stage = STARTED
-            connection.expect_nothing()
+            connection.started()
             self._lanes[connection] = Lane(connection, self.limits, self.clock, self._request, self.flush)
             self._welcome(connection)
 

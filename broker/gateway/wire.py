@@ -89,8 +89,13 @@ class FieldReader:
     def nanos(self) -> int | None:
         """A decimal number as nanos, half-even beyond nine decimals; unset: None."""
         text = self.text()
-        if len(text) < 10 and text.isdigit() and text.isascii():
-            return int(text) * NANO
+        if len(text) < 19 and text.isascii():  # nearly all of them: a few digits, a point, a few digits
+            whole, point, rest = text.partition(".")
+            if whole.isdigit() and len(whole) < 10:
+                if not point:
+                    return int(whole) * NANO
+                if rest.isdigit() and len(rest) < 10:
+                    return int(whole) * NANO + int(rest.ljust(9, "0"))
         if text in _UNSET_NUMBERS:
             return None
         value = self._decimal(text)

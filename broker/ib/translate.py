@@ -154,10 +154,16 @@ def zone_of(name: str) -> tzinfo | None:
 
 
 def execution_time_ns(text: str) -> int:
-    """`20250425 15:23:54 US/Eastern`, `20250425-19:23:54` (UTC) or an epoch in UTC ns; 0 = not readable.
+    """`20250425 15:23:54 US/Eastern`, `20250425-19:23:54` (UTC) or an epoch in UTC ns; 0 = not readable, or no moment
+    that a journal holds.
 
     Never raises: an execution with an odd time is an execution.
     """
+    ns = _time_ns(text)
+    return ns if 0 < ns <= EPOCH_SECONDS_MAX * NANO else 0
+
+
+def _time_ns(text: str) -> int:
     try:
         if text.isdigit() and len(text) > 8:
             return int(text) * NANO

@@ -10,6 +10,7 @@ from core.engine.ladder import mark_of
 from core.engine.scope import refence
 from core.engine.trading import Trading
 from core.ledger import UNCLAIMED
+from core.money.state import READY
 from core.positions import value_at
 from core.reconcile import Difference
 from core.units import exact_text
@@ -91,6 +92,8 @@ def _why_not(engine: Trading, event: e.AccountAdopted) -> str:
     money = engine.money
     if not money.last_sync_ts_ns:
         return "no complete synchronisation yet: the broker has not said what it holds; try again in a moment"
+    if money.link != READY:
+        return "the link to the broker is not READY: what it holds may have changed; wait for the next synchronisation"
     if not event.positions and not event.cash_nanos:
         return "nothing to adopt: the books agree with the broker"
     if event.cash_nanos and event.cash_nanos != money.cash_difference_nanos:

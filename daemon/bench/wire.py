@@ -27,7 +27,7 @@ from daemon.bench.samples import Line, Samples, judged
 from daemon.commands import trader_command
 from daemon.gateway.config import load_gateway
 from daemon.gateway.process import Gateway
-from daemon.gateway.tape import Tape
+from daemon.gateway.turns import Cursor
 
 SYMBOLS: Final = 20
 RATES: Final = (200, 2_000)
@@ -278,7 +278,7 @@ class Peer:
             await asyncio.sleep(EVERY_S)
             if prompt < PROMPT_ORDERS:
                 continue
-            self._gateway.turns._tape = cast(Tape, Still())
+            self._gateway.turns._tape = cast(Cursor, Still())
             return
         raise QuantdError(f"bench wire: the trader sends no order: {self._last_words()}")
 

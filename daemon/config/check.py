@@ -1,6 +1,7 @@
 """What a config must mean beyond its types: names that exist, files, days, sums. Reports every problem it finds."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -248,10 +249,11 @@ def check_broker(config: Config, problems: Problems) -> None:
     if config.feed.speed not in ("max", "1x"):
         problems.add("feed.speed", "is the gateway's to say", "remove it; a paper gateway's own file has it")
     check_zone(ib.windows_timezone, "ib.windows_timezone", problems)
-    for refuses in (
+    checks: tuple[Callable[[], None], ...] = (
         lambda: check_ib_account(ib, account=config.account.id, mode=config.mode),
         lambda: check_lines(ib, profile=config.feed.profile, instruments=len(config.instruments)),
-    ):
+    )
+    for refuses in checks:
         try:
             refuses()
         except ConfigError as fault:

@@ -20,6 +20,7 @@ from core.money.fold import fold_command, fold_input, fold_outcome
 from core.money.snapshot import load
 from core.money.state import Money, MoneySettings
 from core.parents import ParentState
+from core.rows import ROW_BYTES
 from daemon.journal import JournalReader, find_snapshot, snapshot_seqs
 from daemon.journal_fold import MONEY_PART, journal_settings
 
@@ -124,7 +125,8 @@ def find_day(directory: Path, date: int) -> Span:
 
 def _last_ns(record: Any) -> int:
     """Time of a block's last row; its first where retention has moved the rows."""
-    return record.ts_ns if not record.payload else int(record.rows()[-1]["ts_ns"])
+    payload = record.payload
+    return int.from_bytes(payload[-ROW_BYTES:][:8], "little") if payload else int(record.ts_ns)
 
 
 def _last_date(directory: Path) -> int:

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as fault:
         print(str(fault), file=sys.stderr)
         return EXIT_CONFIG
-    except (BrokerFault, QuantdError) as fault:
+    except (BrokerFault, QuantdError, OSError) as fault:  # OSError: the disk, mostly
         print(f"failed: {fault}", file=sys.stderr)
         return EXIT_FAILED
 

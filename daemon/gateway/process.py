@@ -19,7 +19,7 @@ from broker.feeds.client import FeedClient
 from broker.feeds.merge import ControlFact
 from broker.gateway.machine import decode_state
 from broker.gateway.server import GatewayServer
-from core.errors import Bug
+from core.errors import Bug, ConfigError
 from daemon.gateway.arrivals import UpstreamTape
 from daemon.gateway.build import Built, build_gateway, state_digest
 from daemon.gateway.clock import Clock, ClockOrigin, ScaledClock, origin_at
@@ -81,6 +81,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
+        self.store.lock()
         snapshot = self.store.load()
         state = None if snapshot is None else decode_state(snapshot.machine)
         feed: FeedClient | None = None
@@ -162,7 +163,7 @@ class Gateway:
         reading = asyncio.create_task(self.turns.read(), name="gateway feed")
         try:
             await control.start()
-            await self.server.start(self.config.addresses)
+            await self._listen()
             built.faults.attach(self.server)
             if self.upstream is not None and isinstance(self.tape, UpstreamTape):
                 self.tape.record = self.store.add
@@ -180,6 +181,13 @@ class Gateway:
             await asyncio.wait({reading})
         self._save()
         self.log.info("stopped")
+
+    async def _listen(self) -> None:
+        try:
+            await self.server.start(self.config.addresses)
+        except OSError as fault:
+            text = f"gateway.listen: {fault.strerror or fault}; choose a free port of this machine"
+            raise ConfigError(text) from fault
 
     def _announce(self) -> None:
         """Tell whoever started us where we are."""

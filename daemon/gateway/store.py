@@ -5,6 +5,7 @@ told. Nothing is synced to the medium: this is paper money, and the kernel outli
 `gateway.state` names its log by a generation. Rows of a feed that gives them again are not kept.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,9 +53,21 @@ class Store:
         self.inputs = 0  # in the present log
         self.log_bytes = 0
         self._config_digest = config_digest
-        self._log = -1
+        self._lock = self._log = -1
         self._unwritten = bytearray()
         self._sessions: dict[int, list[Input]] = {}  # by connection: what it has asked for as long as it lasts
+
+    def lock(self) -> None:
+        """Keep every other gateway out until this process ends. Raises ConfigError when one is there already."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.folder / "gateway.lock"
+        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            raise ConfigError(
+                f"state_dir {self.folder}: a gateway is running there: stop it, or give this one a folder of its own"
+            ) from fault
 
     def load(self) -> Snapshot | None:
         """The snapshot; None at the first start. Raises ConfigError on one that cannot be gone on with."""
@@ -101,7 +114,6 @@ class Store:
             machine=machine.dump(),
             controls=tuple((fact.ts_ns, fact.event) for fact in controls),
         )
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._unwritten.clear()
         self._close_log()
         self._log_path(self.generation).unlink(missing_ok=True)  # of a save that was torn
@@ -147,8 +159,11 @@ class Store:
         self._unwritten = bytearray()
 
     def close(self) -> None:
-        """Let go of the log."""
+        """Let go of the log and of the folder."""
         self._close_log()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _close_log(self) -> None:
         if self._log >= 0:

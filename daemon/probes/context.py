@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from daemon.announced import CAPABILITY
 from daemon.config import Config
 from daemon.control.client import CommandFailed, NotReachable, connected
 from daemon.probes.finding import Finding, Trouble
@@ -35,7 +36,7 @@ class Look:
             raise self._trouble
         if self._talk is None:
             announced = self.config.ib.clock == "gateway"
-            talk = Conversation(self.config.ib, capabilities="quantd-clock" if announced else "")
+            talk = Conversation(self.config.ib, capabilities=CAPABILITY if announced else "")
             try:
                 talk.open()
             except Trouble as fault:

@@ -1,23 +1,23 @@
 """Checks of the session itself: port and log-in, account and mode, read-only flag, clock, restart windows."""
 
-import re
 import time
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.ib.config import check_account
+import msgspec
+
+from broker.ib.config import IbSettings, check_account
 from broker.ib.windows import Windows
 from core.errors import ConfigError
 from core.units import NANO
+from daemon.announced import CLOCK_CODE, clock_told
 from daemon.probes.context import Look
 from daemon.probes.finding import Finding, Trouble, fail, ok
 from daemon.probes.talk import Conversation
 
 CLOCK_OFFSET_S_MAX: Final = 2.0  # the broker tells whole seconds
-CLOCK_CODE: Final = 2999  # the paper gateway's announcement
 READ_ONLY_CODES: Final = (321,)
 ANSWER_S: Final = 5.0
-_CLOCK: Final = re.compile(r"quantd-clock ts_ns=(\d{1,19}) speed=([0-9.e+-]{1,32})")
 
 
 def check_port(look: Look) -> list[Finding]:
@@ -91,9 +91,9 @@ def check_clock(look: Look) -> list[Finding]:
 def _announced(talk: Conversation) -> tuple[int, float] | None:
     """(time, speed) of a paper gateway."""
     for entry in reversed(talk.errors(CLOCK_CODE)):
-        found = _CLOCK.fullmatch(str(entry[3]))
+        found = clock_told(str(entry[3]))
         if found is not None:
-            return int(found[1]), float(found[2])
+            return found
     return None
 
 
@@ -104,17 +104,22 @@ def _present_ns(look: Look) -> int:
 
 
 def check_windows(look: Look) -> list[Finding]:
-    """When the broker's servers or the gateway restart next."""
-    windows, now_ns = Windows(look.config.ib), _present_ns(look)
-    present = windows.now(now_ns)
-    if present:
-        return [fail("restart", f"now: {present}: no order leaves", "wait until it is over, or correct ib.windows")]
-    begin_ns, name = windows.next(now_ns)
-    if not name:
+    """When the broker's servers or the gateway restart next, window by window."""
+    settings, now_ns = look.config.ib, _present_ns(look)
+    if not settings.windows:
         remedy = "add ib.windows: an unannounced restart in the middle of a schedule is a lost link"
         return [fail("restart", "no restart window is known", remedy)]
+    return [_window(msgspec.structs.replace(settings, windows=(window,)), now_ns) for window in settings.windows]
+
+
+def _window(settings: IbSettings, now_ns: int) -> Finding:
+    windows = Windows(settings)
+    present = windows.now(now_ns)
+    if present:
+        return fail("restart", f"now: {present}: no order leaves", "wait until it is over, or correct ib.windows")
+    begin_ns, name = windows.next(now_ns)
     hours = (begin_ns - now_ns) / NANO / 3_600
-    return [ok("restart", f"next in {hours:.1f} h: {name}; orders stop {_moment(begin_ns)}")]
+    return ok("restart", f"in {hours:.1f} h: {name}; orders stop {_moment(begin_ns)}")
 
 
 def _moment(ts_ns: int) -> str:

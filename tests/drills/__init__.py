@@ -49,6 +49,12 @@ def _fuzz(number: int) -> PartResult:
     return run_part(number)
 
 
+def _gateway_state(number: int) -> PartResult:
+    from tests.drills.gateway_state import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -83,5 +89,12 @@ DRILLS: Final = (
         "parts) and into the adapter (odd parts): no crash, no hang, no order; a part is 20,000",
         parts=50,
         part=_fuzz,
+    ),
+    Drill(
+        name="gateway_state",
+        meaning="1,600 deaths of the paper gateway in the middle of random orders and faults: its whole state is the "
+        "one of a gateway that lived, byte by byte; a part is one script with 8 deaths",
+        parts=200,
+        part=_gateway_state,
     ),
 )

@@ -68,6 +68,9 @@ async def _adapter_end(seed: int) -> tuple[Counter[str], list[str]]:
         told, rig.adapter._sink = rig.sink, EncodingSink()
         pieces, sessions = await storm(rig, seed=seed * PIECES, frames=PIECES)
         rig.adapter._sink = told
+        if rig.adapter.ended is not None and rig.adapter.ended.done():
+            failures.append(f"seed {seed}: the adapter gave up: {rig.adapter.ended.exception()!r}")
+            return Counter({"adapter pieces": pieces, "adapter sessions": sessions}), failures
         sent = {str(msg_id): len(rig.script.of(msg_id)) for msg_id in map(int, ORDERS)}
         if sent != {"3": 2, "4": 0, "58": 0}:
             failures.append(f"seed {seed}: orders, cancels and global cancels sent: {sent}")

@@ -124,6 +124,7 @@ class Run:
         """Begin, or come back; how many inputs were run again."""
         self.clients.clear()
         self.store = Store(self.config.state_dir, config_digest=state_digest(self.config))
+        self.store.lock()
         snapshot = self.store.load()
         state = None if snapshot is None else decode_state(snapshot.machine)
         self.built = build_gateway(self.config, self.tables, state=state)

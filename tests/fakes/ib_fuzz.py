@@ -44,7 +44,7 @@ class EncodingSink:
 
 def messages(rig: ScriptRig) -> list[tuple[Any, ...]]:
     """One of every kind the adapter reads, on its own subscriptions and orders."""
-    line = next(iter(rig.adapter.market.quotes)).decode()
+    line = next(iter(rig.adapter.market.quotes), b"1500000099").decode()  # none yet: somebody else's
     bar = (1_767_623_400, "10", "11", "9", "10", "500", "10.1", 3)
     return [
         (1, 6, line, 1, "10.01", "300", 0), (1, 6, line, 2, "10.02", "200", 0), (1, 6, line, 4, "10.02", "100", 0),

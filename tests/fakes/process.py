@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.journal.layout import HEADER_BYTES, frame_end, list_segments
 from daemon.journal.opening import map_segment
+from tests.fakes.built_tables import lend_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 480.0  # far above what any of this takes: a hang must end as a failure
@@ -22,6 +23,7 @@ class TraderProcess:
     """`python -m daemon.app run`. Use as a context: whatever is left is killed."""
 
     def __init__(self, config: Path, *, hash_seed: int | None = None, root: Path = ROOT) -> None:
+        lend_tables(config)
         environment = {**os.environ, "PYTHONPATH": str(root)}
         if hash_seed is not None:
             environment["PYTHONHASHSEED"] = str(hash_seed)

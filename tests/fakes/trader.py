@@ -20,7 +20,6 @@ from broker.feeds.protocol import FeedEnd, RowsBatch
 from broker.feeds.spec import FeedHeader, FeedSpec
 from core import records as r
 from core.reference import CodeVersion
-from core.sessions import SessionTable
 from daemon import digests, tape
 from daemon.command_digest import command_digest
 from daemon.config import load_config
@@ -32,6 +31,7 @@ from daemon.reference import tables as reference
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days
 from daemon.summary import summarise
 from daemon.trader import Trader
+from tests.fakes.built_tables import built_table
 
 CONFIG = """
 mode = "replay"
@@ -160,7 +160,6 @@ class DirectFeed:
         """Nothing to end."""
 
 
-_table: Callable[..., SessionTable] = functools.lru_cache(reference.build_in_child)
 _code: Callable[[], CodeVersion] = functools.lru_cache(digests.code_version)
 
 
@@ -292,5 +291,5 @@ def install(patch: pytest.MonkeyPatch) -> None:
     assert threading.current_thread() is threading.main_thread()
     patch.setattr(tape, "FeedClient", DirectFeed)
     patch.setattr(tape, "SLICE_ROWS", 64)
-    patch.setattr(reference, "build_in_child", _table)
+    patch.setattr(reference, "build_in_child", built_table)
     patch.setattr(reference, "code_version", _code)

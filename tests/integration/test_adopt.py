@@ -192,6 +192,8 @@ def test_what_was_nobodys_can_be_given_later(tmp_path: Path) -> None:
             assert position(trader, UNCLAIMED, 0) == (0, 0)
             assert money.ledger.equity_nanos(runner.engine.exposure.marks) == equity
             money.ledger.assert_identity()
+            runner.step(e.LinkDegraded(code=1100, reason="test"), runner.now_ns)
+            assert "not READY" in ask(trader, "adopt", reason="again", positions=[given])["error"]
             trader.request_stop("test")
 
     rig.run(look)

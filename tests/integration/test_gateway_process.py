@@ -84,6 +84,7 @@ async def test_death_return_and_operator(tmp_path: Path, capfd: pytest.CaptureFi
             await eventually(lambda: not client.openTrades())
         await _operate(gateway)
         _command_line(config, capfd)
+        _second(config)
         assert gateway.stop() == 0
     assert "Traceback" not in gateway.errors()
 
@@ -140,3 +141,12 @@ def _command_line(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert main(words) == code, words
         told = capfd.readouterr()
         assert text in told.out + told.err, words
+
+
+def _second(config: Path) -> None:
+    """Another gateway in the same folder ends at once, with a line that says why."""
+    with (
+        GatewayProcess(config) as second,
+        pytest.raises(RuntimeError, match=r"(?s)exit 2: .*a gateway is running there"),
+    ):
+        second.ready()

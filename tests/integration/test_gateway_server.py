@@ -8,7 +8,7 @@ import pytest
 from ib_async.client import Client as IbClient
 from ib_async.contract import Stock
 
-from broker.gateway.connection import HELLO_BYTES_MAX, STARTED
+from broker.gateway.connection import HELLO_BYTES_MAX, START_BYTES_MAX, STARTED
 from broker.gateway.edge import CLOSE, CUT, SERVE, SILENT, Verdict
 from broker.gateway.part import Client
 from broker.gateway.registry import ClientLimits
@@ -144,6 +144,10 @@ async def test_a_session_must_begin_with_start_api(monkeypatch: pytest.MonkeyPat
             await client.hello()
             client.send(*fields)
             assert await client.ended() == b""
+        stranger = await edge.dial()
+        await stranger.hello()
+        stranger.write((1 << 20).to_bytes(4, "big") + bytes(START_BYTES_MAX + 1))
+        assert await stranger.ended() == b""
         monkeypatch.setattr("broker.gateway.server.START_SECONDS_MAX", 0.001)
         assert await (await edge.dial()).ended() == b""
         assert edge.told == []

@@ -12,7 +12,7 @@ from tests.fakes.trader import write_config
 def test_a_shadow_changes_nothing_of_a_run(tmp_path: Path) -> None:
     """All that two equal runs share, and the journal verifies."""
     found = []
-    for name, speed, engine in (("full", "max", ""), ("paced", "12000x", "keep_warm = true\n")):
+    for name, speed, engine in (("full", "max", ""), ("paced", "5000x", "keep_warm = true\n")):
         path = write_config(tmp_path / name, events_per_second=0.05)
         text = path.read_text().replace('speed = "max"', f'speed = "{speed}"')
         path.write_text(text.replace("[engine]\n", f"[engine]\n{engine}"))

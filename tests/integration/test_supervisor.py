@@ -17,6 +17,7 @@ import structlog
 from daemon import cli, supervisor
 from daemon.status.follower import read_picture
 from daemon.supervisor import Child, Supervisor
+from tests.fakes.built_tables import lend_tables
 from tests.fakes.process import DEADLINE_S, ROOT, verify
 from tests.fakes.trader import write_config
 
@@ -225,6 +226,7 @@ def test_up_refuses_a_wrong_config_before_anything_starts(tmp_path: Path, capsys
 
 def up(config: Path) -> "subprocess.Popen[str]":
     """`quantd up` as a process of its own."""
+    lend_tables(config)
     command = [sys.executable, "-m", "daemon.cli", "up", "-c", str(config), "--json"]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

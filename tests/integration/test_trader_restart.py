@@ -72,8 +72,7 @@ def test_a_kill_in_the_last_moments(whole: Whole, back: int) -> None:
     whole.check_continues()
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_a_kill_anywhere(whole: Whole, number: int) -> None:
+def test_a_kill_anywhere(whole: Whole) -> None:
     """Any frame boundary; the seed is printed on failure."""
     seed = secrets.randbelow(10**9)
     frame = random.Random(seed).randrange(5, len(whole.frames) - 4)
@@ -83,17 +82,17 @@ def test_a_kill_anywhere(whole: Whole, number: int) -> None:
 
 
 def test_killed_again_and_again(whole: Whole) -> None:
-    """Three kills in a row, each in what the start before left."""
+    """Two kills in a row, each in what the start before left, and one near the end."""
     seed = secrets.randbelow(10**9)
     chance = random.Random(seed)
     print(f"seed {seed}")
     journal, share = whole.journal, 0.2
-    for _ in range(3):
+    for _ in range(2):
         frames = frame_ends(journal)
         whole.rig.cut(journal, int(len(frames) * min(0.95, share + 0.1 * chance.random())))
         whole.rig.run()
         journal = whole.rig.keep(f"again-{share}")
-        share += 0.25
+        share += 0.35
     whole.rig.cut(journal, len(frame_ends(journal)) - 40)
     whole.check_continues()
 

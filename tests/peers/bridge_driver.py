@@ -1,6 +1,6 @@
-"""`@stoqey/ib`, written for Node.js by people apart from the makers of all other peers: it leaves unset fields empty and
-complains of every field too many or too few. It runs as a process of its own behind `stoqey/bridge.mjs`; here its events
-become the callbacks that the others make. Knows no expected value.
+"""`@stoqey/ib`, written for Node.js by people apart from the makers of all other peers: it leaves unset fields empty,
+and complains of every field too many or too few. It runs as a process of its own behind `stoqey/bridge.mjs`; here its
+events become the callbacks that the others make. Knows no expected value.
 """
 
 import json
@@ -116,8 +116,9 @@ class BridgeDriver(RecordDriver):
         return BridgeDriver()
 
     def disconnect(self) -> None:
-        self.client.disconnect()
-        self.wait(lambda: not self._is_open())
+        if self._is_open():
+            self.client.disconnect()
+            self.wait(lambda: not self._is_open())
 
     def close(self) -> None:
         """End the process."""

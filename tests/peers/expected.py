@@ -14,6 +14,7 @@ Row = dict[str, Any]
 ACCOUNT: Final = "DU7654321"
 CASH: Final = 1_000_000
 OPEN_S: Final = int(datetime(2026, 10, 5, 13, 30, tzinfo=UTC).timestamp())  # 09:30 in New York
+CLOSE_S: Final = OPEN_S + 23_400
 PREVIOUS_CLOSE: Final = {"AAA": 24.90, "BBB": 99.50}
 TICK: Final = 0.01
 HELD: Final = 300  # shares, after all of it
@@ -29,8 +30,8 @@ def on_tick(px: float) -> bool:
 
 def fee_of(fills: list[Row]) -> float:
     """What one order costs, by the published schedule."""
-    shares = float(sum(fill["shares"] for fill in fills))
-    sold = sum(fill["shares"] * fill["px"] for fill in fills if fill["side"] == "SLD")
+    shares: float = sum(fill["shares"] for fill in fills)
+    sold: float = sum(fill["shares"] * fill["px"] for fill in fills if fill["side"] == "SLD")
     return max(1.0, SHARE_FEE * shares) + CAT_FEE * shares + SEC_FEE * sold
 
 
@@ -59,7 +60,7 @@ def connect(report: Report) -> None:
     session = report["connect"]
     assert session["accounts"] == [ACCOUNT]
     assert session["next_id"] >= 1
-    assert OPEN_S <= session["now_s"] < OPEN_S + 3600
+    assert OPEN_S <= session["now_s"] < CLOSE_S
 
 
 def details(report: Report) -> None:
@@ -118,7 +119,7 @@ def ticks(report: Report) -> None:
         assert tick["size"] > 0
         assert tick["exchange"]
     for tick in quoted + traded:
-        assert OPEN_S <= tick.get("at_s", OPEN_S) < OPEN_S + 3600
+        assert OPEN_S <= tick.get("at_s", OPEN_S) < CLOSE_S
 
 
 def depth(report: Report) -> None:
@@ -168,7 +169,7 @@ def past(report: Report) -> None:
     for found in (quoted, traded):
         times = [tick["at_s"] for tick in found]
         assert times == sorted(times)
-        assert OPEN_S - 120 <= times[0] < OPEN_S + 3600
+        assert OPEN_S - 120 <= times[0] < CLOSE_S
 
 
 # ---- orders ------------------------------------------------------------------------------------------------------

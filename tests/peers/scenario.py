@@ -182,7 +182,13 @@ class Scenario:
         return order_id
 
     def until(self, order_id: int, statuses: Sequence[str]) -> Row:
-        self.driver.wait(lambda: self.driver.order(order_id).get("status") in statuses)
+        """By its orderStatus: an openOrder alone does not count what is filled."""
+
+        def reached() -> bool:
+            order = self.driver.order(order_id)
+            return order.get("status") in statuses and "filled" in order
+
+        self.driver.wait(reached)
         return self.driver.order(order_id)
 
     def filled(self, order_id: int) -> Row:

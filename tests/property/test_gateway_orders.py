@@ -132,6 +132,83 @@ class Script:
         self.rig.machine.link_changed(data_lost=False)
 
 
+class Days(Script):
+    """Several days without a restart, orders of every time in force; the client hears everything and keeps score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trades: dict[str, tuple[int, int, int]] = {}  # order id, signed quantity, price in nanos
+        self.costs: dict[str, int] = {}
+        self.day = 0
+
+    def run(self, script: list[Step]) -> "Days":
+        for step in script:
+            self.now_s += 30 * step.gap_ms / 1000
+            self.rig.until(self.now_s)
+            if step.what == "restart":
+                self.do_night(*step.numbers)
+            else:
+                getattr(self, f"do_{step.what}")(*step.numbers)
+            self.listen()
+        self.do_back()
+        self.rig.faults.due = []
+        self.rig.wait(1)
+        self.do_all()
+        self.rig.wait(1)
+        self.listen()
+        return self
+
+    def do_night(self, minutes: int, *_: int) -> None:
+        """To a little before the next open; the table ends with the third day."""
+        if self.day < 2:
+            self.day += 1
+            self.now_s = max(self.now_s, self.day * 86_400 - 60 * (minutes + 1))
+            self.rig.until(self.now_s)
+
+    def order(self, side: int, kind: int, px: int, size: int, **more: Any) -> Order:
+        order = super().order(side, kind, px, size, **more)
+        which = (side * 7 + px * 3 + size) % 6
+        if which < 3 and order.orderType in ("LMT", "STP", "STP LMT", "TRAIL"):
+            order.tif = "GTC"
+        elif which == 3 and order.orderType in ("LMT", "MKT"):
+            order.tif = "OPG"
+        elif which == 4 and order.orderType == "LMT":
+            order.outsideRth = True
+        return order
+
+    def listen(self) -> None:
+        for name, arguments in self.peer.ears.heard:
+            if name == "execDetails":
+                fill = arguments[2]
+                assert fill.execId not in self.trades
+                quantity = round(fill.shares) * (1 if fill.side == "BOT" else -1)
+                self.trades[fill.execId] = (fill.orderId, quantity, round(fill.price * NANO))
+            elif name == "commissionReport":
+                self.costs[arguments[0].execId] = round(arguments[0].commission * NANO)
+        self.peer.ears.heard.clear()
+
+
+@pytest.mark.slow
+@settings(max_examples=30)
+@given(script=STEPS)
+def test_days_as_a_client_hears_them(script: list[Step]) -> None:
+    """Over nights and auctions: what was told makes position and cash, sizes hold, and nothing stays behind."""
+    played = Days().run(script)
+    state = played.rig.world.exchange.account.state
+    position = sum(quantity for _, quantity, _ in played.trades.values())
+    assert sum(held.qty_nanos for held in state.positions.values()) == position * NANO
+    assert played.costs.keys() == played.trades.keys()
+    paid = sum(quantity * px for _, quantity, px in played.trades.values()) + sum(played.costs.values())
+    assert state.cash_nanos["USD"] == played.rig.config.cash_nanos - paid
+    traded = Counter[int]()
+    for order_id, quantity, _ in played.trades.values():
+        traded[order_id] += abs(quantity)
+    assert all(quantity <= played.sizes[order_id] for order_id, quantity in traded.items())
+    for members in played.groups.values():
+        assert sum(traded[order_id] for order_id in members) <= played.sizes[members[0]]
+    assert not [record for record in played.rig.orders.journal.live.values() if record.status]
+
+
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(script=STEPS)

@@ -11,6 +11,8 @@ from daemon.bench import BENCHES, features, follow, gateway, main, orders, score
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
+pytestmark = pytest.mark.usefixtures("tables_built_once")
+
 
 @pytest.fixture
 def no_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +108,8 @@ def test_model_lines(no_recordings: None) -> None:
     assert {name: line["orders"] for name, line in lines.items()} == {
         "tick_to_order_model.hot": 30, "tick_to_order_model.paced": 11,
     }  # fmt: skip
-    lines |= {line["name"]: line for line in scored.natural(rows_max=120_000)}
-    assert lines["step_score"]["samples"] > 2_000
+    lines |= {line["name"]: line for line in scored.natural(rows_max=230_000)}
+    assert lines["step_score"]["samples"] > 10_000
     for name in ("step_score", "tick_to_order_model.hot", "tick_to_order_model.paced"):
         _timed(lines[name])
 

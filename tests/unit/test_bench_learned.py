@@ -6,7 +6,7 @@ from daemon.bench import learned
 from daemon.bench import world as worlds
 from daemon.bench.model import INPUTS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tables_built_once")]
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,12 @@ from broker.gateway.faults.registry import ANSWERS, KINDS, parse
 from broker.gateway.part import NEVER
 from broker.gateway.settings import FaultSettings
 from broker.gateway.wire import frame_of
+from core.commands import DAY, MKT
 from core.errors import ConfigError
+from core.ids import BUY
+from core.units import NANO
 from tests.fakes.gateway import RecordingClient, RecordingPart, new_machine, new_world
-from tests.fakes.tape import SECOND, at
+from tests.fakes.tape import SECOND, Tape, at
 
 STATUS = frame_of(3, 7, "Submitted")
 EXECUTION = frame_of(11, -1, 7)
@@ -200,6 +203,20 @@ def test_the_server_is_lost_and_comes_back(data_lost: str, code: int) -> None:
     assert [told for told in scene.other.told if told[0] == "link"] == [
         ("link", at(0), False), ("link", at(10), data_lost == "yes")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("waits", "told_at_s"), [("yes", 10.0), ("no", 1.001)])
+def test_executions_in_an_outage(waits: str, told_at_s: float) -> None:
+    """They come when the server is back, or in the middle of it, as was seen too."""
+    scene = Scene()
+    rows = Tape().quote(1, 1000, 1002).array()
+    scene.machine.run_rows(rows, 0, 1)
+    scene.begin("server_lost", 9, executions_wait=waits)
+    scene.world.exchange.foreign_order(inst=0, side=BUY, qty_nanos=NANO, order_type=MKT, tif=DAY, ts_ns=at(1))
+    moments: list[int] = []
+    scene.other.on_fact = lambda ts_ns, fact: moments.append(scene.world.now_ns)  # type: ignore[method-assign]
+    scene.until(20)
+    assert moments[0] == at(told_at_s)
 
 
 @pytest.mark.parametrize(

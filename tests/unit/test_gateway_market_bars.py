@@ -265,30 +265,34 @@ def test_history_that_is_kept_up_to_date() -> None:
     assert client.calls == []
 
 
+def made_up(*sizes: str) -> DecodedClient:
+    """A client that has asked on the feed's first day for that day and the one before."""
+    market, client = Market(KEPT, slow=REFERENCE), DecodedClient()
+    market.machine.advance_to(at(86_400))
+    market.play(busy(120, start=86_400))
+    for req_id, size in enumerate(sizes):
+        market.ask(client, 20, *history(req_id, size, "2 D"))
+    return client
+
+
 def test_made_up_history_is_marked_anchored_and_the_same_every_time() -> None:
     """It ends at the known close, has about the known volume, says that it is made up, once; real days are real."""
-    answers = []
-    for _ in range(2):
-        market, client = Market(KEPT, slow=REFERENCE), DecodedClient()
-        market.machine.advance_to(at(86_400))
-        market.play(busy(120, start=86_400))
-        market.ask(client, 20, *history(1, "1 day", "2 D"))
-        market.ask(client, 20, *history(2, "1 min", "2 D"))
-        bars = [bar for call, req, bar in client.of("historicalData") if req == 1]
-        assert [bar.date for bar in bars] == ["20260105", "20260106"]
-        assert bars[0].close == 10.0
-        assert 0.3 * 2_000_000 < bars[0].volume < 3 * 2_000_000
-        notes = client.of("error")
-        assert [note[1:3] for note in notes] == [(-1, 2199)]
-        assert "made up" in notes[0][3]
-        minutes = [bar for call, req, bar in client.of("historicalData") if req == 2]
-        assert len(minutes) == 390 + 2
-        assert (minutes[0].open, max(bar.high for bar in minutes[:390])) == (bars[0].open, bars[0].high)
-        assert sum(bar.volume for bar in minutes[:390]) == bars[0].volume
-        assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in minutes)
-        assert all(round(bar.open * 100, 6).is_integer() for bar in minutes)
-        answers.append([tuple(vars(bar).values()) for bar in minutes])
-    assert answers[0] == answers[1]
+    client = made_up("1 min", "1 day")
+    minutes = [bar for _, req_id, bar in client.of("historicalData") if req_id == 0]
+    days = [bar for _, req_id, bar in client.of("historicalData") if req_id == 1]
+    assert [bar.date for bar in days] == ["20260105", "20260106"]
+    assert days[0].close == 10.0
+    assert 0.3 * 2_000_000 < days[0].volume < 3 * 2_000_000
+    notes = client.of("error")
+    assert [note[1:3] for note in notes] == [(-1, 2199)]
+    assert "made up" in notes[0][3]
+    assert len(minutes) == 390 + 2
+    assert (minutes[0].open, max(bar.high for bar in minutes[:390])) == (days[0].open, days[0].high)
+    assert sum(bar.volume for bar in minutes[:390]) == days[0].volume
+    assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in minutes)
+    assert all(round(bar.open * 100, 6).is_integer() for bar in minutes)
+    again = [bar for _, _, bar in made_up("1 min").of("historicalData")]
+    assert [vars(bar) for bar in again] == [vars(bar) for bar in minutes]
 
 
 def test_schedules_heads_and_histograms() -> None:
@@ -362,3 +366,22 @@ def test_a_regular_day_ends_with_its_closing_auction() -> None:
         state = market.part.dump()
         market = Market(NONE)
         market.part.load(state)
+
+
+def test_rings_forget_the_oldest_bars_only() -> None:
+    """With room for one day of minutes, the last 960 are there, across a restart too."""
+    tape = Tape()
+    for minute in range(1_100):
+        tape.print(60 * minute, 1000 + minute % 7, 10 + minute)
+    settings = MarketSettings(history="none", pacing=False, history_days=1)
+    market = Market(settings).play(tape)
+    again = Market(settings)
+    again.part.load(market.part.dump())
+    for one in (market, again):
+        one.until(at(60 * 1_100))
+        client = DecodedClient()
+        one.ask(client, 20, *history(1, "1 min", "2 D", regular=False, date_format=2))
+        bars = [bar for bar in told(client) if bar[6]]
+        expected = [bar for bar in prints_bars(tape, 60, first_s=60 * 140) if bar[0] < at(21 * 1_800) / SECOND]
+        assert bars == expected
+        assert one.part.tape.newest(0, 60 * SECOND, 1)["volume"].tolist() == [shares(1_109)]

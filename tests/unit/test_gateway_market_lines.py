@@ -250,14 +250,18 @@ def test_broken_farms_stop_lines_and_the_return_shows_everything_again() -> None
     client.taken()
     market.fault(market_stopped=True)
     market.play(Tape().quote(3, 1005, 1006).print(3, 1006, 10)).until(at(4))
+    market.ask(client, 1, *line(3))
     assert client.taken() == []
     market.fault(market_stopped=False)
     calls = client.taken()
+    assert [call[:2] for call in calls if call[0] in ("tickReqParams", "marketDataType")] == [
+        ("tickReqParams", 3), ("marketDataType", 3),
+    ]  # fmt: skip
     assert ("priceSizeTick", 1, 1, 10.05, 100.0) in calls
     assert ("tickSize", 1, 8, 160.0) in calls
     market.fault(market_stopped=True, competing=True)
     market.ask(client, 1, *line(2))
-    assert client.errors == [(1, 10197), (2, 10197)]
+    assert client.errors == [(1, 10197), (3, 10197), (2, 10197)]
     market.fault(market_stopped=False, competing=False, data_lost=True)
     client.taken()
     market.play(Tape().quote(5, 1007, 1008)).until(at(6))

@@ -216,6 +216,39 @@ def test_orders_sent_without_a_server_wait_for_it_or_die() -> None:
     assert (peer.news(), rig.position) == ([], 100)
 
 
+def test_an_order_that_was_told_does_not_vanish_with_the_server() -> None:
+    """Shares for it are found while there is no server: it goes out later, or is cancelled as what it was."""
+    rig = market_rig(shortable={"S0": 5})
+    peer = rig.client()
+    peer.place(1, limit("SELL", 10, 10.50))
+    peer.place(2, limit("SELL", 10, 10.60))
+    rig.wait()
+    rig.faults.server_lost, rig.faults.hold_orders = True, False
+    rig.machine.link_changed(data_lost=False)
+    rig.until(100)
+    peer.news()
+    peer.ask.cancelOrder(2)
+    assert peer.news() == ["orderStatus Cancelled", "error 202"]
+    rig.faults.server_lost = False
+    rig.machine.link_changed(data_lost=False)
+    rig.wait()
+    assert peer.news() == BOTH
+
+
+def test_a_bracket_sent_into_the_void_leaves_no_child() -> None:
+    """Without a server and without a queue the whole of it dies, held children too."""
+    rig = market_rig(shortable={"S0": 0})
+    peer = rig.client()
+    rig.faults.server_lost = True
+    peer.place(1, limit("BUY", 100, 10.02, transmit=False))
+    peer.place(2, limit("SELL", 100, 10.50, parentId=1))
+    rig.faults.server_lost = False
+    rig.machine.link_changed(data_lost=False)
+    rig.wait(5)
+    peer.ask.reqAllOpenOrders()
+    assert peer.news() == ["openOrderEnd"]
+
+
 def test_a_stop_at_the_gateway_of_a_long_dead_day_enters_under_its_own_number() -> None:
     """A child that waited over a day's roll is no duplicate to the venue."""
     rig = market_rig()

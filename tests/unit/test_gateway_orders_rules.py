@@ -59,6 +59,8 @@ CASES = [
     Case(387, limit(allOrNone=True), "allOrNone"),
     Case(387, limit(goodAfterTime="20260105 11:00:00"), "goodAfterTime"),
     Case(387, limit(minQty=5), "minQty"),
+    Case(387, limit(discretionaryAmt=0.05), "discretionaryAmt"),
+    Case(387, limit(orderType="STP", auxPrice=9, triggerMethod=4), "triggerMethod"),
     Case(10243, limit(totalQuantity=0.25), "Fractional"),
     Case(321, limit(ocaGroup="g", ocaType=9), "OCA"),
     Case(201, limit(totalQuantity=500_000), "insufficient"),

@@ -81,7 +81,10 @@ def test_execution_times() -> None:
     for text in ("20250425 15:23:54 US/Eastern", "20250425  15:23:54 Eastern Standard Time", "20250425-19:23:54"):
         assert execution_time_ns(text) == ns
     assert execution_time_ns(str(ns // NANO)) == ns
-    for text in ("", "20250425", "20250425 15:23:54", "20250425 15:23:54 ../../etc", "soon", "20250425 99:00:00 UTC"):
+    for text in (
+        "", "20250425", "20250425 15:23:54", "20250425 15:23:54 ../../etc", "soon", "20250425 99:00:00 UTC",
+        "00260105 10:00:00 UTC", "99991231-23:59:59", "9" * 30,
+    ):  # fmt: skip
         assert execution_time_ns(text) == 0
     assert utc_text(ns) == "20250425-19:23:54"
 

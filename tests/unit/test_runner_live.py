@@ -15,6 +15,7 @@ from daemon.machine import LIVE_ROWS_MAX
 from daemon.recovery import verify_replay
 from daemon.reference.tables import ReferenceTables
 
+pytestmark = pytest.mark.usefixtures("tables_built_once")
 ROWS = 60_000
 
 

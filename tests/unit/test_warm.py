@@ -15,6 +15,8 @@ from daemon.log import open_log
 from daemon.reference.tables import ReferenceTables
 from daemon.warm import BEAT_S, KeepWarm, doze, keep_warm
 
+pytestmark = pytest.mark.usefixtures("tables_built_once")
+
 
 def _made(folder: Path, text: str = MARKET) -> tuple[Config, ReferenceTables]:
     config = config_of(text, folder)

@@ -78,7 +78,7 @@ class FaultPart:
         self, world: World, plan: tuple[FaultSettings, ...] = (), *, seed: int = 1, timezone: str = "UTC"
     ) -> None:
         self.world = world
-        self.server_lost = self.hold_orders = self.competing = False
+        self.server_lost = self.hold_orders = self.facts_flow = self.competing = False
         self.market_stopped = self.history_stopped = self.contracts_stopped = False
         self.next_due_ns = NEVER
         self.link_changed: Callable[[bool], None] = _ignore
@@ -298,6 +298,7 @@ class FaultPart:
         lost = [f for f in self._kept.active if f.name == "server_lost" or (_is_reset(f) and f.stage_ns < NEVER)]
         self.server_lost = bool(lost)
         self.hold_orders = all(bool(self._values(fault).get("hold_orders", True)) for fault in lost)
+        self.facts_flow = all(not self._values(fault).get("executions_wait", True) for fault in lost)
         self.competing = bool(self._named("competing_session"))
         farms = [self._values(fault)["farm"] for fault in self._named("farm_broken")]
         self.market_stopped = self.server_lost or self.competing or "market" in farms

@@ -123,12 +123,16 @@ KINDS: Final = (
     ),
     # ---- server and farms --------------------------------------------------------------------------------------
     FaultKind(
-        name="server_lost", hook="server", doc="1100, then 1101 or 1102; no data, executions wait",
+        name="server_lost", hook="server", doc="1100, then 1101 or 1102; no data meanwhile",
         parameters=(
             Parameter(name="data_lost", kind="yes_no", default="no", doc="ends with 1101: subscribe anew"),
             Parameter(
                 name="hold_orders", kind="yes_no", default="yes",
                 doc="orders sent meanwhile are queued and submitted at the end; else they are lost",
+            ),
+            Parameter(
+                name="executions_wait", kind="yes_no", default="yes",
+                doc="executions and statuses come after the end; else in the middle of it, as was seen too",
             ),
             Parameter(name="repeat_s", kind="seconds", default="0", doc="1100 is told again this often"),
         ),

@@ -185,7 +185,7 @@ def into_day(D: Any, i: int, rows: Any, at: int) -> None:
         return
     d["last"] = px
     d["last_qty"] = qty
-    d["last_ns"] = ts_ns
+    d["last_ns"] = r["exchange_ts_ns"]
     d["volume"] += min(qty, _HELD_MAX - d["volume"])
     d["count"] += 1
     d["value"] += (float(px) * 1e-9) * (float(qty) * 1e-9)

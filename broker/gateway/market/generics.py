@@ -86,7 +86,7 @@ class Generics:
         if COUNT in asked:
             tails.append(ticks.generic(ticks.TRADE_COUNT, str(int(self._tape.days[inst]["count"]))))
         minute_ns = (self._world.now_ns // MINUTE_NS - 1) * MINUTE_NS  # the last whole one
-        before = [bar for bar in self._tape.bars(inst, MINUTE_NS)[-2:] if bar["start_ns"] == minute_ns]
+        before = [bar for bar in self._tape.newest(inst, MINUTE_NS, 2) if bar["start_ns"] == minute_ns]
         if before and RATE in asked:
             tails.append(ticks.generic(ticks.TRADE_RATE, str(int(before[0]["count"]))))
         if before and VOLUME_RATE in asked:

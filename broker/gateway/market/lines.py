@@ -38,7 +38,7 @@ _OPEN, _HIGH, _LOW, _CLOSE = DAY_AT["open"], DAY_AT["high"], DAY_AT["low"], DAY_
 class Line:
     """One subscription."""
 
-    __slots__ = ("client", "generics", "heads", "inst", "old", "req_id", "send", "shows", "until_ns")
+    __slots__ = ("begun", "client", "generics", "heads", "inst", "old", "req_id", "send", "shows", "until_ns")
 
     def __init__(self, client: Client, req_id: int, inst: int, *, shows: str, generics: frozenset[int]) -> None:
         self.client = client
@@ -50,6 +50,7 @@ class Line:
         self.heads = ticks.heads(req_id)
         self.old = client.version < FRACTIONAL_SIZES
         self.until_ns = NEVER  # of a snapshot
+        self.begun = False
 
 
 def send(line: Line, tails: list[Tail]) -> None:
@@ -177,11 +178,11 @@ class Lines:
             self._end_snapshots(self._world.now_ns)
 
     def _begin(self, line: Line) -> None:
-        """Everything a line starts with."""
-        client, inst = line.client, line.inst
-        step = nanos_text(min(step for _, step in self._book.of_inst(inst).increments))
-        client.send(_REQ_PARAMS, line.req_id, step, BBO_EXCHANGE, SNAPSHOT_RIGHTS)
-        client.send(_DATA_TYPE, 1, line.req_id, self._shown_type(line))
+        """All a line shows; with its parameters the first time."""
+        inst = line.inst
+        if not line.begun:
+            line.begun = True
+            self._introduce(line)
         late = line.shows == access.LATE
         ids = DELAYED if late else LIVE
         if late and self._shown_late[inst] is NOTHING:
@@ -194,6 +195,11 @@ class Lines:
         if line.shows == access.ALL:
             tails += self._generics.all_of(inst, shown, line.generics)
         send(line, tails)
+
+    def _introduce(self, line: Line) -> None:
+        step = nanos_text(min(step for _, step in self._book.of_inst(line.inst).increments))
+        line.client.send(_REQ_PARAMS, line.req_id, step, BBO_EXCHANGE, SNAPSHOT_RIGHTS)
+        line.client.send(_DATA_TYPE, 1, line.req_id, self._shown_type(line))
 
     def _shown_type(self, line: Line) -> int:
         asked = self._types.get(line.client.number, access.LIVE)

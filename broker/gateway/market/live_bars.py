@@ -4,13 +4,14 @@ seconds, when all rows before it have been seen.
 
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import Listed, Refusal, invalid, read_query
 from broker.gateway.market import access
 from broker.gateway.market.bar_text import BarText
-from broker.gateway.market.bars import FIVE_NS
+from broker.gateway.market.bars import BAR, FIVE_NS
 from broker.gateway.market.pacing import VIOLATION, HistoryPacing
 from broker.gateway.market.past import Past
 from broker.gateway.market.series import Span, label_of
@@ -195,12 +196,9 @@ class LiveBars:
 
     def _real(self, going: Going, start_ns: int) -> None:
         """The bar that has just ended; without a row in it, what stands is all there is to say."""
-        newest = self._tape.bars(going.inst, FIVE_NS)[-1:]
-        if len(newest) and newest[0]["start_ns"] == start_ns:
-            bar = newest.copy()
-        else:
-            bar = newest[:0].copy()
-            bar.resize(1)
+        bar = self._tape.newest(going.inst, FIVE_NS, 1)
+        if not len(bar) or bar[0]["start_ns"] != start_ns:
+            bar = np.zeros(1, BAR)
         self._fill(going.inst, bar)
         fields = going.text.fields(bar.tolist()[0])
         if fields is not None:
@@ -214,12 +212,11 @@ class LiveBars:
             midnight_ns = window.midnight_ns()
             start_ns = max(start_ns, (end_ns - 1 - midnight_ns) // step_ns * step_ns + midnight_ns)
         bars = self._past.bars(going.inst, [Span(window, start_ns, end_ns)], step_ns)
-        bar = bars[-1:].copy()
-        if not len(bar):
-            bar.resize(1)
+        bar = bars[-1:].copy() if len(bars) else np.zeros(1, BAR)
+        if not len(bars):
             bar[0]["start_ns"] = label_of(window, start_ns, step_ns)
         self._fill(going.inst, bar)
-        label = bar.tolist()[0]
+        label = tuple(bar.tolist()[0])
         fields = going.text.fields(label)
         if fields is not None:
             o, high, low, close, volume, wap, count = fields

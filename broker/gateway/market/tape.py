@@ -207,6 +207,14 @@ class MarketTape:
         store, counts = (self.fives, self._five_counts) if step_ns == FIVE_NS else (self.minutes, self._minute_counts)
         return unrolled(store[inst], int(counts[inst]))
 
+    def newest(self, inst: int, step_ns: int, count: int) -> NDArray[Any]:
+        """The last bars of five seconds or a minute, a copy; fewer if there are not so many."""
+        store, counts = (self.fives, self._five_counts) if step_ns == FIVE_NS else (self.minutes, self._minute_counts)
+        ever = int(counts[inst])
+        places = np.arange(max(0, ever - min(count, store.shape[1])), ever)
+        found: NDArray[Any] = store[inst].take(places, mode="wrap")
+        return found
+
     def rows(self, inst: int) -> Rows:
         """The raw rows of an instrument that are still kept, oldest first."""
         kept = unrolled(self._ring, int(self._places[0]))
@@ -229,8 +237,8 @@ class MarketTape:
                 format=FORMAT,
                 symbols=self._symbols,
                 days=self.days.tobytes(),
-                fives=tuple(self.bars(inst, FIVE_NS)[-self._fives_saved :].tobytes() for inst in range(count)),
-                minutes=tuple(self.bars(inst, MINUTE_NS)[-most:].tobytes() for inst in range(count)),
+                fives=tuple(self.newest(inst, FIVE_NS, self._fives_saved).tobytes() for inst in range(count)),
+                minutes=tuple(self.newest(inst, MINUTE_NS, most).tobytes() for inst in range(count)),
                 roll_ns=self._roll_ns,
                 auctions=tuple(self._auctions),
             )

@@ -37,9 +37,18 @@ SIDES: Final = {"BUY": BUY, "SELL": SELL, "SSHORT": SELL, "SLONG": SELL}
 # What would make another order of it, so that working it as the plain one would be wrong.
 _NOT_WORKED: Final = (
     "scalePriceIncrement", "percentOffset", "cashQty", "minTradeQty", "lmtPriceOffset", "adjustedStopPrice",
-    "adjustedStopLimitPrice", "duration",
+    "adjustedStopLimitPrice", "duration", "discretionaryAmt",
 )  # fmt: skip
-_WORDS_NOT_WORKED: Final = ("goodAfterTime", "hedgeType", "algoId", "faGroup", "faProfile")
+_WORDS_NOT_WORKED: Final = (
+    "goodAfterTime",
+    "hedgeType",
+    "algoId",
+    "faGroup",
+    "faProfile",
+    "activeStartTime",
+    "activeStopTime",
+)
+_LAST_TRIGGERS: Final = (0, 2)  # trigger methods of stops: a stock's default, and "last", which is the same
 _FLAGS_NOT_WORKED: Final = ("allOrNone", "notHeld", "eTradeOnly", "firmQuoteOnly")
 _PPM_OF_PERCENT_NANOS: Final = 100_000
 
@@ -234,6 +243,8 @@ def _extras_refusal(request: PlaceRequest) -> Refusal | None:
             return Refusal(387, f"Unsupported order type for this exchange and security type: {name}.")
     if request.text("adjustedOrderType") not in ("", "None"):
         return Refusal(387, "Unsupported order type for this exchange and security type: adjustable orders.")
+    if request.integer("triggerMethod") not in _LAST_TRIGGERS:
+        return Refusal(387, "Unsupported order type for this exchange and security type: triggerMethod.")
     if request.integer("minQty") > 0:
         return Refusal(387, "Unsupported order type for this exchange and security type: minQty.")
     return None

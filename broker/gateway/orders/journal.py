@@ -121,9 +121,11 @@ class OrderJournal:
         return [fill for fill in self.fills.values() if fill.number == number]
 
     def roll(self, midnight_ns: int) -> None:
-        """A new day began: what ended or was executed before it is forgotten."""
+        """A new day began: what ended or was executed before it is forgotten, but for parents of what still lives."""
+        parents = {record.parent for record in self.live.values()}
         for record in [r for r in self.records.values() if r.stage == DONE and r.ended_ns < midnight_ns]:
-            self.forget(record)
+            if record.number not in parents:
+                self.forget(record)
         self.fills = {fill.exec_id: fill for fill in self.fills.values() if fill.ts_ns >= midnight_ns}
 
     def drop_kept(self) -> None:

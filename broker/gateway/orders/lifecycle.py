@@ -72,6 +72,9 @@ class Lifecycle:
     def transmit(self, record: OrderRecord, draft: Draft) -> None:
         """A client lets an order go: it is accepted or refused, waits for its parent, or enters the venue."""
         parent = self._journal.records.get(record.parent)
+        if record.parent and parent is None:
+            self._journal.forget(record)  # its parent died unanswered, and it dies the same way
+            return
         if parent is not None and parent.stage == DONE and not parent.filled_nanos:
             self.end(record, CANCELLED, BY_SYSTEM)
             return
@@ -105,7 +108,7 @@ class Lifecycle:
         if not faults.server_lost:
             record.stage, record.why_held = SENT, ""
             self._world.exchange.enter(venue_terms(record, draft), ts_ns=self._world.now_ns)
-        elif faults.hold_orders:
+        elif faults.hold_orders or record.status:  # what was told before does not vanish
             record.stage = QUEUED
             self._journal.later.append(Later(kind=PLACE, number=record.number))
         else:
@@ -179,7 +182,7 @@ class Lifecycle:
             if record is None or record.stage == DONE:
                 continue
             if item.kind == PLACE:
-                self.release(record)
+                self.release(record, located=True)  # it was asked about shares before it was queued
             elif item.kind == CANCEL:
                 self._cancel(record)
             elif (request := record.pending.pop(item.version, None)) is not None:
@@ -223,7 +226,7 @@ class Lifecycle:
             self.drop(child)
         if record.stage == QUEUED:
             self._journal.later = [item for item in self._journal.later if item.number != record.number]
-        self.end(record, API_CANCELLED, BY_TRADER)
+        self.end(record, CANCELLED if record.status else API_CANCELLED, BY_TRADER)
 
     def children_of_filled(self, record: OrderRecord) -> None:
         """A complete parent lets its children in."""
