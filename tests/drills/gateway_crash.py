@@ -12,6 +12,7 @@ from tests.fakes.live_pair import SYNTHETIC, Pair, broker_ledger, ledger_differe
 KILLS: Final = 10
 SPEED: Final = 50
 ACCOUNTED_S: Final = 10.0  # on the wall, after the link is READY again: no order without an answer
+LATE_S: Final = 1.5  # on the wall: longer than any delay of the faults below at this speed
 RUN_S: Final = (2.0, 5.0)  # between being READY and the next kill: features warm up, schedules begin
 
 # What goes wrong on the line all the time, a little; times in the gateway's clock.
@@ -98,6 +99,7 @@ def run_kills(seed: int, *, kills: int) -> dict[str, Any]:
                 break
             slowest_s = max(slowest_s, time.monotonic() - ready)
             failures += [f"seed {seed}: {text}" for text in go_on(pair)]
+        settle(pair)
         code = pair.stop("trader")
         failures += [] if code == 0 else [f"seed {seed}: the trader ended with {code}: {pair.logs()}"]
         failures += [f"seed {seed}: {text}" for text in ledger_differences(pair) + twice(pair)]
@@ -130,6 +132,19 @@ def go_on(pair: Pair) -> list[str]:
         pair.command("acknowledge", sync_id=status.difference_sync_id, reason="drill")
     pair.command("resume", reason="drill: all orders are accounted for")
     return found
+
+
+def settle(pair: Pair) -> None:
+    """Halt, and wait until nothing is under way: a stop does not wait for what the line delays."""
+    pair.command("halt", reason="drill: the end")
+    pair.wait(lambda: accounted(pair) and quiet(pair), "no order works any more")
+    time.sleep(LATE_S)  # commissions come so late; nothing tells that none is under way
+
+
+def quiet(pair: Pair) -> bool:
+    """Whether no order works."""
+    status = pair.status()
+    return status is not None and not status.children and not status.more.get("children")
 
 
 def twice(pair: Pair) -> list[str]:
