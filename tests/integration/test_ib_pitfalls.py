@@ -1,5 +1,7 @@
 """What goes wrong under users of the client library (research A3), one test each, on the bytes that make it happen."""
 
+import pytest
+
 from core import events as e
 from tests.fakes.ib_script import (
     commission,
@@ -259,6 +261,7 @@ async def test_a_number_that_was_taken_is_not_ours() -> None:
         assert rig.names(before) == []
 
 
+@pytest.mark.slow
 async def test_connect_failures_say_what_they_are_and_are_not_waited_for() -> None:
     """Closed at accept, an old version, no accounts, silence: each with its own words, none the end of the attempts."""
     async with scripted_rig(start=False, settings={"login_timeout_s": 0.05, "backoff_max_s": 0.05}) as rig:
