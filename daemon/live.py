@@ -184,8 +184,11 @@ class LiveDriver:
             self._timer.cancel()
         adapter, self.adapter = self.adapter, None
         if adapter is not None:
-            async with asyncio.timeout(CLOSE_S):
-                await adapter.close()
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await adapter.close()
+            except TimeoutError:
+                self._trader.log.warning("the broker's socket does not close", seconds=CLOSE_S)
         self._disk.shutdown(wait=True, cancel_futures=True)
 
     # ---- the run -----------------------------------------------------------------------------------------------
