@@ -127,6 +127,8 @@ def _replace_rejected(m: Money, event: e.ReplaceRejected) -> None:
     order = m.known(event.order_id, "replace reject")
     if order is not None and order.pending_version == event.version:
         m.drop_pending(order)
+        if order.live and order.filled_nanos >= order.qty_nanos:
+            m.advance_order(order, Fact.FULL)  # the old version was filled while the larger one was on its way
 
 
 def _cancel_rejected(m: Money, event: e.CancelRejected) -> None:

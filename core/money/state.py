@@ -178,9 +178,10 @@ class Money:
             return True
         order.filled_nanos += execution.qty_nanos
         self.credit_parent(order, execution.qty_nanos, notional_nanos(execution.px_nanos, execution.qty_nanos))
-        if order.filled_nanos > max(order.qty_nanos, order.pending_qty_nanos):
+        most = max(order.qty_nanos, order.pending_qty_nanos)  # a larger version on its way may still be accepted
+        if order.filled_nanos > most:
             self.odds.append((order.order_id, "overfill: executed more than ordered"))
-        self.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.PART)
+        self.advance_order(order, Fact.FULL if order.filled_nanos >= most else Fact.PART)
         return True
 
     def credit_parent(self, order: Order, qty_nanos: int, value_nanos: int) -> None:

@@ -180,3 +180,20 @@ def test_ids_the_broker_shows_are_taken(world: World, how: str) -> None:
     else:
         world.event(e.OrderAcknowledged(order_id=forgotten))
     assert world.money.next_order_id == forgotten + 1
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_fill_of_the_old_size_does_not_end_a_larger_version_on_its_way(world: World, accepted: bool) -> None:
+    """The broker may still take the larger version: the order is over only when it has said which one it works."""
+    order_id = world.rest(limit_px_nanos=PX)
+    world.place(world.approved(world.intent(order_id=order_id, qty_nanos=2 * QTY, limit_px_nanos=PX, version=1)))
+    world.event(filled(order_id))
+    order = world.money.orders[order_id]
+    assert order.live
+    assert order.reserved_nanos == QTY
+    if accepted:
+        world.event(e.OrderReplaced(order_id=order_id, version=1, qty_nanos=2 * QTY, limit_px_nanos=PX))
+        assert (order.state, order.reserved_nanos) == (State.WORKING, QTY)
+    else:
+        world.event(e.ReplaceRejected(order_id=order_id, version=1, code=104))
+        assert (order.state, order.reserved_nanos) == (State.FILLED, 0)
