@@ -130,6 +130,15 @@ class Executions:
         """Whether a status has promised executions that have not come."""
         return bool(self._short)
 
+    def give_up(self) -> None:
+        """A full list of the day has not brought what statuses promise (fills of an earlier day, or lost for good): the
+        reports say what the broker calls filled, and the books halt over the difference.
+        """
+        for own in list(self._short.values()):
+            self._shell.log("executions_given_up", order_id=own.order_id)
+            own.executed_nanos = own.filled_nanos
+            self.watch(own)
+
     def check_late(self, now_ns: int) -> None:
         """Called once a second: a status without its executions was a fill that got lost on the way."""
         for own in list(self._short.values()):

@@ -60,6 +60,9 @@ class Orders:
                 self._shell.fault(f"order {own.ref} (permId {own.perm_id}) is ours and not in the books")
             return own
         self._settle_replacement(own, order, sync_ns)
+        if state.status == "Filled":
+            own.filled_nanos = max(own.filled_nanos, min(own.qty_nanos, nanos_of_float(order.totalQuantity)))
+            self.executions.watch(own)
         self._status(own, state.status, state.warningText or "")
         return own
 
@@ -142,9 +145,7 @@ class Orders:
             own.told, own.acked = status, True
             self._shell.fact(e.OrderInactivated(order_id=own.order_id, reason=own.text))
         elif status == e.STATUS_FILLED:
-            own.acked = True
-            own.filled_nanos = max(own.filled_nanos, own.qty_nanos)
-            self.executions.watch(own)
+            own.acked = True  # how much it filled the message's own count says
 
     def _working(self, own: Own, status: int) -> None:
         if own.ended:  # it lives: Inactive revives, and a reject can be followed by Submitted

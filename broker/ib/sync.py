@@ -255,7 +255,10 @@ class Sync:
             if self._taken != self._orders.executions.taken:
                 self._missing.append("a moment without fills")
             if self._orders.executions.awaited:
-                self._missing.append("executions that a status has promised")
+                if self._since_ns or EXECUTIONS in self._missing:
+                    self._missing.append("executions that a status has promised")
+                else:
+                    self._orders.executions.give_up()
         shell, sync_id = self._shell, self.sync_id
         unlisted = UNLISTED_FROM
         for con_id, (qty_nanos, cost_nanos) in self._positions.items():

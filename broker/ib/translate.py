@@ -94,14 +94,14 @@ def _bounded(nanos: int, text: str) -> int:
 
 
 def nanos_of_float(number: float | None) -> int:
-    """A float of the library's decoder in nanos: exact for prices below nine millions and for whole sizes; unset = 0.
-    Raises ValueError for what is no amount.
+    """A float of the library's decoder in nanos, by the shortest text that reads as the same float: the one that was on
+    the wire, up to fifteen digits. Unset = 0. Raises ValueError for what is no amount.
     """
     if number is None or number >= UNSET_FROM:
         return 0
     if number != number or not -9e9 < number < 9e9:
         raise ValueError(f"{number} is not a price or size")
-    return int(number) * NANO if number == int(number) else round(number * NANO)
+    return int(number) * NANO if number == int(number) else nanos_of(repr(float(number)))
 
 
 def integer_of(text: str) -> int:

@@ -245,10 +245,10 @@ class Gateway:
         self.server.flush()
         self.arm()
 
-    def fault(self, name: str, *, lasts_s: float = 0.0, **given: str) -> str:
+    def fault(self, name: str, given: dict[str, str] | None = None, *, lasts_s: float = 0.0, **more: str) -> str:
         """As `quantd gateway fault add`; `lasts_s` in this clock's seconds, 0 = until cleared."""
         self._catch_up()
-        answer = self.faults.begin(name, given, lasts_ns=round(lasts_s * SECOND))
+        answer = self.faults.begin(name, (given or {}) | more, lasts_ns=round(lasts_s * SECOND))
         self.server.flush()
         self.arm()
         return answer

@@ -1,11 +1,14 @@
 """The adapter on the paper gateway over a real socket: connect, trade, synchronise."""
 
+import pytest
+
 from core import events as e
 from core.ids import BUY
 from tests.fakes.ib_rig import running_rig
 from tests.fakes.tape import cents, shares
 
 
+@pytest.mark.slow
 async def test_a_day_in_short() -> None:
     """Connect, quotes, a marketable order with fill and commission, a resting one cancelled, a full synchronisation."""
     async with running_rig() as rig:

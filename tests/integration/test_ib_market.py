@@ -74,6 +74,7 @@ async def test_an_unchanged_quote_is_proven_alive_once_a_second() -> None:
         assert not rig.sink.of(e.FeedGapped)
 
 
+@pytest.mark.slow
 async def test_a_lone_quiet_line_is_asked_and_answers() -> None:
     """Nothing ticks anywhere: snapshots prove the quotes, nothing is blind."""
     async with running_rig(speed=20.0) as rig:
@@ -83,6 +84,7 @@ async def test_a_lone_quiet_line_is_asked_and_answers() -> None:
         assert not rig.adapter.blind()
 
 
+@pytest.mark.slow
 async def test_an_unanswered_snapshot_blinds_within_five_seconds_and_is_repaired() -> None:
     """The feed stops without a word: told as gapped within silence + snapshot time, subscribed again, sees again."""
     async with scripted_rig(speed=20.0) as rig:
@@ -144,6 +146,7 @@ async def test_halts_are_told_when_they_change_and_unknown_is_neither() -> None:
         assert fact.level_milli == 2_600
 
 
+@pytest.mark.slow
 async def test_tick_by_tick_tells_every_tick_as_it_came() -> None:
     """Quotes and trades one by one, in their order; a trade that does not count for last is marked."""
     market = MarketSettings(tick_by_tick_max=10, pacing=False)

@@ -1,5 +1,7 @@
 """What goes wrong under users of the client library (research A3), one test each, on the bytes that make it happen."""
 
+import pytest
+
 from core import events as e
 from tests.fakes.ib_script import (
     commission,
@@ -259,6 +261,7 @@ async def test_a_number_that_was_taken_is_not_ours() -> None:
         assert rig.names(before) == []
 
 
+@pytest.mark.slow
 async def test_connect_failures_say_what_they_are_and_are_not_waited_for() -> None:
     """Closed at accept, an old version, no accounts, silence: each with its own words, none the end of the attempts."""
     async with scripted_rig(start=False, settings={"login_timeout_s": 0.05, "backoff_max_s": 0.05}) as rig:
@@ -314,3 +317,22 @@ async def test_a_completed_order_that_nobody_asked_for_is_passed_over() -> None:
         rig.script.send_many((102,), (53, 1), (55, 1, 7), (62, 1), (54, 1, "DU1"), (74, 1, 7), (52, 1, 7))
         await rig.told()
         assert rig.names(before) == []
+
+
+@pytest.mark.slow
+async def test_fills_that_no_list_brings_do_not_hold_up_synchronisation_for_ever() -> None:
+    """An order of an earlier day, adopted: the broker counts fills that today's executions lack. Reported as filled, so
+    that the books can say so; complete all the same.
+    """
+    async with scripted_rig(speed=50.0) as rig:
+        rig.script.empty_account()
+        rig.script.answers["5"] = lambda _: rig.script.send_many(
+            open_order(40, "Submitted", perm_id=700, ref="q-t-0-40"),
+            order_status(40, "Submitted", perm_id=700, filled="30", remaining="70"),
+            (53, 1),
+        )
+        rig.script.answers["16"] = rig.script.answers["5"]
+        facts = await rig.sync()
+        assert facts[-1].complete
+        assert [f.filled_nanos for f in facts if type(f) is e.OpenOrderReported][-1] == shares(30)
+        assert (await rig.sync())[-1].complete

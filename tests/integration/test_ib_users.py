@@ -20,6 +20,7 @@ from tests.fakes.tape import cents, shares
 QUICK = {"backoff_min_s": 0.05, "backoff_max_s": 0.2, "login_timeout_s": 0.3, "connect_timeout_s": 0.5}
 
 
+@pytest.mark.slow
 async def test_01_fills_during_1100_are_not_lost() -> None:
     """Filled while the servers are away: no order leaves, and the fill is told when they are back."""
     async with running_rig() as rig:
@@ -42,6 +43,7 @@ async def test_01_fills_during_1100_are_not_lost() -> None:
         assert len({f.exec_id for f in filled}) == 1
 
 
+@pytest.mark.slow
 async def test_02_ids_that_roll_back_in_a_restart_are_not_used_again() -> None:
     """The gateway restarts and gives ids from further back; ours go on, and callbacks find their orders."""
     async with running_rig(speed=100.0, settings=QUICK) as rig:
@@ -59,6 +61,7 @@ async def test_02_ids_that_roll_back_in_a_restart_are_not_used_again() -> None:
         assert listed == {number: f"q-t-1-{number}" for number in range(1, 6)}
 
 
+@pytest.mark.slow
 async def test_03_orders_of_an_earlier_run_keep_their_fills_whatever_their_number() -> None:
     """A new process that has lost its records: the working order is adopted under its ref, and its fill is its own."""
     async with running_rig() as rig:
@@ -130,6 +133,7 @@ async def test_06_duplicate_order_id_is_a_reject_and_the_ids_move_on() -> None:
         assert rig.order_id() == 51
 
 
+@pytest.mark.slow
 async def test_07_a_farm_blip_is_repaired_and_touches_no_order() -> None:
     """2103, then 2104 without 1101, and the feeds stay dead: subscribed anew. Orders leave all the while."""
     async with running_rig(speed=50.0) as rig:
@@ -219,6 +223,7 @@ async def test_11_a_dead_line_is_found_by_a_snapshot_that_shows_another_price() 
         assert rig.adapter.link == READY
 
 
+@pytest.mark.slow
 def test_12_runs_on_uvloop_and_blocks_nothing() -> None:
     """The production loop, in its debug mode: no slow callback, no warning, orders and a synchronisation."""
     slow: list[str] = []

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ib_async.contract import Contract
 from ib_async.order import Order as IbOrder
@@ -47,7 +47,7 @@ SECOND = NANO
 
 
 # ---- numbers and times ---------------------------------------------------------------------------------------------
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.integers(-(10**18), 10**18))
 def test_nanos_survive_the_wire(nanos: int) -> None:
     """What one side writes the other reads, to the last nano; and both sides write the same."""
@@ -56,7 +56,8 @@ def test_nanos_survive_the_wire(nanos: int) -> None:
     assert nanos_of_bytes(text_of(nanos).encode()) == nanos
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
+@example(ticks=89_999_999_999)
 @given(st.integers(0, 9_000_000 * 10**4))
 def test_floats_of_the_decoder_are_exact_for_prices(ticks: int) -> None:
     """A price of four decimals below nine millions goes through the library's float unharmed."""
