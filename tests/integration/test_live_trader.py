@@ -123,3 +123,44 @@ def test_a_restart_with_an_open_order(tmp_path: Path) -> None:
         await pair.stop_gateway()
 
     verified(run(tmp_path, story, on_stop="hold"))
+
+
+def test_a_shadow_watches_the_account_and_trades_in_process(tmp_path: Path) -> None:
+    """Market data of the broker, orders at the venue of its own: not one order reaches the gateway, and it replays."""
+
+    async def story(pair: Pair) -> None:
+        await pair.start_gateway()
+        await pair.start_trader()
+        tally = pair.trader.active_runner.tally
+        await pair.until(lambda: tally.fills >= 4)
+        assert pair.operations.status().link == "READY"
+        assert not pair.records()
+        assert pair.trader.active_runner.machine.exchange is not None
+        await pair.stop_trader()
+        fills = tally.fills
+        await pair.start_trader()
+        again = pair.trader.active_runner.tally
+        await pair.until(lambda: again.fills >= fills + 2)
+        await pair.stop_trader()
+        pair.money.ledger.assert_identity()
+        assert not pair.records()
+        await pair.stop_gateway()
+
+    verified(run(tmp_path, story, mode="shadow"))
+
+
+def test_orders_wait_for_the_disk(tmp_path: Path) -> None:
+    """With durability fsync the same books come out, with every order released by a thread's fsync."""
+
+    async def story(pair: Pair) -> None:
+        await pair.start_gateway()
+        await pair.start_trader()
+        runner = pair.trader.active_runner
+        assert runner.hold is not None
+        await pair.until(lambda: runner.tally.fills >= 4)
+        await pair.settle()
+        assert not runner.hold.waiting
+        await pair.stop_trader()
+        await pair.stop_gateway()
+
+    verified(run(tmp_path, story, durability="fsync"))

@@ -116,8 +116,9 @@ class BridgeDriver(RecordDriver):
         return BridgeDriver()
 
     def disconnect(self) -> None:
-        self.client.disconnect()
-        self.wait(lambda: not self._is_open())
+        if self._is_open():
+            self.client.disconnect()
+            self.wait(lambda: not self._is_open())
 
     def close(self) -> None:
         """End the process."""

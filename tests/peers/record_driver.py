@@ -87,9 +87,9 @@ class RecordDriver(abc.ABC):
     def refused(self, host: str, port: int, client_id: int) -> list[int]:
         other = self.other()
         other._open(host, port, client_id)
-        other.wait(lambda: other.codes(-1))  # it may see the end of the connection before it reads why
+        found: list[int] = other.wait(lambda: other.codes(-1))  # it may see the end before it reads why
         other.disconnect()
-        return other.codes(-1)
+        return found
 
     def wait(self, condition: Callable[[], Any]) -> Any:
         end = time.monotonic() + STEP_S
