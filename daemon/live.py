@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from broker.ib.adapter import IbAdapter
 from core import commands as c
 from core import events as e
 from core.errors import BrokerFault, Bug, ConfigError
@@ -29,7 +30,6 @@ from daemon.runner import Runner, StepError
 from daemon.warm import BEAT_S
 
 if TYPE_CHECKING:
-    from broker.ib.adapter import IbAdapter
     from daemon.trader import Trader
 
 TEND_S: Final = 0.1  # between two looks at all that is not urgent; quiet rows are journalled this late at most
@@ -184,8 +184,11 @@ class LiveDriver:
             self._timer.cancel()
         adapter, self.adapter = self.adapter, None
         if adapter is not None:
-            async with asyncio.timeout(CLOSE_S):
-                await adapter.close()
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await adapter.close()
+            except TimeoutError:
+                self._trader.log.warning("the broker's socket does not close", seconds=CLOSE_S)
         self._disk.shutdown(wait=True, cancel_futures=True)
 
     # ---- the run -----------------------------------------------------------------------------------------------
@@ -228,9 +231,7 @@ class LiveDriver:
             warm.beat()
             asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
-    def _adapter(self, sink: LiveSink) -> "IbAdapter":
-        from broker.ib.adapter import IbAdapter
-
+    def _adapter(self, sink: LiveSink) -> IbAdapter:
         config, trader = self._config, self._trader
         money = trader.active_runner.money
         own = money if sink.__class__ is LiveSink else None  # a shadow's orders are none of the broker's
@@ -342,6 +343,11 @@ class LiveDriver:
         if self._sink is None:
             return max(self.clock.now_ns(), self._trader.active_runner.now_ns)
         return self._sink.advance()
+
+    @property
+    def link_why(self) -> str:
+        """Why the adapter has no session that is READY."""
+        return "" if self.adapter is None else self.adapter.reason
 
     def acted(self) -> None:
         """A deadline may have moved."""

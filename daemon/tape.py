@@ -156,6 +156,8 @@ class TapeDriver:
         """The tape's time is where it stands."""
         return self._trader.active_runner.now_ns
 
+    link_why = ""  # the venue is in this process
+
     def acted(self) -> None:
         """The loop looks at every deadline anyway."""
 

@@ -40,6 +40,11 @@ PROGRESS_S: Final = 0.2
 class Driver(Protocol):
     """Where rows, facts and time come from. Each stage is called once, in this order."""
 
+    @property
+    def link_why(self) -> str:
+        """Why there is no link, as far as the source knows; "" = it does not say."""
+        ...
+
     async def open(self) -> ReferenceTables:
         """Reach the source as far as it takes to know which days it covers; the tables of these days."""
         ...

@@ -55,6 +55,7 @@ class TraderOperations:
                 ts_ns=runner.now_ns,
                 wall_ns=time.time_ns(),
                 speed="" if self._trader.config.broker_feed else self._trader.config.feed.speed,
+                link_why=self._trader.driver.link_why,
                 clock=self._trader.config.ib.clock if self._trader.config.broker_feed else "",
                 rows_done=runner.rows_done,
                 rows_total=self._trader.rows_total,

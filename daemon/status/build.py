@@ -44,6 +44,7 @@ class ProcessFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     changed: str = ""
     control_errors: int = 0
     clock: str = ""
+    link_why: str = ""  # as the adapter says it; "" = it does not
 
 
 class Tally:
@@ -143,7 +144,7 @@ def build_status(context: Context, tally: Tally, process: ProcessFacts) -> s.Sta
         cash=exact_text(money.ledger.cash[money.ledger.currency]),
         day_pnl=exact_text(equity - money.day_base_equity_nanos),
         feed=_first(_feed(context, process.ts_ns, tally.gaps), s.SYMBOLS_MAX, "feed", more),
-        link_why="" if money.sendable() == READY else s.cut(_link_why(money, tally)),
+        link_why="" if money.sendable() == READY else s.cut(_link_why(money, tally, process.link_why)),
         clock=process.clock,
         **_blocks(money, more),
         **_working(context, more),
@@ -154,8 +155,8 @@ def build_status(context: Context, tally: Tally, process: ProcessFacts) -> s.Sta
     )
 
 
-def _link_why(money: Money, tally: Tally) -> str:
-    return "synchronising" if money.link == READY else tally.link_why
+def _link_why(money: Money, tally: Tally, told: str) -> str:
+    return "synchronising" if money.link == READY else told or tally.link_why
 
 
 def equity_nanos(context: Context) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, follow, gateway, main, orders, scored, tape
+from daemon.bench import BENCHES, features, follow, gateway, main, orders, scored, tape, wire
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -177,3 +177,16 @@ def test_gateway_line() -> None:
     line = gateway.measured("gateway.one", clients=1, speed=20, seconds=0.2, lines=2)
     assert line["per_s"] > 0
     assert line["core"] >= 0
+
+
+@pytest.mark.slow
+def test_wire_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real trader process answers ticks with orders at both rates, and reads a long write to its end."""
+    for name, small in (("SYMBOLS", 3), ("WARM", 0), ("PROMPT_ORDERS", 2), ("PROMPT_S", 1.0)):
+        monkeypatch.setattr(wire, name, small)
+    slow, fast, blast = wire.wire(orders=3, messages=2_000)
+    assert [slow["name"], fast["name"], blast["name"]] == ["wire.200", "wire.2000", "wire.blast"]
+    for line in (slow, fast):
+        _timed(line)
+        assert line["samples"] == 3
+    assert blast["per_s"] > 0
