@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tests.peers.record_driver import Record, RecordDriver
-from tests.peers.scenario import STEP_S, Row
+from tests.peers.scenario import Row
 
 BRIDGE: Final = "QUANTD_PEER_BRIDGE"  # the installed copy of bridge.mjs
 UNSET: Final = 1.7976931348623157e308
@@ -119,12 +119,6 @@ class BridgeDriver(RecordDriver):
         if self._is_open():
             self.client.disconnect()
             self.wait(lambda: not self._is_open())
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.client.process.stdin is not None
-        self.client.process.stdin.close()
-        self.client.process.wait(STEP_S)
 
     def cancel(self, order_id: int) -> None:
         self.client.cancelOrder(order_id)
