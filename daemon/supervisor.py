@@ -86,6 +86,7 @@ class Supervisor:
                 for child in reversed(self._beside):
                     ends = asyncio.Event()
                     kept.insert(0, (child, ends, tasks.create_task(self._keep(child, ends))))
+                await asyncio.sleep(0)  # they start before the trader
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
                 patient = self.trader_exit == EXIT_DONE and not self._stopping.is_set()
