@@ -121,16 +121,3 @@ def test_a_short_demo_trades(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert verified.returncode == 0, verified.stdout + verified.stderr
-
-
-@pytest.mark.slow
-def test_sigterm_ends_a_demo_like_ctrl_c(tmp_path: Path) -> None:
-    """A supervisor's stop leaves a summary too."""
-    command = [sys.executable, "-m", "daemon.cli", "demo", "--json", "--state", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        while not (tmp_path / "trader.json").exists():
-            assert running.poll() is None
-        running.send_signal(signal.SIGTERM)
-        out, _ = running.communicate(timeout=120)
-    assert running.returncode == 0
-    assert json.loads(out)["stopped_by"] == "SIGTERM"

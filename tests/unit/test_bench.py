@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, follow, gateway, main, orders, scored, tape, wire
+from daemon.bench import BENCHES, features, follow, main, orders, scored, tape, wire
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -169,14 +169,6 @@ def test_follow_lines(no_recordings: None, monkeypatch: pytest.MonkeyPatch) -> N
     assert whole["per_s"] > 0
     assert lag["market_rows"] >= follow.BLOCK_ROWS
     assert 0 < lag["p50_lag_s"] <= lag["max_lag_s"]
-
-
-@pytest.mark.slow
-def test_gateway_line() -> None:
-    """A real gateway process and a client that gets its ticks."""
-    line = gateway.measured("gateway.one", clients=1, speed=20, seconds=0.2, lines=2)
-    assert line["per_s"] > 0
-    assert line["core"] >= 0
 
 
 @pytest.mark.slow
