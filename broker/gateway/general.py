@@ -3,9 +3,9 @@ never silence, because clients wait for an answer. Keeps the order ids over rest
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from broker.gateway.part import NEVER, Client, Fields, Handler, World
+from broker.gateway.part import Client, Fields, Handler, StillPart, World
 from broker.gateway.registry import Registry
 from broker.gateway.requests import NO_REQUEST, REQUESTS
 
@@ -53,7 +53,7 @@ REFUSED: Final[dict[int, tuple[int, str]]] = {
 }
 
 
-class General:
+class General(StillPart):
     """Answers from `world` and `registry` alone."""
 
     def __init__(self, world: World, registry: Registry) -> None:
@@ -83,27 +83,7 @@ class General:
         accounts = self._world.accounts
         client.send(FAMILY_CODES, len(accounts), *(text for account in accounts for text in (account, "")))
 
-    # ---- the rest of a part ------------------------------------------------------------------------------------
-    next_due_ns: int = NEVER
-
-    def opened(self, client: Client) -> None:
-        """Nothing to do."""
-
-    def closed(self, client: Client) -> None:
-        """Nothing to do."""
-
-    def on_row(self, row: tuple[Any, ...]) -> None:
-        """Nothing to do."""
-
-    def on_fact(self, ts_ns: int, fact: Any) -> None:
-        """Nothing to do."""
-
-    def on_link(self, data_lost: bool) -> None:
-        """Nothing to do."""
-
-    def advance(self, ts_ns: int) -> None:
-        """Nothing is ever due."""
-
+    # ---- state -------------------------------------------------------------------------------------------------
     def dump(self) -> bytes:
         """The order ids."""
         return self._registry.dump()

@@ -57,7 +57,7 @@ class Client(Protocol):
     version: int  # agreed protocol version, 157..178
 
     def send(self, *fields: Field) -> None:
-        """One message; the first field is its id (research/ibkr.md B4)."""
+        """One message; the first field is its id."""
         ...
 
     def send_frame(self, frame: bytes, /) -> None:
@@ -204,9 +204,33 @@ class Part(Protocol):
         ...
 
 
+class StillPart:
+    """What a part does that keeps nothing of a client and moves with neither market nor account: nothing."""
+
+    next_due_ns: int = NEVER
+
+    def opened(self, client: Client) -> None:
+        """Nothing to do."""
+
+    def closed(self, client: Client) -> None:
+        """Nothing to do."""
+
+    def on_row(self, row: tuple[Any, ...]) -> None:
+        """Nothing to do."""
+
+    def on_fact(self, ts_ns: int, fact: Any) -> None:
+        """Nothing to do."""
+
+    def on_link(self, data_lost: bool) -> None:
+        """Nothing to do."""
+
+    def advance(self, ts_ns: int) -> None:
+        """Never due."""
+
+
 class ManualDesk(Protocol):
     """What the part of the orders offers to a person at the gateway itself (`quantd gateway order …`), as TWS's own
-    screen does: orders without a client, until client 0 binds them (research/ibkr.md C3). Raises core.errors.Refused,
+    screen does: orders without a client, until client 0 binds them. Raises core.errors.Refused,
     with a line that says why, for what cannot be done.
     """
 

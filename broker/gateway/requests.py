@@ -1,4 +1,4 @@
-"""Every request of the protocol by message id: its name, and where it says which request it is (research/ibkr.md B5).
+"""Every request of the protocol by message id: its name, and where it says which request it is.
 
 Only for what must know a message without serving it: error answers, faults by kind, logs. Reads no value.
 """

@@ -1,6 +1,6 @@
 """Protocol versions of the TWS socket API: what this gateway speaks and what changes on the wire from which version on.
 
-Everything older than `VERSION_MIN` is always on (research/ibkr.md B2). No other module writes one of these numbers.
+Everything older than `VERSION_MIN` is always on. No other module writes one of these numbers.
 """
 
 from typing import Final

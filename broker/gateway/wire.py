@@ -1,6 +1,6 @@
 """Bytes of the TWS socket protocol: frames, the fields in them, and the text of every kind of value.
 
-Knows no message: which fields one has is its part's matter (research/ibkr.md B3). Pure: no socket, no clock.
+Knows no message: which fields one has is its part's matter. Pure: no socket, no clock.
 """
 
 import math
@@ -133,8 +133,8 @@ class FieldReader:
         if len(text) <= NUMBER_LENGTH_MAX and _PLAIN_NUMBER.fullmatch(text):
             try:
                 return Decimal(text)
-            except InvalidOperation:
-                pass
+            except InvalidOperation as fault:
+                raise self._wrong(text, "a number") from fault
         raise self._wrong(text, "a number")
 
     def _wrong(self, text: str, wanted: str) -> Malformed:

@@ -97,7 +97,7 @@ class Query(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 def read_query(fields: Fields) -> Query:
-    """The twelve fields of a contract (research/ibkr.md B3, C12)."""
+    """The twelve fields of a contract."""
     return Query(
         con_id=fields.integer(),
         symbol=fields.text().strip().upper(),

@@ -4,7 +4,7 @@ Owns the requests, not the book. Every request ends with an answer or an error.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -13,11 +13,11 @@ from broker.gateway.contracts.hours import hours_text, wire_zone
 from broker.gateway.contracts.listing import IND, OPT, STK, Listed, Refusal, invalid, read_query
 from broker.gateway.contracts.rules import MarketRules
 from broker.gateway.contracts.settings import ContractSettings
-from broker.gateway.part import NEVER, Client, Field, Fields, Handler, World
+from broker.gateway.part import Client, Field, Fields, Handler, StillPart, World
 from broker.gateway.versions import BOND_ISSUER, FRACTIONAL_SIZES, SIZE_RULES
 from broker.gateway.wire import escape, nanos_text
 
-# Requests and answers (research/ibkr.md B4, B5).
+# Requests and answers.
 _REQ_DETAILS, _REQ_RULE, _REQ_SYMBOLS, _REQ_CHAIN, _REQ_DEPTH_EXCHANGES, _REQ_COMPONENTS = 9, 91, 81, 78, 82, 83
 _DETAILS, _DETAILS_END, _RULE, _SYMBOLS, _CHAIN, _CHAIN_END, _DEPTH_EXCHANGES, _COMPONENTS = (
     10, 52, 93, 79, 75, 76, 80, 82,
@@ -32,10 +32,8 @@ _LETTERS: Final = {
 _SEC_DEF_LOST: Final = (2157, "Sec-def data farm connection is broken:secdefnj")
 
 
-class ContractPart:
+class ContractPart(StillPart):
     """One `Part`. `rules` may be shared; `book` is."""
-
-    next_due_ns = NEVER
 
     def __init__(self, world: World, book: ContractBook) -> None:
         self._world = world
@@ -52,24 +50,6 @@ class ContractPart:
             _REQ_DEPTH_EXCHANGES: self._depth_exchanges,
             _REQ_COMPONENTS: self._components,
         }
-
-    def opened(self, client: Client) -> None:
-        """Nothing is kept of a client."""
-
-    def closed(self, client: Client) -> None:
-        """Nothing is kept of a client."""
-
-    def on_row(self, row: tuple[Any, ...]) -> None:
-        """Contracts do not move with the market."""
-
-    def on_fact(self, ts_ns: int, fact: Any) -> None:
-        """Contracts do not move with the account."""
-
-    def on_link(self, data_lost: bool) -> None:
-        """Read at each request."""
-
-    def advance(self, ts_ns: int) -> None:
-        """Never due."""
 
     def dump(self) -> bytes:
         """Everything comes from the settings."""

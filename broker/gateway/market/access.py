@@ -1,6 +1,6 @@
 """Who may see what: the answer to a request for market data by the account's entitlement and the client's data type.
 
-Codes and texts as TWS sends them (research/ibkr.md C1). Pure.
+Codes and texts as TWS sends them. Pure.
 """
 
 from typing import Final, NamedTuple

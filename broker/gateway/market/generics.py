@@ -1,4 +1,4 @@
-"""Ticks that a client asks for by generic tick number, as far as this market knows them (research/ibkr.md B9).
+"""Ticks that a client asks for by generic tick number, as far as this market knows them.
 
 What nobody here knows (yearly ranges, implied volatility, auctions, dividends, news) is taken and never ticks, as on a
 real line for which there is nothing.

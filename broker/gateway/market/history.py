@@ -1,4 +1,4 @@
-"""Historical requests: bars, schedules, ticks, the earliest moment, histograms; and the rules on how often (C5).
+"""Historical requests: bars, schedules, ticks, the earliest moment, histograms; and the rules on how often.
 
 Answers at once and in full. What goes on after the answer (keepUpToDate) is `live_bars`' concern.
 """

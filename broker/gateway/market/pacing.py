@@ -1,4 +1,4 @@
-"""How often history may be asked for (research/ibkr.md C5), in the gateway's time and over all clients of the account.
+"""How often history may be asked for, in the gateway's time and over all clients of the account.
 Knows no answer: it says whether a request is one too many.
 """
 

@@ -19,7 +19,7 @@ _words: dict[int, str] = {}
 
 Tail = tuple[int, bytes, bytes]
 
-# Tick ids (research/ibkr.md B9), live and delayed.
+# Tick ids, live and delayed.
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE, HIGH, LOW, VOLUME, CLOSE, OPEN = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14
 LAST_TIME, HALTED = 45, 49
 AVERAGE_VOLUME, SHORTABLE, SHORTABLE_SHARES, MARK, RT_VOLUME, RT_TRADE_VOLUME = 21, 46, 89, 37, 48, 77

@@ -1,6 +1,6 @@
 """openOrder, completedOrder, orderStatus, execDetails and commissionReport as fields, exact per protocol version.
 
-Owns the field order of those messages (research/ibkr.md B4, B6, B7). Reads records; sends nothing, changes nothing.
+Owns the field order of those messages. Reads records; sends nothing, changes nothing.
 """
 
 from functools import cache

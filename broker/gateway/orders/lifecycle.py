@@ -1,5 +1,5 @@
 """What happens to an order between its client and the venue: transmitted, held for its parent, sent, refused, ended;
-and what that does to its children (research/ibkr.md C2). Every way into DONE is here. Reads no message and no fact.
+and what that does to its children. Every way into DONE is here. Reads no message and no fact.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """What a placeOrder says: every field of the wire, by name and in canonical text, so that openOrder can give it back.
 
-Owns the field order of placeOrder (research/ibkr.md B8). Knows no order state and no rule about what is allowed.
+Owns the field order of placeOrder. Knows no order state and no rule about what is allowed.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Who is told what of an order. Owns the connected clients and the rules of sight (research/ibkr.md C3): a client sees
+"""Who is told what of an order. Owns the connected clients and the rules of sight: a client sees
 its own orders, the master id all, client 0 its own and those placed by hand. Changes no order.
 """
 
