@@ -108,11 +108,15 @@ class KillSession:
         return self._talk.accounts
 
     # ---- looking -----------------------------------------------------------------------------------------------
-    def open_orders(self) -> list[OpenOrder]:
-        """Everything open, of every client. Raises Trouble when the list has no End."""
+    def open_orders(self, *, then: Callable[[], None] | None = None) -> list[OpenOrder]:
+        """Everything open, of every client; what `then` sends leaves before the list has come. Raises Trouble when the
+        list has no End.
+        """
         self._look_at_link()
         self._talk.forget()
         self._talk.send("reqAllOpenOrders")
+        if then is not None:
+            then()
         self._end_of("openOrderEnd")
         found: dict[tuple[int, int, int], OpenOrder] = {}
         for entry in self._talk.entries:
@@ -181,12 +185,12 @@ class KillSession:
         seen: dict[int, OpenOrder] = {}
         refused: dict[int, str] = {}
         sent_s, empty, rounds = -RESEND_S, 0, 0
-        if everything:
-            self.global_cancel()  # before the first look: nothing waits for a list
-            sent_s = begin_s
         while True:
             rounds += 1
-            everyone = self.open_orders()
+            if everything and rounds == 1:  # the list says what was open, and the cancel does not wait for it
+                everyone, sent_s = self.open_orders(then=self.global_cancel), begin_s
+            else:
+                everyone = self.open_orders()
             left = [order for order in everyone if in_scope(order)]
             seen |= {order.perm_id: order for order in left}
             if left and time.monotonic() - sent_s >= RESEND_S:
