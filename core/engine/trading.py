@@ -20,6 +20,7 @@ from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strateg
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
 SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
+BY_ITSELF: Final = "trader"  # the operator of what the trader does by a setting (on_stop, on_disable)
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
@@ -32,6 +33,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sync_interval_ns: int = 30_000_000_000
     ack_timeout_ns: int = 5_000_000_000
     kill_retry_ns: int = 2_000_000_000
+    kill_alert_ns: int = 10_000_000_000
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
     cash_tolerance_nanos: int = 500 * 10**9
@@ -141,10 +143,17 @@ class Trading:
             return
 
     def _flattening(self, strategy: str, inst: int) -> bool:
-        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it."""
-        return any(
-            latch.code == FLATTEN for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst])
-        )
+        """A flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A later kill
+        ends it; an earlier one must be verified first, and only a person's flatten overrules it.
+        """
+        money, symbol = self.money, self.symbols[inst]
+        kills = [kill for kill in money.kills if not kill.over_ns and kill.covers(symbol, strategy)]
+        for latch in money.latches.binding(strategy=strategy, symbol=symbol):
+            if latch.code == FLATTEN and not any(
+                latch.by == BY_ITSELF or not kill.verified_ns or kill.seq > latch.asked_seq for kill in kills
+            ):
+                return True
+        return False
 
     def _flatten(self, strategy: str, inst: int) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""

@@ -52,7 +52,13 @@ class Resume(Scoped, frozen=True, tag="resume"):
 
 
 class Kill(Scoped, frozen=True, tag="kill"):
-    """Block, cancel and verify."""
+    """Block, cancel and verify; `process` = the account, and the trader ends once that is verified."""
+
+    process: bool = False
+
+
+class GetKills(Request, frozen=True, tag="kills"):
+    """The report of every kill (daemon/status/kills.py)."""
 
 
 class Flatten(Scoped, frozen=True, tag="flatten"):
@@ -115,11 +121,11 @@ class Feature(Request, frozen=True, tag="feature"):
 
 AnyRequest = (
     Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature
+    | Feature | GetKills
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ping",
+    "feature", "kills", "ping",
 )  # fmt: skip
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)

@@ -180,6 +180,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
+    c.TellKill(level=1, scope="", left="#1 WORKING"),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
