@@ -24,6 +24,7 @@ from risk.limits import (
     set_value,
     whole,
 )
+from risk.watch_bounds import WatchBounds, watch_bounds
 
 # Restriction of an instrument (control 16).
 FREE: Final = 0
@@ -63,6 +64,7 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     margin_free_bp: int  # exposure up to this share of equity needs no closer look, whatever its side
     line_ns_max: int
     resume_sync_age_ns_max: int
+    watch: WatchBounds
 
 
 class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -354,4 +356,5 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         margin_free_bp=BP * BP // max(v["margin_long_bp"], v["margin_short_bp"]),
         line_ns_max=v["line_seconds_max"],
         resume_sync_age_ns_max=v["resume_sync_age_seconds_max"],
+        watch=watch_bounds(v),
     )

@@ -17,6 +17,7 @@ from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
 from risk.crowds import Crowded, Crowds
 from risk.foreign import ForeignOrders
+from risk.levels import Levels
 from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
@@ -50,7 +51,7 @@ class GateView:
         # the machine's own
         "_context", "_foreign_of", "_resolved", "_rules",
         # sums that outlast an order
-        "crowds", "foreign", "volumes",
+        "crowds", "foreign", "levels", "volumes",
         # limits and scope
         "account", "bounds", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
@@ -64,7 +65,7 @@ class GateView:
         # state of orders and account
         "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
-        "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
+        "replace_legal", "risk_since_ns", "safe", "tat_account", "tat_strategy", "tat_symbol",
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
@@ -80,6 +81,7 @@ class GateView:
         self._foreign_of: object = None  # the report that `foreign` sums
         self.foreign = ForeignOrders()
         self.crowds = Crowds()
+        self.levels = Levels()
         self.volumes = context.volumes
         self.account = resolved.account
         self.bounds: Bounds = resolved.strangers[0]
@@ -195,6 +197,10 @@ class GateView:
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
+        self.risk_since_ns = money.risk_since_ns
+        levels = self.levels
+        if money.high_water_nanos != levels.peak or money.risk is not levels.risk or levels.account is not self.account:
+            levels.read(money, self.account)
         self._read_books(strategy, book)
         r = money.reservations
         crowds, foreign = self.crowds, self.foreign

@@ -28,6 +28,7 @@ def report_odds(engine: Trading) -> None:
     odds, engine.money.odds = engine.money.odds, []
     for order_id, what in odds:
         engine.note(Odd(order_id=order_id, what=what))
+        engine.monitor.on_odd(engine.ts_ns)
         if any(word in what for word in _ALARMING):
             engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
             if any(word in what for word in _HALTING):
@@ -332,6 +333,10 @@ def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
         engine.alert("DISK_RESERVE", "critical", f"{event.free_mb} MiB free: no new orders, cancels still go")
 
 
+def _risk_measured(engine: Trading, event: e.RiskMeasured) -> None:
+    engine.context.concentration.set_measured(event.clusters)
+
+
 def _nothing(engine: Trading, event: Any) -> None:
     """A fact that the folds or a later part use; nothing follows from it here."""
 
@@ -374,7 +379,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.ExternalFeatureReceived: _external,
     e.TriggerFired: _trigger,
     e.LeaseGranted: _nothing,
-    e.RiskMeasured: _nothing,
+    e.RiskMeasured: _risk_measured,
+    e.HighWaterReset: ladder.on_high_water_reset,
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,
     e.OperatorHalted: ladder.on_halted,

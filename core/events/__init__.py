@@ -33,6 +33,7 @@ from core.events.operator import (
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    HighWaterReset,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
@@ -92,6 +93,7 @@ AnyEvent = (
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
+    | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
 )  # fmt: skip
 
@@ -136,6 +138,7 @@ __all__ = [
     "FeedEnded",
     "FeedGapped",
     "HaltChanged",
+    "HighWaterReset",
     "LeaseGranted",
     "LinkDegraded",
     "LinkLost",

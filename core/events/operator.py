@@ -119,6 +119,15 @@ class CommandRefused(Event, frozen=True, tag=88):
     why: str
 
 
+class HighWaterReset(Event, frozen=True, tag=69):
+    """An operator lets the drawdown (control 25) count from the present equity on."""
+
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+
+
 class TraderStarted(Event, frozen=True, tag=90):
     """First input of a run. `ended` says how the run before ended: new, clean, crash."""
 

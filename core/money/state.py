@@ -56,7 +56,7 @@ class Money:
         "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
         "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
         "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
+        "risk", "risk_since_ns", "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -95,6 +95,8 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.risk: e.RiskMeasured | None = None  # the newest measurement
+        self.risk_since_ns = 0  # its age counts from here: as of when it is, or since when one is waited for
         self.approvals: list[Approval] = []  # commands that wait for a second person
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts

@@ -11,6 +11,7 @@ from core.commands import OrderIntent
 from risk.checks import (
     concentration,
     day_loss,
+    drawdown,
     duplicate_order,
     fail_closed,
     gross_exposure,
@@ -26,6 +27,7 @@ from risk.checks import (
     position,
     price_collar,
     restricted,
+    risk_measured,
     self_trade,
     session_hours,
     unexplained_difference,
@@ -55,6 +57,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     # state
     ladder_state,
     day_loss,
+    drawdown,
     fail_closed,
     link_ready,
     unexplained_difference,
@@ -80,4 +83,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     concentration,
     participation,
     margin,
+    risk_measured,
 )

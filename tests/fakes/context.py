@@ -225,6 +225,7 @@ def build_context(
     )
     world.event(e.LinkRestored(reason="test"))
     world.money.last_sync_ts_ns = world.money.ts_ns  # a complete sync came with it
+    world.money.risk_since_ns = 1 << 62  # a worker measures at any time
     if quoted:
         for inst in range(instruments):
             world.quote(inst, 100 * NANO - CENT, 100 * NANO + CENT)
