@@ -5,7 +5,7 @@ Used by the runner (which journals what it does) and by the rerun (which compare
 journal, clock or socket.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from broker.sim.exchange import Exchange
 from core import commands as c
@@ -26,6 +26,16 @@ VENUE_FACTS: Final = (
     e.CompletedOrderReported, e.ExecutionReported, e.PositionReported, e.CashReported, e.SyncCompleted,
     e.LinkDegraded, e.LinkLost,
 )  # fmt: skip
+
+
+class Measurer(Protocol):
+    """Who measures risk: in this process at once, or a worker, whose answer comes later as a fact."""
+
+    def measure(self, engine: Engine, ts_ns: int) -> e.RiskMeasured | None:
+        """The answer, or None: it comes later, or not at all."""
+        ...
+
+
 FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
 SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the shell itself sends at the first start
 
@@ -34,6 +44,7 @@ class Machine:
     """One engine with its port. With neither exchange nor port (replay verify) commands go nowhere."""
 
     port: BrokerPort | None = None  # a live broker's; set by the running trader alone
+    measurer: Measurer | None = None  # answers `MeasureRisk`; set by the running trader alone
 
     def __init__(
         self, engine: Engine, exchange: Exchange | None, live_rows: Any, *, cancels_first: bool = False
@@ -41,6 +52,7 @@ class Machine:
         self.engine = engine
         self.exchange = exchange
         self.cancels_first = cancels_first  # orders of a step leave after all else: they wait for the disk
+        self.measured: list[e.RiskMeasured] = []  # answers to be stepped after the dispatch
         self.dispatching = False  # a broker that answers at once must wait for the step's other commands
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
 
@@ -107,6 +119,11 @@ class Machine:
             known = type(message)
             if known not in _SENT:
                 continue
+            if known is c.MeasureRisk:
+                answer = None if self.measurer is None else self.measurer.measure(self.engine, ts_ns)
+                if answer is not None:
+                    self.measured.append(answer)
+                continue
             if known not in ORDERS:
                 reason = self._submit(message, ts_ns)
                 if reason and known is c.CancelOrder:  # it still works: a kill must not take it for asked
@@ -142,7 +159,7 @@ class Machine:
 
 
 _TIME: Final = e.TimeAdvanced()
-_SENT: Final = frozenset(c.BROKER_COMMANDS)
+_SENT: Final = frozenset({*c.BROKER_COMMANDS, c.MeasureRisk})
 ORDERS: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 
 __all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "ORDERS", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]

@@ -87,7 +87,8 @@ class Ladder:
         latch that may lift itself and has been good for long enough.
         """
         judge, latches = self._judge, self._context.money.latches
-        judge.moves = moves = []
+        moves: Moves = []
+        judge.moves = moves
         if not self._context.exposure.unmarked:
             self._watch.sample_moves(ts_ns)
         self._look(judge, ts_ns)
@@ -160,7 +161,8 @@ class Ladder:
 
     def _breached(self, inst: int, strategy: str) -> Moves:
         judge = self._judge
-        judge.moves = moves = []
+        moves: Moves = []
+        judge.moves = moves
         self._watch.filled(judge, self._resolved, inst, strategy)
         return moves
 

@@ -114,8 +114,8 @@ ACCOUNT_ROWS: Final = (
     _row(18, "margin_short_bp", 15_000, BASIS_POINTS, "equity needed for a short position, of its value"),
     _row(22, "line_seconds_max", 60, SECONDS, "how long a line may be silent while others of the feed tick"),
     _row(24, "day_loss_marks", 2, COUNT, "marks in a row that must show the loss (against one bad tick)"),
-    # Triggers (risk/triggers.py). A position may drift above the limit it was bought under: a tenth more is the market's
-    # doing, twice as much is no drift. Half of the worst drawdown a desk usually allows takes the risk off in time.
+    # Triggers (risk/triggers.py). A position may drift above the limit it was bought under: a tenth more is the
+    # market's doing, twice as much is no drift. A drawdown of 8 % ends most mandates: exits only well before it.
     _row(5, "breach_soft_bp", 11_000, BASIS_POINTS, "position, gross or bucket, of its own limit: exits only"),
     _row(5, "breach_hard_bp", 20_000, BASIS_POINTS, "the same that halts"),
     _row(25, "drawdown_soft_bp", 500, BASIS_POINTS, "fall of equity from its peak that allows exits only"),

@@ -171,3 +171,6 @@ class ReferenceArrived(Event, frozen=True, tag=61):
     curve_ppm: tuple[int, ...] = ()
     missing: str = ""  # comma separated; empty = complete
     source: str = ""
+    # Daily closes before this day, ascending; dates as yyyymmdd. For the risk worker.
+    close_dates: tuple[int, ...] = ()
+    closes_nanos: tuple[int, ...] = ()

@@ -22,6 +22,7 @@ from daemon.journal import JournalWriter
 from daemon.machine import NEVER, SESSION_READY, Machine
 from daemon.recovery import RunnerState, take_snapshot
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
+from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
 
@@ -91,6 +92,7 @@ class World:
         self.config = config
         self.tables = tables
         self.machine: Machine = build_machine(config, tables, with_venue=True)
+        self.machine.measurer = MeasuredHere(config, tables)
         self.directory = folder / "journal"
         self.journal = JournalWriter(self.directory, now_ns=time.time_ns(), durability=durability, reserve_bytes=0)
         account = config.account

@@ -18,6 +18,7 @@ from core.instruments import STK
 from core.units import parse_nanos
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
+from risk.scenarios import SCENARIOS, Scenario
 
 NAME: Final = r"^[A-Za-z0-9_]{1,24}$"
 TICKER: Final = r"^[A-Z0-9][A-Z0-9 .]{0,15}$"
@@ -156,6 +157,9 @@ class InstrumentSettings(Table, frozen=True):
     minimum: Shares | None = None  # smallest order in shares, with round_lot; not given = one lot
     lots: tuple[DatedLot, ...] = ()  # dated order sizes, instead of round_lot, lot and minimum
     reference: tuple[DatedReference, ...] = ()  # dated slow numbers
+    # CSV file of daily closes (yyyymmdd,close; ascending) for the risk worker on a tape, relative to this file; empty =
+    # a high volatility is assumed. A broker's feed brings its own.
+    history: str = ""
 
 
 class StrategySettings(Table, frozen=True):
@@ -269,6 +273,23 @@ class EngineIntervals(Table, frozen=True):
         return parse_nanos(str(self.cash_tolerance), field="engine.cash_tolerance")
 
 
+class RiskSettings(Table, frozen=True):
+    """How risk is measured: value at risk, stress, days to exit. What is allowed of it stands in [limits.account]."""
+
+    interval_s: Annotated[float, Meta(ge=1.0, le=60.0)] = 10.0  # measured this often while something is held or works
+    # Declared symbol whose returns are the market's, for betas; empty = the mean of all symbols.
+    market: str = ""
+    participation_bp: Annotated[int, Meta(ge=1, le=10_000)] = 1_000  # of a day's volume that may be ours on the way out
+    # Names whose daily returns correlate more are one cluster; 10000 = none are.
+    cluster_correlation_bp: Annotated[int, Meta(ge=0, le=10_000)] = 8_000
+    stress: tuple[Scenario, ...] = SCENARIOS  # scenarios
+
+    @property
+    def interval_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.interval_s * ONE_SECOND_NS)
+
+
 class UpSettings(Table, frozen=True):
     """What `quantd up` and `quantd demo` start beside the trader."""
 
@@ -294,6 +315,7 @@ class Config(Table, frozen=True):
     start: StartSettings = StartSettings()  # beginning
     control: ControlSettings = ControlSettings()  # commands
     engine: EngineIntervals = EngineIntervals()  # intervals
+    risk: RiskSettings = RiskSettings()  # the measure of risk
     ib: IbSettings = IbSettings()  # the broker
     up: UpSettings = UpSettings()  # processes
 
