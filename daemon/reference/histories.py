@@ -1,7 +1,6 @@
 """Daily closes from the files that a config names: plain CSV, because the trader reads no Parquet. Decides nothing."""
 
 import csv
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +8,7 @@ from core.errors import ConfigError
 from core.reference import HistoryLoaded
 from core.units import parse_nanos
 from daemon.config import Config
+from daemon.reference.hours import day_of
 
 DAYS_MAX: Final = 2_000  # of one file; the newest count
 
@@ -37,7 +37,7 @@ def read_history(path: Path, *, inst: int, field: str) -> HistoryLoaded:
         place = f"{field}: {path} line {number}"
         try:
             day, close = row[0].strip(), parse_nanos(row[1].strip(), field="close")
-            datetime.strptime(day, "%Y%m%d")
+            day_of(int(day))
         except (ValueError, IndexError) as fault:
             raise ConfigError(f"{place}: not `yyyymmdd,close` ({fault}); correct the line") from fault
         if close <= 0 or (dates and int(day) <= dates[-1]):

@@ -1,5 +1,5 @@
-"""The trader's end of the risk worker: starts it, asks without waiting, hands answers on, and starts it again when it is
-gone. Nothing here ever holds up the loop: one question is open at a time, and what cannot be asked now is asked with
+"""The trader's end of the risk worker: starts it, asks without waiting, hands answers on, and starts it again when it
+is gone. Nothing here ever holds up the loop: one question is open at a time, and what cannot be asked now is asked with
 the next measurement; the engine sees the age (risk/checks/risk_measured.py). Owns one process.
 """
 
