@@ -98,7 +98,7 @@ class ReferenceTables(msgspec.Struct, frozen=True, kw_only=True):
             if row.effective_from <= day <= row.until:
                 found[row.inst] = getattr(row, name)
         for row in self.slow:
-            if row.effective_from == day and getattr(row, name):
+            if row.effective_from == day and not row.until and getattr(row, name):
                 found[row.inst] = getattr(row, name)
         return found
 

@@ -9,6 +9,7 @@ what is not known does not hold it.
 
 from core.commands import OrderIntent
 from core.market import VOLUME_INTERVAL_NS
+from core.sessions import CLOSED
 from core.units import BP, exact_text
 from risk.liquidity import entry_volume, exit_volume
 from risk.view import GateView
@@ -20,7 +21,11 @@ NO_BOUND: int = 1 << 62  # an exit where no volume is known
 
 
 def check(o: OrderIntent, v: GateView) -> int:
-    """What traded in the running slot is part of the five minutes: mostly it answers at once."""
+    """What traded in the running slot is part of the five minutes: mostly it answers at once. Nothing is due between
+    sessions: control 20 says so.
+    """
+    if v.phase == CLOSED:
+        return 0
     if v.reduce_only:
         return CONTROL if o.qty_nanos > exit_room(v, o.inst) else 0
     b = v.bounds
