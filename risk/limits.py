@@ -286,7 +286,7 @@ class Restriction(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
 
     symbol: str = ""
     con_id: int = 0
-    issuer: str = ""
+    issuer: str = ""  # every security of it
     exit_allowed: bool = True
     reason: str = ""
 
@@ -294,9 +294,9 @@ class Restriction(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
 class Cluster(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Names that move together (control 7). `equity_bp_max` not given = the account's `cluster_equity_bp_max`."""
 
-    name: str
-    symbols: tuple[str, ...]
-    equity_bp_max: Number | None = None
+    name: str  # shown in refusals
+    symbols: tuple[str, ...]  # two or more of them; a symbol may stand in several clusters
+    equity_bp_max: Number | None = None  # of this cluster alone, in basis points
 
 
 class Limits(
@@ -312,7 +312,7 @@ class Limits(
     symbol: dict[str, OrderLimits] = {}
     deny: tuple[Restriction, ...] = ()
     allow: tuple[str, ...] = ()
-    default_deny: bool = False
+    default_deny: bool = False  # true = a symbol that `allow` does not name takes no entries, even where it names none
     cluster: tuple[Cluster, ...] = ()
 
 

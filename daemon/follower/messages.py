@@ -175,6 +175,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
+    e.HighWaterReset: _operator,
     e.CommandRefused: _refused,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
@@ -206,12 +207,12 @@ ORDER_EVENTS: Final = frozenset(
 )  # fmt: skip
 RECORDS_ONLY: Final = frozenset(
     {
-        r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference,
+        r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference, r.HistoryLoaded,
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
         e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.ClockOffsetMeasured,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered,
+        c.TransferPosition, c.TellKill, c.MeasureRisk, c.KeepApproval, c.SpendApproval, n.Answered,
     }
 )  # fmt: skip

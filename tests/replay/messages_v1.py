@@ -59,6 +59,7 @@ REFERENCES: Final[tuple[Message, ...]] = (
     ),
     r.InstrumentReference(inst=0, effective_from=20260702, previous_close_nanos=PX, adv_nanos=QTY, source="hist"),
     r.ModelLoaded(name="m1", digest="md"),
+    r.HistoryLoaded(inst=0, dates=(20260102, 20260105), closes_nanos=(10**11, 101 * 10**9)),
 )  # fmt: skip
 
 EVENTS: Final[tuple[Message, ...]] = (
@@ -119,6 +120,26 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.TriggerFired(name="drawdown", level=3, scope="all", state=2, value="-5", limit="-4"),
     e.LeaseGranted(holder="t1", until_ns=99),
     e.RiskMeasured(as_of_ns=1, var_nanos=2, cvar_nanos=3, worst_stress_nanos=4),
+    e.RiskMeasured(
+        as_of_ns=1,
+        var_nanos=2,
+        cvar_nanos=3,
+        worst_stress_nanos=4,
+        equity_nanos=5,
+        gross_nanos=6,
+        var95_nanos=1,
+        cvar95_nanos=2,
+        historical_var_nanos=2,
+        weighted_var_nanos=1,
+        worst_stress="market -10 %",
+        stresses=(("market -10 %", 4),),
+        days_to_exit_milli=7,
+        slowest_inst=0,
+        observations=250,
+        assumed=(1,),
+        clusters=((0, 1),),
+    ),
+    e.HighWaterReset(reason="new mandate", operator="ops"),
     e.TimeAdvanced(),
     e.DayRolled(date=20260703),
     e.OperatorHalted(level=1, scope="alpha", reason="look", operator="ops"),
@@ -185,6 +206,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.SpendApproval(digest="a1", operator="ops", second="eve"),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
     c.TellKill(level=1, scope="", left="#1 WORKING"),
+    c.MeasureRisk(first=True),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
