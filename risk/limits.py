@@ -133,9 +133,10 @@ ACCOUNT_ROWS: Final = (
     _row(46, "slippage_soft_bp", 50, BASIS_POINTS, "mean cost of an hour's fills against arrival: exits only"),
     _row(46, "slippage_hard_bp", 150, BASIS_POINTS, "the same that halts the strategy"),
     _row(46, "slippage_fills_min", 20, COUNT, "fills that a mean is made of at least"),
-    # The minute against the hours before it: fourfold is news, eightfold is no market to trade by a model.
-    _row(21, "volatility_soft_multiple", 4, COUNT, "a held symbol's volatility against its usual: exits only"),
-    _row(21, "volatility_hard_multiple", 8, COUNT, "the same that halts the symbol"),
+    # The minute against the hours before it: fourfold is a scheduled announcement, which one trades through; sixfold is
+    # none that anybody expected, and twelvefold is no market to trade by a model.
+    _row(21, "volatility_soft_multiple", 6, COUNT, "a held symbol's volatility against its usual: exits only"),
+    _row(21, "volatility_hard_multiple", 12, COUNT, "the same that halts the symbol"),
     # Below what the rate limits let pass for a minute on end: a burst is legal, a minute of bursts is a loop.
     _row(9, "orders_minute_soft", 300, COUNT, "orders and replaces of the account in a minute: exits only"),
     _row(9, "orders_minute_hard", 600, COUNT, "the same that halts"),

@@ -120,6 +120,13 @@ class World:
         runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns)), now_ns)
         runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
 
+    def measure(self, ts_ns: int) -> None:
+        """What the engine asks for as soon as something works: the risk of this moment."""
+        assert self.machine.measurer is not None
+        measured = self.machine.measurer.measure(self.runner.engine, ts_ns)
+        if measured is not None:
+            self.runner.step(measured, ts_ns)
+
     def snapshot(self) -> Path:
         """Write the state of this moment, as the trader does."""
         runner = self.runner
