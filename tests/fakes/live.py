@@ -23,6 +23,7 @@ from daemon.recovery import Recovered, recover
 from daemon.reference import tables as reference
 from daemon.reference.hours import day_of
 from daemon.reference.tables import ReferenceTables, build_reference, day_rolls
+from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
 
@@ -161,6 +162,7 @@ class LiveWorld:
         rolls = Rolls(day_rolls(tables.sessions[0].table, day_roll="20:00", timezone="America/New_York"))
         self.runner = Runner(self.machine, self.journal, tally, roll=rolls)
         self.machine.port = self.broker
+        self.machine.measurer = MeasuredHere(config, tables)
         self.sink = LiveSink(self.runner, self.clock, self._arm, self.failures.append)
         self._bids: dict[int, int] = {}
         self._execs = 0
@@ -217,7 +219,12 @@ class LiveWorld:
         """The slow numbers of a day."""
         self.tell(
             e.ReferenceArrived(
-                inst=inst, effective_from=date, previous_close_nanos=20 * NANO, missing=missing, source="test"
+                inst=inst,
+                effective_from=date,
+                previous_close_nanos=20 * NANO,
+                adv_nanos=10_000_000 * NANO,
+                missing=missing,
+                source="test",
             )
         )
 
