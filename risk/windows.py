@@ -12,6 +12,7 @@ FAST_WEIGHT: Final = 64  # marks that the present volatility is made of
 USUAL_WEIGHT: Final = 4_096  # and the usual one: more than an hour of marks
 USUAL_MARKS_MIN: Final = 600  # ten minutes of marks before anything is usual
 JUMP_SIGMAS_SQUARED: Final = 144  # a move counts as at most twelve usual ones: one bad tick is no volatility
+USUAL_SQUARES_MAX: Final = 4  # what is usual learns slowly of what is not, or a wild minute would soon be usual
 QUIET_SQUARE: Final = 400  # ppm^2 a mark: below 20 millionths a second (0.3 % a day) nothing is usual
 GAP_MARKS: Final = 3  # after so many missed marks a move is no move of one mark
 PPM: Final = 1_000_000
@@ -84,6 +85,8 @@ class Moves(msgspec.Struct, gc=False, kw_only=True):
             square = JUMP_SIGMAS_SQUARED * usual
         self.marks += 1
         self.fast += square - self.fast // FAST_WEIGHT
+        if self.marks > USUAL_MARKS_MIN and square > USUAL_SQUARES_MAX * usual:
+            square = USUAL_SQUARES_MAX * usual
         weight = self.marks if self.marks < USUAL_WEIGHT else USUAL_WEIGHT
         self.usual += (square * USUAL_WEIGHT - self.usual) // weight
 
