@@ -13,6 +13,9 @@ import msgspec
 from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
+from core.money import kills
+from core.money.approvals import Approval
+from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
 from core.rates import DuplicateWindow, RateLimit
@@ -25,7 +28,6 @@ DEGRADED: Final = 1
 READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
-KILLS_KEPT_MAX: Final = 32
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
@@ -44,23 +46,13 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rate_symbol: RateLimit
 
 
-class Kill(msgspec.Struct, gc=False, kw_only=True):
-    """A kill that is not done until a complete sync shows no open order in its scope (control 27)."""
-
-    level: int
-    scope: str
-    since_ns: int
-    reason: str
-    by: str
-    verified_ns: int = 0
-
-
 class Money:
     """The account as we know it. Attributes are read by everyone, written by the folds alone."""
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
+        "_ended", "_ended_parents", "approvals", "cash_difference_nanos", "closed_sync", "code_steps",
+        "day_base_equity_nanos",
         "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
         "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
         "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
@@ -103,6 +95,8 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.approvals: list[Approval] = []  # commands that wait for a second person
+        self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
@@ -122,6 +116,8 @@ class Money:
         self.reservations.update(order)
         if not order.live and order.order_id in self.live_orders:
             del self.live_orders[order.order_id]
+            if self.kills:
+                kills.ended(self.kills, order)
             if self._ended is not None:
                 heappush(self._ended, order.order_id)
             self._release_child(order)
@@ -172,6 +168,8 @@ class Money:
         if not self.ledger.execute(execution):
             self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
             return False
+        if self.kills:
+            kills.filled(self.kills, execution, self.settings.symbols)
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))

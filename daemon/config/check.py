@@ -14,6 +14,7 @@ from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.fees import DEFAULT_PLANS
 from core.units import CASH_NANOS_MAX, NANO
+from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
@@ -71,6 +72,7 @@ def check(config: Config, problems: Problems) -> None:
     check_limits(config, problems)
     check_feed(config, problems)
     check_record(config.record, problems)
+    check_authority(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     if config.fees.plan not in DEFAULT_PLANS:
