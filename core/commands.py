@@ -237,12 +237,19 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
+class CloseAlerts(Command, frozen=True, tag=70):
+    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
+
+    codes: tuple[str, ...]
+    by: str
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
 
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
-    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
+    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | CloseAlerts
 )  # fmt: skip
 
 

@@ -28,10 +28,12 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    AlertAcknowledged,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LeaseLapsed,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
@@ -92,6 +94,7 @@ AnyEvent = (
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 
@@ -114,6 +117,7 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AlertAcknowledged",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
@@ -135,6 +139,7 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LeaseLapsed",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",

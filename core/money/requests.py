@@ -7,7 +7,7 @@ from core import commands as c
 from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
-from core.money.state import KILLS_KEPT_MAX, Kill, Money
+from core.money.state import ALERTS_OPEN_MAX, KILLS_KEPT_MAX, Kill, Money, OpenAlert
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey
@@ -233,6 +233,31 @@ def _transfer(m: Money, command: c.TransferPosition) -> None:
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
 
 
+_SEVERITIES: Final = ("info", "warning", "critical")
+
+
+def _alert(m: Money, command: c.RaiseAlert) -> None:
+    """What a person must see stays open until one says that it was seen."""
+    if command.severity == "info":
+        return
+    known = m.alerts.pop(command.code, None)  # the newest is last
+    if known is None:
+        known = OpenAlert(
+            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
+        )
+        if len(m.alerts) >= ALERTS_OPEN_MAX:
+            del m.alerts[next(iter(m.alerts))]
+    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
+        known.severity = command.severity
+    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
+    m.alerts[command.code] = known
+
+
+def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
+    for code in command.codes:
+        m.alerts.pop(code, None)
+
+
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.PlaceOrder: _place,
     c.ReplaceOrder: _replace,
@@ -251,4 +276,6 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.DoubtOrder: _doubt,
     c.VerifyKill: _verify_kill,
     c.TransferPosition: _transfer,
+    c.RaiseAlert: _alert,
+    c.CloseAlerts: _close_alerts,
 }

@@ -26,6 +26,7 @@ READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
 KILLS_KEPT_MAX: Final = 32
+ALERTS_OPEN_MAX: Final = 64  # codes; beyond, the one that was quiet longest goes
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
@@ -55,16 +56,27 @@ class Kill(msgspec.Struct, gc=False, kw_only=True):
     verified_ns: int = 0
 
 
+class OpenAlert(msgspec.Struct, gc=False, kw_only=True):
+    """What a person was told under one code and has not acknowledged."""
+
+    code: str
+    severity: str  # the worst so far
+    text: str  # the newest
+    since_ns: int
+    last_ns: int
+    count: int = 1
+
+
 class Money:
     """The account as we know it. Attributes are read by everyone, written by the folds alone."""
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
+        "_ended", "_ended_parents", "alerts", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
         "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
         "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
         "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
+        "rivals", "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -103,6 +115,9 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.synced = False  # a complete sync since the trader started
+        self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
+        self.rivals: list[str] = []  # orders met in this step that only another trader can have sent
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
