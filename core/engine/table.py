@@ -385,6 +385,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.DifferenceAcknowledged: ladder.on_acknowledged,
     e.AccountAdopted: adoption.on_adopted,
     e.DeployArmed: ladder.on_armed,
+    e.CommandRefused: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,

@@ -29,6 +29,7 @@ from core.events.market import (
 from core.events.operator import (
     AccountAdopted,
     AlertAcknowledged,
+    CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
@@ -92,7 +93,7 @@ AnyEvent = (
     | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed
+    | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
@@ -124,6 +125,7 @@ __all__ = [
     "CashAdjusted",
     "CashReported",
     "ClockOffsetMeasured",
+    "CommandRefused",
     "CommissionReported",
     "CompletedOrderReported",
     "CorporateActionAnnounced",

@@ -7,6 +7,7 @@ from core import commands as c
 from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
+from core.money.approvals import Approval, keep
 from core.money.state import ALERTS_OPEN_MAX, KILLS_KEPT_MAX, Kill, Money, OpenAlert
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
@@ -258,6 +259,22 @@ def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
         m.alerts.pop(code, None)
 
 
+def _keep_approval(m: Money, command: c.KeepApproval) -> None:
+    approval = Approval(
+        digest=command.digest,
+        what=command.what,
+        operator=command.operator,
+        authority=command.authority,
+        since_ns=m.ts_ns,
+        until_ns=command.until_ns,
+    )
+    m.approvals = keep(m.approvals, approval)
+
+
+def _spend_approval(m: Money, command: c.SpendApproval) -> None:
+    m.approvals = [kept for kept in m.approvals if kept.digest != command.digest]
+
+
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.PlaceOrder: _place,
     c.ReplaceOrder: _replace,
@@ -278,4 +295,6 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.TransferPosition: _transfer,
     c.RaiseAlert: _alert,
     c.CloseAlerts: _close_alerts,
+    c.KeepApproval: _keep_approval,
+    c.SpendApproval: _spend_approval,
 }

@@ -5,6 +5,7 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.money.approvals import Approval
 from core.money.state import Kill, Money, MoneySettings, OpenAlert
 from core.orders import Order
 from core.parents import Parent
@@ -52,6 +53,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     synced: bool = False
     alerts: list[OpenAlert] = []
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    approvals: list[Approval] = []
+    code_steps: dict[str, int] = {}
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -106,6 +109,8 @@ def dump(m: Money) -> bytes:
             synced=m.synced,
             alerts=list(m.alerts.values()),
             live=list(m.live_orders),
+            approvals=m.approvals,
+            code_steps=m.code_steps,
         )
     )
 
@@ -132,8 +137,9 @@ def load(settings: MoneySettings, state: bytes) -> Money:
 
 _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
-    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
-    "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe", "synced",
+    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
+    "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
+    "kills", "safe", "synced", "approvals", "code_steps",
 )  # fmt: skip
 
 

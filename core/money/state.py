@@ -13,6 +13,7 @@ import msgspec
 from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
+from core.money.approvals import Approval
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
 from core.rates import DuplicateWindow, RateLimit
@@ -72,11 +73,12 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "alerts", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
-        "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
-        "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
-        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "rivals", "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
+        "_ended", "_ended_parents", "alerts", "approvals", "cash_difference_nanos", "closed_sync", "code_steps",
+        "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates", "epoch",
+        "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches",
+        "ledger", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id", "next_parent_id",
+        "odds", "orders", "parents", "reservations", "rivals", "safe", "seq", "settings", "sync", "synced",
+        "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -118,6 +120,8 @@ class Money:
         self.synced = False  # a complete sync since the trader started
         self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
         self.rivals: list[str] = []  # orders met in this step that only another trader can have sent
+        self.approvals: list[Approval] = []  # commands that wait for a second person
+        self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
