@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.events import AnyEvent, DeployArmed
+from core.events import AnyEvent, DeployArmed, LeaseGranted
 from core.notes import Failure
 from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
@@ -31,6 +31,11 @@ class TraderOperations:
         running = deploy_digest(self._trader.tables)
         if type(event) is DeployArmed and event.digest != running:
             return Reply(ok=False, text=f"{event.digest} is not what runs: it is {running}")
+        if type(event) is LeaseGranted:
+            presence = self._trader.presence
+            refusal = "this trader has no broker to be kept from" if presence is None else presence.granted(event)
+            if refusal:
+                return Reply(ok=False, text=refusal)
         runner.engine.reply = (True, "done")
         try:
             runner.step(event, self._trader.driver.catch_up())
