@@ -57,7 +57,7 @@ def find_prover(state: Path, name: str, code: str) -> Prover | None:
         return Signer(path.stem, read_key(path, os.environ.get(PASSPHRASE_VARIABLE, "")))
     if name:
         raise ConfigError(
-            f"--as {name}: no {name}{SUFFIX} in {own_folder()}: make one with `quantd operator add {name}`, or give --code"
+            f"--as {name}: no {name}{SUFFIX} in {own_folder()}: make one: `quantd operator add {name}`, or give --code"
         )
     return None
 
