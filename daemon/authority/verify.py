@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXPIRY_NS_MAX: Final = 60 * 10**9
 NONCE_LENGTH_MIN: Final = 16
-NONCES_MAX: Final = 1024  # used and not out of date yet; full = nobody may sign until some are
+NONCES_MAX: Final = 256  # used and not out of date yet; full = nobody may sign until some are
 FAILURES_FREE: Final = 5  # wrong proofs in a row, by operator and kind, until the first wait
 WAIT_NS: Final = 30 * 10**9  # then, doubled with each further one
 WAIT_NS_MAX: Final = {"signature": WAIT_NS, "code": 3_600 * 10**9}  # a signature cannot be guessed, a code can

@@ -56,9 +56,7 @@ def find_prover(state: Path, name: str, code: str) -> Prover | None:
     if path is not None:
         return Signer(path.stem, read_key(path, os.environ.get(PASSPHRASE_VARIABLE, "")))
     if name:
-        raise ConfigError(
-            f"--as {name}: no {name}{SUFFIX} in {own_folder()}: make one: `quantd operator add {name}`, or give --code"
-        )
+        raise ConfigError(f"--as {name}: no {name}{SUFFIX} in {own_folder()}: `quantd operator add {name}`, or --code")
     return None
 
 

@@ -11,7 +11,7 @@ from daemon.config.paths import readable
 from daemon.config.schema import AuthoritySettings, Config, OperatorSettings
 
 KEY_BYTES: Final = 32
-RESERVED: Final = ("guard", "kill_file", "monitor", "root", "trader")  # who acts where no operator does
+RESERVED: Final = ("guard", "kill_file", "monitor", "trader")  # who acts where no operator does
 ADD: Final = "run `quantd operator add NAME` and put the block it prints into this file"
 
 
