@@ -3,7 +3,6 @@ so that a target that hangs keeps nobody else waiting. Owned by the guard's proc
 in `alerts.json`.
 """
 
-import contextlib
 import os
 import threading
 import time
@@ -19,12 +18,12 @@ from core import commands as c
 from core.errors import JournalError
 from daemon.alerts.channels import Channel, channel_of
 from daemon.alerts.desk import Alert, Desk, Message, Open
+from daemon.alerts.seen import EVERYTHING, take_seen
 from daemon.alerts.tail import AlertTail, Place
 from daemon.config.schema import AlertSettings
 from daemon.status.guard import TargetPicture
 
 STATE_FILE: Final = "alerts.json"
-SEEN_FILE: Final = "alerts.seen"  # left by `quantd ack` where no trader answers
 POLL_S: Final = 0.2
 OWN_MAX: Final = 256  # alerts of the guard that wait for the thread
 END_S: Final = 5.0  # for what is on its way when the process ends
@@ -139,14 +138,11 @@ class Delivery:
 
     def _look_for_seen(self) -> None:
         """What an operator has acknowledged while there was no trader to tell it to."""
-        path = self._state_dir / SEEN_FILE
-        try:
-            code, _, operator = path.read_text(encoding="utf-8", errors="replace").strip().partition(" ")
-        except FileNotFoundError:
+        found = take_seen(self._state_dir)
+        if found is None:
             return
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        if code == "--all":
+        code, operator = found
+        if code == EVERYTHING:
             self.desk.close_all()
         else:
             self.desk.close((code,))

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from daemon.status.follower import is_locked
+from daemon.lease import read_lease
+from daemon.status.follower import FollowerNews, follower_news, is_locked
 
 FILE_NAME: Final = "guard.json"
 LOCK_NAME: Final = "guard.lock"
@@ -65,23 +66,26 @@ def guard_runs(directory: Path) -> bool:
     return is_locked(directory / LOCK_NAME)
 
 
-class GuardNews(msgspec.Struct, frozen=True, kw_only=True):
-    """One line on how it is, and a line for each thing an operator should do something about."""
+def news_beside(directory: Path) -> FollowerNews:
+    """What `quantd status` and the screen show of the processes beside the trader."""
+    follower, guard = follower_news(directory), guard_news(directory)
+    if guard is None:
+        return follower
+    return FollowerNews(line=f"{follower.line}  {guard.line}", alarms=(*follower.alarms, *guard.alarms))
 
-    line: str
-    alarms: tuple[str, ...] = ()
 
-
-def guard_news(directory: Path) -> GuardNews:
-    """What `quantd status` and the screen show."""
-    picture = read_guard(directory)
+def guard_news(directory: Path) -> FollowerNews | None:
+    """One line on how it is, and a line for each thing an operator should do something about; None where there is
+    nothing to guard.
+    """
+    picture, lease = read_guard(directory), read_lease(directory)
     if not guard_runs(directory):
-        alarm = (
-            "guard not running: nobody cancels when the trader dies, nobody is alerted: start `quantd guard -c FILE`"
-        )
-        return GuardNews(line="guard not running", alarms=(alarm,))
+        if lease is None:
+            return None
+        alarm = "guard not running: nobody cancels when the trader dies, nobody is told: start `quantd guard -c FILE`"
+        return FollowerNews(line="guard not running", alarms=(alarm,))
     if picture is None:
-        return GuardNews(line="guard starting")
+        return FollowerNews(line="guard starting")
     silent_s = (time.time_ns() - picture.wall_ns) / 1e9 + picture.silent_s
     alarms = [f"guard: no look for {silent_s:.0f} s (pid {picture.pid})"] if silent_s > SILENT_SECONDS_MAX else []
     if picture.state in (ACTING, DONE):
@@ -95,4 +99,4 @@ def guard_news(directory: Path) -> GuardNews:
     ]
     whose = f" ({picture.lease})" if picture.lease else ""
     told = f"  alerts open {len(picture.open_alerts)}" if picture.open_alerts else ""
-    return GuardNews(line=f"guard {picture.state}{whose}{told}", alarms=tuple(alarms))
+    return FollowerNews(line=f"guard {picture.state}{whose}{told}", alarms=tuple(alarms))
