@@ -62,6 +62,7 @@ class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_o
     reduce_only: bool
     notional_nanos: int  # as valued by the gate: worst of limit and far touch
     ladder_epoch: int  # the port refuses the order if the ladder moved since
+    override: int = 0  # id of the override that let it fail one control; the order uses it up
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -237,12 +238,59 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
+class SetLimit(Command, frozen=True, tag=33):
+    """An operator's change of one limit (control 39); texts as the config writes them."""
+
+    scope: str
+    name: str
+    value: str
+    old: str
+    until_ns: int
+    reason: str
+    by: str
+    authority: str = ""
+    second: str = ""
+    raises: bool = False
+
+
+class RevertLimit(Command, frozen=True, tag=34):
+    """A change of a limit is over: its time has come, or an operator took it back."""
+
+    change_id: int
+    reason: str
+    by: str
+
+
+class GrantOverride(Command, frozen=True, tag=35):
+    """One order may fail one control, once (control 40). It is used up by the `ApprovedOrder` that names it."""
+
+    control: int
+    strategy: str
+    inst: int
+    side: Side
+    qty_nanos: int
+    px_nanos: int
+    until_ns: int
+    reason: str
+    by: str
+    authority: str = ""
+    second: str = ""
+
+
+class DropOverride(Command, frozen=True, tag=36):
+    """An override ended unused."""
+
+    override_id: int
+    reason: str
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
 
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
+    | SetLimit | RevertLimit | GrantOverride | DropOverride
 )  # fmt: skip
 
 

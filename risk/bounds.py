@@ -20,7 +20,9 @@ from risk.limits import (
     OrderLimits,
     StrategyLimits,
     factory_value,
+    looser,
     set_value,
+    text_of,
 )
 
 # Restriction of an instrument (control 16).
@@ -133,6 +135,7 @@ def resolve(
     """Fold the scopes. Raises ConfigError on a bad value, an unknown symbol or an unknown strategy."""
     _refuse_unknown(limits, instruments, strategies)
     values = _account_values(limits)
+    _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
     return Resolved(
@@ -157,6 +160,37 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
     for at, entry in enumerate(limits.deny):
         if not entry.symbol and not entry.con_id:
             raise ConfigError(f"limits.deny[{at}]: names nothing: give symbol or con_id")
+
+
+def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:
+    """Every scope that the limits speak of, as the config names it below [limits]."""
+    return [
+        ("account", limits.account),
+        ("class.etf", limits.klass.etf),
+        ("class.stock", limits.klass.stock),
+        *((f"strategy.{name}", scope) for name, scope in limits.strategy.items()),
+        *((f"symbol.{name}", scope) for name, scope in limits.symbol.items()),
+    ]
+
+
+def _refuse_above_ceiling(limits: Limits, account: dict[str, int]) -> None:
+    """Nothing is looser than its ceiling, whether it was set or is a factory value."""
+    for row in ROWS.values():
+        most = set_value(limits.ceiling, row, "limits.ceiling")
+        if most is None:
+            continue
+        found = [("account", account[row.name])]
+        for name, scope in scopes_of(limits)[1:]:
+            value = set_value(scope, row, f"limits.{name}")
+            if value is not None:
+                found.append((name, value))
+        for name, value in found:
+            if looser(row, value, most):
+                side = "below" if row.tight_max else "above"
+                raise ConfigError(
+                    f"limits.{name}.{row.name}: {text_of(row, value)} is {side} the ceiling of {text_of(row, most)}: "
+                    f"tighten it, or change limits.ceiling.{row.name} and restart"
+                )
 
 
 def _account_values(limits: Limits) -> dict[str, int]:

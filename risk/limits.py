@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from core.errors import ConfigError
-from core.units import CASH_NANOS_MAX, parse_nanos
+from core.units import CASH_NANOS_MAX, exact_text, parse_nanos
 
 Number = int | float | str
 
@@ -35,6 +35,7 @@ class Limit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     meaning: str
     zero: bool = False  # whether 0 is a legal value
     tight_max: bool = False  # the larger value is the tighter one
+    zero_off: bool = False  # 0 = the limit does not bind: the loosest value of all
 
 
 def _row(
@@ -46,9 +47,17 @@ def _row(
     *,
     zero: bool = False,
     tight_max: bool = False,
+    zero_off: bool = False,
 ) -> Limit:
     return Limit(
-        name=name, control=control, unit=unit, factory=factory, meaning=meaning, zero=zero, tight_max=tight_max
+        name=name,
+        control=control,
+        unit=unit,
+        factory=factory,
+        meaning=meaning,
+        zero=zero or zero_off,
+        tight_max=tight_max,
+        zero_off=zero_off,
     )
 
 
@@ -85,28 +94,25 @@ ACCOUNT_ROWS: Final = (
     _row(4, "good_till_cancelled", False, YES_NO, "whether GTC orders are legal (they outlive the day)"),
     _row(6, "net_max", 5_000_000, MONEY, "long less short value, working orders of one side filled"),
     _row(9, "rate_account_orders", 25, COUNT, "orders and replaces of the account ..."),
-    _row(9, "rate_account_seconds", 1, SECONDS, "... in this time"),
+    _row(9, "rate_account_seconds", 1, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_strategy_orders", 5, COUNT, "orders and replaces of one strategy ..."),
-    _row(9, "rate_strategy_seconds", 1, SECONDS, "... in this time"),
+    _row(9, "rate_strategy_seconds", 1, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_symbol_orders", 120, COUNT, "orders and replaces in one symbol ..."),
-    _row(9, "rate_symbol_seconds", 60, SECONDS, "... in this time"),
+    _row(9, "rate_symbol_seconds", 60, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_exit_reserve_orders", 5, COUNT, "orders above each rate kept for exits", zero=True),
-    _row(12, "duplicate_window_seconds", 5, SECONDS, "the same order again within this time is a mistake"),
+    _row(12, "duplicate_window_seconds", 5, SECONDS, "the same order again within this time is a mistake",
+         tight_max=True),
     _row(13, "working_orders_max", 50, COUNT, "working orders in all"),
     _row(13, "working_exit_reserve", 5, COUNT, "working orders above both limits kept for exits", zero=True),
-    _row(18, "margin_long_bp", 10_000, BASIS_POINTS, "equity needed for a long position, of its value"),
-    _row(18, "margin_short_bp", 15_000, BASIS_POINTS, "equity needed for a short position, of its value"),
+    _row(18, "margin_long_bp", 10_000, BASIS_POINTS, "equity needed for a long position, of its value",
+         tight_max=True),
+    _row(18, "margin_short_bp", 15_000, BASIS_POINTS, "equity needed for a short position, of its value",
+         tight_max=True),
     _row(22, "line_seconds_max", 60, SECONDS, "how long a line may be silent while others of the feed tick"),
     _row(24, "day_loss_marks", 2, COUNT, "marks in a row that must show the loss (against one bad tick)"),
-    _row(
-        32,
-        "resume_sync_age_seconds_max",
-        0,
-        SECONDS,
-        "age of the last sync at a resume; 0 = not asked",
-        zero=True,
-    ),
-)
+    _row(32, "resume_sync_age_seconds_max", 0, SECONDS, "age of the last sync at a resume; 0 = not asked",
+         zero_off=True),
+)  # fmt: skip
 # A class default that is tighter than the account's.
 FACTORY_CLASS: Final[dict[str, dict[str, int]]] = {"etf": {"collar_bp": 100}, "stock": {}}
 
@@ -186,9 +192,12 @@ class Restriction(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
 class Limits(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, rename={"klass": "class"}
 ):
-    """The `[limits]` table of a config file. `allow` empty = every configured instrument."""
+    """The `[limits]` table of a config file. `allow` empty = every configured instrument. `ceiling` bounds every scope
+    and every change while trading: nothing looser is accepted, whoever asks.
+    """
 
     account: AccountLimits = AccountLimits()
+    ceiling: AccountLimits = AccountLimits()
     strategy: dict[str, StrategyLimits] = {}
     klass: ClassLimits = ClassLimits()
     symbol: dict[str, OrderLimits] = {}
@@ -235,6 +244,20 @@ def set_value(limits: OrderLimits, row: Limit, field: str) -> int | None:
     """The value a scope sets for a row, None if it is silent or the row does not belong there."""
     value: Number | None = getattr(limits, row.name, None)
     return None if value is None else whole(row, value, f"{field}.{row.name}")
+
+
+def looser(row: Limit, number: int, than: int) -> bool:
+    """Whether a value lets more pass than another one."""
+    if row.zero_off and (not number or not than):
+        return not number and bool(than)
+    return number < than if row.tight_max else number > than
+
+
+def text_of(row: Limit, number: int) -> str:
+    """A value as the config writes it: the reverse of `whole`."""
+    if row.unit == YES_NO:
+        return "true" if number else "false"
+    return exact_text(number) if row.unit in _NANOS else str(number)
 
 
 def factory_value(row: Limit) -> int:

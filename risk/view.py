@@ -84,7 +84,7 @@ class GateView:
         # the machine's own
         "_context", "_foreign", "_foreign_buys", "_foreign_sells", "_resolved", "_rules",
         # limits and scope
-        "account", "bounds", "rules", "ts_ns",
+        "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
@@ -113,9 +113,16 @@ class GateView:
         self._foreign_buys: list[int] = []
         self._foreign_sells: list[int] = []
         self.account = resolved.account
+        self.limit_fault = ""
         self.bounds: Bounds = resolved.strangers[0]
         self.day_base = self.day_base_bp = 0
         self.rules = _NO_RULES
+
+    def bind(self, resolved: Resolved, fault: str) -> None:
+        """Take limits that changed; `fault` = why some could not be applied."""
+        self._resolved = resolved
+        self.account = resolved.account
+        self.limit_fault = fault
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""

@@ -22,7 +22,7 @@ class DeadlineState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Deadlines:
     """Deadlines of one engine, in UTC nanoseconds; NEVER = not armed."""
 
-    __slots__ = ("_heap", "_wakes", "boundary_ns", "kill_ns", "mark_ns", "noted_ns", "sync_ns")
+    __slots__ = ("_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "sync_ns")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int]] = []
@@ -31,6 +31,7 @@ class Deadlines:
         self.sync_ns = NEVER
         self.boundary_ns = 0  # the first step sets fences for the session it is in
         self.kill_ns = NEVER
+        self.limit_ns = NEVER  # when a change of limits ends: money state knows it, so it is in no snapshot
         self.noted_ns = 0  # when equity was last noted
 
     def set_wake(self, parent_id: int, wake_ns: int) -> None:
@@ -56,6 +57,7 @@ class Deadlines:
         due = heap[0][0] if heap else NEVER
         due = self.mark_ns if self.mark_ns < due else due
         due = self.sync_ns if self.sync_ns < due else due
+        due = self.limit_ns if self.limit_ns < due else due
         due = self.boundary_ns if self.boundary_ns < due else due
         return self.kill_ns if self.kill_ns < due else due
 

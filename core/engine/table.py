@@ -7,7 +7,7 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, ladder
+from core.engine import adoption, clock, ladder, limits
 from core.engine.scope import chase_kills, reconcile_all, refence
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
@@ -279,6 +279,7 @@ def _started(engine: Trading, event: e.TraderStarted) -> None:
     """The start table (docs/operator.md); differences follow with the first complete sync."""
     engine.stopping = False
     _mark_unmarked(engine)
+    limits.check_store(engine)
     if event.safe:
         ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
     if event.guard_fired:
@@ -385,6 +386,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.DifferenceAcknowledged: ladder.on_acknowledged,
     e.AccountAdopted: adoption.on_adopted,
     e.DeployArmed: ladder.on_armed,
+    e.LimitChanged: limits.on_limit_changed,
+    e.OverrideGranted: limits.on_override_granted,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,

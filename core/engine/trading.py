@@ -224,6 +224,8 @@ class Trading:
             if sliced is not intent:
                 verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
         if isinstance(verdict, c.ApprovedOrder):
+            if verdict.override:
+                self.alert("OVERRIDE_USED", "critical", f"order {intent.order_id} used override {verdict.override}")
             self.emit(c.PlaceOrder(order=verdict) if new else c.ReplaceOrder(order=verdict))
             return
         self.note(verdict)
@@ -261,6 +263,7 @@ class Trading:
         self.unsynced = opinion.unsynced
         self.monitor.load(opinion.monitor)
         self.context.load_arrivals(opinion.arrivals)
+        self.timers.limit_ns = self.money.limit_changes.until_ns
         self.next_deadline_ns = self.timers.next_ns()
 
     # ---- proof -------------------------------------------------------------------------------------------------

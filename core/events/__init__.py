@@ -32,11 +32,13 @@ from core.events.operator import (
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LimitChanged,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
     OperatorResumed,
     OrderResolved,
+    OverrideGranted,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -92,6 +94,7 @@ AnyEvent = (
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LimitChanged | OverrideGranted
 )  # fmt: skip
 
 
@@ -135,6 +138,7 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LimitChanged",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",
@@ -152,6 +156,7 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OverrideGranted",
     "PositionReported",
     "QuoteChanged",
     "ReferenceArrived",

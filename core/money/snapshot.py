@@ -5,6 +5,7 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.limit_changes import LimitChange, Override
 from core.money.state import Kill, Money, MoneySettings
 from core.orders import Order
 from core.parents import Parent
@@ -50,6 +51,9 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     kills: list[Kill]
     safe: bool
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    limit_changes: list[LimitChange] = []
+    overrides: list[Override] = []
+    limits_version: int = 0
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -102,6 +106,9 @@ def dump(m: Money) -> bytes:
             kills=m.kills,
             safe=m.safe,
             live=list(m.live_orders),
+            limit_changes=m.limit_changes.changes,
+            overrides=m.limit_changes.overrides,
+            limits_version=m.limit_changes.version,
         )
     )
 
@@ -120,6 +127,8 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.parents = {parent.parent_id: parent for parent in s.parents}
     m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
     m.latches = Latches(s.latches, s.ladder_moves)
+    m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
+    m.repace()
     m.duplicates.load(s.recent)
     _load_ledger(m.ledger, s)
     return m

@@ -170,6 +170,8 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
+    e.LimitChanged: _operator,
+    e.OverrideGranted: _operator,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
     e.LinkLost: _link,
@@ -206,6 +208,6 @@ RECORDS_ONLY: Final = frozenset(
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition,
+        c.TransferPosition, c.SetLimit, c.RevertLimit, c.GrantOverride, c.DropOverride,
     }
 )  # fmt: skip

@@ -25,6 +25,10 @@ _ORDER = c.ApprovedOrder(
     intent=_INTENT, account="DU1", order_ref="q-a-1-z", reduce_only=True, notional_nanos=9, ladder_epoch=4
 )
 
+_OVERRIDDEN = c.ApprovedOrder(
+    intent=_INTENT, account="DU1", order_ref="q-a-1-y", reduce_only=False, notional_nanos=9, ladder_epoch=4, override=7
+)
+
 REFERENCES: Final[tuple[Message, ...]] = (
     r.ConfigResolved(json='{"mode":"paper"}', digest="d0"),
     r.CodeVersion(version="0.1.0", source_digest="s0", kernel_digest="k0", platform="linux"),
@@ -138,6 +142,14 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.TraderStopped(reason="operator"),
     e.StepFailed(failed_seq=9, error="KeyError: 'BAC'"),
     e.DiskReserveChanged(available=False, free_mb=12),
+    e.LimitChanged(
+        scope="account", name="gross_max", value="5", until_ns=9, reason="block", operator="ann",
+        authority="signed:k1", second="bob",
+    ),
+    e.OverrideGranted(
+        control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block",
+        operator="ann", authority="signed:k1", second="bob",
+    ),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -180,6 +192,17 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
+    c.SetLimit(
+        scope="symbol.BAC", name="order_quantity_max", value="500", old="100", until_ns=9, reason="block", by="ann",
+        authority="signed:k1", second="bob", raises=True,
+    ),
+    c.RevertLimit(change_id=5, reason="its time is over", by="trader"),
+    c.GrantOverride(
+        control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block", by="ann",
+        authority="signed:k1", second="bob",
+    ),
+    c.DropOverride(override_id=6, reason="its time is over"),
+    c.PlaceOrder(order=_OVERRIDDEN),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
