@@ -7,15 +7,15 @@ from typing import Final
 
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
-from core.instruments import Instrument, LotRule, TickRule, increment_at, rule_on
 from core.market import FIELDS, INDEX
 from core.money.requests import duplicate_key
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution
-from core.sessions import CLOSED, POST, PRE, REGULAR, Session
+from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
+from risk.day_rules import NO_RULES, Rules
 
 # The leading fields of a market row, read in one go; the order is asserted below.
 _MARKET: Final = Struct("13q")
@@ -35,46 +35,6 @@ NO_CROSS: Final = -1  # no resting order of ours on the other side
 NO_DIFFERENCE: Final = 0
 BLOCKS_ENTRIES: Final = 1
 BLOCKS_ALL: Final = 2
-
-
-class Rules:
-    """The dated rules of one instrument on one day, and its hours; 0 where there is none (the gate denies).
-    One day is looked up once, and again when the broker gives another tick rule.
-    """
-
-    __slots__ = (
-        "close_ns", "complete", "date", "from_ns", "increment", "lot_increment", "lot_minimum", "moc_cutoff_ns",
-        "open_ns", "ticks", "until_ns",
-    )  # fmt: skip
-
-    def __init__(self, instrument: Instrument | None, session: Session | None) -> None:
-        date = 0 if session is None else session.date
-        ticks: TickRule | None = None
-        lots: LotRule | None = None
-        if instrument is not None:
-            ticks = rule_on(instrument.ticks, date)
-            lots = rule_on(instrument.lots, date)
-        self.date = date
-        self.from_ns = self.until_ns = 0  # the session from pre-open to post-close, where the table speaks for it
-        self.open_ns = 0 if session is None else session.open_ns
-        self.close_ns = 0 if session is None else session.close_ns
-        self.moc_cutoff_ns = 0 if session is None else session.moc_cutoff_ns
-        self.ticks = ticks
-        # One band is the ordinary case: its increment needs no search.
-        self.increment = ticks.increments[0][1] if ticks is not None and len(ticks.increments) == 1 else 0
-        self.lot_increment = 0 if lots is None else lots.increment_nanos
-        self.lot_minimum = 0 if lots is None else lots.minimum_nanos
-        # Without a session there is no day to have rules for: that is control 20's to deny, not a gap in the rules.
-        self.complete = 1 if instrument is None or (ticks is not None and self.lot_increment > 0) else 0
-
-    def increment_at(self, px_nanos: int) -> int:
-        """Tick size at a price; 0 = no rule for the day."""
-        if self.increment:
-            return self.increment
-        return 0 if self.ticks is None else increment_at(self.ticks, px_nanos)
-
-
-_NO_RULES: Final = Rules(None, None)
 
 
 class GateView:
@@ -107,7 +67,7 @@ class GateView:
     def __init__(self, context: Context, resolved: Resolved) -> None:
         self._context = context
         self._resolved = resolved
-        self._rules = [_NO_RULES for _ in context.instruments]
+        self._rules = [NO_RULES for _ in context.instruments]
         context.on_rules(self._forget)
         self._foreign: object = None
         self._foreign_buys: list[int] = []
@@ -116,7 +76,7 @@ class GateView:
         self.limit_fault = ""
         self.bounds: Bounds = resolved.strangers[0]
         self.day_base = self.day_base_bp = 0
-        self.rules = _NO_RULES
+        self.rules = NO_RULES
 
     def bind(self, resolved: Resolved, fault: str) -> None:
         """Take limits that changed; `fault` = why some could not be applied."""
@@ -153,7 +113,7 @@ class GateView:
         ready = self._context.reference_dates[inst]
         self.unready = 1 if ready != NOT_AWAITED and ready != rules.date and rules.date else 0
         self.moc_cutoff_ns = rules.moc_cutoff_ns
-        if rules is _NO_RULES:
+        if rules is NO_RULES:
             self.phase = CLOSED
             self.covered = 1 if self._context.calendars[inst].covers(ts_ns) else 0
             return
@@ -161,14 +121,14 @@ class GateView:
         self.phase = PRE if ts_ns < rules.open_ns else REGULAR if ts_ns < rules.close_ns else POST
 
     def _forget(self, inst: int) -> None:
-        self._rules[inst] = _NO_RULES
+        self._rules[inst] = NO_RULES
 
     def _find_rules(self, inst: int, ts_ns: int) -> Rules:
         """The rules of the session that holds a time, remembered; none outside sessions and outside the table."""
         calendar = self._context.calendars[inst]
         session = calendar.session(ts_ns)
         if session is None or not calendar.covers(ts_ns):
-            return _NO_RULES
+            return NO_RULES
         rules = self._rules[inst] = Rules(self._context.instruments[inst], session)
         rules.from_ns = max(session.pre_open_ns, calendar.table.from_ns)
         rules.until_ns = min(session.post_close_ns, calendar.table.until_ns)

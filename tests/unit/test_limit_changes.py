@@ -53,7 +53,7 @@ class Desk:
         """Ask for a change; "" = done, else the refusal."""
         self.engine.ts_ns = self.world.ts_ns
         until = self.world.ts_ns + round(hours * HOUR) if hours else 0
-        fields = {"scope": scope, "name": name, "value": value, "until_ns": until} | ANN | changes
+        fields: dict[str, Any] = {"scope": scope, "name": name, "value": value, "until_ns": until} | ANN | changes
         rules.on_limit_changed(self.engine, e.LimitChanged(**fields))
         ok, text = self.engine.reply
         return "" if ok else text
@@ -62,8 +62,8 @@ class Desk:
         """Ask for an override of strategy alpha in S0; "" = granted, else the refusal."""
         self.engine.ts_ns = self.world.ts_ns
         until = self.world.ts_ns + round(minutes * 60 * SECOND)
-        fields = {"control": control, "strategy": "alpha", "inst": 0, "side": 1, "qty_nanos": shares * NANO} | ANN
-        fields |= {"px_nanos": 0, "until_ns": until} | changes
+        fields: dict[str, Any] = {"control": control, "strategy": "alpha", "inst": 0, "side": 1, "px_nanos": 0}
+        fields |= {"qty_nanos": shares * NANO, "until_ns": until} | ANN | changes
         rules.on_override_granted(self.engine, e.OverrideGranted(**fields))
         ok, text = self.engine.reply
         return "" if ok else text
