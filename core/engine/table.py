@@ -388,6 +388,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.DeployArmed: ladder.on_armed,
     e.LimitChanged: limits.on_limit_changed,
     e.OverrideGranted: limits.on_override_granted,
+    e.CommandRefused: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,

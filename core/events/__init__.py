@@ -28,6 +28,7 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
@@ -92,7 +93,7 @@ AnyEvent = (
     | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed
+    | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted
 )  # fmt: skip
@@ -123,6 +124,7 @@ __all__ = [
     "CashAdjusted",
     "CashReported",
     "ClockOffsetMeasured",
+    "CommandRefused",
     "CommissionReported",
     "CompletedOrderReported",
     "CorporateActionAnnounced",

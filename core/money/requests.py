@@ -8,6 +8,7 @@ from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
 from core.limit_changes import LimitChange, Override
+from core.money.approvals import Approval, keep
 from core.money.state import KILLS_KEPT_MAX, Kill, Money
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
@@ -285,6 +286,22 @@ def _drop_override(m: Money, command: c.DropOverride) -> None:
     m.limit_changes.drop(command.override_id)
 
 
+def _keep_approval(m: Money, command: c.KeepApproval) -> None:
+    approval = Approval(
+        digest=command.digest,
+        what=command.what,
+        operator=command.operator,
+        authority=command.authority,
+        since_ns=m.ts_ns,
+        until_ns=command.until_ns,
+    )
+    m.approvals = keep(m.approvals, approval)
+
+
+def _spend_approval(m: Money, command: c.SpendApproval) -> None:
+    m.approvals = [kept for kept in m.approvals if kept.digest != command.digest]
+
+
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.PlaceOrder: _place,
     c.ReplaceOrder: _replace,
@@ -307,4 +324,6 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.RevertLimit: _revert_limit,
     c.GrantOverride: _grant_override,
     c.DropOverride: _drop_override,
+    c.KeepApproval: _keep_approval,
+    c.SpendApproval: _spend_approval,
 }

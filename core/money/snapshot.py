@@ -6,6 +6,7 @@ from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
+from core.money.approvals import Approval
 from core.money.state import Kill, Money, MoneySettings
 from core.orders import Order
 from core.parents import Parent
@@ -54,6 +55,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     limit_changes: list[LimitChange] = []
     overrides: list[Override] = []
     limits_version: int = 0
+    approvals: list[Approval] = []
+    code_steps: dict[str, int] = {}
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -109,6 +112,8 @@ def dump(m: Money) -> bytes:
             limit_changes=m.limit_changes.changes,
             overrides=m.limit_changes.overrides,
             limits_version=m.limit_changes.version,
+            approvals=m.approvals,
+            code_steps=m.code_steps,
         )
     )
 
@@ -138,6 +143,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
     "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
+    "approvals", "code_steps",
 )  # fmt: skip
 
 
