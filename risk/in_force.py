@@ -174,3 +174,13 @@ def with_limit(limits: Limits, scope: str, name: str, value: str) -> Limits:
     if kind == "class":
         return msgspec.structs.replace(limits, klass=msgspec.structs.replace(limits.klass, **{of: changed}))
     return msgspec.structs.replace(limits, account=changed)
+
+
+def binding(limits: Limits, row: Limit, scopes: list[str]) -> tuple[str, int]:
+    """Which of the scopes binds, and by which value: the tightest; of equal ones the first."""
+    found = [(scope, own_value(limits, scope, row)) for scope in scopes if row in rows_of(scope)]
+    best_scope, best = found[0][0], found[0][1] or 0
+    for scope, value in found[1:]:
+        if value is not None and looser(row, best, value):
+            best_scope, best = scope, value
+    return best_scope, best

@@ -23,7 +23,8 @@ _UNVERIFIED: Final = ("", "peer")  # authorities that prove no person
 def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
     """Set, or take back, one limit of one scope."""
     verdict = engine.gate.judge_limit(event.scope, event.name, event.value)
-    refusal = verdict.refusal or _why_not_until(engine, event, raises=verdict.raises)
+    until_ns = _until(engine, event)
+    refusal = verdict.refusal or _why_not_until(engine, event, until_ns, raises=verdict.raises)
     if refusal:
         engine.reply = (False, refusal)
         return
@@ -35,7 +36,7 @@ def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
                 name=event.name,
                 value=verdict.value,
                 old=verdict.old,
-                until_ns=event.until_ns,
+                until_ns=until_ns,
                 reason=event.reason,
                 by=event.operator,
                 authority=event.authority,
@@ -43,7 +44,7 @@ def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
                 raises=verdict.raises,
             )
         )
-        text = f"{where}: {verdict.old} -> {verdict.value} until {_when(event.until_ns)}"
+        text = f"{where}: {verdict.old} -> {verdict.value} until {_when(until_ns)}"
     else:
         for change in list(engine.money.limit_changes.changes):
             if (change.scope, change.name) == (event.scope, event.name):
@@ -56,24 +57,29 @@ def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
     engine.reply = (True, text)
 
 
-def _why_not_until(engine: Trading, event: e.LimitChanged, *, raises: bool) -> str:
+def _until(engine: Trading, event: e.LimitChanged | e.OverrideGranted) -> int:
+    return engine.ts_ns + event.lasts_ns if event.lasts_ns else event.until_ns
+
+
+def _why_not_until(engine: Trading, event: e.LimitChanged, until_ns: int, *, raises: bool) -> str:
     """Why the change may not stand for this long, or not for this person; "" = it may."""
-    if event.until_ns != NO_END and event.until_ns <= engine.ts_ns:
+    if until_ns != NO_END and until_ns <= engine.ts_ns:
         return "--until lies in the past: give a later time"
     if not raises:
         return ""
     if event.authority in _UNVERIFIED:
         return "this lets more pass: it needs a proof of who asks (`--as OPERATOR`)"
-    if event.value and event.until_ns == NO_END:
+    if event.value and until_ns == NO_END:
         return "this lets more pass: give --until TIME, at most a day ahead; what should last belongs into the config"
-    if event.until_ns > engine.ts_ns + RAISE_NS_MAX:
+    if until_ns > engine.ts_ns + RAISE_NS_MAX:
         return "this lets more pass: it may last a day at most; what should last longer belongs into the config"
     return ""
 
 
 def on_override_granted(engine: Trading, event: e.OverrideGranted) -> None:
     """Let one order fail one control, once."""
-    refusal = _why_not_override(engine, event)
+    until_ns = _until(engine, event)
+    refusal = _why_not_override(engine, event, until_ns)
     if refusal:
         engine.reply = (False, refusal)
         return
@@ -85,7 +91,7 @@ def on_override_granted(engine: Trading, event: e.OverrideGranted) -> None:
             side=event.side,
             qty_nanos=event.qty_nanos,
             px_nanos=event.px_nanos,
-            until_ns=event.until_ns,
+            until_ns=until_ns,
             reason=event.reason,
             by=event.operator,
             authority=event.authority,
@@ -94,14 +100,14 @@ def on_override_granted(engine: Trading, event: e.OverrideGranted) -> None:
     )
     what = f"one order of {event.strategy} in {engine.symbols[event.inst]} may fail control {event.control}"
     people = event.operator if not event.second else f"{event.operator} and {event.second}"
-    engine.alert("OVERRIDE_GRANTED", "critical", f"{what} until {_when(event.until_ns)}, by {people}: {event.reason}")
-    engine.reply = (True, f"{what}, once, until {_when(event.until_ns)}")
+    engine.alert("OVERRIDE_GRANTED", "critical", f"{what} until {_when(until_ns)}, by {people}: {event.reason}")
+    engine.reply = (True, f"{what}, once, until {_when(until_ns)}")
 
 
-def _why_not_override(engine: Trading, event: e.OverrideGranted) -> str:
+def _why_not_override(engine: Trading, event: e.OverrideGranted, until_ns: int) -> str:
     if event.authority in _UNVERIFIED:
         return "an override needs a proof of who asks (`--as OPERATOR`)"
-    if not engine.ts_ns < event.until_ns <= engine.ts_ns + OVERRIDE_NS_MAX:
+    if not engine.ts_ns < until_ns <= engine.ts_ns + OVERRIDE_NS_MAX:
         return f"an override lasts {OVERRIDE_NS_MAX // (60 * NANO)} minutes at most: give --until within that time"
     if event.qty_nanos <= 0 or event.px_nanos < 0:
         return "an override is for one order: give the quantity it may have at most"

@@ -132,6 +132,7 @@ class LimitChanged(Event, frozen=True, tag=94):
     operator: str
     authority: str = ""
     second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
 
 
 class OverrideGranted(Event, frozen=True, tag=95):
@@ -148,6 +149,7 @@ class OverrideGranted(Event, frozen=True, tag=95):
     operator: str
     authority: str = ""
     second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
 
 
 class TraderStarted(Event, frozen=True, tag=90):

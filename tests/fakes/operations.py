@@ -43,6 +43,10 @@ class FakeOperations:
         """One blocker."""
         return [{"control": 31, "code": "HALTED", "value": "2", "limit": "0", "lift": "operator", "symbol": symbol}]
 
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """One line that shows what was asked for."""
+        return [{"limit": "gross_max", "in_force": "5", "symbol": symbol, "strategy": strategy}]
+
     def adoption(self) -> dict[str, Any]:
         """What the test set; by default the books agree with the broker."""
         empty: dict[str, Any] = {
