@@ -15,7 +15,7 @@ Class = Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Thi
 Until = Annotated[
     str,
     typer.Option(
-        "--until", metavar="WHEN", help="5m, 2h, 1d, or a time with its offset; a raise needs one, at most 1d."
+        "--until", metavar="WHEN", help="5m, 2h, or a time with its offset; a raise needs one, at most 1d."
     ),
 ]
 
