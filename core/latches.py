@@ -31,6 +31,7 @@ class Latch(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     since_ns: int
     value: str = ""
     limit: str = ""
+    asked_seq: int = 0  # the record that set it last: `since_ns` is of the first
 
 
 class Latches:

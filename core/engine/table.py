@@ -7,8 +7,8 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, ladder, limits
-from core.engine.scope import chase_kills, reconcile_all, refence
+from core.engine import adoption, clock, kill, ladder, limits
+from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
@@ -43,7 +43,7 @@ def disable_strategy(engine: Trading, name: str, error: str) -> None:
     if how == "park":
         ladder.park(engine, 3, name, "strategy disabled")
     elif how == "flatten":
-        ladder.on_flattened(
+        kill.on_flattened(
             engine, e.OperatorFlattened(level=3, scope=name, reason=f"strategy failed: {error}", operator="trader")
         )
 
@@ -185,7 +185,7 @@ def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
     _report_differences(engine, event.sync_id)
     if not money.differences:
         _book_cash(engine, money.cash_difference_nanos)
-    ladder.verify_kills(engine, event.sync_id, sync.started_ts_ns)
+    kill.verify_kills(engine, event.sync_id, sync.started_ts_ns)
     if engine.unsynced:
         engine.unsynced = False
         reconcile_all(engine)  # what waited for the first sync after the link came back
@@ -234,13 +234,13 @@ def _link_restored(engine: Trading, event: e.LinkRestored) -> None:
     if unknown:
         engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
     engine.unsynced = True
-    chase_kills(engine)
+    kill.chase_kills(engine)
     engine.emit(c.RequestSync(reason="link restored"))
 
 
 def _link_degraded(engine: Trading, event: e.LinkDegraded) -> None:
     engine.alert("LINK_DEGRADED", "warning", f"code {event.code}: {event.reason}; only cancels leave")
-    chase_kills(engine)
+    kill.chase_kills(engine)
 
 
 def _link_lost(engine: Trading, event: e.LinkLost) -> None:
@@ -379,8 +379,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,
     e.OperatorHalted: ladder.on_halted,
-    e.OperatorKilled: ladder.on_killed,
-    e.OperatorFlattened: ladder.on_flattened,
+    e.OperatorKilled: kill.on_killed,
+    e.OperatorFlattened: kill.on_flattened,
     e.OperatorResumed: ladder.on_resumed,
     e.OrderResolved: ladder.on_resolved,
     e.DifferenceAcknowledged: ladder.on_acknowledged,

@@ -7,7 +7,8 @@ from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
 from core.money.approvals import Approval
-from core.money.state import Kill, Money, MoneySettings
+from core.money.kills import Kill
+from core.money.state import Money, MoneySettings
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position

@@ -14,9 +14,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="As `quantd limits sho
 Class = Annotated[str | None, typer.Option("--class", metavar="CLASS", help="This class only: etf or stock.")]
 Until = Annotated[
     str,
-    typer.Option(
-        "--until", metavar="WHEN", help="5m, 2h, or a time with its offset; a raise needs one, at most 1d."
-    ),
+    typer.Option("--until", metavar="WHEN", help="5m, 2h, or a time with its offset; a raise needs one, at most 1d."),
 ]
 
 

@@ -215,6 +215,6 @@ RECORDS_ONLY: Final = frozenset(
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
-        c.DropOverride,
+        c.DropOverride, c.TellKill,
     }
 )  # fmt: skip

@@ -207,6 +207,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     ),
     c.DropOverride(override_id=6, reason="its time is over"),
     c.PlaceOrder(order=_OVERRIDDEN),
+    c.TellKill(level=1, scope="", left="#1 WORKING"),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
