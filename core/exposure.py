@@ -2,6 +2,7 @@
 and mark; opinion state, because marks come from the market and not from the broker.
 """
 
+from core.concentration import Concentration
 from core.ledger import Ledger
 from core.market import MarketReader
 from core.positions import value_at
@@ -15,6 +16,7 @@ class Exposure:
         "_by_position",
         "_open_profit",
         "_unmarked",
+        "concentration",
         "gross",
         "marks",
         "net",
@@ -33,6 +35,7 @@ class Exposure:
         self._unmarked = [0] * instruments
         self._open_profit: dict[tuple[str, int], int] = {}
         self._by_inst = [0] * instruments
+        self.concentration: Concentration | None = None  # is told every change of a value; set by the context
         self._by_position: dict[tuple[str, int], int] = {}
 
     def mark(self, inst: int, mark_nanos: int, ledger: Ledger) -> None:
@@ -47,7 +50,10 @@ class Exposure:
         if value != old:
             self._by_inst[inst] = value
             self.net += value - old
-            self.gross += abs(value) - abs(old)
+            change = abs(value) - abs(old)
+            self.gross += change
+            if self.concentration is not None:
+                self.concentration.add(inst, change)
         unmarked = 1 if held and not mark_nanos else 0
         if unmarked != self._unmarked[inst]:
             self.unmarked += unmarked - self._unmarked[inst]

@@ -20,6 +20,7 @@ from core.money.state import Money, MoneySettings
 from core.ports import Context
 from core.rows import ROW
 from core.sessions import Calendar
+from core.volume import Volumes
 from daemon.config import Config
 from daemon.machine import LIVE_ROWS_MAX, Machine
 from daemon.reference.tables import ReferenceTables
@@ -51,11 +52,13 @@ def build_machine(
     market = new_market(len(instruments))
     watch = np.zeros(len(instruments), np.int64)
     calendars = tables.calendars()
+    dates = tables.dates()
     context = Context(
         instruments=instruments,
         calendars=calendars,
         previous_close_nanos=[0] * len(instruments),
-        closes={row.effective_from: tables.previous_close_nanos(row.effective_from) for row in tables.slow},
+        closes={date: tables.previous_close_nanos(date) for date in dates},
+        volumes=Volumes(len(instruments), by_date={date: tables.adv_nanos(date) for date in dates}),
         money=money,
         market=MarketReader(market),
         exposure=Exposure(len(instruments)),

@@ -18,7 +18,8 @@ from core.notes import Failure, Refusal
 from core.ports import Context
 from core.sessions import REGULAR
 from core.units import NANO, round_down
-from risk.checks import CHECKS, Check, ladder_state
+from risk.bounds import clusters
+from risk.checks import CHECKS, Check, ladder_state, participation
 from risk.in_force import LimitsInForce
 from risk.ladder import who_lifts
 from risk.limits import Limits
@@ -48,6 +49,7 @@ class Gate:
         """Resolve the limits. Raises ConfigError on a bad one."""
         self._limits = LimitsInForce(context, limits)
         self._changes = context.money.limit_changes
+        context.concentration.set_clusters(clusters(limits, context.instruments))
         self._context = context
         self._account = account
         self._account_tag = account_tag
@@ -122,7 +124,7 @@ class Gate:
         return Failure(control=control, code=check.CODE, value=value, limit=limit, lift=check.LIFT)
 
     def slice_max_nanos(self, strategy: str, inst: int, side: Side, ts_ns: int) -> int:
-        """Largest quantity controls 1 and 2 let pass in one order now: what the executor slices an exit by.
+        """Largest quantity controls 1, 2 and 8 let pass in one order now: what the engine slices an exit by.
 
         At least the smallest legal order; 0 when price or lot rule is not known.
         """
@@ -134,7 +136,8 @@ class Gate:
             return 0
         by_value = view.bounds.order_notional_max_nanos * NANO // view.value_px
         most = view.bounds.order_quantity_max_nanos
-        most = round_down(by_value if by_value < most else most, lot)
+        by_volume = participation.exit_room(view, inst)
+        most = round_down(min(by_value, most, by_volume), lot)
         return most if most > view.rules.lot_minimum else view.rules.lot_minimum
 
     # ---- why-not -----------------------------------------------------------------------------------------------

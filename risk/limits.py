@@ -72,6 +72,12 @@ ORDER_ROWS: Final = (
     _row(5, "position_long_max", 50_000, SHARES, "largest long position, working orders filled", zero=True),
     _row(5, "position_short_max", 50_000, SHARES, "largest short position, working orders filled", zero=True),
     _row(5, "position_equity_bp_max", 1_000, BASIS_POINTS, "largest position as a share of equity"),
+    # An order of one percent of a day still trades at moderate cost; beyond it the square-root law makes impact a
+    # multiple of the spread. A tenth of what trades is the usual ceiling of participation schedules. 100,000 shares a
+    # day is one round lot every twenty-odd seconds: below it a stop may find no other side for minutes.
+    _row(8, "adv_order_bp_max", 100, BASIS_POINTS, "largest order or schedule, of the 20-day average daily volume"),
+    _row(8, "participation_bp_max", 1_000, BASIS_POINTS, "largest single order, of the volume of five minutes"),
+    _row(8, "adv_min", 100_000, SHARES, "a name that trades less a day takes no entries", zero=True, tight_max=True),
     _row(13, "working_per_side_max", 10, COUNT, "working orders per symbol and side (the broker allows 20)"),
     _row(20, "extended_hours", False, YES_NO, "whether orders may work before the open and after the close"),
     _row(22, "age_seconds_max_regular", 5, SECONDS, "age of the market data in regular hours"),
@@ -83,6 +89,8 @@ ORDER_ROWS: Final = (
 BOOK_ROWS: Final = (
     _row(6, "gross_max", 5_000_000, MONEY, "sum of position values and working orders"),
     _row(6, "gross_equity_bp_max", 10_000, BASIS_POINTS, "the same as a share of equity (10000 = no leverage)"),
+    # 100 %: one strategy may use all of the account's room; lower it as soon as there are several.
+    _row(7, "gross_share_bp_max", 10_000, BASIS_POINTS, "a strategy's part of the gross that the account may hold"),
     _row(24, "day_loss_soft_bp", 100, BASIS_POINTS, "day's loss of equity that allows exits only"),
     _row(24, "day_loss_hard_bp", 200, BASIS_POINTS, "day's loss of equity that halts"),
 )
@@ -93,6 +101,14 @@ ACCOUNT_ROWS: Final = (
     _row(3, "exit_collar_multiple", 3, COUNT, "how much wider the collar of an exit is"),
     _row(4, "good_till_cancelled", False, YES_NO, "whether GTC orders are legal (they outlive the day)"),
     _row(6, "net_max", 5_000_000, MONEY, "long less short value, working orders of one side filled"),
+    # A sector may hold three full positions of a tenth each; names of which nobody knows the sector two, because they
+    # may all be of one. An issuer has no more than one position, whatever its share classes. All trading is in one
+    # country so far. A measured or named cluster moves as one: as a sector.
+    _row(7, "sector_equity_bp_max", 3_000, BASIS_POINTS, "gross value of one sector, of equity"),
+    _row(7, "sector_unknown_equity_bp_max", 2_000, BASIS_POINTS, "the same of all names without a sector together"),
+    _row(7, "country_equity_bp_max", 10_000, BASIS_POINTS, "the same of one country"),
+    _row(7, "issuer_equity_bp_max", 1_000, BASIS_POINTS, "the same of one issuer"),
+    _row(7, "cluster_equity_bp_max", 3_000, BASIS_POINTS, "the same of one cluster of names that move together"),
     _row(9, "rate_account_orders", 25, COUNT, "orders and replaces of the account ..."),
     _row(9, "rate_account_seconds", 1, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_strategy_orders", 5, COUNT, "orders and replaces of one strategy ..."),
@@ -131,6 +147,9 @@ class OrderLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
     position_long_max: Number | None = None
     position_short_max: Number | None = None
     position_equity_bp_max: Number | None = None
+    adv_order_bp_max: Number | None = None
+    participation_bp_max: Number | None = None
+    adv_min: Number | None = None
     working_per_side_max: Number | None = None
     extended_hours: bool | None = None
     age_seconds_max_regular: Number | None = None
@@ -144,6 +163,7 @@ class StrategyLimits(OrderLimits, frozen=True, gc=False, kw_only=True, forbid_un
 
     gross_max: Number | None = None
     gross_equity_bp_max: Number | None = None
+    gross_share_bp_max: Number | None = None
     day_loss_soft_bp: Number | None = None
     day_loss_hard_bp: Number | None = None
 
@@ -156,6 +176,11 @@ class AccountLimits(StrategyLimits, frozen=True, gc=False, kw_only=True, forbid_
     exit_collar_multiple: Number | None = None
     good_till_cancelled: bool | None = None
     net_max: Number | None = None
+    sector_equity_bp_max: Number | None = None
+    sector_unknown_equity_bp_max: Number | None = None
+    country_equity_bp_max: Number | None = None
+    issuer_equity_bp_max: Number | None = None
+    cluster_equity_bp_max: Number | None = None
     rate_account_orders: Number | None = None
     rate_account_seconds: Number | None = None
     rate_strategy_orders: Number | None = None
@@ -181,19 +206,31 @@ class ClassLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
 
 
 class Restriction(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """One entry of the deny list (control 16), by symbol or contract id. `exit_allowed` lets a position be closed."""
+    """One entry of the deny list (control 16), by symbol, contract id or issuer. `exit_allowed` lets a position be
+    closed.
+    """
 
     symbol: str = ""
     con_id: int = 0
+    issuer: str = ""  # every security of it
     exit_allowed: bool = True
     reason: str = ""
+
+
+class Cluster(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Names that move together (control 7). `equity_bp_max` not given = the account's `cluster_equity_bp_max`."""
+
+    name: str  # shown in refusals
+    symbols: tuple[str, ...]  # two or more of them; a symbol may stand in several clusters
+    equity_bp_max: Number | None = None  # of this cluster alone, in basis points
 
 
 class Limits(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, rename={"klass": "class"}
 ):
-    """The `[limits]` table of a config file. `allow` empty = every configured instrument. `ceiling` bounds every scope
-    and every change while trading: nothing looser is accepted, whoever asks.
+    """The `[limits]` table of a config file. `allow` names the approved symbols; empty = every configured instrument,
+    with `default_deny` none at all. `ceiling` bounds every scope and every change while trading: nothing looser is
+    accepted, whoever asks.
     """
 
     account: AccountLimits = AccountLimits()
@@ -203,6 +240,8 @@ class Limits(
     symbol: dict[str, OrderLimits] = {}
     deny: tuple[Restriction, ...] = ()
     allow: tuple[str, ...] = ()
+    default_deny: bool = False  # true = a symbol that `allow` does not name takes no entries, even where it names none
+    cluster: tuple[Cluster, ...] = ()
 
 
 def whole(row: Limit, value: Number, field: str) -> int:

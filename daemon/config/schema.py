@@ -148,7 +148,9 @@ class InstrumentSettings(Table, frozen=True):
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["USD"])] = "USD"
     calendar: str = "XNYS"  # trading hours: XNYS or XNAS
     etf: bool = False  # an exchange-traded fund
-    sector: str = ""  # for limits by sector
+    sector: str = ""  # for limits by sector; empty = unknown, one bucket with all others whose sector is unknown
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["US"])] = "US"  # of the issuer, for limits by country
+    issuer: str = ""  # for limits by issuer; not given = the symbol: give share classes of one company the same
     tick: Price | None = None  # price increment, when it never changed
     ticks: tuple[DatedTick, ...] = ()  # dated price increments, instead of tick
     round_lot: Shares | None = None  # round lot in shares, when it never changed

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from core.commands import OrderIntent
 from risk.checks import (
+    concentration,
     day_loss,
     duplicate_order,
     fail_closed,
@@ -21,6 +22,7 @@ from risk.checks import (
     order_quantity,
     order_rate,
     order_validity,
+    participation,
     position,
     price_collar,
     restricted,
@@ -75,5 +77,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     # what it may add up to
     position,
     gross_exposure,
+    concentration,
+    participation,
     margin,
 )

@@ -18,6 +18,7 @@ from core.ports import Context
 from core.rows import PRINT, QUOTE, ROW
 from core.sessions import Calendar, Session, SessionTable
 from core.units import NANO
+from core.volume import Volumes
 from risk.bounds import rates
 from risk.limits import Limits
 
@@ -29,6 +30,7 @@ NOON: Final = MIDNIGHT + 12 * HOUR
 CENT: Final = NANO // 100
 ACCOUNT: Final = "DU000001"
 TAG: Final = "test"
+ADV: Final = 10_000_000 * NANO  # average daily volume of every instrument: 128,205 shares in five minutes
 
 
 def session_table() -> SessionTable:
@@ -212,6 +214,7 @@ def build_context(
         instruments=made,
         calendars=tuple(Calendar(session_table()) for _ in made),
         previous_close_nanos=[100 * NANO] * instruments,
+        volumes=Volumes(instruments, adv_nanos=[ADV] * instruments),
         money=Money(settings),
         market=MarketReader(new_market(instruments)),
         exposure=Exposure(instruments),

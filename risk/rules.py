@@ -1,4 +1,4 @@
-"""The dated rules of one instrument on one day, looked up once: tick, lot and hours. Reads no market and no money."""
+"""The dated rules of one instrument on one day, and its hours. Owns no limit, knows no order."""
 
 from typing import Final
 
