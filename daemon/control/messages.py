@@ -70,7 +70,13 @@ class Resume(Scoped, frozen=True, tag="resume"):
 
 
 class Kill(Scoped, frozen=True, tag="kill"):
-    """Block, cancel and verify."""
+    """Block, cancel and verify; `process` = the account, and the trader ends once that is verified."""
+
+    process: bool = False
+
+
+class GetKills(Request, frozen=True, tag="kills"):
+    """The report of every kill (daemon/status/kills.py)."""
 
 
 class Flatten(Scoped, frozen=True, tag="flatten"):
@@ -189,11 +195,11 @@ class Override(Request, frozen=True, tag="override"):
 
 AnyRequest = (
     Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature | GetLimits | SetLimit | RevertLimit | Override
+    | Feature | GetLimits | SetLimit | RevertLimit | Override | GetKills
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ping", "limits", "limit-set", "limit-revert", "override",
+    "feature", "kills", "ping", "limits", "limit-set", "limit-revert", "override",
 )  # fmt: skip
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from core import events as e
-from core.latches import ACCOUNT, STRATEGY, SYMBOL
+from core.latches import ACCOUNT, PROCESS, STRATEGY, SYMBOL
 from daemon.control import messages as m
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
@@ -52,6 +52,10 @@ class Operations(Protocol):
 
     def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
         """Limits as configured, changed and in force (daemon/status/limits.py)."""
+        ...
+
+    def kills(self) -> list[dict[str, Any]]:
+        """The report of every kill, oldest first (daemon/status/kills.py)."""
         ...
 
     def adoption(self) -> dict[str, Any]:
@@ -98,6 +102,8 @@ class ControlServer(LineServer):
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
         try:
+            if type(request) is m.GetKills:
+                return m.done(request.id, self.operations.kills())
             if type(request) is m.GetAdoption:
                 return m.done(request.id, self.operations.adoption())
             if type(request) is m.GetLimits:
@@ -174,6 +180,10 @@ class ControlServer(LineServer):
     def _scope(self, request: m.Scoped) -> tuple[int, str]:
         if request.strategy is not None and request.symbol is not None:
             raise Unacceptable("give a strategy or a symbol, not both")
+        if type(request) is m.Kill and request.process:
+            if request.strategy is not None or request.symbol is not None:
+                raise Unacceptable("the process is all of it: give no strategy and no symbol")
+            return PROCESS, ""
         if request.strategy is not None:
             return STRATEGY, self._check_name("strategy", request.strategy, self.strategies)
         if request.symbol is not None:
