@@ -5,6 +5,7 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.money.conditions import Conditions, widened
 from core.money.state import Kill, Money, MoneySettings
 from core.orders import Order
 from core.parents import Parent
@@ -50,6 +51,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     kills: list[Kill]
     safe: bool
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    conditions: Conditions | None = None
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -102,6 +104,7 @@ def dump(m: Money) -> bytes:
             kills=m.kills,
             safe=m.safe,
             live=list(m.live_orders),
+            conditions=m.conditions,
         )
     )
 
@@ -122,6 +125,8 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.latches = Latches(s.latches, s.ladder_moves)
     m.duplicates.load(s.recent)
     _load_ledger(m.ledger, s)
+    if s.conditions is not None:  # none: written before they were kept
+        m.conditions = widened(s.conditions, len(settings.symbols))
     return m
 
 

@@ -13,6 +13,7 @@ import msgspec
 from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
+from core.money.conditions import fresh
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
 from core.rates import DuplicateWindow, RateLimit
@@ -42,6 +43,7 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rate_account: RateLimit
     rate_strategy: RateLimit
     rate_symbol: RateLimit
+    margin_rate_ns_max: int = 86_400 * 10**9  # a margin rate the broker told is forgotten when older
 
 
 class Kill(msgspec.Struct, gc=False, kw_only=True):
@@ -60,7 +62,7 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
+        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "conditions", "day_base_equity_nanos",
         "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
         "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
         "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
@@ -103,6 +105,7 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.conditions = fresh(len(settings.symbols))
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
