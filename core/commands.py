@@ -112,6 +112,20 @@ class RaiseAlert(Command, frozen=True, tag=6):
     text: str
 
 
+class AskWhatIf(Command, frozen=True, tag=7):
+    """Ask the broker what an order would bind, without sending it (placeOrder with whatIf set). `order_id` is used up
+    by the question, and names it; the schedule waits for the answer until `due_ns`.
+    """
+
+    order_id: int
+    parent_id: int
+    inst: int
+    side: Side
+    qty_nanos: int
+    limit_px_nanos: int
+    due_ns: int
+
+
 # ---- to our own books ------------------------------------------------------------------------------------------
 class SetTarget(Command, frozen=True, tag=20):
     """A strategy wants to hold `qty_nanos` (signed) of an instrument."""
@@ -310,15 +324,34 @@ class SpendApproval(Command, frozen=True, tag=61):
     second: str
 
 
-BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
+class RestrictShorts(Command, frozen=True, tag=45):
+    """The short-sale restriction of Rule 201 has set in: for the day and the trading day after it, `until` included."""
+
+    inst: int
+    until: int  # yyyymmdd
+    low_px_nanos: int
+    previous_close_nanos: int
+
+
+class TripBreaker(Command, frozen=True, tag=46):
+    """The index proxy has fallen to a level of the market-wide breaker: no new risk before `until_ns` (0 = at once)."""
+
+    level: int
+    until_ns: int
+    px_nanos: int
+    previous_close_nanos: int
+
+
+BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync, AskWhatIf)
 
 AnyCommand = (
-    PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
+    PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
     | SetLimit | RevertLimit | GrantOverride | DropOverride
     | KeepApproval | SpendApproval
     | TellKill
+    | RestrictShorts | TripBreaker
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from core import commands as c
 from core.engine import limits
+from core.engine.conditions import arm_watch, watch
 from core.engine.deadlines import NEVER
 from core.engine.kill import chase_kills
 from core.engine.ladder import move_ladder
@@ -50,6 +51,9 @@ def fire(engine: Trading) -> None:
     if timers.mark_ns <= now:
         timers.mark_ns = NEVER
         _on_mark(engine)
+    if timers.watch_ns <= now:
+        watch(engine)
+        arm_watch(engine)
     if timers.sync_ns <= now:
         timers.sync_ns = NEVER
         _on_sync(engine)
@@ -65,12 +69,15 @@ def on_boundary(engine: Trading) -> None:
     timers.boundary_ns = min(calendar.next_boundary_ns(engine.ts_ns) for calendar in engine.context.calendars)
     if timers.boundary_ns <= engine.ts_ns:
         timers.boundary_ns = NEVER  # the table ends here; the gate denies from now on
+    watch(engine)  # before another day's hours clear the lows
+    arm_watch(engine)
     refence(engine)
     reconcile_all(engine)
 
 
 def _on_mark(engine: Trading) -> None:
     money, exposure = engine.money, engine.exposure
+    watch(engine)
     exposure.mark_all(engine.market, money.ledger)
     equity = money.ledger.equity_nanos(exposure.marks)
     if equity != money.equity_nanos and not exposure.unmarked:  # a position without a mark would look lost

@@ -25,6 +25,7 @@ from core.events.market import (
     TradePrinted,
     TriggerFired,
     WhatIfAnswered,
+    WhatIfRefused,
 )
 from core.events.operator import (
     AccountAdopted,
@@ -65,6 +66,7 @@ from core.events.orders import (
     ReplaceRejected,
 )
 from core.events.sync import (
+    AccountValued,
     CashAdjusted,
     CashReported,
     CompletedOrderReported,
@@ -86,11 +88,11 @@ AnyEvent = (
     | OrderAcknowledged | OrderFilled | ExecutionCorrected | CommissionReported | OrderCancelled | OrderRejected
     | OrderReplaced | ReplaceRejected | CancelRejected | OrderInactivated
     | SyncStarted | OpenOrderReported | CompletedOrderReported | ExecutionReported | PositionReported | CashReported
-    | SyncCompleted
+    | AccountValued | SyncCompleted
     | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
-    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
-    | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
-    | OrderIdsSeen | ReferenceArrived
+    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | WhatIfRefused | ClockOffsetMeasured
+    | MarketRuleChanged | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted
+    | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
@@ -118,6 +120,7 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AccountValued",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
@@ -175,4 +178,5 @@ __all__ = [
     "TraderStopped",
     "TriggerFired",
     "WhatIfAnswered",
+    "WhatIfRefused",
 ]

@@ -7,6 +7,7 @@ from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
 from core.money.approvals import Approval
+from core.money.conditions import Conditions, widened
 from core.money.kills import Kill
 from core.money.state import Money, MoneySettings
 from core.orders import Order
@@ -58,6 +59,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     limits_version: int = 0
     approvals: list[Approval] = []
     code_steps: dict[str, int] = {}
+    conditions: Conditions | None = None
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -115,6 +117,7 @@ def dump(m: Money) -> bytes:
             limits_version=m.limit_changes.version,
             approvals=m.approvals,
             code_steps=m.code_steps,
+            conditions=m.conditions,
         )
     )
 
@@ -137,6 +140,8 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.repace()
     m.duplicates.load(s.recent)
     _load_ledger(m.ledger, s)
+    if s.conditions is not None:  # none: written before they were kept
+        m.conditions = widened(s.conditions, len(settings.symbols))
     return m
 
 

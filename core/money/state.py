@@ -16,6 +16,7 @@ from core.ledger import UNCLAIMED, Execution, Ledger
 from core.limit_changes import LimitChanges, rate_in_force
 from core.money import kills
 from core.money.approvals import Approval
+from core.money.conditions import fresh
 from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
@@ -45,6 +46,7 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rate_account: RateLimit
     rate_strategy: RateLimit
     rate_symbol: RateLimit
+    margin_rate_ns_max: int = 86_400 * 10**9  # a margin rate the broker told is forgotten when older
 
 
 class Money:
@@ -53,10 +55,11 @@ class Money:
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
         "_configured", "_ended", "_ended_parents", "approvals", "cash_difference_nanos", "closed_sync", "code_steps",
-        "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates", "epoch",
-        "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger",
-        "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id", "next_parent_id",
-        "odds", "orders", "parents", "reservations", "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
+        "conditions", "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates",
+        "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches",
+        "ledger", "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id",
+        "next_parent_id", "odds", "orders", "parents", "reservations", "safe", "seq", "settings", "sync", "tats",
+        "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -98,6 +101,7 @@ class Money:
         self.safe = False
         self.approvals: list[Approval] = []  # commands that wait for a second person
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
+        self.conditions = fresh(len(settings.symbols))
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
