@@ -21,7 +21,7 @@ from risk.limits import ROWS, AccountLimits, ClassLimits, Limits, OrderLimits, S
 from risk.overrides import OVERRIDABLE
 from tests.fakes.context import ACCOUNT, NOON, SECOND, TAG, World, build_context
 
-HOUR = 3600 * SECOND
+MINUTE = 60 * SECOND
 ANN = {"reason": "block trade", "operator": "ann", "authority": "signed:k1"}
 
 
@@ -43,16 +43,17 @@ class Desk:
             reply=(True, ""),
             context=self.world.context,
             pipeline=SimpleNamespace(session=lambda *a: None),
+            market=self.world.context.market,
         )
 
     def _emit(self, command: Any) -> None:
         self.world.command(command)
         self.world.money.seq += 1
 
-    def set(self, name: str, value: str, *, scope: str = "account", hours: float = 0, **changes: Any) -> str:
+    def set(self, name: str, value: str, *, scope: str = "account", minutes: float = 0, **changes: Any) -> str:
         """Ask for a change; "" = done, else the refusal."""
         self.engine.ts_ns = self.world.ts_ns
-        until = self.world.ts_ns + round(hours * HOUR) if hours else 0
+        until = self.world.ts_ns + round(minutes * MINUTE) if minutes else 0
         fields: dict[str, Any] = {"scope": scope, "name": name, "value": value, "until_ns": until} | ANN | changes
         rules.on_limit_changed(self.engine, e.LimitChanged(**fields))
         ok, text = self.engine.reply
@@ -72,6 +73,7 @@ class Desk:
         """Time passes; what is due ends."""
         self.world.ts_ns += ns
         self.engine.ts_ns = self.world.ts_ns
+        self.world.event(e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0))
         self.world.quote(0, 100 * NANO - NANO // 100, 100 * NANO + NANO // 100)
         if self.world.money.limit_changes.until_ns <= self.world.ts_ns:
             rules.end_due(self.engine)
@@ -92,9 +94,9 @@ def test_a_raise_binds_at_once_and_ends_by_itself() -> None:
     """The next order sees it; at its end the config's value is back, told by an alert."""
     desk = Desk(HUNDRED)
     assert desk.largest() == 100
-    assert desk.set("order_quantity_max", "150", hours=2) == ""
+    assert desk.set("order_quantity_max", "150", minutes=2) == ""
     assert desk.largest() == 150
-    desk.pass_time(2 * HOUR - 1)
+    desk.pass_time(2 * MINUTE - 1)
     assert desk.largest() == 150
     desk.pass_time(1)
     assert desk.largest() == 100
@@ -106,15 +108,15 @@ def test_a_raise_binds_at_once_and_ends_by_itself() -> None:
     ("changes", "said"),
     [
         ({"value": "150"}, "give --until"),
-        ({"value": "150", "hours": 24.01}, "a day at most"),
-        ({"value": "150", "hours": -1}, "in the past"),
-        ({"value": "150", "hours": 1, "authority": ""}, "needs a proof"),
-        ({"value": "150", "hours": 1, "authority": "peer"}, "needs a proof"),
-        ({"value": "151", "hours": 1}, "above the ceiling of 150"),
-        ({"value": "many", "hours": 1}, "not a number"),
-        ({"value": "0", "hours": 1}, "more than 0"),
-        ({"value": "1" * 33, "hours": 1}, "no value"),
-        ({"value": "", "hours": 1}, "no change is in force"),
+        ({"value": "150", "minutes": 1441}, "a day at most"),
+        ({"value": "150", "minutes": -1}, "in the past"),
+        ({"value": "150", "minutes": 1, "authority": ""}, "needs a proof"),
+        ({"value": "150", "minutes": 1, "authority": "peer"}, "needs a proof"),
+        ({"value": "151", "minutes": 1}, "above the ceiling of 150"),
+        ({"value": "many", "minutes": 1}, "not a number"),
+        ({"value": "0", "minutes": 1}, "more than 0"),
+        ({"value": "1" * 33, "minutes": 1}, "no value"),
+        ({"value": "", "minutes": 1}, "no change is in force"),
         ({"name": "order_size", "value": "1"}, "is unknown"),
         ({"name": "gross_max", "value": "1", "scope": "symbol.S0"}, "no limit of this scope"),
         ({"name": "net_max", "value": "1", "scope": "strategy.alpha"}, "no limit of this scope"),
@@ -122,7 +124,7 @@ def test_a_raise_binds_at_once_and_ends_by_itself() -> None:
         ({"value": "1", "scope": "strategy.gamma"}, "no such scope"),
         ({"value": "1", "scope": "class.option"}, "no such scope"),
         ({"value": "1", "scope": "nowhere"}, "no such scope"),
-        ({"name": "day_loss_soft_bp", "value": "201", "hours": 1}, "above day_loss_hard_bp"),
+        ({"name": "day_loss_soft_bp", "value": "201", "minutes": 1}, "above day_loss_hard_bp"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -142,7 +144,7 @@ def test_a_tightening_needs_neither_proof_nor_end() -> None:
     assert desk.set("order_quantity_max", "20", scope="symbol.S0", authority="peer") == ""
     assert desk.largest() == 20
     assert "needs a proof" in desk.set("order_quantity_max", "", scope="symbol.S0", authority="peer")
-    assert "needs a proof" in desk.set("order_quantity_max", "50", scope="symbol.S0", authority="peer", hours=1)
+    assert "needs a proof" in desk.set("order_quantity_max", "50", scope="symbol.S0", authority="peer", minutes=1)
     assert desk.set("order_quantity_max", "", scope="symbol.S0") == ""
     assert desk.largest() == 50
 
@@ -153,28 +155,28 @@ def test_what_lies_below_comes_back() -> None:
     """
     desk = Desk(HUNDRED)
     desk.set("order_quantity_max", "50")
-    assert desk.set("order_quantity_max", "80", hours=1) == ""
+    assert desk.set("order_quantity_max", "80", minutes=1) == ""
     assert desk.largest() == 80
-    desk.pass_time(HOUR)
+    desk.pass_time(MINUTE)
     assert desk.largest() == 50
-    desk.set("order_quantity_max", "150", hours=1)
-    desk.set("order_quantity_max", "20", hours=2, authority="peer")
+    desk.set("order_quantity_max", "150", minutes=1)
+    desk.set("order_quantity_max", "20", minutes=2, authority="peer")
     assert len(desk.world.money.limit_changes.changes) == 2  # the raise would have ended first: forgotten
-    desk.pass_time(HOUR)
+    desk.pass_time(MINUTE)
     assert desk.largest() == 20
-    desk.pass_time(HOUR)
+    desk.pass_time(MINUTE)
     assert desk.largest() == 50
 
 
 def test_restart_and_snapshot_keep_the_change_and_its_end() -> None:
     """A gate built over restored money state has the same limits, and the same deadline."""
     desk = Desk(HUNDRED)
-    desk.set("order_quantity_max", "150", hours=1)
+    desk.set("order_quantity_max", "150", minutes=1)
     desk.set("rate_account_orders", "3", authority="peer")
     desk.grant(1)
     money = load(desk.world.money.settings, dump(desk.world.money))
     assert dump(money) == dump(desk.world.money)
-    assert money.limit_changes.until_ns == desk.world.money.limit_changes.until_ns == NOON + 300 * SECOND
+    assert money.limit_changes.until_ns == desk.world.money.limit_changes.until_ns == NOON + MINUTE
     desk.world.context.money = desk.world.money = money
     assert desk.largest(Gate(desk.world.context, HUNDRED, ACCOUNT, TAG)) == 150
 
@@ -196,7 +198,7 @@ def test_the_fold_counts_by_the_rate_in_force() -> None:
 def test_a_change_that_no_longer_fits_denies_entries_and_halts() -> None:
     """Another config, a lower ceiling: nobody can say what the limits are, so nothing is added."""
     desk = Desk(HUNDRED)
-    desk.set("order_quantity_max", "150", hours=1)
+    desk.set("order_quantity_max", "150", minutes=1)
     lower = Limits(account=AccountLimits(order_quantity_max=100), ceiling=AccountLimits(order_quantity_max=120))
     desk.engine.gate = gate = Gate(desk.world.context, lower, ACCOUNT, TAG)
     verdict = gate.approve(desk.world.intent(qty_nanos=NANO), NOON, 1)
