@@ -8,6 +8,7 @@ from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
 from core.money.state import KILLS_KEPT_MAX, Kill, Money
+from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey
@@ -251,4 +252,5 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.DoubtOrder: _doubt,
     c.VerifyKill: _verify_kill,
     c.TransferPosition: _transfer,
+    **ASKED,
 }
