@@ -248,7 +248,7 @@ class MarketReader:
         self.state[inst]["halted"] = halted
 
     def set_session(self, inst: int, open_ns: int, close_ns: int) -> None:
-        """The regular hours of a day; another day's low, prints and bands are over. The same again changes nothing."""
+        """The regular hours of the day; another day's low, prints and bands are over. Again the same: no change."""
         row = self.state[inst]
         if row["open_ns"] == open_ns and row["close_ns"] == close_ns:
             return

@@ -73,7 +73,13 @@ def build_machine(
         exchange = _exchange(config, tables, instruments, watch, market, state)
     if restored is not None and restored.opinion is not None:
         engine.load_opinion(restored.opinion)
-    return Machine(engine, exchange, live_rows, cancels_first=config.journal.durability == "fsync")
+    return Machine(
+        engine,
+        exchange,
+        live_rows,
+        cancels_first=config.journal.durability == "fsync",
+        told_elsewhere=config.broker_feed,
+    )
 
 
 def money_settings(config: Config) -> MoneySettings:

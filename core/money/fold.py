@@ -8,11 +8,10 @@ from core.money.inputs import INPUTS
 from core.money.requests import REQUESTS
 from core.money.state import Money
 from core.money.syncs import SYNCS
-from core.money.told import ASKED, TOLD
+from core.money.told import TOLD
 from core.orders import Fact
 
 _FACTS = INPUTS | SYNCS | TOLD
-_REQUESTS = REQUESTS | ASKED
 
 
 def fold_input(money: Money, seq: int, ts_ns: int, event: Any) -> None:
@@ -28,7 +27,7 @@ def fold_command(money: Money, seq: int, ts_ns: int, command: Any) -> None:
     """Apply one recorded command."""
     money.seq = seq
     money.ts_ns = ts_ns
-    fold = _REQUESTS.get(type(command))
+    fold = REQUESTS.get(type(command))
     if fold is not None:
         fold(money, command)
 

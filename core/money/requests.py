@@ -12,6 +12,7 @@ from core.money import kills
 from core.money.approvals import Approval, keep
 from core.money.kills import Kill
 from core.money.state import Money
+from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey
@@ -346,4 +347,5 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.DropOverride: _drop_override,
     c.KeepApproval: _keep_approval,
     c.SpendApproval: _spend_approval,
+    **ASKED,
 }

@@ -210,11 +210,12 @@ RECORDS_ONLY: Final = frozenset(
     {
         r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference,
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
-        e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.ClockOffsetMeasured,
+        e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.WhatIfRefused,
+        e.ClockOffsetMeasured, e.AccountValued,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
-        c.DropOverride, c.TellKill,
+        c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker,
     }
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Control 21: halts, price bands and the market-wide breaker (RTS 6 art. 16(5)). A halt told by the exchange holds
-every order, exits too, until it ends. No new risk: for a while after a halt; with a touch near or at a price band (Limit
-Up / Limit Down; a limit state is at the band); while the index proxy says that the market-wide breaker has tripped. The
-last two are estimates of ours, so exits pass them: the exchange's own halt is what holds an exit.
+every order, exits too, until it ends. No new risk: for a while after a halt; with a touch near or at a price band
+(Limit Up / Limit Down; a limit state is at the band); while the index proxy says that the market-wide breaker has
+tripped. The last two are estimates of ours, so exits pass them: the exchange's own halt is what holds an exit.
 """
 
 from core.commands import OrderIntent
