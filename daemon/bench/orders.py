@@ -92,8 +92,9 @@ class Seesaw:
         self.world = world
         self.port = SinkPort()
         world.into(self.port)
-        open_ns = world.tables.sessions[0].table.sessions[0].open_ns
-        self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day]
+        first = world.tables.slow[0].effective_from  # the market's own volume is known from its first day on
+        self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day and s.date >= first]
+        open_ns = self._sessions[0].open_ns
         self._session = 0
         self.ts_ns = open_ns + NANO
         self._side = 1
