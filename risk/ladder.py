@@ -15,7 +15,8 @@ from core.money.state import LINK_NAMES, READY
 from core.ports import Context
 from core.units import NANO
 from risk import triggers as t
-from risk.bounds import Resolved, resolve
+from risk.bounds import Resolved
+from risk.in_force import LimitsInForce
 from risk.limits import Limits
 from risk.triggers import BY_LATCH, LIFTS_ITSELF, MONITOR, Judge, Probe
 from risk.watch import Watch, WatchState, new_state
@@ -40,19 +41,14 @@ def who_lifts(code: str) -> str:
 class Ladder:
     """Implements core.ports.Monitor."""
 
-    __slots__ = ("_context", "_facts", "_good_since", "_judge", "_resolved", "_watch", "watched")
+    __slots__ = ("_context", "_facts", "_good_since", "_judge", "_limits", "_watch", "watched")
 
     def __init__(
         self, context: Context, limits: Limits, *, mark_interval_ns: int = NANO, sync_interval_ns: int = 0
     ) -> None:
         """Resolve the limits. Raises ConfigError on a bad one."""
         self._context = context
-        self._resolved: Resolved = resolve(
-            limits,
-            instruments=context.instruments,
-            strategies=context.money.settings.strategies,
-            currency=context.money.ledger.currency,
-        )
+        self._limits = LimitsInForce(context, limits)
         self._watch = Watch(context, mark_interval_ns=mark_interval_ns, sync_interval_ns=sync_interval_ns)
         self._judge = Judge()
         self._good_since: dict[tuple[int, str, str], int] = {}  # latches that may lift themselves: good since then
@@ -70,6 +66,10 @@ class Ladder:
             e.OperatorResumed: self._resumed,
         }
         self.watched = frozenset(self._facts)
+
+    @property
+    def _resolved(self) -> Resolved:
+        return self._limits.resolved()
 
     def lifts_itself(self, code: str) -> bool:
         """Whether the cause may lift its own latch."""

@@ -3,6 +3,8 @@
 from typing import Final
 
 from core import commands as c
+from core.engine import limits
+from core.engine.conditions import arm_watch, watch
 from core.engine.deadlines import NEVER
 from core.engine.kill import chase_kills
 from core.engine.ladder import take_moves
@@ -21,6 +23,7 @@ def rearm(engine: Trading) -> None:
     """Start the clocks that present state calls for; runs after every step."""
     timers = engine.timers
     money = engine.money
+    timers.limit_ns = money.limit_changes.until_ns
     busy = money.live_orders or money.live_parents or engine.retry or _exposed(engine) or engine.monitor.waits
     if timers.mark_ns == NEVER and busy:
         closed = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
@@ -43,6 +46,8 @@ def fire(engine: Trading) -> None:
     timers, now = engine.timers, engine.ts_ns
     if timers.boundary_ns <= now:
         on_boundary(engine)
+    if timers.limit_ns <= now:
+        limits.end_due(engine)
     if timers.kill_ns <= now:
         timers.kill_ns = NEVER
         chase_kills(engine)
@@ -51,6 +56,9 @@ def fire(engine: Trading) -> None:
         _on_mark(engine)
     if timers.risk_ns <= now:
         _on_risk(engine)
+    if timers.watch_ns <= now:
+        watch(engine)
+        arm_watch(engine)
     if timers.sync_ns <= now:
         timers.sync_ns = NEVER
         _on_sync(engine)
@@ -68,12 +76,15 @@ def on_boundary(engine: Trading) -> None:
         timers.boundary_ns = NEVER  # the table ends here; the gate denies from now on
     if timers.risk_ns != NEVER:  # measured rarely while all was closed
         timers.risk_ns, timers.risk_first = engine.ts_ns, True
+    watch(engine)  # before another day's hours clear the lows
+    arm_watch(engine)
     refence(engine)
     reconcile_all(engine)
 
 
 def _on_mark(engine: Trading) -> None:
     money, exposure = engine.money, engine.exposure
+    watch(engine)
     exposure.mark_all(engine.market, money.ledger)
     equity = money.ledger.cash[money.ledger.currency] + exposure.net
     moved = equity != money.equity_nanos or equity > money.high_water_nanos  # a peak counts when it is marked twice

@@ -25,20 +25,25 @@ from core.events.market import (
     TradePrinted,
     TriggerFired,
     WhatIfAnswered,
+    WhatIfRefused,
 )
 from core.events.operator import (
     AccountAdopted,
+    AlertAcknowledged,
     CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
     HighWaterReset,
+    LeaseLapsed,
+    LimitChanged,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
     OperatorResumed,
     OrderResolved,
+    OverrideGranted,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -64,6 +69,7 @@ from core.events.orders import (
     ReplaceRejected,
 )
 from core.events.sync import (
+    AccountValued,
     CashAdjusted,
     CashReported,
     CompletedOrderReported,
@@ -85,16 +91,18 @@ AnyEvent = (
     | OrderAcknowledged | OrderFilled | ExecutionCorrected | CommissionReported | OrderCancelled | OrderRejected
     | OrderReplaced | ReplaceRejected | CancelRejected | OrderInactivated
     | SyncStarted | OpenOrderReported | CompletedOrderReported | ExecutionReported | PositionReported | CashReported
-    | SyncCompleted
+    | AccountValued | SyncCompleted
     | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
-    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
-    | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
-    | OrderIdsSeen | ReferenceArrived
+    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | WhatIfRefused | ClockOffsetMeasured
+    | MarketRuleChanged | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted
+    | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
     | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LeaseLapsed | AlertAcknowledged
+    | LimitChanged | OverrideGranted
 )  # fmt: skip
 
 
@@ -117,6 +125,8 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AccountValued",
+    "AlertAcknowledged",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
@@ -140,6 +150,8 @@ __all__ = [
     "HaltChanged",
     "HighWaterReset",
     "LeaseGranted",
+    "LeaseLapsed",
+    "LimitChanged",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",
@@ -157,6 +169,7 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OverrideGranted",
     "PositionReported",
     "QuoteChanged",
     "ReferenceArrived",
@@ -173,4 +186,5 @@ __all__ = [
     "TraderStopped",
     "TriggerFired",
     "WhatIfAnswered",
+    "WhatIfRefused",
 ]

@@ -128,6 +128,57 @@ class HighWaterReset(Event, frozen=True, tag=69):
     second: str = ""
 
 
+class LeaseLapsed(Event, frozen=True, tag=98):
+    """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
+    acted on its orders. Nothing was sent since.
+    """
+
+    late_ms: int  # how long the lease had been over; 0 = it had not
+    guard_fired: bool
+    reason: str
+
+
+class AlertAcknowledged(Event, frozen=True, tag=99):
+    """An operator has seen the alerts of one code, or ("") all that are open."""
+
+    code: str
+    operator: str
+    authority: str = ""
+
+
+class LimitChanged(Event, frozen=True, tag=94):
+    """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
+    config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.
+    """
+
+    scope: str
+    name: str
+    value: str
+    until_ns: int  # 0 = until it is taken back
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+
+class OverrideGranted(Event, frozen=True, tag=95):
+    """An operator, and a second person, let one order of at most this size fail one control, once."""
+
+    control: int
+    strategy: str
+    inst: int
+    side: int
+    qty_nanos: int
+    px_nanos: int  # no worse limit than this; 0 = any
+    until_ns: int
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+
 class TraderStarted(Event, frozen=True, tag=90):
     """First input of a run. `ended` says how the run before ended: new, clean, crash."""
 
@@ -139,6 +190,7 @@ class TraderStarted(Event, frozen=True, tag=90):
     changed: str  # which digests differ from the run before, comma separated; empty = none
     safe: bool = False  # the second failure of one error within an hour
     venue_in_process: bool = False  # the simulated venue is recovered with us: nothing sent can be in doubt
+    guard_reason: str = ""  # what the guard said, when it fired
 
 
 class TraderStopped(Event, frozen=True, tag=91):

@@ -71,6 +71,8 @@ orders_minute_soft = 500_000
 orders_minute_hard = 500_000
 working_orders_max = 2_000
 working_per_side_max = 2_000
+clock_age_seconds_max = 1_000_000_000
+borrow_age_seconds_max = 1_000_000_000
 """
 
 
@@ -107,6 +109,8 @@ class Seesaw:
             e.SyncStarted(sync_id=1),
             e.CashReported(sync_id=1, currency=money.settings.currency, cash_nanos=money.settings.start_cash_nanos),
             e.SyncCompleted(sync_id=1, complete=True),
+            e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),
+            *(e.ShortableChanged(inst=inst, level_milli=3_000) for inst in (0, 1)),
         ):
             world.runner.step(fact, open_ns)
         for _ in range(4):

@@ -6,7 +6,7 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, get_args
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of all requests. Without a proof one that adds risk is refused, one that cuts risk is not."""
 
     ADDS_RISK: ClassVar[bool] = False
+    ENGINE_DECIDES: ClassVar[bool] = False  # it may cut risk or add it: without a proof the engine lets it only cut
 
     id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
     proof: Proof | None = None
@@ -43,6 +44,17 @@ class Ping(Request, frozen=True, tag="ping"):
 
 class GetStatus(Request, frozen=True, tag="status"):
     """The picture of daemon/status/picture.py."""
+
+
+class GetChallenge(Request, frozen=True, tag="challenge"):
+    """What a signature must name besides the command: the account and the trader's run."""
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer."""
+
+    account: str
+    epoch: int
 
 
 class WhyNot(Request, frozen=True, tag="why-not"):
@@ -127,6 +139,19 @@ class Adopt(Request, frozen=True, tag="adopt"):
     cash: str = "0"
 
 
+class Ack(Request, frozen=True, tag="ack"):
+    """The alerts of one code have been seen, or of all."""
+
+    code: str | None = None
+
+
+class Lease(Request, frozen=True, tag="lease"):
+    """The cluster says who may trade this account, for the next `valid_s` seconds."""
+
+    holder: str
+    valid_s: float
+
+
 class Arm(Request, frozen=True, tag="arm"):
     """Changed code, config or models with this digest may trade."""
 
@@ -145,14 +170,63 @@ class Feature(Request, frozen=True, tag="feature"):
     symbol: str | None = None
 
 
+class GetLimits(Request, frozen=True, tag="limits"):
+    """Limits as configured, changed and in force: of the account and all that other scopes say, or what binds one
+    strategy, one symbol or both.
+    """
+
+    strategy: str | None = None
+    symbol: str | None = None
+
+
+class SetLimit(Request, frozen=True, tag="limit-set"):
+    """Change one limit. `until` = a duration (5m, 2h) or a time with its offset; a tightening may stand without one.
+    What lets more pass is refused without a proof, so that a tightening needs none.
+    """
+
+    name: str
+    value: str
+    reason: str
+    until: str = ""
+    strategy: str | None = None
+    symbol: str | None = None
+    instrument_class: str | None = None
+
+
+class RevertLimit(Request, frozen=True, tag="limit-revert"):
+    """Take all changes of one limit back."""
+
+    name: str
+    reason: str
+    strategy: str | None = None
+    symbol: str | None = None
+    instrument_class: str | None = None
+
+
+class Override(Request, frozen=True, tag="override"):
+    """Let one order of at most this quantity (and no worse price) fail one control, once; decimals as text."""
+
+    ADDS_RISK = True
+
+    control: int
+    strategy: str
+    symbol: str
+    side: str
+    qty: str
+    reason: str
+    px: str | None = None
+    until: str = "5m"
+
+
 AnyRequest = (
-    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature | GetKills
+    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
+    | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "kills", "ping",
+    "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
 )  # fmt: skip
+PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)
 _encode = msgspec.json.Encoder().encode

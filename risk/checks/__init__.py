@@ -9,12 +9,14 @@ from typing import Final, Protocol
 
 from core.commands import OrderIntent
 from risk.checks import (
+    clock,
     concentration,
     day_loss,
     drawdown,
     duplicate_order,
     fail_closed,
     gross_exposure,
+    intraday_margin,
     ladder_state,
     link_ready,
     margin,
@@ -25,11 +27,13 @@ from risk.checks import (
     order_validity,
     participation,
     position,
+    price_bands,
     price_collar,
     restricted,
     risk_measured,
     self_trade,
     session_hours,
+    short_sale,
     unexplained_difference,
     unknown_order,
     working_orders,
@@ -62,11 +66,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     link_ready,
     unexplained_difference,
     unknown_order,
+    clock,
     # permission
     restricted,
     # validity, session, data
     order_validity,
     session_hours,
+    price_bands,
     market_quality,
     # size, price
     order_quantity,
@@ -77,11 +83,14 @@ CHECKS: Final[tuple[Check, ...]] = (
     self_trade,
     order_rate,
     working_orders,
+    # borrow
+    short_sale,
     # what it may add up to
     position,
     gross_exposure,
     concentration,
     participation,
     margin,
+    intraday_margin,
     risk_measured,
 )

@@ -26,12 +26,14 @@ from daemon.reference.tables import ReferenceTables, build_reference, day_rolls
 from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
+from tests.fakes.operators import ONE_PERSON
 
 SECOND: Final = NANO
 CENT: Final = NANO // 100
 DATE: Final = 20261005
 NOON: Final = 1_791_216_000 * SECOND  # 2026-10-05 12:00 in New York, a Monday
-CONFIG: Final = """
+CONFIG: Final = (
+    """
 mode = "paper"
 state_dir = "{state}"
 [account]
@@ -61,6 +63,9 @@ warm_up_s = 0
 quotes_min = 2
 [strategies.reversion.execution]
 algo = "immediate"
+"""
+    + ONE_PERSON
+    + """
 [journal]
 durability = "{durability}"
 reserve_mib = 0
@@ -68,6 +73,7 @@ segment_mib = 1
 [limits.account]
 order_notional_max = 60_000
 {more}"""
+)
 
 _table: Callable[..., Any] = functools.lru_cache(reference.build_in_child)
 _code: Callable[..., Any] = functools.lru_cache(digests.code_version)
@@ -215,14 +221,14 @@ class LiveWorld:
         self.tell(e.CashReported(sync_id=sync_id, currency="USD", cash_nanos=cash * NANO))
         self.tell(e.SyncCompleted(sync_id=sync_id, complete=True))
 
-    def reference(self, inst: int, date: int = DATE, missing: str = "") -> None:
+    def reference(self, inst: int, date: int = DATE, missing: str = "", adv: int = 10_000_000) -> None:
         """The slow numbers of a day."""
         self.tell(
             e.ReferenceArrived(
                 inst=inst,
                 effective_from=date,
                 previous_close_nanos=20 * NANO,
-                adv_nanos=10_000_000 * NANO,
+                adv_nanos=adv * NANO,
                 missing=missing,
                 source="test",
             )

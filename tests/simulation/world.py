@@ -13,7 +13,14 @@ import numpy as np
 
 from broker.sim.config import VenueConfig
 from core.fees import DEFAULT_PLANS
-from core.reference import CodeVersion, ConfigResolved, FeesLoaded, InstrumentLoaded, SessionsLoaded
+from core.reference import (
+    CodeVersion,
+    ConfigResolved,
+    FeesLoaded,
+    InstrumentLoaded,
+    InstrumentReference,
+    SessionsLoaded,
+)
 from core.rows import PRINT, QUOTE, ROW
 from core.units import NANO
 from daemon.build import Restored, build_machine
@@ -21,6 +28,7 @@ from daemon.config import Config, instruments_of, parse_config
 from daemon.config.schema import EngineIntervals
 from daemon.machine import Machine
 from daemon.reference.tables import ReferenceTables
+from tests.fakes.operators import ONE_PERSON
 from tests.fakes.tape import DATES, OPEN_NS, session_table
 
 SYMBOLS: Final = ("AAA", "BBB")
@@ -35,7 +43,8 @@ WORKING_MAX: Final = 6
 WORKING_EXIT_RESERVE: Final = 2
 ROWS_PER_SECOND: Final = 5
 
-_CONFIG: Final = """
+_CONFIG: Final = (
+    """
 [account]
 id = "DU0000001"
 tag = "sim"
@@ -63,6 +72,9 @@ symbols = ["AAA", "BBB"]
 params = { half_life_s = 9, enter_z = 1.2, leave_z = 0.3, position_shares = 240, cadence_s = 4, warm_up_s = 2, \
 quotes_min = 5 }
 execution = { algo = "immediate", patience = 0.3, chase_s = 1, backoff_s = 2, grace_s = 2 }
+"""
+    + ONE_PERSON
+    + """
 [limits.account]
 order_quantity_max = 250
 position_long_max = 600
@@ -74,6 +86,7 @@ working_orders_max = 6
 working_exit_reserve = 2
 age_seconds_max_regular = 20
 """
+)
 
 
 @cache
@@ -91,7 +104,10 @@ def tables() -> ReferenceTables:
         sessions=(SessionsLoaded(table=session_table()),),
         instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(base_config())),
         fees=FeesLoaded(plan="ibkr_pro_fixed", rows=DEFAULT_PLANS["ibkr_pro_fixed"]),
-        slow=(),
+        slow=tuple(
+            InstrumentReference(inst=inst, effective_from=DATE, adv_nanos=10_000_000 * NANO, until=DATES[-1])
+            for inst in range(2)
+        ),
     )
 
 
