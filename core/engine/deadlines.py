@@ -26,8 +26,8 @@ class Deadlines:
     """Deadlines of one engine, in UTC nanoseconds; NEVER = not armed."""
 
     __slots__ = (
-        "_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "risk_first", "risk_ns", "sync_ns",
-        "watch_ns",
+        "_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "risk_first", "risk_ns",
+        "sync_ns", "watch_ns",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -39,9 +39,9 @@ FED: Final = frozenset(
     {
         e.HaltChanged, e.FeedGapped, e.FeedEnded, e.ShortableChanged, e.BandChanged, e.MarketRuleChanged,
         e.CorporateActionAnnounced, e.ExternalFeatureReceived, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
-        e.DayRolled, e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.DeployArmed, e.HighWaterReset,
+        e.DayRolled, e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.DeployArmed,
         e.TraderStarted, e.TraderStopped, e.DiskReserveChanged, e.CashAdjusted, e.ClockOffsetMeasured,
-        e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged, e.CommandRefused, e.LeaseLapsed,
+        e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged, e.CommandRefused, e.LeaseLapsed, e.HighWaterReset,
         e.AlertAcknowledged,
     }
 )  # fmt: skip
