@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.units import CASH_NANOS_MAX, exact_text, parse_nanos
+from risk.watch_rows import watch_rows
 
 Number = int | float | str
 
@@ -220,53 +221,7 @@ ACCOUNT_ROWS: Final = (
     _row(36, "clock_offset_seconds_max", 0.5, SECONDS, "difference between our clock and the broker's"),
     _row(36, "clock_age_seconds_max", 600, SECONDS, "age of its last measurement (one a minute is usual)"),
     _row(24, "day_loss_marks", 2, COUNT, "marks in a row that must show the loss (against one bad tick)"),
-    # Triggers (risk/triggers.py). A position may drift above the limit it was bought under: a tenth more is the
-    # market's doing, twice as much is no drift. A drawdown of 8 % ends most mandates: exits only well before it.
-    _row(5, "breach_soft_bp", 11_000, BASIS_POINTS, "position, gross or bucket, of its own limit: exits only"),
-    _row(5, "breach_hard_bp", 20_000, BASIS_POINTS, "the same that halts"),
-    _row(25, "drawdown_soft_bp", 500, BASIS_POINTS, "fall of equity from its peak that allows exits only"),
-    _row(25, "drawdown_hard_bp", 800, BASIS_POINTS, "fall of equity from its peak that halts"),
-    # Two of three marks: one bad tick is no loss, and three seconds are no delay for a loss.
-    _row(24, "trigger_marks", 3, COUNT, "of so many marks in a row ..."),
-    _row(24, "trigger_breaches", 2, COUNT, "... so many must show a breach"),
-    # Connectivity and stale data lift themselves; ten quiet seconds keep a flapping line from switching us on and off.
-    _row(23, "lift_quiet_seconds", 10, SECONDS, "a line or feed must be good this long before it lifts its own latch"),
-    # Half a minute without a tick in regular hours is a dead feed, a minute on one line a dead line (as control 22).
-    _row(22, "feed_seconds_soft", 30, SECONDS, "silence of the whole feed in regular hours that allows exits only"),
-    _row(22, "line_seconds_soft", 60, SECONDS, "the same of one symbol held or worked, for this symbol"),
-    # Half a percent from the arrival price on average of twenty fills is many spreads: something is wrong with the way
-    # of trading. One and a half percent is what a run-away order costs.
-    _row(46, "slippage_soft_bp", 50, BASIS_POINTS, "mean cost of an hour's fills against arrival: exits only"),
-    _row(46, "slippage_hard_bp", 150, BASIS_POINTS, "the same that halts the strategy"),
-    _row(46, "slippage_fills_min", 20, COUNT, "fills that a mean is made of at least"),
-    # The minute against the hours before it: fourfold is a scheduled announcement, which one trades through; sixfold is
-    # none that anybody expected, and twelvefold is no market to trade by a model.
-    _row(21, "volatility_soft_multiple", 6, COUNT, "a held symbol's volatility against its usual: exits only"),
-    _row(21, "volatility_hard_multiple", 12, COUNT, "the same that halts the symbol"),
-    # Below what the rate limits let pass for a minute on end: a burst is legal, a minute of bursts is a loop.
-    _row(9, "orders_minute_soft", 300, COUNT, "orders and replaces of the account in a minute: exits only"),
-    _row(9, "orders_minute_hard", 600, COUNT, "the same that halts"),
-    _row(14, "rejects_minute_soft", 5, COUNT, "rejects by the broker in a minute: exits only"),
-    _row(14, "rejects_minute_hard", 20, COUNT, "the same that halts"),
-    _row(35, "errors_soft", 5, COUNT, "odd facts and missing answers in ten minutes: exits only"),
-    _row(35, "errors_hard", 20, COUNT, "the same that halts"),
-    _row(33, "sync_seconds_soft", 120, SECONDS, "age of the last complete sync (asked every 30 s): exits only"),
-    _row(33, "sync_seconds_hard", 600, SECONDS, "the same that halts"),
-    _row(36, "clock_soft_milliseconds", 500, COUNT, "our clock against the broker's: exits only"),
-    _row(36, "clock_hard_milliseconds", 5_000, COUNT, "the same that halts"),
-    # Measured every 10 s. Four percent in the worst day of a hundred is twice the soft day's loss; the stress scenarios
-    # are far worse days than those.
-    _row(49, "risk_seconds_soft", 60, SECONDS, "age of the measured risk while there is any: exits only"),
-    _row(49, "var_soft_bp", 400, BASIS_POINTS, "value at risk, 99 %, one day, of equity: exits only"),
-    _row(49, "var_hard_bp", 800, BASIS_POINTS, "the same that halts"),
-    _row(49, "cvar_soft_bp", 500, BASIS_POINTS, "mean loss of the worst day in a hundred, of equity: exits only"),
-    _row(49, "cvar_hard_bp", 1_000, BASIS_POINTS, "the same that halts"),
-    _row(49, "stress_soft_bp", 2_000, BASIS_POINTS, "loss in the worst stress scenario, of equity: exits only"),
-    _row(49, "stress_hard_bp", 3_500, BASIS_POINTS, "the same that halts"),
-    _row(49, "exit_days_soft", 5, COUNT, "days that the slowest position takes to leave: exits only"),
-    _row(49, "exit_days_hard", 20, COUNT, "the same that halts"),
-    # Twice the usual volatility of a single stock: who gives no history trades at half size.
-    _row(49, "assumed_volatility_bp", 400, BASIS_POINTS, "daily volatility of a name without history", tight_max=True),
+    *watch_rows(_row, basis_points=BASIS_POINTS, seconds=SECONDS, count=COUNT),
     _row(
         32, "resume_sync_age_seconds_max", 0, SECONDS, "age of the last sync at a resume; 0 = not asked", zero_off=True
     ),

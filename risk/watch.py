@@ -59,10 +59,15 @@ class Watch:
         self._context = context
         self._mark_ns = mark_interval_ns
         self._sync_ns = sync_interval_ns
-        calendars: dict[int, tuple[Calendar, list[int]]] = {}
+        calendars: list[tuple[Calendar, list[int]]] = []  # instruments of one calendar share it
         for inst, calendar in enumerate(context.calendars):
-            calendars.setdefault(id(calendar), (calendar, []))[1].append(inst)
-        self._calendars = tuple(calendars.values())  # instruments of one calendar share it
+            for known, instruments in calendars:
+                if known is calendar:
+                    instruments.append(inst)
+                    break
+            else:
+                calendars.append((calendar, [inst]))
+        self._calendars = tuple(calendars)
         self.state = new_state()
 
     # ---- counting ----------------------------------------------------------------------------------------------

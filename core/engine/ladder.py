@@ -10,7 +10,7 @@ from core.engine.authority import confirmed
 from core.engine.kill import what_is_left, where_of
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
 from core.engine.trading import Trading
-from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, REDUCING, STRATEGY, Latch, Latches
+from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, REDUCING, STATE_NAMES, STRATEGY, Latch, Latches
 from core.money.kills import Kill
 from core.money.state import READY
 from core.orders import State
@@ -45,6 +45,34 @@ def take_moves(engine: Trading, moves: Sequence[c.MoveLadder]) -> None:
     if any(move.state == ACTIVE for move in moves):
         unpause(engine)
         reconcile_all(engine)
+
+
+def on_trigger(engine: Trading, event: e.TriggerFired) -> None:
+    """A monitor outside the engine asks for less, as one more cause of the scope; upward moves are for operators."""
+    held = [x.state for x in engine.money.latches.held(event.level, event.scope) if x.code == event.name]
+    if event.state <= max(held, default=ACTIVE):
+        engine.reply = (True, f"{event.name} holds {where_of(event.level, event.scope)} already")
+        return
+    value = f": {event.value}" if event.value else ""
+    move_ladder(
+        engine,
+        c.MoveLadder(
+            level=event.level,
+            scope=event.scope,
+            state=event.state,
+            code=event.name,
+            reason=event.reason or f"{event.name}{value}",
+            by=event.operator or "monitor",
+            value=event.value,
+            limit=event.limit,
+        ),
+    )
+    engine.reply = (True, f"{where_of(event.level, event.scope)} {STATE_NAMES[event.state]} by {event.name}")
+
+
+def on_risk_measured(engine: Trading, event: e.RiskMeasured) -> None:
+    """Names that move together are one bucket from now on (control 7)."""
+    engine.context.concentration.set_measured(event.clusters)
 
 
 def on_high_water_reset(engine: Trading, event: e.HighWaterReset) -> None:

@@ -264,25 +264,6 @@ def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     refence(engine)
 
 
-def _trigger(engine: Trading, event: e.TriggerFired) -> None:
-    """A monitor outside the engine asks for less; upward moves are for operators."""
-    if event.state <= engine.money.latches.scope_state(event.level, event.scope):
-        return
-    ladder.move_ladder(
-        engine,
-        c.MoveLadder(
-            level=event.level,
-            scope=event.scope,
-            state=event.state,
-            code=event.name,
-            reason=event.name,
-            by="monitor",
-            value=event.value,
-            limit=event.limit,
-        ),
-    )
-
-
 def _started(engine: Trading, event: e.TraderStarted) -> None:
     """The start table (docs/operator.md); differences follow with the first complete sync."""
     engine.stopping = False
@@ -341,10 +322,6 @@ def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
         engine.alert("DISK_RESERVE", "critical", f"{event.free_mb} MiB free: no new orders, cancels still go")
 
 
-def _risk_measured(engine: Trading, event: e.RiskMeasured) -> None:
-    engine.context.concentration.set_measured(event.clusters)
-
-
 def _nothing(engine: Trading, event: Any) -> None:
     """A fact that the folds or a later part use; nothing follows from it here."""
 
@@ -387,9 +364,9 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.CorporateActionAnnounced: _nothing,
     e.ReferenceArrived: _reference,
     e.ExternalFeatureReceived: _external,
-    e.TriggerFired: _trigger,
+    e.TriggerFired: ladder.on_trigger,
     e.LeaseGranted: _nothing,
-    e.RiskMeasured: _risk_measured,
+    e.RiskMeasured: ladder.on_risk_measured,
     e.HighWaterReset: ladder.on_high_water_reset,
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,

@@ -133,6 +133,9 @@ class TriggerFired(Event, frozen=True, tag=58):
     state: int
     value: str = ""
     limit: str = ""
+    reason: str = ""
+    operator: str = ""
+    authority: str = ""
 
 
 class LeaseGranted(Event, frozen=True, tag=59):

@@ -18,7 +18,7 @@ from core.instruments import STK
 from core.units import parse_nanos
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
-from risk.scenarios import SCENARIOS, Scenario
+from risk.scenarios import RiskSettings
 
 NAME: Final = r"^[A-Za-z0-9_]{1,24}$"
 TICKER: Final = r"^[A-Z0-9][A-Z0-9 .]{0,15}$"
@@ -317,23 +317,6 @@ class EngineIntervals(Table, frozen=True):
     def cash_tolerance_nanos(self) -> int:
         """The same in nanos; exact, because `check` refuses more than nine decimals."""
         return parse_nanos(str(self.cash_tolerance), field="engine.cash_tolerance")
-
-
-class RiskSettings(Table, frozen=True):
-    """How risk is measured: value at risk, stress, days to exit. What is allowed of it stands in [limits.account]."""
-
-    interval_s: Annotated[float, Meta(ge=1.0, le=60.0)] = 10.0  # measured this often while something is held or works
-    # Declared symbol whose returns are the market's, for betas; empty = the mean of all symbols.
-    market: str = ""
-    participation_bp: Annotated[int, Meta(ge=1, le=10_000)] = 1_000  # of a day's volume that may be ours on the way out
-    # Names whose daily returns correlate more are one cluster; 10000 = none are.
-    cluster_correlation_bp: Annotated[int, Meta(ge=0, le=10_000)] = 8_000
-    stress: tuple[Scenario, ...] = SCENARIOS  # scenarios
-
-    @property
-    def interval_ns(self) -> int:
-        """The same in nanoseconds."""
-        return round(self.interval_s * ONE_SECOND_NS)
 
 
 class GuardSettings(Table, frozen=True):
