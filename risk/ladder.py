@@ -160,10 +160,11 @@ class Ladder:
         return [] if order is None else self._breached(order.inst, order.strategy)
 
     def _breached(self, inst: int, strategy: str) -> Moves:
-        judge = self._judge
+        resolved = self._limits.resolved()
         moves: Moves = []
-        judge.moves = moves
-        self._watch.filled(judge, self._resolved, inst, strategy)
+        if not self._watch.within(resolved, inst, strategy):
+            self._judge.moves = moves
+            self._watch.filled(self._judge, resolved, inst, strategy)
         return moves
 
     def _rejected(self, event: Any, ts_ns: int) -> Moves:

@@ -161,6 +161,18 @@ class Watch:
             if moves is not None and moves.fast > moves.usual_square:
                 judge.judge(latches, t.VOLATILITY, SYMBOL, bounds.symbol, moves.multiple_milli(), calm, wild)
 
+    def within(self, resolved: Resolved, inst: int, strategy: str) -> bool:
+        """Whether both the account's and the strategy's quantity are within their limits: the ordinary case."""
+        ledger = self._context.money.ledger
+        held, bounds = ledger.holdings[inst], resolved.strangers[inst]
+        if held > bounds.position_long_max_nanos or -held > bounds.position_short_max_nanos:
+            return False
+        own = resolved.by_strategy.get(strategy)
+        if own is None:
+            return True
+        qty, bounds = ledger.held_nanos(strategy, inst), own[inst]
+        return -bounds.book_short_max_nanos <= qty <= bounds.book_long_max_nanos
+
     def filled(self, judge: t.Judge, resolved: Resolved, inst: int, strategy: str) -> None:
         """Control 5 right after a fill, by quantity: that is no matter of prices, so one look is enough."""
         money = self._context.money

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from core.errors import ConfigError
+from core.units import BP
 
 MARKS_MAX: Final = 62  # bits of one number in a snapshot
 
@@ -56,6 +57,8 @@ def watch_bounds(values: dict[str, int]) -> WatchBounds:
         hard = values.get(name.replace("_soft", "_hard"), value)
         if "_soft" in name and value > hard:
             raise ConfigError(f"limits.account.{name}: above {name.replace('_soft', '_hard')}: lower it")
+    if values["breach_soft_bp"] < BP:
+        raise ConfigError(f"limits.account.breach_soft_bp: below {BP}: what is within its limit is no breach; raise it")
     if values["trigger_breaches"] > values["trigger_marks"]:
         raise ConfigError("limits.account.trigger_breaches: above trigger_marks: lower it")
     if values["trigger_marks"] > MARKS_MAX:

@@ -35,7 +35,9 @@ class Window(msgspec.Struct, gc=False, kw_only=True):
         self.counts[at] += 1
 
     def _move(self, ts_ns: int) -> int:
-        slot = ts_ns * SLOTS // self.span_ns
+        slot = ts_ns // (self.span_ns // SLOTS)
+        if slot == self.slot and self.counts:
+            return slot % (SLOTS + 1)
         if not self.counts:
             self.sums, self.weights, self.counts = [0] * (SLOTS + 1), [0] * (SLOTS + 1), [0] * (SLOTS + 1)
             self.slot = slot
