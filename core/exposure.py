@@ -2,11 +2,16 @@
 and mark; opinion state, because marks come from the market and not from the broker.
 """
 
+from typing import Final
+
 from core.concentration import Concentration
 from core.ledger import Ledger
 from core.market import MarketReader
 from core.money.conditions import MarginRate
 from core.positions import Position, value_at
+from core.units import NANO
+
+_FRACTION: Final = 1 << 62  # in place of whole shares
 
 
 class _Book:
@@ -27,8 +32,10 @@ class Exposure:
     __slots__ = (
         "_books",
         "_by_inst",
+        "_held",
         "_positions",
         "_rates",
+        "_shares",
         "_unmarked",
         "concentration",
         "gross",
@@ -53,6 +60,8 @@ class Exposure:
         self.unmarked = 0  # instruments held without any mark: gross, net and equity are not known while > 0
         self._unmarked = [0] * instruments
         self._by_inst = [0] * instruments
+        self._held = [0] * instruments  # holdings as of the last mark, and the same in whole shares
+        self._shares = [0] * instruments
         self.concentration: Concentration | None = None  # is told every change of a value; set by the context
         self._positions = 0  # of the ledger, as known here
         self._books: list[list[_Book]] = [[] for _ in range(instruments)]  # who holds, or held, the instrument
@@ -71,7 +80,13 @@ class Exposure:
         else:
             mark_nanos = self.marks[inst]
         held = ledger.holdings[inst]
-        value = value_at(held, mark_nanos)
+        if held != self._held[inst]:
+            self._held[inst] = held
+            shares, rest = divmod(held, NANO)
+            self._shares[inst] = shares if rest == 0 else _FRACTION
+        shares = self._shares[inst]
+        # Whole shares need no division: the same value in a fifth of the time.
+        value = shares * mark_nanos if shares != _FRACTION else value_at(held, mark_nanos)
         old = self._by_inst[inst]
         if value != old:
             self._by_inst[inst] = value

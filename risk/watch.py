@@ -80,8 +80,12 @@ class Watch:
         if window is None:
             window = self.state.slippage[order.strategy] = Window(span_ns=HOUR_NS)
         arrival = parent.arrival_mid_nanos
-        cost = (px_nanos - arrival) * side * qty_nanos // NANO
-        window.add(ts_ns, cost, arrival * qty_nanos // NANO)
+        shares, rest = divmod(qty_nanos, NANO)  # whole shares need no wide product
+        worse = (px_nanos - arrival) * side
+        if rest:
+            window.add(ts_ns, worse * qty_nanos // NANO, arrival * qty_nanos // NANO)
+        else:
+            window.add(ts_ns, worse * shares, arrival * shares)
 
     def sample_moves(self, ts_ns: int) -> None:
         """One mark of every instrument held."""

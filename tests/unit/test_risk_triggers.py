@@ -230,7 +230,7 @@ def test_the_clock() -> None:
 def measured(bench: Bench, **numbers: int) -> e.RiskMeasured:
     """The worker's numbers of now, of a million dollars."""
     zero = {"var_nanos": 0, "cvar_nanos": 0, "worst_stress_nanos": 0, "equity_nanos": 1_000_000 * NANO}
-    return e.RiskMeasured(**({"as_of_ns": bench.world.ts_ns} | zero | numbers))
+    return e.RiskMeasured(as_of_ns=bench.world.ts_ns, **(zero | numbers))  # type: ignore[arg-type]
 
 
 def test_measured_risk_is_latched_by_two_of_three_measurements() -> None:
