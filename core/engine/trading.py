@@ -102,6 +102,7 @@ class Trading:
         self.ts_ns = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
+        self.second = ""  # the other person behind it, where two were needed
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark

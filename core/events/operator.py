@@ -6,6 +6,7 @@ journal older than the field. `second` is the other person where two are needed 
 """
 
 from core.events.base import Event
+from core.latches import ACCOUNT, STRATEGY, SYMBOL
 
 
 class TimeAdvanced(Event, frozen=True, tag=70):
@@ -133,6 +134,11 @@ class LimitChanged(Event, frozen=True, tag=94):
     authority: str = ""
     second: str = ""
     lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+    @property
+    def level(self) -> int:
+        """Of the ladder: whose limit it is."""
+        return {"strategy": STRATEGY, "symbol": SYMBOL}.get(self.scope.partition(".")[0], ACCOUNT)
 
 
 class OverrideGranted(Event, frozen=True, tag=95):
