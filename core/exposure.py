@@ -2,6 +2,7 @@
 and mark; opinion state, because marks come from the market and not from the broker.
 """
 
+from core.concentration import Concentration
 from core.ledger import Ledger
 from core.market import MarketReader
 from core.money.conditions import MarginRate
@@ -17,6 +18,7 @@ class Exposure:
         "_open_profit",
         "_rates",
         "_unmarked",
+        "concentration",
         "gross",
         "marks",
         "net",
@@ -40,6 +42,7 @@ class Exposure:
         self._unmarked = [0] * instruments
         self._open_profit: dict[tuple[str, int], int] = {}
         self._by_inst = [0] * instruments
+        self.concentration: Concentration | None = None  # is told every change of a value; set by the context
         self._by_position: dict[tuple[str, int], int] = {}
         # What positions bind: value times basis points where the broker has told a rate, plain value where it has not.
         self.unrated_long = 0
@@ -63,7 +66,10 @@ class Exposure:
             self._bind(inst, old, -1)
             self._bind(inst, value, 1)
             self.net += value - old
-            self.gross += abs(value) - abs(old)
+            change = abs(value) - abs(old)
+            self.gross += change
+            if self.concentration is not None:
+                self.concentration.add(inst, change)
         unmarked = 1 if held and not mark_nanos else 0
         if unmarked != self._unmarked[inst]:
             self.unmarked += unmarked - self._unmarked[inst]

@@ -50,6 +50,8 @@ class Instrument(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only
     etf: bool = False
     sector: str = ""
     multiplier_nanos: int = NANO
+    country: str = "US"  # of the issuer
+    issuer: str = ""  # "" = the symbol is the only security of its issuer here
     tiers: tuple[TierRule, ...] = ()  # none for the day = tier 2
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from core.rows import DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
+from core.rows import BAR_VOLUME, DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
 
 # The reference price of a price band is the mean of the prints of five minutes (Limit Up / Limit Down plan), kept in
 # slots, so that the window is at most one slot short; it moves by one per cent at least, and stands for 30 seconds.
@@ -59,6 +59,10 @@ MARKET: Final = np.dtype(
         ("not_last", np.int64),
         ("jumps", np.int64),
         ("gaps", np.int64),
+        ("volume_from_ns", np.int64),  # start of the five-minute slot of the last print
+        ("volume_nanos", np.int64),  # traded in it so far
+        ("volume_before_nanos", np.int64),  # traded in the slot before it
+        ("volume_since_ns", np.int64),  # first print since the start or the last gap; 0 = none yet
         ("band_slot", np.int64),  # number of the newest slot of prints
         ("band_sum", np.int64),  # of all slots, prices in micros
         ("band_count", np.int64),
@@ -75,6 +79,7 @@ COUNTERS: Final = (
 
 JUMP_SIGMAS: Final = 12.0  # a mid move this many times the recent root mean square is insane until confirmed
 JUMP_MOVES_MIN: Final = 64  # moves seen before a jump can be called one
+VOLUME_INTERVAL_NS: Final = 300 * 10**9  # slots of volume, on the clock: an exchange opens at the start of one
 _MOVE_WEIGHT: Final = 1.0 / 256.0
 
 
@@ -89,7 +94,7 @@ def new_market(instruments: int) -> Any:
 def apply_row(m: Any, r: Any) -> None:
     """Apply one market row to its instrument's state. Order of tests: suspicious, duplicate, kind.
 
-    Bars and ALIVE prove life and change nothing else.
+    Of a bar the volume counts; ALIVE proves life and changes nothing else.
     """
     m["alive_ts_ns"] = r["ts_ns"]
     if r["flags"] & SUSPICIOUS:
@@ -105,9 +110,12 @@ def apply_row(m: Any, r: Any) -> None:
             m["last_px_nanos"] = r["bid_px_nanos"]
             m["last_qty_nanos"] = r["bid_qty_nanos"]
             m["last_ts_ns"] = r["ts_ns"]
+            _count_volume(m, r["bid_qty_nanos"], r["ts_ns"])
             _count_print(m, r["bid_px_nanos"], r["ts_ns"])
         return
     if r["kind"] != QUOTE:
+        if r["kind"] == BAR_VOLUME:
+            _count_volume(m, r["bid_qty_nanos"], r["ts_ns"])
         return
     m["quotes"] += 1
     bid, ask = r["bid_px_nanos"], r["ask_px_nanos"]
@@ -188,6 +196,19 @@ def _count_move(m: Any, move: float, ts_ns: int) -> None:
     m["moves"] += 1
 
 
+@njit(inline="always", cache=True, error_model="numpy")
+def _count_volume(m: Any, qty_nanos: int, ts_ns: int) -> None:
+    """Traded volume in slots of five minutes; a slot without a print leaves nothing to the one after it."""
+    if ts_ns - m["volume_from_ns"] >= VOLUME_INTERVAL_NS:
+        follows = ts_ns - m["volume_from_ns"] < 2 * VOLUME_INTERVAL_NS
+        m["volume_before_nanos"] = m["volume_nanos"] if follows else 0
+        m["volume_from_ns"] = ts_ns - ts_ns % VOLUME_INTERVAL_NS
+        m["volume_nanos"] = 0
+    m["volume_nanos"] += qty_nanos
+    if m["volume_since_ns"] == 0:
+        m["volume_since_ns"] = ts_ns
+
+
 class MarketReader:
     """Reads single integers of the market array from Python at 20 ns each (an array scalar costs 240 ns)."""
 
@@ -216,6 +237,7 @@ class MarketReader:
         self.state[inst]["blind"] = 1
         self.state[inst]["usable"] = 0
         self.state[inst]["gaps"] += 1
+        self.state[inst]["volume_since_ns"] = 0
 
     def set_halt(self, inst: int, halted: int, ts_ns: int = 0) -> None:
         """Record a trading halt, or its end."""

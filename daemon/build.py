@@ -14,12 +14,14 @@ from core.engine import Engine, EngineSettings
 from core.exposure import Exposure
 from core.fees import FeeTable
 from core.instruments import Instrument
+from core.latches import LEVELS
 from core.market import MarketReader, new_market
 from core.money.snapshot import load
 from core.money.state import Money, MoneySettings
 from core.ports import Context
 from core.rows import ROW
 from core.sessions import Calendar
+from core.volume import Volumes
 from daemon.config import Config
 from daemon.machine import LIVE_ROWS_MAX, Machine
 from daemon.reference.tables import ReferenceTables
@@ -51,11 +53,13 @@ def build_machine(
     market = new_market(len(instruments))
     watch = np.zeros(len(instruments), np.int64)
     calendars = tables.calendars()
+    dates = tables.dates()
     context = Context(
         instruments=instruments,
         calendars=calendars,
         previous_close_nanos=[0] * len(instruments),
-        closes={row.effective_from: tables.previous_close_nanos(row.effective_from) for row in tables.slow},
+        closes={date: tables.previous_close_nanos(date) for date in dates},
+        volumes=Volumes(len(instruments), by_date={date: tables.adv_nanos(date) for date in dates}),
         money=money,
         market=MarketReader(market),
         exposure=Exposure(len(instruments)),
@@ -130,6 +134,7 @@ def _engine(
             sync_interval_ns=config.engine.reconcile_ns,
             ack_timeout_ns=config.engine.ack_timeout_ns,
             kill_retry_ns=config.engine.kill_retry_ns,
+            kill_alert_ns=config.engine.kill_alert_ns,
             equity_note_interval_ns=config.engine.equity_note_interval_ns,
             cash_tolerance_bp=config.engine.cash_tolerance_bp,
             cash_tolerance_nanos=config.engine.cash_tolerance_nanos,
@@ -139,6 +144,8 @@ def _engine(
             index_inst=config.symbols.index(config.market.index) if config.market.index else -1,
             on_disable={name: s.on_disable for name, s in config.strategies.items()},
             on_stop={name: s.on_stop for name, s in config.strategies.items()},
+            persons=config.authority.persons,
+            two_person_levels=tuple(LEVELS[name] for name in config.authority.two_person_levels),
         ),
         context=context,
         pipeline=pipeline,

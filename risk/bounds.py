@@ -18,9 +18,13 @@ from risk.limits import (
     Limit,
     Limits,
     OrderLimits,
+    Restriction,
     StrategyLimits,
     factory_value,
+    looser,
     set_value,
+    text_of,
+    whole,
 )
 
 # Restriction of an instrument (control 16).
@@ -35,6 +39,12 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gross_max_nanos: int
     gross_equity_bp_max: int
     net_max_nanos: int
+    sector_equity_bp_max: int
+    sector_unknown_equity_bp_max: int
+    country_equity_bp_max: int
+    issuer_equity_bp_max: int
+    cluster_equity_bp_max: int
+    cluster_bps: dict[str, int]  # of clusters with a cap of their own
     day_loss_soft_bp: int
     day_loss_hard_bp: int
     day_loss_marks: int
@@ -74,6 +84,7 @@ class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     gross_max_nanos: int
     gross_equity_bp_max: int
+    gross_share_bp_max: int
     day_loss_soft_bp: int
     day_loss_hard_bp: int
 
@@ -102,6 +113,9 @@ class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     book_long_max_nanos: int  # of the strategy's own book
     book_short_max_nanos: int
     book_equity_bp_max: int
+    adv_order_bp_max: int
+    participation_bp_max: int
+    adv_min_nanos: int
     working_per_side_max: int
     extended_hours: int
     age_ns_max_regular: int
@@ -152,6 +166,7 @@ def resolve(
     """Fold the scopes. Raises ConfigError on a bad value, an unknown symbol or an unknown strategy."""
     _refuse_unknown(limits, instruments, strategies)
     values = _account_values(limits)
+    _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
     return Resolved(
@@ -174,8 +189,45 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
         if strategy not in strategies:
             raise ConfigError(f"limits.strategy.{strategy}: no such strategy: configure it, or remove its limits")
     for at, entry in enumerate(limits.deny):
-        if not entry.symbol and not entry.con_id:
-            raise ConfigError(f"limits.deny[{at}]: names nothing: give symbol or con_id")
+        if not entry.symbol and not entry.con_id and not entry.issuer:
+            raise ConfigError(f"limits.deny[{at}]: names nothing: give symbol, con_id or issuer")
+    names = [cluster.name for cluster in limits.cluster]
+    for at, cluster in enumerate(limits.cluster):
+        if not cluster.name or cluster.name in names[:at]:
+            raise ConfigError(f"limits.cluster[{at}].name: {cluster.name!r} is empty or taken: give it one of its own")
+        if len(set(cluster.symbols)) < 2 or not set(cluster.symbols) <= set(symbols):
+            raise ConfigError(f"limits.cluster[{at}].symbols: name two or more configured instruments")
+
+
+def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:
+    """Every scope that the limits speak of, as the config names it below [limits]."""
+    return [
+        ("account", limits.account),
+        ("class.etf", limits.klass.etf),
+        ("class.stock", limits.klass.stock),
+        *((f"strategy.{name}", scope) for name, scope in limits.strategy.items()),
+        *((f"symbol.{name}", scope) for name, scope in limits.symbol.items()),
+    ]
+
+
+def _refuse_above_ceiling(limits: Limits, account: dict[str, int]) -> None:
+    """Nothing is looser than its ceiling, whether it was set or is a factory value."""
+    for row in ROWS.values():
+        most = set_value(limits.ceiling, row, "limits.ceiling")
+        if most is None:
+            continue
+        found = [("account", account[row.name])]
+        for name, scope in scopes_of(limits)[1:]:
+            value = set_value(scope, row, f"limits.{name}")
+            if value is not None:
+                found.append((name, value))
+        for name, value in found:
+            if looser(row, value, most):
+                side = "below" if row.tight_max else "above"
+                raise ConfigError(
+                    f"limits.{name}.{row.name}: {text_of(row, value)} is {side} the ceiling of {text_of(row, most)}: "
+                    f"tighten it, or change limits.ceiling.{row.name} and restart"
+                )
 
 
 def _account_values(limits: Limits) -> dict[str, int]:
@@ -187,6 +239,21 @@ def _account_values(limits: Limits) -> dict[str, int]:
         if values[f"rate_{kind}_orders"] > values[f"rate_{kind}_seconds"]:
             raise ConfigError(f"limits.account.rate_{kind}_orders: more than one order per ns: lower it")
     return values
+
+
+def clusters(limits: Limits, instruments: tuple[Instrument, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The clusters that a person wrote down, by name, as instrument rows."""
+    rows = {instrument.symbol: instrument.inst for instrument in instruments}
+    return tuple((cluster.name, tuple(rows[symbol] for symbol in cluster.symbols)) for cluster in limits.cluster)
+
+
+def _cluster_bps(limits: Limits) -> dict[str, int]:
+    row = ROWS["cluster_equity_bp_max"]
+    return {
+        cluster.name: whole(row, cluster.equity_bp_max, f"limits.cluster.{cluster.name}.equity_bp_max")
+        for cluster in limits.cluster
+        if cluster.equity_bp_max is not None
+    }
 
 
 def _tightest(row: Limit, values: list[int]) -> int:
@@ -227,6 +294,7 @@ def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> Book
     return BookBounds(
         gross_max_nanos=v["gross_max"],
         gross_equity_bp_max=v["gross_equity_bp_max"],
+        gross_share_bp_max=v["gross_share_bp_max"],
         day_loss_soft_bp=v["day_loss_soft_bp"],
         day_loss_hard_bp=v["day_loss_hard_bp"],
     )
@@ -239,14 +307,21 @@ def _refuse_soft_above_hard(values: dict[str, int], field: str) -> None:
 
 def _restriction(limits: Limits, instrument: Instrument) -> tuple[int, str]:
     worst, reason = FREE, ""
-    if limits.allow and instrument.symbol not in limits.allow:
+    if (limits.allow or limits.default_deny) and instrument.symbol not in limits.allow:
         worst, reason = EXITS_ONLY, "not on the allow list"
     for entry in limits.deny:
-        if entry.symbol == instrument.symbol or (entry.con_id and entry.con_id == instrument.con_id):
+        if _names(entry, instrument):
             level = EXITS_ONLY if entry.exit_allowed else NOTHING
             if level > worst:
                 worst, reason = level, entry.reason or "on the deny list"
     return worst, reason
+
+
+def _names(entry: Restriction, instrument: Instrument) -> bool:
+    """Whether an entry of the deny list is about an instrument, by any of what it gives."""
+    if entry.symbol == instrument.symbol or (entry.con_id and entry.con_id == instrument.con_id):
+        return True
+    return entry.issuer != "" and entry.issuer == (instrument.issuer or instrument.symbol)
 
 
 def _bounds(
@@ -280,6 +355,9 @@ def _bounds(
         book_long_max_nanos=v["position_long_max"],
         book_short_max_nanos=v["position_short_max"],
         book_equity_bp_max=v["position_equity_bp_max"],
+        adv_order_bp_max=v["adv_order_bp_max"],
+        participation_bp_max=v["participation_bp_max"],
+        adv_min_nanos=v["adv_min"],
         working_per_side_max=v["working_per_side_max"],
         extended_hours=v["extended_hours"],
         age_ns_max_regular=v["age_seconds_max_regular"],
@@ -304,6 +382,12 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         gross_max_nanos=v["gross_max"],
         gross_equity_bp_max=v["gross_equity_bp_max"],
         net_max_nanos=v["net_max"],
+        sector_equity_bp_max=v["sector_equity_bp_max"],
+        sector_unknown_equity_bp_max=v["sector_unknown_equity_bp_max"],
+        country_equity_bp_max=v["country_equity_bp_max"],
+        issuer_equity_bp_max=v["issuer_equity_bp_max"],
+        cluster_equity_bp_max=v["cluster_equity_bp_max"],
+        cluster_bps=_cluster_bps(limits),
         day_loss_soft_bp=v["day_loss_soft_bp"],
         day_loss_hard_bp=v["day_loss_hard_bp"],
         day_loss_marks=v["day_loss_marks"],

@@ -34,8 +34,8 @@ CONTROLS: Final = (
     _row(4, "order validity", "risk/checks/order_validity.py"),
     _row(5, "max position", "risk/checks/position.py"),
     _row(6, "gross, net, leverage", "risk/checks/gross_exposure.py"),
-    _row(7, "concentration"),
-    _row(8, "participation in volume"),
+    _row(7, "concentration", "risk/checks/concentration.py, core/concentration.py"),
+    _row(8, "participation in volume", "risk/checks/participation.py, core/volume.py"),
     _row(9, "order rate", "risk/checks/order_rate.py"),
     _row(10, "short-window value cap"),
     _row(11, "repeated automated execution"),
@@ -86,7 +86,7 @@ Every order, an operator's and a kill's too, passes every check below, in this o
 the first that failed and lists all of them. Cancels pass no check. An **exit** is an order after which position and all
 other resting orders of its direction stay on the same side of zero, for the account and for the strategy; its terms:
 
-- the loss, position, exposure and margin checks, a disabled strategy and a missing mark do not bind it;
+- the loss, position, exposure, concentration and margin checks, a disabled strategy and a missing mark do not bind it;
 - its collar is wider and may use an older price; stale or blind data leave it limit orders only; a halt holds it;
 - it has order rates and working orders of its own; it is sliced, not refused, where it is too large for one order;
 - link, contract rules, session, disk reserve, duplicate and self-trade bind it like any order.
@@ -115,8 +115,12 @@ def risk_page() -> str:
     tighter = "; ".join(
         f"{name} `{field}` {value}" for name, own in FACTORY_CLASS.items() for field, value in own.items()
     )
-    lines += ["", f"Factory values of a class: {tighter}. Restrictions: `[[limits.deny]]` with `symbol` or `con_id`,"]
-    lines += ["`exit_allowed` and `reason`; `allow = [...]` denies every symbol not named.", ""]
+    lines += ["", f"Factory values of a class: {tighter}. Restrictions: `[[limits.deny]]` with `symbol`,"]
+    lines += [
+        "`con_id` or `issuer`, `exit_allowed` and `reason`; `allow = [...]` denies every symbol not named, and with",
+        "`default_deny` an empty list denies all. Names that move together: `[[limits.cluster]]`.",
+        "",
+    ]
     lines += ["## All controls", "", "| control | name | status | where |", "|---|---|---|---|"]
     lines += [f"| {c.number} | {c.name} | {c.status} | {c.where} |" for c in CONTROLS]
     return "\n".join(lines) + "\n"

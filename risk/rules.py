@@ -75,3 +75,6 @@ class Rules:
         if self.increment:
             return self.increment
         return 0 if self.ticks is None else increment_at(self.ticks, px_nanos)
+
+
+NO_RULES: Final = Rules(None, None)

@@ -17,16 +17,22 @@ from core.reservations import contribution
 from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
-from risk.rules import NEVER_PX, Rules
+from risk.crowds import Crowded, Crowds
+from risk.foreign import ForeignOrders
+from risk.rules import NEVER_PX, NO_RULES, Rules
 
-# The leading fields of a market row, read in one go; the order is asserted below.
-_MARKET: Final = Struct("17q")
+# The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
+_VOLUME: Final = INDEX["volume_from_ns"]
+_MARKET: Final = Struct(f"17q{(_VOLUME - 17) * 8}x4q")
 _MARKET_FIELDS: Final = (
     "bid_px_nanos", "ask_px_nanos", "bid_qty_nanos", "ask_qty_nanos", "usable", "quote_ts_ns", "alive_ts_ns",
     "last_px_nanos", "last_qty_nanos", "last_ts_ns", "blind", "halted", "jump_ts_ns", "changed_ts_ns", "resumed_ts_ns",
     "band_ref_nanos", "band_told_ts_ns",
 )  # fmt: skip
 assert tuple(INDEX)[:17] == _MARKET_FIELDS, "the view reads the head of core.market.MARKET in this order"
+assert tuple(INDEX)[_VOLUME : _VOLUME + 4] == (
+    "volume_from_ns", "volume_nanos", "volume_before_nanos", "volume_since_ns",
+), "and its volume in this one"  # fmt: skip
 _ALIVE: Final = INDEX["alive_ts_ns"]
 _CHANGED: Final = INDEX["changed_ts_ns"]
 _LOW: Final = INDEX["low_px_nanos"]
@@ -47,26 +53,25 @@ BLOCKS_ENTRIES: Final = 1
 BLOCKS_ALL: Final = 2
 
 
-_NO_RULES: Final = Rules(None, None)
-
-
 class GateView:
     """One order's world. `refresh` overwrites every field, so nothing of the order before can be seen."""
 
     __slots__ = (  # noqa: RUF023 - grouped by where they come from
         # the machine's own
-        "_context", "_foreign", "_foreign_buys", "_foreign_sells", "_funds", "_resolved", "_rules",
+        "_context", "_foreign_of", "_funds", "_resolved", "_rules",
+        # sums that outlast an order
+        "crowds", "foreign", "volumes",
         # limits and scope
-        "account", "bounds", "rules", "ts_ns",
+        "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
-        "age_ns", "age_ns_max", "ask", "bid", "blind", "changed_ns", "edge_high", "edge_low", "frozen", "halted",
-        "index_until_ns", "jump_ns", "last", "last_ts_ns", "quote_ts_ns", "resumed_ns", "spread_wide", "stale",
-        "usable",
+        "adv", "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns",
+        "quote_ts_ns", "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns",
+        "changed_ns", "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
-        "reserved", "reserved_book", "reserved_side",
+        "crowd_bp", "replaced", "reserved", "reserved_book", "reserved_side",
         # state of orders and account
         "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
@@ -79,18 +84,20 @@ class GateView:
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
         "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
-        "value_px",
+        "schedule_qty", "value_px",
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
         self._context = context
         self._resolved = resolved
-        self._rules = [_NO_RULES for _ in context.instruments]
+        self._rules = [NO_RULES for _ in context.instruments]
         context.on_rules(self._forget)
-        self._foreign: object = None
-        self._foreign_buys: list[int] = []
-        self._foreign_sells: list[int] = []
+        self._foreign_of: object = None  # the report that `foreign` sums
+        self.foreign = ForeignOrders()
+        self.crowds = Crowds()
+        self.volumes = context.volumes
         self.account = resolved.account
+        self.limit_fault = ""
         self.bounds: Bounds = resolved.strangers[0]
         self.day_base = self.day_base_bp = 0
         self._funds: object = None
@@ -100,7 +107,13 @@ class GateView:
         self.short_restricted = 0
         self.conditions = context.money.conditions
         self.exposure = context.exposure
-        self.rules = _NO_RULES
+        self.rules = NO_RULES
+
+    def bind(self, resolved: Resolved, fault: str) -> None:
+        """Take limits that changed; `fault` = why some could not be applied."""
+        self._resolved = resolved
+        self.account = resolved.account
+        self.limit_fault = fault
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
@@ -131,7 +144,7 @@ class GateView:
         ready = self._context.reference_dates[inst]
         self.unready = 1 if ready != NOT_AWAITED and ready != rules.date and rules.date else 0
         self.moc_cutoff_ns = rules.moc_cutoff_ns
-        if rules is _NO_RULES:
+        if rules is NO_RULES:
             self.phase = CLOSED
             self.covered = 1 if self._context.calendars[inst].covers(ts_ns) else 0
             return
@@ -139,14 +152,14 @@ class GateView:
         self.phase = PRE if ts_ns < rules.open_ns else REGULAR if ts_ns < rules.close_ns else POST
 
     def _forget(self, inst: int) -> None:
-        self._rules[inst] = _NO_RULES
+        self._rules[inst] = NO_RULES
 
     def _find_rules(self, inst: int, ts_ns: int) -> Rules:
         """The rules of the session that holds a time, remembered; none outside sessions and outside the table."""
         calendar = self._context.calendars[inst]
         session = calendar.session(ts_ns)
         if session is None or not calendar.covers(ts_ns):
-            return _NO_RULES
+            return NO_RULES
         rules = self._rules[inst] = Rules(self._context.instruments[inst], session)
         rules.from_ns = max(session.pre_open_ns, calendar.table.from_ns)
         rules.until_ns = min(session.post_close_ns, calendar.table.until_ns)
@@ -155,9 +168,10 @@ class GateView:
     def _read_market(self, inst: int, ts_ns: int) -> None:
         b = self.bounds
         view = self._context.market.view
-        (bid, ask, _, _, usable, quoted, alive, last, _, last_ts, blind, halted, jump, changed, resumed, ref, told) = (
-            _MARKET.unpack_from(view, inst * ROW_BYTES)
-        )
+        (
+            bid, ask, _, _, usable, quoted, alive, last, _, last_ts, blind, halted, jump, changed, resumed, ref, told,
+            self.slot_ns, self.slot_qty, self.slot_before, self.volume_since_ns,
+        ) = _MARKET.unpack_from(view, inst * ROW_BYTES)  # fmt: skip
         self.bid = bid
         self.ask = ask
         self.blind = blind
@@ -244,27 +258,37 @@ class GateView:
             self.day_base_bp = base // BP
         self._read_books(strategy, book)
         r = money.reservations
-        if money.foreign is not self._foreign:
-            self._sum_foreign()
-        self.buy_qty = r.buy_qty[inst] + self._foreign_buys[inst]
-        self.sell_qty = r.sell_qty[inst] + self._foreign_sells[inst]
+        crowds, foreign = self.crowds, self.foreign
+        if context.concentration.version != crowds.version:
+            self._read_buckets()
+        if money.foreign is not self._foreign_of:
+            foreign.sum(context)
+            self._foreign_of = money.foreign
+        self.adv = self.volumes.adv_nanos[inst]
+        self.crowd_bp = crowds.tightest_bp[inst]
+        self.replaced = 0
+        self.buy_qty = r.buy_qty[inst] + foreign.buys[inst]
+        self.sell_qty = r.sell_qty[inst] + foreign.sells[inst]
         self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
         self.book_sell_qty = r.sell_qty_by_book.get(book, 0)
         self.in_doubt = r.in_doubt[inst]
         self.count = r.count
-        self.reserved = r.notional
+        self.reserved = r.notional + foreign.value
         self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
+        parent = money.live_parents.get(o.parent_id)
+        whole = 0 if parent is None else parent.qty_nanos
+        self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
         if o.side > 0:
             limits = r.sell_limits[inst]
             self.cross_px = limits[0] if limits else NO_CROSS
             self.side_count = r.buy_count[inst]
-            self.reserved_side = r.buy_notional
+            self.reserved_side = r.buy_notional + foreign.buy_value
         else:
             limits = r.buy_limits[inst]
             self.cross_px = limits[-1] if limits else NO_CROSS
             self.side_count = r.sell_count[inst]
-            self.reserved_side = r.notional - r.buy_notional
+            self.reserved_side = self.reserved - r.buy_notional - foreign.buy_value
         self.id_used = 0
         self.replace_legal = 1
         if o.version:
@@ -290,7 +314,7 @@ class GateView:
         self.gross = exposure.gross
         self.net = exposure.net
         self.book_gross = exposure.strategy_gross.get(strategy, 0)
-        self.mark_missing = exposure.unmarked
+        self.mark_missing = exposure.unmarked + self.foreign.unpriced
         a = self.account
         self.free_bp = a.margin_free_bp if exposure.rate_bp_max <= a.margin_flat_bp_max else 0
 
@@ -331,6 +355,7 @@ class GateView:
             self.replace_legal = 0
             return
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
+        self.replaced = held.notional_nanos
         self.count -= 1
         self.side_count -= 1
         self.reserved -= held.notional_nanos
@@ -343,17 +368,15 @@ class GateView:
             self.sell_qty -= held.qty_nanos
             self.book_sell_qty -= held.qty_nanos
 
-    def _sum_foreign(self) -> None:
-        """Orders of other clients move the account's position too; a sync replaces the whole report."""
-        foreign = self._context.money.foreign
-        instruments = len(self._context.instruments)
-        self._foreign = foreign
-        self._foreign_buys = [0] * instruments
-        self._foreign_sells = [0] * instruments
-        for report in foreign.values():
-            if 0 <= report.inst < instruments:
-                rest = report.qty_nanos - report.filled_nanos
-                (self._foreign_buys if report.side > 0 else self._foreign_sells)[report.inst] += rest
+    def _read_buckets(self) -> None:
+        """Again when clusters were measured anew."""
+        self.crowds.arrange(self._context.concentration, self.account)
+        self._foreign_of = None  # summed by bucket too
+
+    def crowded(self, inst: int) -> Crowded | None:
+        """The first bucket that this order would take past its share of equity."""
+        added = self.notional_new - self.replaced
+        return self.crowds.crowded(inst, added, self.foreign.by_bucket, self.equity_bp)
 
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""

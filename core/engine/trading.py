@@ -11,6 +11,7 @@ from core import records as r
 from core.arrivals import Arrivals
 from core.engine.deadlines import NEVER, Deadlines, DeadlineState
 from core.engine.margin import WHAT_IF_NS, WHAT_IF_SPACING_NS, what_if_of
+from core.latches import ACCOUNT, PROCESS
 from core.money.fold import fold_command
 from core.money.snapshot import dump
 from core.notes import AnyNote, Blocked, Refusal
@@ -21,6 +22,7 @@ from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strateg
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
 SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
+BY_ITSELF: Final = "trader"  # the operator of what the trader does by a setting (on_stop, on_disable)
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
@@ -33,6 +35,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sync_interval_ns: int = 30_000_000_000
     ack_timeout_ns: int = 5_000_000_000
     kill_retry_ns: int = 2_000_000_000
+    kill_alert_ns: int = 10_000_000_000
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
     cash_tolerance_nanos: int = 500 * 10**9
@@ -42,6 +45,8 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     index_inst: int = -1  # the proxy of the market-wide breaker; -1 = none
     on_disable: dict[str, str] = {}  # by strategy: park (default), hold or flatten
     on_stop: dict[str, str] = {}
+    persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
+    two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
 
 
 class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -97,6 +102,7 @@ class Trading:
         self.ts_ns = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
+        self.second = ""  # the other person behind it, where two were needed
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
@@ -175,10 +181,17 @@ class Trading:
         return True
 
     def _flattening(self, strategy: str, inst: int) -> bool:
-        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it."""
-        return any(
-            latch.code == FLATTEN for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst])
-        )
+        """A flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A later kill
+        ends it; an earlier one must be verified first, and only a person's flatten overrules it.
+        """
+        money, symbol = self.money, self.symbols[inst]
+        kills = [kill for kill in money.kills if not kill.over_ns and kill.covers(symbol, strategy)]
+        for latch in money.latches.binding(strategy=strategy, symbol=symbol):
+            if latch.code == FLATTEN and not any(
+                latch.by == BY_ITSELF or not kill.verified_ns or kill.seq > latch.asked_seq for kill in kills
+            ):
+                return True
+        return False
 
     def _flatten(self, strategy: str, inst: int) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""
@@ -258,6 +271,8 @@ class Trading:
             if sliced is not intent:
                 verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
         if isinstance(verdict, c.ApprovedOrder):
+            if verdict.override:
+                self.alert("OVERRIDE_USED", "critical", f"order {intent.order_id} used override {verdict.override}")
             self.emit(c.PlaceOrder(order=verdict) if new else c.ReplaceOrder(order=verdict))
             return
         self.note(verdict)
@@ -295,6 +310,7 @@ class Trading:
         self.unsynced = opinion.unsynced
         self.monitor.load(opinion.monitor)
         self.context.load_arrivals(opinion.arrivals)
+        self.timers.limit_ns = self.money.limit_changes.until_ns
         self.next_deadline_ns = self.timers.next_ns()
 
     # ---- proof -------------------------------------------------------------------------------------------------

@@ -29,15 +29,18 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LimitChanged,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
     OperatorResumed,
     OrderResolved,
+    OverrideGranted,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -92,8 +95,9 @@ AnyEvent = (
     | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed
+    | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LimitChanged | OverrideGranted
 )  # fmt: skip
 
 
@@ -123,6 +127,7 @@ __all__ = [
     "CashAdjusted",
     "CashReported",
     "ClockOffsetMeasured",
+    "CommandRefused",
     "CommissionReported",
     "CompletedOrderReported",
     "CorporateActionAnnounced",
@@ -138,6 +143,7 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LimitChanged",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",
@@ -155,6 +161,7 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OverrideGranted",
     "PositionReported",
     "QuoteChanged",
     "ReferenceArrived",

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
+from core.money import kills
+from core.money.approvals import spend_code
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.money.told import count_day_trade, roll
 from core.orders import Fact, State
@@ -139,6 +141,8 @@ def _cancel_rejected(m: Money, event: e.CancelRejected) -> None:
     order = m.known(event.order_id, "cancel reject")
     if order is not None:
         m.advance_order(order, Fact.CANCEL_NOT_FOUND if event.code == 10147 else Fact.CANCEL_REFUSED)
+        if m.kills:
+            kills.refused(m.kills, event.order_id, f"{event.code} {event.text}".strip())
 
 
 def _inactivated(m: Money, event: e.OrderInactivated) -> None:
@@ -216,6 +220,10 @@ def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
 
+def _operated(m: Money, event: Any) -> None:
+    spend_code(m.code_steps, event)
+
+
 INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.OrderAcknowledged: _acknowledged,
     e.OrderFilled: _filled,
@@ -237,4 +245,13 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.TraderStarted: _trader_started,
     e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
+    e.OperatorHalted: _operated,
+    e.OperatorKilled: _operated,
+    e.OperatorFlattened: _operated,
+    e.OperatorResumed: _operated,
+    e.OrderResolved: _operated,
+    e.DifferenceAcknowledged: _operated,
+    e.AccountAdopted: _operated,
+    e.DeployArmed: _operated,
+    e.CommandRefused: _operated,
 }

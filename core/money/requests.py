@@ -7,7 +7,11 @@ from core import commands as c
 from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
-from core.money.state import KILLS_KEPT_MAX, Kill, Money
+from core.limit_changes import LimitChange, Override
+from core.money import kills
+from core.money.approvals import Approval, keep
+from core.money.kills import Kill
+from core.money.state import Money
 from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
@@ -57,6 +61,8 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         changed_ts_ns=m.ts_ns,
         story=[(m.seq, m.ts_ns, "PLACED")],
     )
+    if approved.override:
+        m.limit_changes.drop(approved.override)
     m.next_order_id = i.order_id + 1
     m.orders[i.order_id] = m.live_orders[i.order_id] = order
     m.reservations.open(order)
@@ -92,12 +98,16 @@ def _cancel(m: Money, command: c.CancelOrder) -> None:
     if order is not None:
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
+        if m.kills and order.live:
+            kills.asked(m.kills, [order], m.settings.symbols, m.ts_ns)
 
 
 def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
     for order in list(m.live_orders.values()):
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
+    if m.kills:
+        kills.asked(m.kills, list(m.live_orders.values()), m.settings.symbols, m.ts_ns)
 
 
 def _set_target(m: Money, command: c.SetTarget) -> None:
@@ -163,12 +173,18 @@ def _move_ladder(m: Money, command: c.MoveLadder) -> None:
             since_ns=m.ts_ns,
             value=command.value,
             limit=command.limit,
+            asked_seq=m.seq,
         )
     )
-    if command.code == "KILL" and command.state != ACTIVE:
-        m.kills.append(
-            Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
-        )
+    if command.code != "KILL":
+        return
+    if command.state == ACTIVE:
+        kills.lifted(m.kills, command.level, command.scope, m.ts_ns)
+        return
+    kill = Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
+    kill.seq = m.seq
+    kill.meet(m.foreign, m.settings.symbols)
+    m.kills = kills.begin(m.kills, kill)
 
 
 def _set_strategy(m: Money, command: c.SetStrategy) -> None:
@@ -225,13 +241,85 @@ def _verify_kill(m: Money, command: c.VerifyKill) -> None:
     for kill in m.kills:
         if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
             kill.verified_ns = m.ts_ns
-    m.kills = m.kills[-KILLS_KEPT_MAX:]
+            kill.sync_id = command.sync_id
+            kill.foreign_open = []
+
+
+def _tell_kill(m: Money, command: c.TellKill) -> None:
+    for kill in m.kills:
+        if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
+            kill.told_ns = m.ts_ns
 
 
 def _transfer(m: Money, command: c.TransferPosition) -> None:
     m.ledger.transfer(command.inst, command.qty_nanos, command.px_nanos, command.strategy)
     m.deposit(command.deposit_nanos)
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
+
+
+def _set_limit(m: Money, command: c.SetLimit) -> None:
+    m.limit_changes.set(
+        LimitChange(
+            change_id=m.seq,
+            scope=command.scope,
+            name=command.name,
+            value=command.value,
+            old=command.old,
+            until_ns=command.until_ns,
+            since_ns=m.ts_ns,
+            reason=command.reason,
+            by=command.by,
+            authority=command.authority,
+            second=command.second,
+            raises=command.raises,
+        )
+    )
+    m.repace()
+
+
+def _revert_limit(m: Money, command: c.RevertLimit) -> None:
+    m.limit_changes.revert(command.change_id)
+    m.repace()
+
+
+def _grant_override(m: Money, command: c.GrantOverride) -> None:
+    m.limit_changes.grant(
+        Override(
+            override_id=m.seq,
+            control=command.control,
+            strategy=command.strategy,
+            inst=command.inst,
+            side=command.side,
+            qty_nanos=command.qty_nanos,
+            px_nanos=command.px_nanos,
+            until_ns=command.until_ns,
+            since_ns=m.ts_ns,
+            reason=command.reason,
+            by=command.by,
+            authority=command.authority,
+            second=command.second,
+        )
+    )
+
+
+def _drop_override(m: Money, command: c.DropOverride) -> None:
+    m.limit_changes.drop(command.override_id)
+
+
+def _keep_approval(m: Money, command: c.KeepApproval) -> None:
+    approval = Approval(
+        digest=command.digest,
+        what=command.what,
+        operator=command.operator,
+        authority=command.authority,
+        since_ns=m.ts_ns,
+        until_ns=command.until_ns,
+    )
+    m.approvals = keep(m.approvals, approval)
+
+
+def _spend_approval(m: Money, command: c.SpendApproval) -> None:
+    m.approvals = [kept for kept in m.approvals if kept.digest != command.digest]
 
 
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
@@ -251,6 +339,13 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.AdjustCash: _adjust_cash,
     c.DoubtOrder: _doubt,
     c.VerifyKill: _verify_kill,
+    c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
+    c.SetLimit: _set_limit,
+    c.RevertLimit: _revert_limit,
+    c.GrantOverride: _grant_override,
+    c.DropOverride: _drop_override,
+    c.KeepApproval: _keep_approval,
+    c.SpendApproval: _spend_approval,
     **ASKED,
 }

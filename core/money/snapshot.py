@@ -5,8 +5,11 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.limit_changes import LimitChange, Override
+from core.money.approvals import Approval
 from core.money.conditions import Conditions, widened
-from core.money.state import Kill, Money, MoneySettings
+from core.money.kills import Kill
+from core.money.state import Money, MoneySettings
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position
@@ -51,6 +54,11 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     kills: list[Kill]
     safe: bool
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    limit_changes: list[LimitChange] = []
+    overrides: list[Override] = []
+    limits_version: int = 0
+    approvals: list[Approval] = []
+    code_steps: dict[str, int] = {}
     conditions: Conditions | None = None
 
 
@@ -104,6 +112,11 @@ def dump(m: Money) -> bytes:
             kills=m.kills,
             safe=m.safe,
             live=list(m.live_orders),
+            limit_changes=m.limit_changes.changes,
+            overrides=m.limit_changes.overrides,
+            limits_version=m.limit_changes.version,
+            approvals=m.approvals,
+            code_steps=m.code_steps,
             conditions=m.conditions,
         )
     )
@@ -123,6 +136,8 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.parents = {parent.parent_id: parent for parent in s.parents}
     m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
     m.latches = Latches(s.latches, s.ladder_moves)
+    m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
+    m.repace()
     m.duplicates.load(s.recent)
     _load_ledger(m.ledger, s)
     if s.conditions is not None:  # none: written before they were kept
@@ -134,6 +149,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
     "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
+    "approvals", "code_steps",
 )  # fmt: skip
 
 

@@ -20,8 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command("why-not")(why_not)
     app.command()(halt)
     app.command()(resume)
-    app.command()(kill)
-    app.command()(flatten)
     app.command()(acknowledge)
     app.command()(arm)
     app.command()(feature)
@@ -83,19 +81,17 @@ def halt(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None,
     _operate(state, "halt", reason=reason, strategy=strategy, symbol=symbol)
 
 
-def resume(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+def resume(
+    reason: o.Reason,
+    strategy: o.Strategy = None,
+    symbol: o.Symbol = None,
+    state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
+) -> None:
     """Lift a halt or kill."""
-    _operate(state, "resume", reason=reason, strategy=strategy, symbol=symbol)
-
-
-def kill(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Block, cancel every order and verify."""
-    _operate(state, "kill", reason=reason, strategy=strategy, symbol=symbol)
-
-
-def flatten(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Close positions with orders that can only reduce them."""
-    _operate(state, "flatten", reason=reason, strategy=strategy, symbol=symbol)
+    with o.proving(state, name, code) as client:
+        o.print_raw(client.request("resume", reason=reason, strategy=strategy, symbol=symbol))
 
 
 def acknowledge(
@@ -104,9 +100,11 @@ def acknowledge(
         int | None, typer.Option("--sync", metavar="ID", help="The report you read; default the newest.")
     ] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Confirm that you have read the difference report; it is shown."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         picture = client.status()
         for line in picture.differences:
             print(f"difference: {line}")
@@ -118,9 +116,11 @@ def arm(
     reason: o.Reason,
     digest: Annotated[str | None, typer.Option("--digest", help="What to confirm; default what runs now.")] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Confirm changed code, config or models."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         wanted = digest or _running_digest(client)
         o.print_raw(client.request("arm", digest=wanted, reason=reason))
 

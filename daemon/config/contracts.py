@@ -68,6 +68,8 @@ def contract(settings: InstrumentSettings, *, inst: int, field: str, problems: P
         lots=_lots(settings, field, problems),
         etf=settings.etf,
         sector=settings.sector,
+        country=settings.country,
+        issuer=settings.issuer,
         tiers=_tiers(settings, field, problems),
     )
 

@@ -154,7 +154,9 @@ class InstrumentSettings(Table, frozen=True):
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["USD"])] = "USD"
     calendar: str = "XNYS"  # trading hours: XNYS or XNAS
     etf: bool = False  # an exchange-traded fund
-    sector: str = ""  # for limits by sector
+    sector: str = ""  # for limits by sector; empty = unknown, one bucket with all others whose sector is unknown
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["US"])] = "US"  # of the issuer, for limits by country
+    issuer: str = ""  # for limits by issuer; not given = the symbol: give share classes of one company the same
     tick: Price | None = None  # price increment, when it never changed
     ticks: tuple[DatedTick, ...] = ()  # dated price increments, instead of tick
     round_lot: Shares | None = None  # round lot in shares, when it never changed
@@ -237,6 +239,32 @@ class ControlSettings(Table, frozen=True):
     socket: str = ""  # path of the unix socket; empty = control.sock in state_dir
 
 
+Level = Literal["strategy", "symbol", "account", "process"]
+
+
+class OperatorSettings(Table, frozen=True):
+    """One person who may give commands that add risk: with a key, with one-time codes, or with either."""
+
+    public_key: str = ""  # Ed25519, as `quantd operator add NAME` prints it
+    totp_secret_file: str = ""  # a file with the secret of an authenticator app; relative to this file
+    totp_secret_variable: str = ""  # or the environment variable that holds it
+    levels: tuple[Level, ...] = ("strategy", "symbol", "account", "process")  # where this person may add risk
+
+
+class AuthoritySettings(Table, frozen=True):
+    """Who may add risk. Halt, kill and flatten are taken from whoever may open the socket; resume, arm, acknowledge,
+    adopt, resolve, a raised limit and an override carry a proof that the trader itself verifies.
+    """
+
+    operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
+    # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
+    persons: Annotated[int, Meta(ge=1, le=2)] = 2
+    two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed
+    # true = the user who runs the trader may add risk without a proof; never with a live account, only with persons = 1
+    # and without operators.
+    unsigned: bool = False
+
+
 class EngineIntervals(Table, frozen=True):
     """Intervals and tolerances of the engine."""
 
@@ -244,6 +272,7 @@ class EngineIntervals(Table, frozen=True):
     reconcile_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 30.0  # a full synchronisation this often
     ack_timeout_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 5.0  # an order without an answer is then UNKNOWN
     kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
+    kill_alert_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 10.0  # a kill not verified by then is told as such
     equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
     keep_warm: bool = False  # while nothing happens, run the order path on a shadow that can send nothing
     # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
@@ -269,6 +298,11 @@ class EngineIntervals(Table, frozen=True):
     def kill_retry_ns(self) -> int:
         """The same in nanoseconds."""
         return round(self.kill_retry_s * ONE_SECOND_NS)
+
+    @property
+    def kill_alert_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.kill_alert_s * ONE_SECOND_NS)
 
     @property
     def equity_note_interval_ns(self) -> int:
@@ -306,6 +340,7 @@ class Config(Table, frozen=True):
     record: RecordSettings = RecordSettings()  # the record in SQL
     start: StartSettings = StartSettings()  # beginning
     control: ControlSettings = ControlSettings()  # commands
+    authority: AuthoritySettings = AuthoritySettings()  # operators
     engine: EngineIntervals = EngineIntervals()  # intervals
     ib: IbSettings = IbSettings()  # the broker
     up: UpSettings = UpSettings()  # processes

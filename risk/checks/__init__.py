@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from core.commands import OrderIntent
 from risk.checks import (
     clock,
+    concentration,
     day_loss,
     duplicate_order,
     fail_closed,
@@ -23,6 +24,7 @@ from risk.checks import (
     order_quantity,
     order_rate,
     order_validity,
+    participation,
     position,
     price_bands,
     price_collar,
@@ -83,6 +85,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     # what it may add up to
     position,
     gross_exposure,
+    concentration,
+    participation,
     margin,
     intraday_margin,
 )

@@ -18,6 +18,7 @@ from core.ports import Context
 from core.rows import PRINT, QUOTE, ROW
 from core.sessions import Calendar, Session, SessionTable
 from core.units import NANO
+from core.volume import Volumes
 from risk.bounds import rates
 from risk.limits import Limits
 
@@ -32,6 +33,7 @@ CENT: Final = NANO // 100
 FUNDS: Final = 1 << 62  # what the broker lets us use: a row about something else is not to meet its bound
 ACCOUNT: Final = "DU000001"
 TAG: Final = "test"
+ADV: Final = 10_000_000 * NANO  # average daily volume of every instrument: 128,205 shares in five minutes
 
 
 def session_table() -> SessionTable:
@@ -215,6 +217,7 @@ def build_context(
         instruments=made,
         calendars=tuple(Calendar(session_table()) for _ in made),
         previous_close_nanos=[100 * NANO] * instruments,
+        volumes=Volumes(instruments, adv_nanos=[ADV] * instruments),
         money=Money(settings),
         market=MarketReader(new_market(instruments)),
         exposure=Exposure(instruments),
