@@ -224,6 +224,14 @@ class VerifyKill(Command, frozen=True, tag=31):
     sync_id: int
 
 
+class TellKill(Command, frozen=True, tag=65):
+    """People are told that a kill is not verified after so long, and what is left."""
+
+    level: int
+    scope: str
+    left: str
+
+
 class TransferPosition(Command, frozen=True, tag=32):
     """Take over a position difference an operator acknowledged, at a mark, into the book of nobody; no cash moves. Or
     one that was adopted: into a strategy's book, at what it cost, its present value being a deposit.
@@ -269,14 +277,18 @@ AnyCommand = (
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | CloseAlerts
     | KeepApproval | SpendApproval
+    | TellKill
 )  # fmt: skip
+
+
+CANCEL: Final = -1  # in place of a version
 
 
 class NotSent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1, kw_only=True):
     """Outcome: the port refused the command locally (lease, ladder epoch, link, disk); it never left."""
 
     order_id: int
-    version: int
+    version: int  # CANCEL = a cancel
     reason: str
 
 

@@ -110,7 +110,10 @@ class Machine:
             if known not in _SENT:
                 continue
             if known not in ORDERS:
-                self._submit(message, ts_ns)
+                reason = self._submit(message, ts_ns)
+                if reason and known is c.CancelOrder:  # it still works: a kill must not take it for asked
+                    outcome = c.NotSent(order_id=message.order_id, version=c.CANCEL, reason=reason)
+                    refused.append(self.refuse(outcome, ts_ns))
                 continue
             order = message.order
             reason = self._stop(order) or self._submit(message, ts_ns)

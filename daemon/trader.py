@@ -18,6 +18,7 @@ from core import events as e
 from core import records as r
 from core.errors import Bug
 from core.latches import STRATEGY
+from daemon.authority.verify import Authority
 from daemon.config import Config
 from daemon.control.operations import TraderOperations
 from daemon.control.server import ControlServer
@@ -95,6 +96,12 @@ class Trader:
         self.log = open_log()
         self._alerts = AlertLog(self.log)
         self.warm: KeepWarm | None = None
+        self.authority = Authority(
+            config.authority,
+            account=config.account.id,
+            epoch=lambda: self.active_runner.money.epoch,
+            spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
+        )
         self.presence: Presence | None = None  # with a broker: the right to send
         self.driver = self._driver()
         self._drain_until_ns = 0
@@ -176,6 +183,7 @@ class Trader:
         self.control = ControlServer(
             Path(self.config.control.socket),
             TraderOperations(self),
+            self.authority,
             symbols=self.config.symbols,
             strategies=tuple(self.config.strategies),
             features=runner.pipeline.external_names,

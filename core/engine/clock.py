@@ -4,8 +4,9 @@ from typing import Final
 
 from core import commands as c
 from core.engine.deadlines import NEVER
+from core.engine.kill import chase_kills
 from core.engine.ladder import move_ladder
-from core.engine.scope import chase_kills, reconcile_all, refence
+from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.money.state import DOWN, READY
 from core.notes import EquityMarked

@@ -7,8 +7,9 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, ladder, presence
-from core.engine.scope import chase_kills, reconcile_all, refence
+from core.engine import adoption, clock, kill, ladder, presence
+from core.engine.authority import answered
+from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
@@ -45,7 +46,7 @@ def disable_strategy(engine: Trading, name: str, error: str) -> None:
     if how == "park":
         ladder.park(engine, 3, name, "strategy disabled")
     elif how == "flatten":
-        ladder.on_flattened(
+        kill.on_flattened(
             engine, e.OperatorFlattened(level=3, scope=name, reason=f"strategy failed: {error}", operator="trader")
         )
 
@@ -187,7 +188,7 @@ def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
     _report_differences(engine, event.sync_id)
     if not money.differences:
         _book_cash(engine, money.cash_difference_nanos)
-    ladder.verify_kills(engine, event.sync_id, sync.started_ts_ns)
+    kill.verify_kills(engine, event.sync_id, sync.started_ts_ns)
     if engine.unsynced:
         engine.unsynced = False
         reconcile_all(engine)  # what waited for the first sync after the link came back
@@ -236,13 +237,13 @@ def _link_restored(engine: Trading, event: e.LinkRestored) -> None:
     if unknown:
         engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
     engine.unsynced = True
-    chase_kills(engine)
+    kill.chase_kills(engine)
     engine.emit(c.RequestSync(reason="link restored"))
 
 
 def _link_degraded(engine: Trading, event: e.LinkDegraded) -> None:
     engine.alert("LINK_DEGRADED", "warning", f"code {event.code}: {event.reason}; only cancels leave")
-    chase_kills(engine)
+    kill.chase_kills(engine)
 
 
 def _link_lost(engine: Trading, event: e.LinkLost) -> None:
@@ -287,6 +288,8 @@ def _started(engine: Trading, event: e.TraderStarted) -> None:
         presence.on_guard_fired(engine, event.guard_reason)
     if event.changed:
         ladder.halt(engine, ladder.DEPLOY, f"changed since the last run: {event.changed}")
+    elif event.mode == "live" and event.ended == "new":  # control 41: nobody has armed this account yet
+        ladder.halt(engine, ladder.DEPLOY, "a live account starts for the first time")
     if event.ended == "crash" and event.after_crash == "halted":
         _hold(engine, "CRASH", "started after a crash")
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
@@ -377,14 +380,14 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.RiskMeasured: _nothing,
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,
-    e.OperatorHalted: ladder.on_halted,
-    e.OperatorKilled: ladder.on_killed,
-    e.OperatorFlattened: ladder.on_flattened,
-    e.OperatorResumed: ladder.on_resumed,
-    e.OrderResolved: ladder.on_resolved,
-    e.DifferenceAcknowledged: ladder.on_acknowledged,
-    e.AccountAdopted: adoption.on_adopted,
-    e.DeployArmed: ladder.on_armed,
+    e.OperatorHalted: answered(ladder.on_halted),
+    e.OperatorKilled: answered(kill.on_killed),
+    e.OperatorFlattened: answered(kill.on_flattened),
+    e.OperatorResumed: answered(ladder.on_resumed),
+    e.OrderResolved: answered(ladder.on_resolved),
+    e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
+    e.AccountAdopted: answered(adoption.on_adopted),
+    e.DeployArmed: answered(ladder.on_armed),
     e.CommandRefused: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,

@@ -33,6 +33,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sync_interval_ns: int = 30_000_000_000
     ack_timeout_ns: int = 5_000_000_000
     kill_retry_ns: int = 2_000_000_000
+    kill_alert_ns: int = 10_000_000_000
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
     cash_tolerance_nanos: int = 500 * 10**9
@@ -95,6 +96,7 @@ class Trading:
         self.ts_ns = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
+        self.second = ""  # the other person behind it, where two were needed
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
@@ -144,9 +146,15 @@ class Trading:
             return
 
     def _flattening(self, strategy: str, inst: int) -> bool:
-        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it."""
-        return any(
-            latch.code == FLATTEN for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst])
+        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A
+        later kill ends it, an earlier one must be verified first: nothing else of the scope may be open.
+        """
+        symbol = self.symbols[inst]
+        binding = self.money.latches.binding(strategy=strategy, symbol=symbol)
+        asked_seq = max((latch.asked_seq for latch in binding if latch.code == FLATTEN), default=-1)
+        return asked_seq >= 0 and not any(
+            not kill.over_ns and kill.covers(symbol, strategy) and (not kill.verified_ns or kill.seq > asked_seq)
+            for kill in self.money.kills
         )
 
     def _flatten(self, strategy: str, inst: int) -> None:

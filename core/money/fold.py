@@ -3,6 +3,7 @@
 from typing import Any
 
 from core import commands as c
+from core.money import kills
 from core.money.inputs import INPUTS
 from core.money.requests import REQUESTS
 from core.money.state import Money
@@ -43,3 +44,5 @@ def fold_outcome(money: Money, seq: int, ts_ns: int, outcome: c.AnyOutcome) -> N
         money.drop_pending(order)
     else:
         money.advance_order(order, Fact.NOT_SENT)
+    if money.kills:
+        kills.refused(money.kills, outcome.order_id, outcome.reason)

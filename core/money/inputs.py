@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
+from core.money import kills
 from core.money.approvals import spend_code
 from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
@@ -139,6 +140,8 @@ def _cancel_rejected(m: Money, event: e.CancelRejected) -> None:
     order = m.known(event.order_id, "cancel reject")
     if order is not None:
         m.advance_order(order, Fact.CANCEL_NOT_FOUND if event.code == 10147 else Fact.CANCEL_REFUSED)
+        if m.kills:
+            kills.refused(m.kills, event.order_id, f"{event.code} {event.text}".strip())
 
 
 def _inactivated(m: Money, event: e.OrderInactivated) -> None:

@@ -7,8 +7,10 @@ from core import commands as c
 from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
+from core.money import kills
 from core.money.approvals import Approval, keep
-from core.money.state import ALERTS_OPEN_MAX, KILLS_KEPT_MAX, Kill, Money, OpenAlert
+from core.money.kills import Kill
+from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey
@@ -92,12 +94,16 @@ def _cancel(m: Money, command: c.CancelOrder) -> None:
     if order is not None:
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
+        if m.kills and order.live:
+            kills.asked(m.kills, [order], m.settings.symbols, m.ts_ns)
 
 
 def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
     for order in list(m.live_orders.values()):
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
+    if m.kills:
+        kills.asked(m.kills, list(m.live_orders.values()), m.settings.symbols, m.ts_ns)
 
 
 def _set_target(m: Money, command: c.SetTarget) -> None:
@@ -163,12 +169,18 @@ def _move_ladder(m: Money, command: c.MoveLadder) -> None:
             since_ns=m.ts_ns,
             value=command.value,
             limit=command.limit,
+            asked_seq=m.seq,
         )
     )
-    if command.code == "KILL" and command.state != ACTIVE:
-        m.kills.append(
-            Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
-        )
+    if command.code != "KILL":
+        return
+    if command.state == ACTIVE:
+        kills.lifted(m.kills, command.level, command.scope, m.ts_ns)
+        return
+    kill = Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
+    kill.seq = m.seq
+    kill.meet(m.foreign, m.settings.symbols)
+    m.kills = kills.begin(m.kills, kill)
 
 
 def _set_strategy(m: Money, command: c.SetStrategy) -> None:
@@ -225,7 +237,14 @@ def _verify_kill(m: Money, command: c.VerifyKill) -> None:
     for kill in m.kills:
         if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
             kill.verified_ns = m.ts_ns
-    m.kills = m.kills[-KILLS_KEPT_MAX:]
+            kill.sync_id = command.sync_id
+            kill.foreign_open = []
+
+
+def _tell_kill(m: Money, command: c.TellKill) -> None:
+    for kill in m.kills:
+        if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
+            kill.told_ns = m.ts_ns
 
 
 def _transfer(m: Money, command: c.TransferPosition) -> None:
@@ -292,6 +311,7 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.AdjustCash: _adjust_cash,
     c.DoubtOrder: _doubt,
     c.VerifyKill: _verify_kill,
+    c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
     c.RaiseAlert: _alert,
     c.CloseAlerts: _close_alerts,

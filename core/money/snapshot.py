@@ -6,7 +6,8 @@ from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.money.approvals import Approval
-from core.money.state import Kill, Money, MoneySettings, OpenAlert
+from core.money.kills import Kill
+from core.money.state import Money, MoneySettings, OpenAlert
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position

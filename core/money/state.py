@@ -13,7 +13,9 @@ import msgspec
 from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
+from core.money import kills
 from core.money.approvals import Approval
+from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
 from core.rates import DuplicateWindow, RateLimit
@@ -26,7 +28,6 @@ DEGRADED: Final = 1
 READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
-KILLS_KEPT_MAX: Final = 32
 ALERTS_OPEN_MAX: Final = 64  # codes; beyond, the one that was quiet longest goes
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
@@ -44,17 +45,6 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rate_account: RateLimit
     rate_strategy: RateLimit
     rate_symbol: RateLimit
-
-
-class Kill(msgspec.Struct, gc=False, kw_only=True):
-    """A kill that is not done until a complete sync shows no open order in its scope (control 27)."""
-
-    level: int
-    scope: str
-    since_ns: int
-    reason: str
-    by: str
-    verified_ns: int = 0
 
 
 class OpenAlert(msgspec.Struct, gc=False, kw_only=True):
@@ -141,6 +131,8 @@ class Money:
         self.reservations.update(order)
         if not order.live and order.order_id in self.live_orders:
             del self.live_orders[order.order_id]
+            if self.kills:
+                kills.ended(self.kills, order)
             if self._ended is not None:
                 heappush(self._ended, order.order_id)
             self._release_child(order)
@@ -191,6 +183,8 @@ class Money:
         if not self.ledger.execute(execution):
             self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
             return False
+        if self.kills:
+            kills.filled(self.kills, execution, self.settings.symbols)
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))

@@ -7,6 +7,7 @@ from core import commands as c
 from core import events as e
 from core.ids import is_own_ref
 from core.ledger import UNCLAIMED
+from core.money import kills
 from core.money.rivals import meet_rival
 from core.money.state import Money
 from core.orders import Fact, Order, State
@@ -111,6 +112,8 @@ def _sync_completed(m: Money, event: e.SyncCompleted) -> None:
         return
     m.closed_sync = sync
     m.foreign = sync.foreign
+    if m.kills:
+        kills.met(m.kills, sync, m.settings.symbols)
     _settle_completed(m, sync)
     for order in list(m.live_orders.values()):
         if order.sent_ts_ns < sync.started_ts_ns and order.order_id not in sync.open:

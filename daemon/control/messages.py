@@ -6,7 +6,7 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, get_args
 
 import msgspec
 
@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of all requests. Without a proof one that adds risk is refused, one that cuts risk is not."""
 
     ADDS_RISK: ClassVar[bool] = False
+    ENGINE_DECIDES: ClassVar[bool] = False  # it may cut risk or add it: without a proof the engine lets it only cut
 
     id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
     proof: Proof | None = None
@@ -43,6 +44,17 @@ class Ping(Request, frozen=True, tag="ping"):
 
 class GetStatus(Request, frozen=True, tag="status"):
     """The picture of daemon/status/picture.py."""
+
+
+class GetChallenge(Request, frozen=True, tag="challenge"):
+    """What a signature must name besides the command: the account and the trader's run."""
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer."""
+
+    account: str
+    epoch: int
 
 
 class WhyNot(Request, frozen=True, tag="why-not"):
@@ -153,13 +165,14 @@ class Feature(Request, frozen=True, tag="feature"):
 
 
 AnyRequest = (
-    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature | Ack | Lease
+    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
+    | Adopt | Arm | Feature | Ack | Lease
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ack", "lease", "ping",
+    "feature", "ack", "lease", "ping", "challenge",
 )  # fmt: skip
+PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)
 _encode = msgspec.json.Encoder().encode

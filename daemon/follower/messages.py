@@ -218,6 +218,7 @@ RECORDS_ONLY: Final = frozenset(
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
+        c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered,
         c.TransferPosition, c.CloseAlerts, c.KeepApproval, c.SpendApproval, n.Answered,
     }
 )  # fmt: skip

@@ -187,6 +187,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.KeepApproval(digest="a1", what="resume account", operator="ops", authority="code:7", until_ns=9),
     c.SpendApproval(digest="a1", operator="ops", second="eve"),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
+    c.TellKill(level=1, scope="", left="#1 WORKING"),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

@@ -8,7 +8,8 @@ import pytest
 from core.engine import clock
 from core.engine.deadlines import NEVER, Deadlines
 from core.latches import STRATEGY, SYMBOL
-from core.money.state import DOWN, Kill
+from core.money.kills import Kill
+from core.money.state import DOWN
 
 
 def a_kill(level: int, *, verified_ns: int) -> Kill:
