@@ -306,6 +306,13 @@ class DropOverride(Command, frozen=True, tag=36):
     reason: str
 
 
+class CloseAlerts(Command, frozen=True, tag=70):
+    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
+
+    codes: tuple[str, ...]
+    by: str
+
+
 class KeepApproval(Command, frozen=True, tag=60):
     """One person gave a command that needs two (control 41): it waits for another person's same command."""
 
@@ -347,8 +354,8 @@ BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
-    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
-    | SetLimit | RevertLimit | GrantOverride | DropOverride
+    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
+    | GrantOverride | DropOverride | CloseAlerts
     | KeepApproval | SpendApproval
     | TellKill
     | RestrictShorts | TripBreaker
