@@ -14,7 +14,16 @@ from broker.gateway.orders.request import PlaceRequest, read_request
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.orders.terms import new_record
 from broker.gateway.orders.voice import Voice
-from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, REJECT_CANCEL, REJECT_MODIFY, Client, Field, Fields, World
+from broker.gateway.part import (
+    FILL_AFTER_CANCEL,
+    LOST_ORDER,
+    REJECT_CANCEL,
+    REJECT_MODIFY,
+    Client,
+    Field,
+    Fields,
+    World,
+)
 from broker.gateway.registry import ORDER_ID_MAX, Registry
 from core.commands import CancelAllOrders, CancelOrder
 
