@@ -245,12 +245,31 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
+class KeepApproval(Command, frozen=True, tag=60):
+    """One person gave a command that needs two (control 41): it waits for another person's same command."""
+
+    digest: str
+    what: str
+    operator: str
+    authority: str
+    until_ns: int
+
+
+class SpendApproval(Command, frozen=True, tag=61):
+    """The second person came: the command is carried out, and the approval is used up."""
+
+    digest: str
+    operator: str  # who had given it
+    second: str
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
 
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
+    | KeepApproval | SpendApproval
     | TellKill
 )  # fmt: skip
 

@@ -14,6 +14,7 @@ from core.engine import Engine, EngineSettings
 from core.exposure import Exposure
 from core.fees import FeeTable
 from core.instruments import Instrument
+from core.latches import LEVELS
 from core.market import MarketReader, new_market
 from core.money.snapshot import load
 from core.money.state import Money, MoneySettings
@@ -128,6 +129,8 @@ def _engine(
             cash_tolerance_nanos=config.engine.cash_tolerance_nanos,
             on_disable={name: s.on_disable for name, s in config.strategies.items()},
             on_stop={name: s.on_stop for name, s in config.strategies.items()},
+            persons=config.authority.persons,
+            two_person_levels=tuple(LEVELS[name] for name in config.authority.two_person_levels),
         ),
         context=context,
         pipeline=pipeline,

@@ -6,6 +6,7 @@ What the trader prints is its summary; what all of them say goes to files in the
 
 import asyncio
 import contextlib
+import getpass
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import ConfigError, QuantdError
+from daemon.authority.keys import FOLDER, SUFFIX, new_key, public_text, read_key, write_key
 from daemon.commands import follower_command, trader_command
 from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
 from daemon.digests import ROOT
@@ -127,7 +129,8 @@ def write_config(directory: StateDirectory, *, seed: int) -> Path:
     """
     path = directory.path / CONFIG.name
     port = str(_port(path))
-    path.write_text(_with(CONFIG, rf"^port = {PORT}", f"port = {port}"), encoding="utf-8")
+    trader = _with(CONFIG, rf"^port = {PORT}", f"port = {port}") + _operator(directory.path)
+    path.write_text(trader, encoding="utf-8")
     seeded = _with(GATEWAY, r"^seed = \d+", f"seed = {seed}")
     listening, found = re.subn(rf":{PORT}\"", f':{port}"', seeded, count=1)
     if not found:
@@ -136,6 +139,15 @@ def write_config(directory: StateDirectory, *, seed: int) -> Path:
     for name in MODEL:
         shutil.copyfile(ROOT / "examples" / "models" / name, directory.path / name)
     return path
+
+
+def _operator(state: Path) -> str:
+    """The table of the person at this machine; the key lies in the state directory, where `quantd resume` finds it."""
+    name = re.sub(r"\W", "_", getpass.getuser(), flags=re.ASCII)[:24]
+    path = state / FOLDER / f"{name}{SUFFIX}"
+    if not path.exists():
+        write_key(new_key(), path)
+    return f'\n[authority.operators.{name}]\npublic_key = "{public_text(read_key(path))}"\n'
 
 
 def _with(file: Path, pattern: str, line: str) -> str:

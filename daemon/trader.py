@@ -18,6 +18,7 @@ from core import events as e
 from core import records as r
 from core.errors import Bug
 from core.latches import PROCESS, STRATEGY
+from daemon.authority.verify import Authority
 from daemon.config import Config
 from daemon.control.operations import TraderOperations
 from daemon.control.server import ControlServer
@@ -96,6 +97,12 @@ class Trader:
         self.warm: KeepWarm | None = None
         self.operations = TraderOperations(self)
         self.kill_switch = KillSwitch(self)
+        self.authority = Authority(
+            config.authority,
+            account=config.account.id,
+            epoch=lambda: self.active_runner.money.epoch,
+            spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
+        )
         self.driver = self._driver()
         self._began_ns = 0
         self._drain_until_ns = 0
@@ -177,6 +184,7 @@ class Trader:
         self.control = ControlServer(
             Path(self.config.control.socket),
             self.operations,
+            self.authority,
             symbols=self.config.symbols,
             strategies=tuple(self.config.strategies),
             features=runner.pipeline.external_names,

@@ -4,6 +4,7 @@ core/engine/kill.py. What may be lifted is for the monitor in risk/ to say.
 
 from core import commands as c
 from core import events as e
+from core.engine.authority import confirmed
 from core.engine.kill import what_is_left, where_of
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
 from core.engine.trading import Trading
@@ -11,6 +12,7 @@ from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, STRATEGY, Latch, Latc
 from core.money.kills import Kill
 from core.money.state import READY
 from core.orders import State
+from core.units import exact_text
 
 DEPLOY = "DEPLOY"  # latch of a changed program: armed by its digest (control 42), never just resumed
 
@@ -54,17 +56,13 @@ def on_resumed(engine: Trading, event: e.OperatorResumed) -> None:
     if refusal:
         engine.reply = (False, refusal)
         return
+    codes = ", ".join(latch.code for latch in held) or "nothing latched"
+    subject = f"resume {where_of(event.level, event.scope)}, lifting {codes}"
+    by = confirmed(engine, event, subject, level=event.level, state=_seen(held))
+    if not by:
+        return
     for latch in held:
-        engine.emit(
-            c.MoveLadder(
-                level=latch.level,
-                scope=latch.scope,
-                code=latch.code,
-                state=ACTIVE,
-                reason=event.reason,
-                by=event.operator,
-            )
-        )
+        engine.emit(_lift(latch, event.reason, by))
     engine.reply = (True, f"{where_of(event.level, event.scope)} resumed; lifted {', '.join(x.code for x in held)}")
     if event.level == STRATEGY and not engine.money.ledger.book_of(event.scope).enabled:
         engine.emit(c.SetStrategy(strategy=event.scope, enabled=True, reason=event.reason))
@@ -156,6 +154,9 @@ def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
     if refusal:
         engine.reply = (False, refusal)
         return
+    by = confirmed(engine, event, f"acknowledge {_what_differs(engine)}", level=ACCOUNT)
+    if not by:
+        return
     for found in money.differences:
         if found.kind == "position" and found.inst >= 0:
             px = mark_of(engine, found.inst)
@@ -168,7 +169,7 @@ def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
         engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount, reason=event.reason))
     for latch in money.latches.held(ACCOUNT, ""):
         if latch.code == "RECONCILE" or (latch.code == "CASH" and not money.differences):
-            engine.emit(_lift(latch, event.reason, event.operator))
+            engine.emit(_lift(latch, event.reason, by))
     engine.emit(c.RequestSync(reason="difference acknowledged"))
     unpause(engine)
     refence(engine)
@@ -189,6 +190,13 @@ def _why_not_acknowledge(engine: Trading, event: e.DifferenceAcknowledged) -> st
     return ""
 
 
+def _what_differs(engine: Trading) -> str:
+    """What an acknowledgement takes over: the next sync's report has another number, and the same differences."""
+    money = engine.money
+    cash = exact_text(money.cash_difference_nanos)
+    return "; ".join(found.text for found in money.differences) or f"a cash difference of {cash}"
+
+
 def mark_of(engine: Trading, inst: int) -> int:
     """The price a position is taken over at; 0 = none known."""
     return engine.market.mark_nanos(inst) or engine.exposure.marks[inst]
@@ -205,8 +213,11 @@ def on_armed(engine: Trading, event: e.DeployArmed) -> None:
     if not held:
         engine.reply = (False, "nothing waits to be armed")
         return
+    by = confirmed(engine, event, f"arm {event.digest}", level=ACCOUNT, state=_seen(held))
+    if not by:
+        return
     for latch in held:
-        engine.emit(_lift(latch, event.reason, event.operator))
+        engine.emit(_lift(latch, event.reason, by))
     unpause(engine)
     refence(engine)
     reconcile_all(engine)
@@ -218,6 +229,11 @@ def halt(engine: Trading, code: str, reason: str, *, level: int = ACCOUNT, scope
     if any(latch.code == code and latch.reason == reason for latch in engine.money.latches.held(level, scope)):
         return
     move_ladder(engine, c.MoveLadder(level=level, scope=scope, state=HALTED, code=code, reason=reason, by="trader"))
+
+
+def _seen(held: list[Latch]) -> str:
+    """The latches a person saw: one that was set again since is another one."""
+    return " ".join(f"{latch.level}.{latch.scope}.{latch.code}.{latch.state}.{latch.since_ns}" for latch in held)
 
 
 def _lift(latch: Latch, reason: str, by: str) -> c.MoveLadder:

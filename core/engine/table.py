@@ -8,6 +8,7 @@ import numpy as np
 from core import commands as c
 from core import events as e
 from core.engine import adoption, clock, kill, ladder
+from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
@@ -287,6 +288,8 @@ def _started(engine: Trading, event: e.TraderStarted) -> None:
         ladder.halt(engine, "GUARD", "the guard cancelled orders while the trader was away")
     if event.changed:
         ladder.halt(engine, ladder.DEPLOY, f"changed since the last run: {event.changed}")
+    elif event.mode == "live" and event.ended == "new":  # control 41: nobody has armed this account yet
+        ladder.halt(engine, ladder.DEPLOY, "a live account starts for the first time")
     if event.ended == "crash" and event.after_crash == "halted":
         _hold(engine, "CRASH", "started after a crash")
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
@@ -377,14 +380,15 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.RiskMeasured: _nothing,
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,
-    e.OperatorHalted: ladder.on_halted,
-    e.OperatorKilled: kill.on_killed,
-    e.OperatorFlattened: kill.on_flattened,
-    e.OperatorResumed: ladder.on_resumed,
-    e.OrderResolved: ladder.on_resolved,
-    e.DifferenceAcknowledged: ladder.on_acknowledged,
-    e.AccountAdopted: adoption.on_adopted,
-    e.DeployArmed: ladder.on_armed,
+    e.OperatorHalted: answered(ladder.on_halted),
+    e.OperatorKilled: answered(kill.on_killed),
+    e.OperatorFlattened: answered(kill.on_flattened),
+    e.OperatorResumed: answered(ladder.on_resumed),
+    e.OrderResolved: answered(ladder.on_resolved),
+    e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
+    e.AccountAdopted: answered(adoption.on_adopted),
+    e.DeployArmed: answered(ladder.on_armed),
+    e.CommandRefused: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,

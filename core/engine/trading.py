@@ -10,6 +10,7 @@ from core import commands as c
 from core import records as r
 from core.arrivals import Arrivals
 from core.engine.deadlines import NEVER, Deadlines, DeadlineState
+from core.latches import ACCOUNT, PROCESS
 from core.money.fold import fold_command
 from core.money.snapshot import dump
 from core.notes import AnyNote, Blocked, Refusal
@@ -39,6 +40,8 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cash_tolerance_nanos: int = 500 * 10**9
     on_disable: dict[str, str] = {}  # by strategy: park (default), hold or flatten
     on_stop: dict[str, str] = {}
+    persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
+    two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
 
 
 class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -94,6 +97,7 @@ class Trading:
         self.ts_ns = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
+        self.second = ""  # the other person behind it, where two were needed
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark

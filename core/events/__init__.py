@@ -28,6 +28,7 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
@@ -90,7 +91,7 @@ AnyEvent = (
     | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed
+    | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
 )  # fmt: skip
 
@@ -120,6 +121,7 @@ __all__ = [
     "CashAdjusted",
     "CashReported",
     "ClockOffsetMeasured",
+    "CommandRefused",
     "CommissionReported",
     "CompletedOrderReported",
     "CorporateActionAnnounced",

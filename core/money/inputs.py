@@ -6,6 +6,7 @@ from typing import Any, Final
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
 from core.money import kills
+from core.money.approvals import spend_code
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.orders import Fact, State
 from core.story import tell
@@ -213,6 +214,10 @@ def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
 
+def _operated(m: Money, event: Any) -> None:
+    spend_code(m.code_steps, event)
+
+
 INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.OrderAcknowledged: _acknowledged,
     e.OrderFilled: _filled,
@@ -234,4 +239,13 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.TraderStarted: _trader_started,
     e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
+    e.OperatorHalted: _operated,
+    e.OperatorKilled: _operated,
+    e.OperatorFlattened: _operated,
+    e.OperatorResumed: _operated,
+    e.OrderResolved: _operated,
+    e.DifferenceAcknowledged: _operated,
+    e.AccountAdopted: _operated,
+    e.DeployArmed: _operated,
+    e.CommandRefused: _operated,
 }

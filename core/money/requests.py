@@ -8,6 +8,7 @@ from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
 from core.money import kills
+from core.money.approvals import Approval, keep
 from core.money.kills import Kill
 from core.money.state import Money
 from core.orders import Fact, Order, describe
@@ -252,6 +253,22 @@ def _transfer(m: Money, command: c.TransferPosition) -> None:
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
 
 
+def _keep_approval(m: Money, command: c.KeepApproval) -> None:
+    approval = Approval(
+        digest=command.digest,
+        what=command.what,
+        operator=command.operator,
+        authority=command.authority,
+        since_ns=m.ts_ns,
+        until_ns=command.until_ns,
+    )
+    m.approvals = keep(m.approvals, approval)
+
+
+def _spend_approval(m: Money, command: c.SpendApproval) -> None:
+    m.approvals = [kept for kept in m.approvals if kept.digest != command.digest]
+
+
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.PlaceOrder: _place,
     c.ReplaceOrder: _replace,
@@ -271,4 +288,6 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.VerifyKill: _verify_kill,
     c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
+    c.KeepApproval: _keep_approval,
+    c.SpendApproval: _spend_approval,
 }

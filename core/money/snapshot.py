@@ -5,6 +5,7 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.money.approvals import Approval
 from core.money.kills import Kill
 from core.money.state import Money, MoneySettings
 from core.orders import Order
@@ -51,6 +52,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     kills: list[Kill]
     safe: bool
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    approvals: list[Approval] = []
+    code_steps: dict[str, int] = {}
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -103,6 +106,8 @@ def dump(m: Money) -> bytes:
             kills=m.kills,
             safe=m.safe,
             live=list(m.live_orders),
+            approvals=m.approvals,
+            code_steps=m.code_steps,
         )
     )
 
@@ -130,6 +135,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
     "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
+    "approvals", "code_steps",
 )  # fmt: skip
 
 

@@ -81,9 +81,17 @@ def halt(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None,
     _operate(state, "halt", reason=reason, strategy=strategy, symbol=symbol)
 
 
-def resume(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+def resume(
+    reason: o.Reason,
+    strategy: o.Strategy = None,
+    symbol: o.Symbol = None,
+    state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
+) -> None:
     """Lift a halt or kill."""
-    _operate(state, "resume", reason=reason, strategy=strategy, symbol=symbol)
+    with o.proving(state, name, code) as client:
+        o.print_raw(client.request("resume", reason=reason, strategy=strategy, symbol=symbol))
 
 
 def acknowledge(
@@ -92,9 +100,11 @@ def acknowledge(
         int | None, typer.Option("--sync", metavar="ID", help="The report you read; default the newest.")
     ] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Confirm that you have read the difference report; it is shown."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         picture = client.status()
         for line in picture.differences:
             print(f"difference: {line}")
@@ -106,9 +116,11 @@ def arm(
     reason: o.Reason,
     digest: Annotated[str | None, typer.Option("--digest", help="What to confirm; default what runs now.")] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Confirm changed code, config or models."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         wanted = digest or _running_digest(client)
         o.print_raw(client.request("arm", digest=wanted, reason=reason))
 

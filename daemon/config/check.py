@@ -14,6 +14,7 @@ from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.fees import DEFAULT_PLANS
 from core.units import CASH_NANOS_MAX, NANO
+from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
@@ -34,6 +35,7 @@ from risk.bounds import resolve as fold_limits
 from risk.limits import ROWS, OrderLimits, set_value
 
 LIVE_DEFAULTS: Final = (("journal", "durability", "fsync"), ("start", "after_crash", "halted"))
+RESUME_SYNC_AGE_SECONDS: Final = 60  # a halt is left only after a clean reconcile as young as this
 DIRTY_SUM_MAX: Final = 0.5  # as the feed's own
 TOLERANCE_NANOS_MAX: Final = 1_000_000 * NANO
 FROM_ACCOUNT: Final = {"cash_nanos": "account.start_cash", "currency": "account.currency"}
@@ -48,13 +50,17 @@ def check_raw(raw: dict[str, Any], problems: Problems) -> None:
 
 
 def live_defaults(raw: dict[str, Any]) -> None:
-    """What is on by default where money is real, unless the file says otherwise."""
-    if raw.get("mode") != "live":
-        return
-    for table, name, value in LIVE_DEFAULTS:
+    """What is on by default where money, or at least the broker, is real, unless the file says otherwise."""
+    for table, name, value in LIVE_DEFAULTS if raw.get("mode") == "live" else ():
         settings = raw.setdefault(table, {})
         if isinstance(settings, dict):
             settings.setdefault(name, value)
+    feed = raw.get("feed")
+    if isinstance(feed, dict) and feed.get("kind") == "ib":
+        limits = raw.setdefault("limits", {})
+        account = limits.setdefault("account", {}) if isinstance(limits, dict) else None
+        if isinstance(account, dict):
+            account.setdefault("resume_sync_age_seconds_max", RESUME_SYNC_AGE_SECONDS)
 
 
 def check(config: Config, problems: Problems) -> None:
@@ -71,6 +77,7 @@ def check(config: Config, problems: Problems) -> None:
     check_limits(config, problems)
     check_feed(config, problems)
     check_record(config.record, problems)
+    check_authority(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     if config.fees.plan not in DEFAULT_PLANS:

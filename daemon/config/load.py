@@ -18,7 +18,7 @@ from daemon.config.check import check, check_raw, live_defaults, model_params, s
 from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.paths import absolute, expanded
-from daemon.config.schema import Config, StrategySettings
+from daemon.config.schema import AuthoritySettings, Config, StrategySettings
 from daemon.digests import digest
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig
@@ -112,6 +112,7 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
     record, gateway = config.record, config.up.gateway
     return msgspec.structs.replace(
         config,
+        authority=_with_secret_paths(config.authority, folder, problems),
         strategies=strategies,
         record=msgspec.structs.replace(
             record,
@@ -127,6 +128,16 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         if gateway
         else config.up,
     )
+
+
+def _with_secret_paths(authority: AuthoritySettings, folder: Path, problems: Problems) -> AuthoritySettings:
+    operators = dict(authority.operators)
+    for name, operator in operators.items():
+        if operator.totp_secret_file:
+            field = f"authority.operators.{name}.totp_secret_file"
+            path = absolute(operator.totp_secret_file, folder, field, problems)
+            operators[name] = msgspec.structs.replace(operator, totp_secret_file=path)
+    return msgspec.structs.replace(authority, operators=operators)
 
 
 def _with_model_paths(

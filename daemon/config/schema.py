@@ -219,6 +219,32 @@ class ControlSettings(Table, frozen=True):
     socket: str = ""  # path of the unix socket; empty = control.sock in state_dir
 
 
+Level = Literal["strategy", "symbol", "account", "process"]
+
+
+class OperatorSettings(Table, frozen=True):
+    """One person who may give commands that add risk: with a key, with one-time codes, or with either."""
+
+    public_key: str = ""  # Ed25519, as `quantd operator add NAME` prints it
+    totp_secret_file: str = ""  # a file with the secret of an authenticator app; relative to this file
+    totp_secret_variable: str = ""  # or the environment variable that holds it
+    levels: tuple[Level, ...] = ("strategy", "symbol", "account", "process")  # where this person may add risk
+
+
+class AuthoritySettings(Table, frozen=True):
+    """Who may add risk. Halt, kill and flatten are taken from whoever may open the socket; resume, arm, acknowledge,
+    adopt, resolve, a raised limit and an override carry a proof that the trader itself verifies.
+    """
+
+    operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
+    # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
+    persons: Annotated[int, Meta(ge=1, le=2)] = 2
+    two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed
+    # true = the user who runs the trader may add risk without a proof; never with a live account, only with persons = 1
+    # and without operators.
+    unsigned: bool = False
+
+
 class EngineIntervals(Table, frozen=True):
     """Intervals and tolerances of the engine."""
 
@@ -293,6 +319,7 @@ class Config(Table, frozen=True):
     record: RecordSettings = RecordSettings()  # the record in SQL
     start: StartSettings = StartSettings()  # beginning
     control: ControlSettings = ControlSettings()  # commands
+    authority: AuthoritySettings = AuthoritySettings()  # operators
     engine: EngineIntervals = EngineIntervals()  # intervals
     ib: IbSettings = IbSettings()  # the broker
     up: UpSettings = UpSettings()  # processes

@@ -6,19 +6,36 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final, get_args
 
 import msgspec
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
+PROOF_TEXT_MAX: Final = 128
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gives a command: a signature (with nonce and expiry) or a one-time code. The trader itself verifies it
+    (daemon/authority); whoever passes the line on only passes it on.
+    """
+
+    operator: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)]
+    signature: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # base64 of Ed25519, over `signed_bytes`
+    nonce: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # never used before
+    expires_ns: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0  # wall clock
+    code: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # RFC 6238, instead of a signature
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="command"):
-    """Base of all requests."""
+    """Base of all requests. Without a proof one that adds risk is refused, one that cuts risk is not."""
+
+    ADDS_RISK: ClassVar[bool] = False
+    ENGINE_DECIDES: ClassVar[bool] = False  # it may cut risk or add it: without a proof the engine lets it only cut
 
     id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+    proof: Proof | None = None
 
 
 class Ping(Request, frozen=True, tag="ping"):
@@ -27,6 +44,17 @@ class Ping(Request, frozen=True, tag="ping"):
 
 class GetStatus(Request, frozen=True, tag="status"):
     """The picture of daemon/status/picture.py."""
+
+
+class GetChallenge(Request, frozen=True, tag="challenge"):
+    """What a signature must name besides the command: the account and the trader's run."""
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer."""
+
+    account: str
+    epoch: int
 
 
 class WhyNot(Request, frozen=True, tag="why-not"):
@@ -50,6 +78,8 @@ class Halt(Scoped, frozen=True, tag="halt"):
 class Resume(Scoped, frozen=True, tag="resume"):
     """Lift the block of a scope."""
 
+    ADDS_RISK = True
+
 
 class Kill(Scoped, frozen=True, tag="kill"):
     """Block, cancel and verify; `process` = the account, and the trader ends once that is verified."""
@@ -68,6 +98,8 @@ class Flatten(Scoped, frozen=True, tag="flatten"):
 class Resolve(Request, frozen=True, tag="resolve"):
     """Settle an order without an answer: outcome lost, cancelled or filled (then with qty and px as decimal text)."""
 
+    ADDS_RISK = True
+
     order_id: int
     outcome: str
     reason: str
@@ -77,6 +109,8 @@ class Resolve(Request, frozen=True, tag="resolve"):
 
 class Acknowledge(Request, frozen=True, tag="acknowledge"):
     """The difference report of this sync has been read."""
+
+    ADDS_RISK = True
 
     sync_id: int
     reason: str
@@ -97,6 +131,8 @@ class AdoptedPosition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Adopt(Request, frozen=True, tag="adopt"):
     """Take over these positions (at = average or mark) and this cash (decimal text), exactly as they were shown."""
 
+    ADDS_RISK = True
+
     reason: str
     positions: Annotated[tuple[AdoptedPosition, ...], msgspec.Meta(max_length=ADOPTED_MAX)] = ()
     at: str = "average"
@@ -105,6 +141,8 @@ class Adopt(Request, frozen=True, tag="adopt"):
 
 class Arm(Request, frozen=True, tag="arm"):
     """Changed code, config or models with this digest may trade."""
+
+    ADDS_RISK = True
 
     digest: str
     reason: str
@@ -120,13 +158,15 @@ class Feature(Request, frozen=True, tag="feature"):
 
 
 AnyRequest = (
-    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature | GetKills
+    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
+    | Adopt | Arm | Feature | GetKills
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "kills", "ping",
+    "feature", "kills", "ping", "challenge",
 )  # fmt: skip
+
+PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)
 _encode = msgspec.json.Encoder().encode

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.events import AnyEvent, DeployArmed
+from core.events import AnyEvent, CommandRefused, DeployArmed
 from core.notes import Failure
 from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
@@ -31,7 +31,9 @@ class TraderOperations:
         runner = self._trader.active_runner
         running = deploy_digest(self._trader.tables)
         if type(event) is DeployArmed and event.digest != running:
-            return Reply(ok=False, text=f"{event.digest} is not what runs: it is {running}")
+            text = f"{event.digest} is not what runs: it is {running}"
+            self.refused(CommandRefused(command="arm", operator=event.operator, authority=event.authority, why=text))
+            return Reply(ok=False, text=text)
         runner.engine.reply = (True, "done")
         try:
             runner.step(event, self._trader.driver.catch_up())
@@ -41,6 +43,16 @@ class TraderOperations:
         self._trader.driver.acted()
         ok, text = runner.engine.reply
         return Reply(ok=ok, text=text)
+
+    def refused(self, event: CommandRefused) -> None:
+        """Journal a command that never became a fact."""
+        runner = self._trader.active_runner
+        try:
+            runner.step(event, self._trader.driver.catch_up())
+        except StepError as fault:
+            self._trader.failure = fault
+            return
+        self._trader.driver.acted()
 
     def status(self) -> Status:
         """The picture of this moment."""

@@ -1,6 +1,6 @@
-"""The trader's end of the control socket: which fact each command becomes. Decides nothing itself.
+"""The trader's end of the control socket: who gives a command, and which fact it becomes. Decides nothing itself.
 
-Bad input of any kind gets an error line and a count; it never raises.
+Bad input of any kind gets an error line and a count, and a line in the journal; it never raises.
 """
 
 import asyncio
@@ -12,17 +12,21 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from core import events as e
-from core.latches import ACCOUNT, PROCESS, STRATEGY, SYMBOL
+from core.latches import ACCOUNT, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL
+from core.money.approvals import CODE
 from core.units import CASH_NANOS_MAX, parse_nanos
+from daemon.authority.verify import PEER, Authority, Identity, Unproven
 from daemon.control import messages as m
 from daemon.control.lines import LineServer
-from daemon.status.picture import Status, encode_status
+from daemon.status.picture import Status, cut, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
 ADOPTED_AT: Final = ("average", "mark")
 FLOAT32_MAX: Final = 3.4028234663852886e38
 FEATURE_AGE_S_MIN: Final = 0.001
 FEATURE_AGE_S_MAX: Final = 31_536_000.0
+REFUSALS_PER_MINUTE_MAX: Final = 120  # journalled; the others are only answered
+WHY_MAX: Final = 300
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +43,10 @@ class Operations(Protocol):
 
     def operate(self, event: e.AnyEvent) -> Reply:
         """Step one operator event; not ok = refused."""
+        ...
+
+    def refused(self, event: e.CommandRefused) -> None:
+        """Journal a command that never became a fact."""
         ...
 
     def status(self) -> Status:
@@ -65,6 +73,7 @@ class ControlServer(LineServer):
         self,
         path: Path,
         operations: Operations,
+        authority: Authority,
         *,
         symbols: tuple[str, ...],
         strategies: tuple[str, ...],
@@ -72,6 +81,8 @@ class ControlServer(LineServer):
     ) -> None:
         super().__init__(path)
         self.operations = operations
+        self.authority = authority
+        self._refusals = Allowance(REFUSALS_PER_MINUTE_MAX)
         self.symbols = symbols
         self.strategies = strategies
         self.features = features
@@ -83,6 +94,7 @@ class ControlServer(LineServer):
             request = m.decode_request(line)
         except m.BadRequest as fault:
             self.malformed += 1
+            self._audit("malformed", operator, PEER, str(fault))
             return m.not_done(fault.request_id, str(fault), refused=False)
         try:
             return self._perform(request, operator)
@@ -91,11 +103,14 @@ class ControlServer(LineServer):
             asyncio.get_running_loop().call_exception_handler(context)
             return m.not_done(request.id, f"failed: {type(fault).__name__}: {fault}", refused=False)
 
-    def _perform(self, request: m.AnyRequest, operator: str) -> bytes:
+    def _perform(self, request: m.AnyRequest, peer: str) -> bytes:
         if type(request) is m.Ping:
             return m.done(request.id, "pong")
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
+        if type(request) is m.GetChallenge:
+            authority = self.authority
+            return m.done(request.id, m.Challenge(account=authority.account, epoch=authority.epoch()))
         try:
             if type(request) is m.GetKills:
                 return m.done(request.id, self.operations.kills())
@@ -104,14 +119,44 @@ class ControlServer(LineServer):
             if type(request) is m.WhyNot:
                 self._check_name("symbol", request.symbol, self.symbols)
                 return m.done(request.id, self.operations.why_not(request.symbol))
-            event = self._event(request, operator)
         except _Unacceptable as fault:
             return m.not_done(request.id, str(fault), refused=True)
+        return self._command(request, peer)
+
+    def _command(self, request: m.AnyRequest, peer: str) -> bytes:
+        """Who gives it, what fact it is, and whether that person may; then the engine's answer."""
+        command = str(request.__struct_config__.tag)
+        who = Identity(operator=peer, authority=PEER)
+        try:
+            who = self.authority.identify(request, peer)
+            event = self._event(request, who.operator)
+            if request.ADDS_RISK:
+                refusal = self.authority.why_not_at(who, LEVEL_NAMES[getattr(event, "level", ACCOUNT)])
+                if refusal:
+                    raise _Unacceptable(refusal)
+        except Unproven as fault:
+            self._audit(command, fault.claimed, fault.authority, str(fault))
+            return m.not_done(request.id, str(fault), refused=True)
+        except _Unacceptable as fault:
+            self._audit(command, who.operator, who.authority, str(fault))
+            return m.not_done(request.id, str(fault), refused=True)
+        if "authority" in event.__struct_fields__:
+            event = msgspec.structs.replace(event, authority=who.authority)
         reply = self.operations.operate(event)
-        _log.info("operator %s: %s: ok=%s %s", operator, type(event).__name__, reply.ok, reply.text)
+        _log.info(
+            "operator %s (%s): %s: ok=%s %s", who.operator, who.authority, type(event).__name__, reply.ok, reply.text
+        )
         if not reply.ok:
             return m.not_done(request.id, reply.text, refused=True)
         return m.done(request.id, reply.text)
+
+    def _audit(self, command: str, operator: str, authority: str, why: str) -> None:
+        """Journal what was refused here, so many a minute: a flood of nonsense must not fill the disk. A command with a
+        one-time code always is: the journal remembers that the code is spent.
+        """
+        if self._refusals.take(asyncio.get_running_loop().time()) or authority.startswith(CODE):
+            refused = e.CommandRefused(command=command, operator=operator, authority=authority, why=cut(why, WHY_MAX))
+            self.operations.refused(refused)
 
     def _event(self, request: m.AnyRequest, operator: str) -> e.AnyEvent:
         if isinstance(request, m.Scoped):
@@ -190,6 +235,22 @@ _SCOPED: Final[dict[type, Callable[..., e.AnyEvent]]] = {
     m.Kill: e.OperatorKilled,
     m.Flatten: e.OperatorFlattened,
 }
+
+
+class Allowance:
+    """So many in each minute of the loop's time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._until_s = 0.0
+        self._taken = 0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is allowed."""
+        if now_s >= self._until_s:
+            self._until_s, self._taken = now_s + 60.0, 0
+        self._taken += 1
+        return self._taken <= self._most
 
 
 class _Unacceptable(Exception):

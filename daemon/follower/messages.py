@@ -77,6 +77,11 @@ def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
 
+def _refused(m: e.CommandRefused, s: Stamp, symbol: SymbolOf) -> Rows:
+    body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
+    yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.command, m.why, m.operator, body)
+
+
 def _link(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "links", (s.seq, s.ts_ns, _LINKS[type(m).__name__], getattr(m, "code", 0), m.reason)
 
@@ -170,6 +175,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
+    e.CommandRefused: _refused,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
     e.LinkLost: _link,
@@ -206,6 +212,6 @@ RECORDS_ONLY: Final = frozenset(
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.TellKill,
+        c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered,
     }
 )  # fmt: skip

@@ -21,6 +21,7 @@ from daemon.control.client import CommandFailed, NotReachable, connected
 from daemon.journal_fold import JournalFold
 from daemon.status.picture import Status
 from tests.drills.kill9 import EXAMPLE, market_data
+from tests.fakes.operators import ANN, ONE_PERSON
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 60.0  # for anything that should take a moment: a hang must end as a failure
@@ -113,7 +114,9 @@ class Pair:
         head = GATEWAY.format(state=self.gateway_state, port=self.port)
         self.gateway_file.write_text(head + gateway + feed + "\n" + instruments)
         head = TRADER.format(state=self.trader_state, port=self.port)
-        self.trader_file.write_text(head + trader + "\n" + instruments + (strategy or strategies_of_example()))
+        self.trader_file.write_text(
+            head + trader + "\n" + ONE_PERSON + instruments + (strategy or strategies_of_example())
+        )
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Pair":
@@ -184,8 +187,8 @@ class Pair:
         return None
 
     def command(self, name: str, **fields: Any) -> bytes:
-        """One command to the trader."""
-        with connected(self.trader_state / "control.sock") as client:
+        """One command to the trader, signed where it must be."""
+        with connected(self.trader_state / "control.sock", prover=ANN) as client:
             return bytes(client.request(name, **fields))
 
     def is_ready(self) -> bool:

@@ -25,6 +25,7 @@ class FakeOperations:
 
     def __init__(self) -> None:
         self.events: list[e.AnyEvent] = []
+        self.refusals: list[e.CommandRefused] = []
         self.reply = Reply(True, "done")
         self.picture = a_status()
         self.fault: Exception | None = None
@@ -36,6 +37,10 @@ class FakeOperations:
         if self.fault is not None:
             raise self.fault
         return self.reply
+
+    def refused(self, event: e.CommandRefused) -> None:
+        """Record it."""
+        self.refusals.append(event)
 
     def status(self) -> Status:
         """The picture the test set."""

@@ -131,6 +131,7 @@ EVENTS: Final[tuple[Message, ...]] = (
         positions=((0, QTY, "alpha"), (1, -QTY, "")), at="average", cash_nanos=7, reason="mine", operator="ops"
     ),
     e.DeployArmed(digest="d1", reason="release", operator="ops"),
+    e.CommandRefused(command="resume", operator="ops", authority="peer", why="unsigned"),
     e.TraderStarted(
         epoch=3, mode="live", ended="crash", after_crash="halted", guard_fired=True, changed="code,model", safe=True,
         venue_in_process=True,
@@ -153,6 +154,7 @@ NOTES: Final[tuple[Message, ...]] = (
     n.EquityMarked(equity_nanos=5, cash_nanos=4, unrealised_nanos=-1, realised_nanos=2, fees_nanos=3),
     n.DifferenceFound(sync_id=5, kind="position", text="BAC 100 there, 0 here"),
     n.Odd(order_id=1, what="fill after cancel"),
+    n.Answered(command="OperatorResumed", operator="ops", authority="code:7", second="eve", ok=True, text="resumed"),
 )  # fmt: skip
 
 COMMANDS: Final[tuple[Message, ...]] = (
@@ -179,6 +181,8 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.VerifyKill(level=3, scope="all", sync_id=5),
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
+    c.KeepApproval(digest="a1", what="resume account", operator="ops", authority="code:7", until_ns=9),
+    c.SpendApproval(digest="a1", operator="ops", second="eve"),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
     c.TellKill(level=1, scope="", left="#1 WORKING"),
 )  # fmt: skip
