@@ -28,11 +28,13 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    AlertAcknowledged,
     CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LeaseLapsed,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
@@ -93,6 +95,7 @@ AnyEvent = (
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 
@@ -115,6 +118,7 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AlertAcknowledged",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
@@ -137,6 +141,7 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LeaseLapsed",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",
