@@ -355,10 +355,8 @@ AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
-    | GrantOverride | DropOverride | CloseAlerts
-    | KeepApproval | SpendApproval
-    | TellKill
-    | RestrictShorts | TripBreaker
+    | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
+    | TripBreaker
 )  # fmt: skip
 
 
