@@ -225,8 +225,8 @@ class Override(Request, frozen=True, tag="override"):
 
 
 AnyRequest = (
-    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature | GetLimits | SetLimit | RevertLimit | Override | GetKills | Ack | Lease
+    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
+    | Feature | GetLimits | SetLimit | RevertLimit | Override | GetKills | Ack | Lease | GetChallenge
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
