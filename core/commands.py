@@ -136,6 +136,7 @@ class OpenParent(Command, frozen=True, tag=21):
     arrival_mid_nanos: int = 0
     purpose: int = INTENT_SCHEDULE
     urgency: int = 0
+    operator: str = ""  # who asked for it, where no strategy did
 
 
 class EndParent(Command, frozen=True, tag=22):
@@ -237,12 +238,20 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
+class CountRefusal(Command, frozen=True, tag=50):
+    """The gate refused an order of a strategy in a way that only a mistake explains: how often is remembered."""
+
+    strategy: str
+    control: int
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
 
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
+    | CountRefusal
 )  # fmt: skip
 
 

@@ -51,6 +51,9 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     chases: int = 0
     reason: str = ""
     story: Story = []
+    sent: int = 0  # child orders sent since a person last resumed the strategy (control 11); none that never left
+    sent_nanos: int = 0  # quantity of all children ever sent
+    operator: str = ""  # who asked for it, where no strategy did (control 28)
 
     @property
     def active(self) -> bool:

@@ -8,15 +8,19 @@ from typing import Final
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
-from core.money.requests import duplicate_key
+from core.money.counters import NOBODY, NOTHING, Tally, ValueWindows
+from core.money.requests import added, duplicate_key
 from core.orders import Order
+from core.parents import Parent
 from core.ports import NOT_AWAITED, Context
+from core.rates import NO_SENDER
 from core.reservations import contribution
 from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
+from risk.count_bounds import DeploymentBounds, ramped
 from risk.crowds import Crowded, Crowds
-from risk.foreign import ForeignOrders
+from risk.foreign import NO_CROSS, ForeignOrders
 from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
@@ -35,7 +39,6 @@ ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
 _SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
-NO_CROSS: Final = -1  # no resting order of ours on the other side
 
 # What unacknowledged differences of the last synchronisation block.
 NO_DIFFERENCE: Final = 0
@@ -50,7 +53,7 @@ class GateView:
         # the machine's own
         "_context", "_foreign_of", "_resolved", "_rules",
         # sums that outlast an order
-        "crowds", "foreign", "volumes",
+        "_ramps", "counters", "crowds", "foreign", "volumes",
         # limits and scope
         "account", "bounds", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
@@ -65,11 +68,13 @@ class GateView:
         "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
         "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
+        # what was sent before: by the account, the strategy and the schedule
+        "deployment", "parent", "tally", "windows",
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
         "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
-        "schedule_qty", "value_px",
+        "qty_added", "schedule_qty", "value_added", "value_px",
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
@@ -81,6 +86,12 @@ class GateView:
         self.foreign = ForeignOrders()
         self.crowds = Crowds()
         self.volumes = context.volumes
+        self.counters = context.money.counters
+        self.tally: Tally = NOBODY
+        self.windows: ValueWindows = NOTHING
+        self.parent: Parent | None = None
+        self.deployment: DeploymentBounds = resolved.strangers[0].book.deployment
+        self._ramps: dict[str, tuple[int, DeploymentBounds]] = {}  # by strategy, of the day it is in
         self.account = resolved.account
         self.bounds: Bounds = resolved.strangers[0]
         self.day_base = self.day_base_bp = 0
@@ -188,7 +199,6 @@ class GateView:
         self.tat_account = tats.get("a", 0)
         self.tat_strategy = tats.get(b.strategy_rate_key or "s" + strategy, 0)
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
-        self.duplicate = money.duplicates.seen(duplicate_key(o), ts_ns)
         self.equity = equity = money.equity_nanos
         self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
         base = money.day_base_equity_nanos
@@ -215,18 +225,25 @@ class GateView:
         self.reserved = r.notional + foreign.value
         self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
-        parent = money.live_parents.get(o.parent_id)
+        parent = self.parent = money.live_parents.get(o.parent_id)
+        sender = money.duplicates.sender(duplicate_key(o), ts_ns)
+        self.duplicate = 0 if sender == NO_SENDER else self._repeats(o, sender)
+        self._read_counts(strategy)
         whole = 0 if parent is None else parent.qty_nanos
         self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
         if o.side > 0:
             limits = r.sell_limits[inst]
-            self.cross_px = limits[0] if limits else NO_CROSS
-            self.side_count = r.buy_count[inst]
+            best = limits[0] if limits else NO_CROSS
+            theirs = foreign.sell_best[inst]
+            self.cross_px = best if theirs == NO_CROSS or 0 <= best < theirs else theirs
+            self.side_count = r.buy_count[inst] + foreign.buy_counts[inst]
             self.reserved_side = r.buy_notional + foreign.buy_value
         else:
             limits = r.buy_limits[inst]
-            self.cross_px = limits[-1] if limits else NO_CROSS
-            self.side_count = r.sell_count[inst]
+            best = limits[-1] if limits else NO_CROSS
+            theirs = foreign.buy_best[inst]
+            self.cross_px = best if best > theirs else theirs
+            self.side_count = r.sell_count[inst] + foreign.sell_counts[inst]
             self.reserved_side = self.reserved - r.buy_notional - foreign.buy_value
         self.id_used = 0
         self.replace_legal = 1
@@ -234,6 +251,38 @@ class GateView:
             self._read_replaced(o)
         elif o.order_id < money.next_order_id:
             self.id_used = 1
+
+    def _read_counts(self, strategy: str) -> None:
+        counters = self.counters
+        tally = self.tally = counters.tallies.get(strategy, NOBODY)
+        self.windows = counters.windows.get(strategy, NOTHING)
+        deployment = self.bounds.book.deployment
+        self.deployment = deployment if tally.days >= deployment.ramp_days else self._ramped(strategy, tally.days)
+
+    def _ramped(self, strategy: str, days: int) -> DeploymentBounds:
+        """Worked out once a day."""
+        kept = self._ramps.get(strategy)
+        if kept is None or kept[0] != days:
+            kept = self._ramps[strategy] = (days, ramped(self.bounds.book.deployment, days))
+        return kept[1]
+
+    def venues(self, inst: int) -> int:
+        """How many venues the strategy would have sent to with this instrument."""
+        instruments = self._context.instruments
+        return len({instruments[traded].exchange for traded in (*self.tally.instruments, inst)})
+
+    def _repeats(self, o: OrderIntent, sender: int) -> int:
+        """1 if an order that equals one sent within the window is a mistake (control 12), whoever numbered it.
+
+        It is none where the same schedule sends another of its planned slices, or where its fills account for all that
+        it sent: then nothing is lost, and the next part is due. A trial order is nobody's duplicate.
+        """
+        parent = self.parent
+        if o.slice_no < 0 or o.version:
+            return 0
+        if parent is None or sender != o.parent_id:
+            return 1
+        return 0 if parent.sent < parent.slices or parent.filled_nanos >= parent.sent_nanos else 1
 
     def _read_books(self, strategy: str, key: tuple[str, int]) -> None:
         context = self._context
@@ -269,6 +318,8 @@ class GateView:
         if own is None or held is None or not _replaceable(own, o):
             self.replace_legal = 0
             return
+        if own.qty_nanos == o.qty_nanos and own.limit_px_nanos == o.limit_px_nanos:
+            self.duplicate = 1  # it changes nothing
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
         self.replaced = held.notional_nanos
         self.count -= 1
@@ -357,10 +408,12 @@ class GateView:
         notional = -(-value * o.qty_nanos // NANO)
         self.notional = notional
         if not o.version or not self.replace_legal:
-            self.notional_new = notional
+            self.notional_new = self.value_added = notional
+            self.qty_added = o.qty_nanos
             self.exposure_new = self.gross + self.reserved + notional
             return
         own = self._context.money.orders[o.order_id]
+        self.value_added, self.qty_added = added(own, o, notional)
         most = own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos
         dearest = own.notional_nanos if own.notional_nanos > notional else notional
         self.notional_new = share_of(dearest, self.qty_new, most)  # as core.reservations will hold it

@@ -19,6 +19,8 @@ from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strateg
 
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
+DUPLICATES: Final = 12
+REPEATING: Final = (11, DUPLICATES)  # only a mistake explains these refusals: the strategy may have to stop
 SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
@@ -92,6 +94,7 @@ class Trading:
         self.ts_ns = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
+        self.refused: list[Refusal] = []  # in this step, by a control of REPEATING
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
@@ -228,6 +231,11 @@ class Trading:
             return
         self.note(verdict)
         until = self.ts_ns + self.executor.backoff_ns(parent)
+        controls = [failure.control for failure in verdict.failures]
+        if any(control in REPEATING for control in controls):
+            self.refused.append(verdict)
+            if DUPLICATES in controls:  # asked again before the window is over it would only be refused again
+                until = max(until, self.ts_ns + self.money.settings.duplicate_window_ns)
         self.emit(c.AdvanceParent(parent_id=parent.parent_id, next_ts_ns=until, chases=parent.chases))
 
     # ---- snapshot ----------------------------------------------------------------------------------------------

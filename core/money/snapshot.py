@@ -5,11 +5,12 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.money.counters import CountersState
 from core.money.state import Kill, Money, MoneySettings
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position
-from core.rates import DuplicateKey
+from core.rates import SentKey
 from core.reconcile import Difference, Sync
 
 
@@ -39,7 +40,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     latches: tuple[Latch, ...]
     ladder_moves: int
     tats: dict[str, int]
-    recent: list[tuple[int, DuplicateKey]]
+    recent: list[tuple[int, tuple[int, int, int, int, int, int, int]]]  # of earlier releases; not read
     sync: Sync | None
     last_sync_ts_ns: int
     last_sync_id: int
@@ -50,6 +51,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     kills: list[Kill]
     safe: bool
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    sent: list[tuple[int, int, SentKey]] = []
+    counters: CountersState | None = None  # none: written before they were kept
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -91,7 +94,7 @@ def dump(m: Money) -> bytes:
             latches=tuple(m.latches.held()),
             ladder_moves=m.latches.moves,
             tats=m.tats,
-            recent=m.duplicates.state(),
+            recent=[],
             sync=m.sync,
             last_sync_ts_ns=m.last_sync_ts_ns,
             last_sync_id=m.last_sync_id,
@@ -102,6 +105,8 @@ def dump(m: Money) -> bytes:
             kills=m.kills,
             safe=m.safe,
             live=list(m.live_orders),
+            sent=m.duplicates.state(),
+            counters=m.counters.state(m.ts_ns),
         )
     )
 
@@ -120,7 +125,9 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.parents = {parent.parent_id: parent for parent in s.parents}
     m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
     m.latches = Latches(s.latches, s.ladder_moves)
-    m.duplicates.load(s.recent)
+    m.duplicates.load(s.sent)
+    if s.counters is not None:
+        m.counters.load(s.counters)
     _load_ledger(m.ledger, s)
     return m
 

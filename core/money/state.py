@@ -13,6 +13,7 @@ import msgspec
 from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
+from core.money.counters import Counters
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
 from core.rates import DuplicateWindow, RateLimit
@@ -60,7 +61,7 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "day_base_equity_nanos",
+        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "counters", "day_base_equity_nanos",
         "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
         "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
         "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
@@ -93,6 +94,7 @@ class Money:
         self.reservations = Reservations(len(settings.symbols))
         self.tats: dict[str, int] = {}
         self.duplicates = DuplicateWindow(settings.duplicate_window_ns)
+        self.counters = Counters()
         self.sync: Sync | None = None
         self.cash_difference_nanos = 0  # broker less ours at the last complete sync
         self.closed_sync: Sync | None = None  # what the step's SyncCompleted closed, for the engine to conclude from
@@ -172,6 +174,7 @@ class Money:
         if not self.ledger.execute(execution):
             self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
             return False
+        self.counters.day.trades += 1
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))

@@ -11,6 +11,7 @@ from core.commands import OrderIntent
 from risk.checks import (
     concentration,
     day_loss,
+    deployment,
     duplicate_order,
     fail_closed,
     gross_exposure,
@@ -18,6 +19,7 @@ from risk.checks import (
     link_ready,
     margin,
     market_quality,
+    message_budget,
     order_notional,
     order_quantity,
     order_rate,
@@ -25,11 +27,13 @@ from risk.checks import (
     participation,
     position,
     price_collar,
+    repeated_execution,
     restricted,
     self_trade,
     session_hours,
     unexplained_difference,
     unknown_order,
+    value_window,
     working_orders,
 )
 from risk.view import GateView
@@ -61,6 +65,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     unknown_order,
     # permission
     restricted,
+    deployment,
     # validity, session, data
     order_validity,
     session_hours,
@@ -73,7 +78,10 @@ CHECKS: Final[tuple[Check, ...]] = (
     duplicate_order,
     self_trade,
     order_rate,
+    value_window,
+    repeated_execution,
     working_orders,
+    message_budget,
     # what it may add up to
     position,
     gross_exposure,
