@@ -105,7 +105,7 @@ class Ladder:
         )
 
     def on_refused(self, refusal: Refusal) -> list[MoveLadder]:
-        """A strategy that repeats itself is halted (controls 11, 12): at once by 11, by 12 after too many duplicates."""
+        """A strategy that repeats itself is halted: by control 11 at once, by 12 after too many duplicates."""
         moves: list[MoveLadder] = []
         for failure in refusal.failures:
             if failure.control not in REPEATS or not self._is_repeating(refusal.strategy, failure):

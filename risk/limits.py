@@ -90,8 +90,8 @@ BOOK_ROWS: Final = (
     _row(10, "quantity_second_max", 20_000, SHARES, "shares sent within a second"),
     _row(10, "quantity_minute_max", 100_000, SHARES, "the same within a minute"),
     _row(10, "quantity_hour_max", 500_000, SHARES, "the same within an hour"),
-    # Half as many children again as planned, and five, is what rejects, cancels by others and chases explain. A schedule
-    # every 23 seconds of a regular session is 1,000 a day; ten such days without a person's look are too many.
+    # Half as many children again as planned, and five, is what rejects, cancels by others and chases explain. A
+    # schedule every 23 seconds of a regular session is 1,000 a day; ten such days without a person's look are too many.
     _row(11, "children_slices_bp_max", 15_000, BASIS_POINTS, "children of one schedule, of its planned slices ..."),
     _row(11, "children_extra_max", 5, COUNT, "... and so many more", zero=True),
     _row(11, "parents_day_max", 1_000, COUNT, "schedules of one strategy in a trading day"),
@@ -100,16 +100,25 @@ BOOK_ROWS: Final = (
     _row(12, "duplicate_refusals_max", 20, COUNT, "refused duplicates of one strategy in a day before it is halted"),
     _row(24, "day_loss_soft_bp", 100, BASIS_POINTS, "day's loss of equity that allows exits only"),
     _row(24, "day_loss_hard_bp", 200, BASIS_POINTS, "day's loss of equity that halts"),
-    # Wide on purpose: a replay tries strategies, it does not deploy them. Live sets what each strategy was approved for.
+    # Wide on purpose: a replay tries strategies, it does not deploy them. Live sets what each of them was approved for.
     _row(43, "deployment_instruments_max", 100, COUNT, "instruments that one strategy may ever trade"),
     _row(43, "deployment_venues_max", 1, COUNT, "venues that one strategy may ever send to"),
     _row(43, "deployment_px_max", 100_000, MONEY, "highest price of an order"),
     _row(43, "deployment_order_notional_max", 250_000, MONEY, "largest order by value, when fully deployed"),
     _row(43, "deployment_orders_day_max", 10_000, COUNT, "orders of one strategy in a day, when fully deployed"),
     _row(43, "deployment_position_notional_max", 5_000_000, MONEY, "largest position by value, when fully deployed"),
-    _row(43, "deployment_ramp_days", 0, COUNT, "trading days from a strategy's first order until it is fully deployed",
-         zero=True, tight_max=True),
-    _row(43, "deployment_ramp_start_bp", 1_000, BASIS_POINTS, "part of these three on its first day, then rising evenly"),
+    _row(
+        43,
+        "deployment_ramp_days",
+        0,
+        COUNT,
+        "trading days from a strategy's first order until it is fully deployed",
+        zero=True,
+        tight_max=True,
+    ),
+    _row(
+        43, "deployment_ramp_start_bp", 1_000, BASIS_POINTS, "part of these three on its first day, then rising evenly"
+    ),
 )
 # The account alone.
 ACCOUNT_ROWS: Final = (

@@ -8,19 +8,16 @@ from typing import Final
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
-from core.money.counters import NOBODY, NOTHING, Tally, ValueWindows
-from core.money.requests import added, duplicate_key
+from core.money.requests import added
 from core.orders import Order
-from core.parents import Parent
 from core.ports import NOT_AWAITED, Context
-from core.rates import NO_SENDER
 from core.reservations import contribution
 from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
-from risk.count_bounds import DeploymentBounds, ramped
 from risk.crowds import Crowded, Crowds
 from risk.foreign import NO_CROSS, ForeignOrders
+from risk.history import History
 from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
@@ -53,7 +50,7 @@ class GateView:
         # the machine's own
         "_context", "_foreign_of", "_resolved", "_rules",
         # sums that outlast an order
-        "_ramps", "counters", "crowds", "foreign", "volumes",
+        "crowds", "foreign", "history", "volumes",
         # limits and scope
         "account", "bounds", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
@@ -65,11 +62,9 @@ class GateView:
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
         "crowd_bp", "replaced", "reserved", "reserved_book", "reserved_side",
         # state of orders and account
-        "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
+        "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
         "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
-        # what was sent before: by the account, the strategy and the schedule
-        "deployment", "parent", "tally", "windows",
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
@@ -86,14 +81,9 @@ class GateView:
         self.foreign = ForeignOrders()
         self.crowds = Crowds()
         self.volumes = context.volumes
-        self.counters = context.money.counters
-        self.tally: Tally = NOBODY
-        self.windows: ValueWindows = NOTHING
-        self.parent: Parent | None = None
-        self.deployment: DeploymentBounds = resolved.strangers[0].book.deployment
-        self._ramps: dict[str, tuple[int, DeploymentBounds]] = {}  # by strategy, of the day it is in
         self.account = resolved.account
         self.bounds: Bounds = resolved.strangers[0]
+        self.history = History(context, self.bounds)
         self.day_base = self.day_base_bp = 0
         self.rules = NO_RULES
 
@@ -225,10 +215,9 @@ class GateView:
         self.reserved = r.notional + foreign.value
         self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
-        parent = self.parent = money.live_parents.get(o.parent_id)
-        sender = money.duplicates.sender(duplicate_key(o), ts_ns)
-        self.duplicate = 0 if sender == NO_SENDER else self._repeats(o, sender)
-        self._read_counts(strategy)
+        history = self.history
+        history.read(o, b, ts_ns)
+        parent = history.parent
         whole = 0 if parent is None else parent.qty_nanos
         self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
         if o.side > 0:
@@ -251,38 +240,6 @@ class GateView:
             self._read_replaced(o)
         elif o.order_id < money.next_order_id:
             self.id_used = 1
-
-    def _read_counts(self, strategy: str) -> None:
-        counters = self.counters
-        tally = self.tally = counters.tallies.get(strategy, NOBODY)
-        self.windows = counters.windows.get(strategy, NOTHING)
-        deployment = self.bounds.book.deployment
-        self.deployment = deployment if tally.days >= deployment.ramp_days else self._ramped(strategy, tally.days)
-
-    def _ramped(self, strategy: str, days: int) -> DeploymentBounds:
-        """Worked out once a day."""
-        kept = self._ramps.get(strategy)
-        if kept is None or kept[0] != days:
-            kept = self._ramps[strategy] = (days, ramped(self.bounds.book.deployment, days))
-        return kept[1]
-
-    def venues(self, inst: int) -> int:
-        """How many venues the strategy would have sent to with this instrument."""
-        instruments = self._context.instruments
-        return len({instruments[traded].exchange for traded in (*self.tally.instruments, inst)})
-
-    def _repeats(self, o: OrderIntent, sender: int) -> int:
-        """1 if an order that equals one sent within the window is a mistake (control 12), whoever numbered it.
-
-        It is none where the same schedule sends another of its planned slices, or where its fills account for all that
-        it sent: then nothing is lost, and the next part is due. A trial order is nobody's duplicate.
-        """
-        parent = self.parent
-        if o.slice_no < 0 or o.version:
-            return 0
-        if parent is None or sender != o.parent_id:
-            return 1
-        return 0 if parent.sent < parent.slices or parent.filled_nanos >= parent.sent_nanos else 1
 
     def _read_books(self, strategy: str, key: tuple[str, int]) -> None:
         context = self._context
@@ -319,7 +276,7 @@ class GateView:
             self.replace_legal = 0
             return
         if own.qty_nanos == o.qty_nanos and own.limit_px_nanos == o.limit_px_nanos:
-            self.duplicate = 1  # it changes nothing
+            self.history.duplicate = 1  # it changes nothing
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
         self.replaced = held.notional_nanos
         self.count -= 1

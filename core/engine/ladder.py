@@ -256,8 +256,8 @@ def mark_of(engine: Trading, inst: int) -> int:
 
 
 def on_refused(engine: Trading) -> None:
-    """Orders that only a mistake explains were refused in this step: duplicates are counted, and a strategy that repeats
-    itself is disabled until an operator resumes it (controls 11, 12; RTS 6 article 15(3)).
+    """Orders that only a mistake explains were refused in this step: duplicates are counted, and a strategy that
+    repeats itself is disabled until an operator resumes it (controls 11, 12; RTS 6 article 15(3)).
     """
     refused, engine.refused = engine.refused, []
     for refusal in refused:

@@ -10,6 +10,7 @@ from core import commands as c
 from core import records as r
 from core.arrivals import Arrivals
 from core.engine.deadlines import NEVER, Deadlines, DeadlineState
+from core.latches import Latch
 from core.money.fold import fold_command
 from core.money.snapshot import dump
 from core.notes import AnyNote, Blocked, Refusal
@@ -122,8 +123,9 @@ class Trading:
         """Bring position and schedules of one strategy in one instrument in line with its target."""
         if self.stopping or self.money.safe:  # SAFE: status and cancels only; whatever raised twice is not asked again
             return
-        if self.money.latches.any_held and self._flattening(strategy, inst):
-            self._flatten(strategy, inst)
+        latch = self._flattening(strategy, inst) if self.money.latches.any_held else None
+        if latch is not None:
+            self._flatten(strategy, inst, operator=latch.by)
             return
         for _ in range(ACTIONS_PER_STEP_MAX):
             plan = self.desk.plan(strategy, inst, self.ts_ns)
@@ -143,13 +145,14 @@ class Trading:
                 self.work(self.money.parents[plan.open.parent_id])
             return
 
-    def _flattening(self, strategy: str, inst: int) -> bool:
+    def _flattening(self, strategy: str, inst: int) -> Latch | None:
         """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it."""
-        return any(
-            latch.code == FLATTEN for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst])
-        )
+        for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst]):
+            if latch.code == FLATTEN:
+                return latch
+        return None
 
-    def _flatten(self, strategy: str, inst: int) -> None:
+    def _flatten(self, strategy: str, inst: int, *, operator: str) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""
         money = self.money
         for parent in money.live_parents.values():
@@ -160,7 +163,7 @@ class Trading:
                 return
         opening = self.desk.flatten(strategy, inst, self.ts_ns)
         if opening is not None:
-            self.emit(opening)
+            self.emit(msgspec.structs.replace(opening, operator=operator))  # control 28: its orders name who asked
             self.work(money.parents[opening.parent_id])
 
     def _note_blocked(self, strategy: str, inst: int, reason: str) -> None:

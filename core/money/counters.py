@@ -150,11 +150,7 @@ class Counters:
     __slots__ = ("account", "day", "messages", "tallies", "windows")
 
     def __init__(self) -> None:
-        self.account = ValueWindows()
-        self.windows: dict[str, ValueWindows] = {}  # by strategy
-        self.tallies: dict[str, Tally] = {}
-        self.day = DayCount()
-        self.messages = Rolling(WINDOWS_NS[0])  # its qty counts messages
+        self.forget()
 
     def tally(self, strategy: str) -> Tally:
         """A strategy's counts, made on first use."""
@@ -206,6 +202,14 @@ class Counters:
         """A person has looked at the strategy and lets it go on."""
         tally = self.tally(strategy)
         tally.parents_day = tally.parents_unattended = tally.duplicates_day = 0
+
+    def forget(self) -> None:
+        """Start from nothing (also the shadow of `daemon.warm`, whose time stands still)."""
+        self.account = ValueWindows()
+        self.windows: dict[str, ValueWindows] = {}  # by strategy
+        self.tallies: dict[str, Tally] = {}
+        self.day = DayCount()
+        self.messages = Rolling(WINDOWS_NS[0])  # its qty counts messages
 
     def roll(self) -> None:
         """A trading day begins."""

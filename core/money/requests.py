@@ -14,7 +14,6 @@ from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import SentKey
 from core.story import tell
 
-
 DUPLICATES: Final = 12  # the control whose refusals are counted
 
 

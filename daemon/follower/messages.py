@@ -206,6 +206,6 @@ RECORDS_ONLY: Final = frozenset(
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition,
+        c.TransferPosition, c.CountRefusal,
     }
 )  # fmt: skip

@@ -1,5 +1,5 @@
-"""Control 11: how often a strategy may act without a person (RTS 6 art. 15(3)): children of one schedule, schedules of a
-day, and schedules since an operator last resumed it. Past any of them the strategy is disabled and halted until an
+"""Control 11: how often a strategy may act without a person (RTS 6 art. 15(3)): children of one schedule, schedules of
+a day, and schedules since an operator last resumed it. Past any of them the strategy is disabled and halted until an
 operator resumes it by name (risk/ladder.py sets the latch); that alone starts the counts anew, whatever day it is and
 however often the trader restarted.
 
@@ -20,10 +20,10 @@ def check(o: OrderIntent, v: GateView) -> int:
     if v.reduce_only:
         return 0
     b = v.bounds.book.counts
-    t = v.tally
+    t = v.history.tally
     if t.parents_day > b.parents_day_max or t.parents_unattended > b.parents_unattended_max:
         return CONTROL
-    p = v.parent
+    p = v.history.parent
     if p is None or o.version:
         return 0
     return CONTROL if p.sent >= p.slices * b.children_slices_bp_max // BP + b.children_extra_max else 0
@@ -31,7 +31,7 @@ def check(o: OrderIntent, v: GateView) -> int:
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """Which count."""
-    b, t, p = v.bounds.book.counts, v.tally, v.parent
+    b, t, p = v.bounds.book.counts, v.history.tally, v.history.parent
     if t.parents_day > b.parents_day_max:
         return f"{t.parents_day} schedules today", str(b.parents_day_max)
     if t.parents_unattended > b.parents_unattended_max:

@@ -2,9 +2,9 @@
 short period of time"): many small orders are one large one. Sums never under-count (core/money/counters.py); they may
 count up to a twentieth of the window too long.
 
-An order counts when it is sent, a replace with what it adds, an exit like an entry; nothing comes back on a cancel. What
-is watched is a rate of attempts: a program that sends and cancels all day holds nothing and is broken all the same. What
-is held is for controls 5 to 7. Exits are not bound.
+An order counts when it is sent, a replace with what it adds, an exit like an entry; nothing comes back on a cancel.
+What is watched is a rate of attempts: a program that sends and cancels all day holds nothing and is broken all the
+same. What is held is for controls 5 to 7. Exits are not bound.
 """
 
 from core.commands import OrderIntent
@@ -26,8 +26,8 @@ def check(o: OrderIntent, v: GateView) -> int:
         return 0
     value = v.value_added
     qty = v.qty_added
-    hour = v.counters.account.hour
-    own = v.windows.hour
+    hour = v.history.counters.account.hour
+    own = v.history.windows.hour
     a = v.account.counts
     b = v.bounds.book.counts
     if hour.value + value <= a.value_least_nanos and hour.qty + qty <= a.quantity_least_nanos:
@@ -38,8 +38,8 @@ def check(o: OrderIntent, v: GateView) -> int:
 
 def over(v: GateView) -> Found | None:
     """The first sum that this order would take past its limit."""
-    return _over(v, v.counters.account, v.account.counts, "account") or _over(
-        v, v.windows, v.bounds.book.counts, "strategy"
+    return _over(v, v.history.counters.account, v.account.counts, "account") or _over(
+        v, v.history.windows, v.bounds.book.counts, "strategy"
     )
 
 

@@ -180,6 +180,11 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
+    c.CountRefusal(strategy="alpha", control=12),
+    c.OpenParent(
+        parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,
+        slices=1, purpose=c.INTENT_FLATTEN, operator="ann",
+    ),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
