@@ -136,6 +136,7 @@ class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     books: dict[str, BookBounds]
     by_strategy: dict[str, tuple[Bounds, ...]]
     strangers: tuple[Bounds, ...]
+    clusters: tuple[tuple[str, tuple[int, ...]], ...]  # of names that move together, by name: instrument rows
 
 
 def rates(limits: Limits) -> Rates:
@@ -165,6 +166,7 @@ def resolve(
             for name in strategies
         },
         strangers=tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments),
+        clusters=_clusters(limits, instruments),
     )
 
 
@@ -200,7 +202,7 @@ def _account_values(limits: Limits) -> dict[str, int]:
     return values
 
 
-def clusters(limits: Limits, instruments: tuple[Instrument, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def _clusters(limits: Limits, instruments: tuple[Instrument, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """The clusters that a person wrote down, by name, as instrument rows."""
     rows = {instrument.symbol: instrument.inst for instrument in instruments}
     return tuple((cluster.name, tuple(rows[symbol] for symbol in cluster.symbols)) for cluster in limits.cluster)

@@ -17,7 +17,7 @@ from core.notes import Failure, Refusal
 from core.ports import Context
 from core.sessions import REGULAR
 from core.units import NANO, round_down
-from risk.bounds import clusters, resolve
+from risk.bounds import resolve
 from risk.checks import CHECKS, Check, ladder_state, participation
 from risk.ladder import who_lifts
 from risk.limits import Limits
@@ -40,7 +40,6 @@ class Gate:
             strategies=context.money.settings.strategies,
             currency=context.money.ledger.currency,
         )
-        context.concentration.set_clusters(clusters(limits, context.instruments))
         self._context = context
         self._account = account
         self._account_tag = account_tag

@@ -8,12 +8,12 @@ from core.sessions import Session
 
 class Rules:
     """The dated rules of one instrument on one day, and its hours; 0 where there is none (the gate denies).
-    One day is looked up once, and again when the broker gives another tick rule.
+    One day is looked up once, and again when the broker gives another tick rule or volume.
     """
 
     __slots__ = (
-        "close_ns", "complete", "date", "from_ns", "increment", "lot_increment", "lot_minimum", "moc_cutoff_ns",
-        "open_ns", "ticks", "until_ns",
+        "close_ns", "complete", "date", "expected_nanos", "expected_until_ns", "from_ns", "increment",
+        "lot_increment", "lot_minimum", "moc_cutoff_ns", "open_ns", "ticks", "until_ns",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument | None, session: Session | None) -> None:
@@ -24,6 +24,7 @@ class Rules:
             ticks = rule_on(instrument.ticks, date)
             lots = rule_on(instrument.lots, date)
         self.date = date
+        self.expected_nanos = self.expected_until_ns = 0  # volume of the running slot, by risk/liquidity.py
         self.from_ns = self.until_ns = 0  # the session from pre-open to post-close, where the table speaks for it
         self.open_ns = 0 if session is None else session.open_ns
         self.close_ns = 0 if session is None else session.close_ns

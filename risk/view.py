@@ -56,11 +56,11 @@ class GateView:
         # session: phase of core.sessions, 1 = the table speaks for this time
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
-        "adv", "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
+        "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
         "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
-        "crowd_bp", "replaced", "reserved", "reserved_book", "reserved_side",
+        "reserved", "reserved_book", "reserved_side",
         # state of orders and account
         "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
@@ -79,9 +79,11 @@ class GateView:
         context.on_rules(self._forget)
         self._foreign_of: object = None  # the report that `foreign` sums
         self.foreign = ForeignOrders()
-        self.crowds = Crowds()
         self.volumes = context.volumes
         self.account = resolved.account
+        context.concentration.set_clusters(resolved.clusters)
+        self.crowds = Crowds(context.concentration, resolved.account)
+        context.concentration.watch(self._read_buckets)
         self.bounds: Bounds = resolved.strangers[0]
         self.history = History(context, self.bounds)
         self.day_base = self.day_base_bp = 0
@@ -195,17 +197,12 @@ class GateView:
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
-        self._read_books(strategy, book)
-        r = money.reservations
-        crowds, foreign = self.crowds, self.foreign
-        if context.concentration.version != crowds.version:
-            self._read_buckets()
+        foreign = self.foreign
         if money.foreign is not self._foreign_of:
             foreign.sum(context)
             self._foreign_of = money.foreign
-        self.adv = self.volumes.adv_nanos[inst]
-        self.crowd_bp = crowds.tightest_bp[inst]
-        self.replaced = 0
+        self._read_books(strategy, book)
+        r = money.reservations
         self.buy_qty = r.buy_qty[inst] + foreign.buys[inst]
         self.sell_qty = r.sell_qty[inst] + foreign.sells[inst]
         self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
@@ -278,7 +275,6 @@ class GateView:
         if own.qty_nanos == o.qty_nanos and own.limit_px_nanos == o.limit_px_nanos:
             self.history.duplicate = 1  # it changes nothing
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
-        self.replaced = held.notional_nanos
         self.count -= 1
         self.side_count -= 1
         self.reserved -= held.notional_nanos
@@ -293,13 +289,15 @@ class GateView:
 
     def _read_buckets(self) -> None:
         """Again when clusters were measured anew."""
-        self.crowds.arrange(self._context.concentration, self.account)
+        self.crowds.arrange()
         self._foreign_of = None  # summed by bucket too
 
-    def crowded(self, inst: int) -> Crowded | None:
-        """The first bucket that this order would take past its share of equity."""
-        added = self.notional_new - self.replaced
-        return self.crowds.crowded(inst, added, self.foreign.by_bucket, self.equity_bp)
+    def crowded(self, o: OrderIntent) -> Crowded | None:
+        """The first bucket that this order would take past its share of equity; a replaced order's own share leaves."""
+        own = self._context.money.orders.get(o.order_id) if o.version else None
+        held = None if own is None else contribution(own)
+        added = self.notional_new - (0 if held is None else held.notional_nanos)
+        return self.crowds.crowded(o.inst, added, self.foreign.by_bucket, self.equity_bp)
 
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""

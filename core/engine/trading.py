@@ -22,7 +22,7 @@ Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they h
 
 DUPLICATES: Final = 12
 REPEATING: Final = (11, DUPLICATES)  # only a mistake explains these refusals: the strategy may have to stop
-SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
+SIZE_CONTROLS: Final = (1, 2, 8)  # quantity, value, part of the volume: an exit is cut to them
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
@@ -216,17 +216,29 @@ class Trading:
             break
         self.timers.set_wake(parent.parent_id, self.executor.wake_ns(parent, self.ts_ns))
 
-    def _sliced(self, intent: c.OrderIntent) -> c.OrderIntent:
-        """An exit larger than one order may be goes out in slices; an entry that large is refused by the gate."""
+    def _sliced(self, intent: c.OrderIntent) -> c.OrderIntent | None:
+        """An exit larger than one order may be goes out in slices; an entry that large is refused by the gate. None =
+        nothing is left to do: the child has the size of a slice already, or was cancelled because it has more.
+        """
         if self.money.ledger.held_nanos(intent.strategy, intent.inst) * intent.side >= 0:
             return intent
         most = self.gate.slice_max_nanos(intent.strategy, intent.inst, intent.side, self.ts_ns)
-        return intent if intent.qty_nanos <= most or not most else msgspec.structs.replace(intent, qty_nanos=most)
+        if intent.qty_nanos <= most or not most:
+            return intent
+        child = self.money.live_orders.get(intent.order_id) if intent.version else None
+        if child is not None and child.qty_nanos > most:
+            self.cancel(child.order_id, "more than one order may be now")
+            return None
+        if child is not None and child.qty_nanos == most and child.limit_px_nanos == intent.limit_px_nanos:
+            return None
+        return msgspec.structs.replace(intent, qty_nanos=most)
 
     def _submit(self, parent: Parent, intent: c.OrderIntent, *, new: bool) -> None:
         verdict = self.gate.approve(intent, self.ts_ns, self.seq + 1)
-        if isinstance(verdict, Refusal) and new and verdict.failures[0].control in SIZE_CONTROLS:
+        if isinstance(verdict, Refusal) and verdict.failures[0].control in SIZE_CONTROLS:
             sliced = self._sliced(intent)
+            if sliced is None:
+                return
             if sliced is not intent:
                 verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
         if isinstance(verdict, c.ApprovedOrder):
