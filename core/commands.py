@@ -151,6 +151,7 @@ class OpenParent(Command, frozen=True, tag=21):
     arrival_mid_nanos: int = 0
     purpose: int = INTENT_SCHEDULE
     urgency: int = 0
+    operator: str = ""  # who asked for it, where no strategy did
 
 
 class EndParent(Command, frozen=True, tag=22):
@@ -349,6 +350,13 @@ class TripBreaker(Command, frozen=True, tag=46):
     previous_close_nanos: int
 
 
+class CountRefusal(Command, frozen=True, tag=50):
+    """The gate refused an order of a strategy in a way that only a mistake explains: how often is remembered."""
+
+    strategy: str
+    control: int
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync, AskWhatIf)
 
 AnyCommand = (
@@ -356,7 +364,7 @@ AnyCommand = (
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
     | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
-    | TripBreaker
+    | TripBreaker | CountRefusal
 )  # fmt: skip
 
 

@@ -197,6 +197,7 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
     m.day_base_equity_nanos = m.equity_nanos
     for book in m.ledger.books.values():
         book.day_base_nanos = book.realised_nanos - book.fees_nanos
+    m.counters.roll()
     m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
     roll(m, event.date)
 

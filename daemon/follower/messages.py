@@ -222,6 +222,6 @@ RECORDS_ONLY: Final = frozenset(
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
-        c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts,
+        c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
     }
 )  # fmt: skip

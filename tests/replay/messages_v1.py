@@ -216,6 +216,11 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TellKill(level=1, scope="", left="#1 WORKING"),
     c.RestrictShorts(inst=0, until=20260704, low_px_nanos=PX, previous_close_nanos=2 * PX),
     c.TripBreaker(level=3, until_ns=6, px_nanos=PX, previous_close_nanos=2 * PX),
+    c.CountRefusal(strategy="alpha", control=12),
+    c.OpenParent(
+        parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,
+        slices=1, purpose=c.INTENT_FLATTEN, operator="ann",
+    ),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
