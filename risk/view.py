@@ -8,7 +8,7 @@ from typing import Final
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
-from core.money.requests import duplicate_key
+from core.money.requests import added
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution
@@ -16,7 +16,8 @@ from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
 from risk.crowds import Crowded, Crowds
-from risk.foreign import ForeignOrders
+from risk.foreign import NO_CROSS, ForeignOrders
+from risk.history import History
 from risk.laid_down import read_market, read_told
 from risk.rules import NEVER_PX, NO_RULES, Rules
 
@@ -37,7 +38,6 @@ ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
 _SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
-NO_CROSS: Final = -1  # no resting order of ours on the other side
 
 # What unacknowledged differences of the last synchronisation block.
 NO_DIFFERENCE: Final = 0
@@ -52,20 +52,20 @@ class GateView:
         # the machine's own
         "_context", "_foreign_of", "_resolved", "_rules",
         # sums that outlast an order
-        "crowds", "foreign", "volumes",
+        "crowds", "foreign", "history", "volumes",
         # limits and scope
         "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
-        "adv", "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns",
-        "quote_ts_ns", "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns",
-        "changed_ns", "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
+        "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
+        "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns", "changed_ns",
+        "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
-        "crowd_bp", "replaced", "reserved", "reserved_book", "reserved_side",
+        "reserved", "reserved_book", "reserved_side",
         # state of orders and account
-        "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
+        "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
         "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
         # what broker and market lay down
@@ -76,7 +76,7 @@ class GateView:
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
         "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
-        "schedule_qty", "value_px",
+        "qty_added", "schedule_qty", "value_added", "value_px",
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
@@ -86,11 +86,14 @@ class GateView:
         context.on_rules(self._forget)
         self._foreign_of: object = None  # the report that `foreign` sums
         self.foreign = ForeignOrders()
-        self.crowds = Crowds()
         self.volumes = context.volumes
         self.account = resolved.account
         self.limit_fault = ""
+        context.concentration.set_clusters(resolved.clusters)
+        self.crowds = Crowds(context.concentration, resolved.account)
+        context.concentration.watch(self._read_buckets)
         self.bounds: Bounds = resolved.strangers[0]
+        self.history = History(context, self.bounds)
         self.day_base = self.day_base_bp = 0
         self.funds = self.funds_free = NEVER_PX  # no broker's account: nothing but our own estimate
         self.borrow_level = self.borrow_shares = -1
@@ -102,11 +105,14 @@ class GateView:
 
     def bind(self, resolved: Resolved, fault: str) -> None:
         """Take limits that changed; `fault` = why some could not be applied."""
+        self.limit_fault = fault
+        if resolved is self._resolved:
+            return
         self._resolved = resolved
         self.account = resolved.account
-        self.limit_fault = fault
         self._rules = [NO_RULES for _ in self._rules]  # bands by the old margin
         self.funds = self.funds_free = NEVER_PX
+        self.crowds.take(resolved.account)
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
@@ -211,7 +217,6 @@ class GateView:
         self.tat_account = tats.get("a", 0)
         self.tat_strategy = tats.get(b.strategy_rate_key or "s" + strategy, 0)
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
-        self.duplicate = money.duplicates.seen(duplicate_key(o), ts_ns)
         read_told(self, context, o.side, inst)
         self.equity = equity = money.equity_nanos
         self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
@@ -219,17 +224,12 @@ class GateView:
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
-        self._read_books(strategy, book)
-        r = money.reservations
-        crowds, foreign = self.crowds, self.foreign
-        if context.concentration.version != crowds.version:
-            self._read_buckets()
+        foreign = self.foreign
         if money.foreign is not self._foreign_of:
             foreign.sum(context)
             self._foreign_of = money.foreign
-        self.adv = self.volumes.adv_nanos[inst]
-        self.crowd_bp = crowds.tightest_bp[inst]
-        self.replaced = 0
+        self._read_books(strategy, book)
+        r = money.reservations
         self.buy_qty = r.buy_qty[inst] + foreign.buys[inst]
         self.sell_qty = r.sell_qty[inst] + foreign.sells[inst]
         self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
@@ -239,18 +239,24 @@ class GateView:
         self.reserved = r.notional + foreign.value
         self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
-        parent = money.live_parents.get(o.parent_id)
+        history = self.history
+        history.read(o, b, ts_ns)
+        parent = history.parent
         whole = 0 if parent is None else parent.qty_nanos
         self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
         if o.side > 0:
             limits = r.sell_limits[inst]
-            self.cross_px = limits[0] if limits else NO_CROSS
-            self.side_count = r.buy_count[inst]
+            best = limits[0] if limits else NO_CROSS
+            theirs = foreign.sell_best[inst]
+            self.cross_px = best if theirs == NO_CROSS or 0 <= best < theirs else theirs
+            self.side_count = r.buy_count[inst] + foreign.buy_counts[inst]
             self.reserved_side = r.buy_notional + foreign.buy_value
         else:
             limits = r.buy_limits[inst]
-            self.cross_px = limits[-1] if limits else NO_CROSS
-            self.side_count = r.sell_count[inst]
+            best = limits[-1] if limits else NO_CROSS
+            theirs = foreign.buy_best[inst]
+            self.cross_px = best if best > theirs else theirs
+            self.side_count = r.sell_count[inst] + foreign.sell_counts[inst]
             self.reserved_side = self.reserved - r.buy_notional - foreign.buy_value
         self.id_used = 0
         self.replace_legal = 1
@@ -295,8 +301,9 @@ class GateView:
         if own is None or held is None or not _replaceable(own, o):
             self.replace_legal = 0
             return
+        if own.qty_nanos == o.qty_nanos and own.limit_px_nanos == o.limit_px_nanos:
+            self.history.duplicate = 1  # it changes nothing
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
-        self.replaced = held.notional_nanos
         self.count -= 1
         self.side_count -= 1
         self.reserved -= held.notional_nanos
@@ -311,13 +318,15 @@ class GateView:
 
     def _read_buckets(self) -> None:
         """Again when clusters were measured anew."""
-        self.crowds.arrange(self._context.concentration, self.account)
+        self.crowds.arrange()
         self._foreign_of = None  # summed by bucket too
 
-    def crowded(self, inst: int) -> Crowded | None:
-        """The first bucket that this order would take past its share of equity."""
-        added = self.notional_new - self.replaced
-        return self.crowds.crowded(inst, added, self.foreign.by_bucket, self.equity_bp)
+    def crowded(self, o: OrderIntent) -> Crowded | None:
+        """The first bucket that this order would take past its share of equity; a replaced order's own share leaves."""
+        own = self._context.money.orders.get(o.order_id) if o.version else None
+        held = None if own is None else contribution(own)
+        added = self.notional_new - (0 if held is None else held.notional_nanos)
+        return self.crowds.crowded(o.inst, added, self.foreign.by_bucket, self.equity_bp)
 
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""
@@ -383,10 +392,12 @@ class GateView:
         notional = -(-value * o.qty_nanos // NANO)
         self.notional = notional
         if not o.version or not self.replace_legal:
-            self.notional_new = notional
+            self.notional_new = self.value_added = notional
+            self.qty_added = o.qty_nanos
             self.exposure_new = self.gross + self.reserved + notional
             return
         own = self._context.money.orders[o.order_id]
+        self.value_added, self.qty_added = added(own, o, notional)
         most = own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos
         dearest = own.notional_nanos if own.notional_nanos > notional else notional
         self.notional_new = share_of(dearest, self.qty_new, most)  # as core.reservations will hold it

@@ -29,11 +29,13 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    AlertAcknowledged,
     CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LeaseLapsed,
     LimitChanged,
     OperatorFlattened,
     OperatorHalted,
@@ -98,6 +100,7 @@ AnyEvent = (
     | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted
+    | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 
@@ -121,6 +124,7 @@ __all__ = [
     "SUBMITTED",
     "AccountAdopted",
     "AccountValued",
+    "AlertAcknowledged",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
@@ -143,6 +147,7 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LeaseLapsed",
     "LimitChanged",
     "LinkDegraded",
     "LinkLost",

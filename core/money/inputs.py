@@ -7,6 +7,7 @@ from core import events as e
 from core.ledger import UNCLAIMED, Execution
 from core.money import kills
 from core.money.approvals import spend_code
+from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.money.told import count_day_trade, roll
 from core.orders import Fact, State
@@ -34,6 +35,8 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
     if m.ledger.is_superseded(event.exec_id):
         m.odds.append((event.order_id, f"execution {event.exec_id} came after its correction"))
         return
+    if event.order_id not in m.orders:
+        meet_rival(m, event.order_ref)
     held_before = m.ledger.holdings[event.inst] if event.inst < len(m.ledger.holdings) else 0
     booked = m.book(
         Execution(
@@ -194,6 +197,7 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
     m.day_base_equity_nanos = m.equity_nanos
     for book in m.ledger.books.values():
         book.day_base_nanos = book.realised_nanos - book.fees_nanos
+    m.counters.roll()
     m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
     roll(m, event.date)
 
@@ -202,6 +206,7 @@ def _trader_started(m: Money, event: e.TraderStarted) -> None:
     m.epoch = event.epoch
     m.safe = event.safe
     m.conditions.funds_awaited = not event.venue_in_process
+    m.synced = False
     if not event.venue_in_process:
         _set_link(m, DOWN)
         m.sync = None

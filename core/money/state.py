@@ -17,6 +17,7 @@ from core.limit_changes import LimitChanges, rate_in_force
 from core.money import kills
 from core.money.approvals import Approval
 from core.money.conditions import fresh
+from core.money.counters import Counters
 from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
@@ -30,6 +31,7 @@ DEGRADED: Final = 1
 READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
+ALERTS_OPEN_MAX: Final = 64  # codes; beyond, the one that was quiet longest goes
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
@@ -49,17 +51,28 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     margin_rate_ns_max: int = 86_400 * 10**9  # a margin rate the broker told is forgotten when older
 
 
+class OpenAlert(msgspec.Struct, gc=False, kw_only=True):
+    """What a person was told under one code and has not acknowledged."""
+
+    code: str
+    severity: str  # the worst so far
+    text: str  # the newest
+    since_ns: int
+    last_ns: int
+    count: int = 1
+
+
 class Money:
     """The account as we know it. Attributes are read by everyone, written by the folds alone."""
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_configured", "_ended", "_ended_parents", "approvals", "cash_difference_nanos", "closed_sync", "code_steps",
-        "conditions", "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates",
-        "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches",
-        "ledger", "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id",
-        "next_parent_id", "odds", "orders", "parents", "reservations", "safe", "seq", "settings", "sync", "tats",
-        "trading_date", "ts_ns",
+        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "cash_difference_nanos", "closed_sync",
+        "code_steps", "conditions", "counters", "day_base_equity_nanos", "difference_sync_id", "differences",
+        "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id",
+        "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns", "live_orders", "live_parents",
+        "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations", "rivals", "safe", "seq",
+        "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -89,6 +102,7 @@ class Money:
         self.reservations = Reservations(len(settings.symbols))
         self.tats: dict[str, int] = {}
         self.duplicates = DuplicateWindow(settings.duplicate_window_ns)
+        self.counters = Counters()
         self.sync: Sync | None = None
         self.cash_difference_nanos = 0  # broker less ours at the last complete sync
         self.closed_sync: Sync | None = None  # what the step's SyncCompleted closed, for the engine to conclude from
@@ -99,6 +113,9 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.synced = False  # a complete sync since the trader started
+        self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
+        self.rivals: list[str] = []  # orders met in this step that only another trader can have sent
         self.approvals: list[Approval] = []  # commands that wait for a second person
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.conditions = fresh(len(settings.symbols))
@@ -175,6 +192,7 @@ class Money:
             return False
         if self.kills:
             kills.filled(self.kills, execution, self.settings.symbols)
+        self.counters.day.trades += 1
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))

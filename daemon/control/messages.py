@@ -139,6 +139,19 @@ class Adopt(Request, frozen=True, tag="adopt"):
     cash: str = "0"
 
 
+class Ack(Request, frozen=True, tag="ack"):
+    """The alerts of one code have been seen, or of all."""
+
+    code: str | None = None
+
+
+class Lease(Request, frozen=True, tag="lease"):
+    """The cluster says who may trade this account, for the next `valid_s` seconds."""
+
+    holder: str
+    valid_s: float
+
+
 class Arm(Request, frozen=True, tag="arm"):
     """Changed code, config or models with this digest may trade."""
 
@@ -213,13 +226,12 @@ class Override(Request, frozen=True, tag="override"):
 
 AnyRequest = (
     Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature | GetLimits | SetLimit | RevertLimit | Override | GetKills | GetChallenge
+    | Feature | GetLimits | SetLimit | RevertLimit | Override | GetKills | Ack | Lease | GetChallenge
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
+    "feature", "kills", "ack", "lease", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
 )  # fmt: skip
-
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)

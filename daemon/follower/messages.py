@@ -77,6 +77,11 @@ def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
 
+def _acknowledged(m: e.AlertAcknowledged, s: Stamp, symbol: SymbolOf) -> Rows:
+    body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
+    yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.code, "seen", m.operator, body)
+
+
 def _refused(m: e.CommandRefused, s: Stamp, symbol: SymbolOf) -> Rows:
     body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.command, m.why, m.operator, body)
@@ -177,6 +182,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DeployArmed: _operator,
     e.LimitChanged: _operator,
     e.OverrideGranted: _operator,
+    e.AlertAcknowledged: _acknowledged,
     e.CommandRefused: _refused,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
@@ -213,9 +219,9 @@ RECORDS_ONLY: Final = frozenset(
         e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.WhatIfRefused,
         e.ClockOffsetMeasured, e.AccountValued,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
-        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
+        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
-        c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker,
+        c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
     }
 )  # fmt: skip

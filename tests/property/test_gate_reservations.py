@@ -31,6 +31,7 @@ TIGHT = Limits(
         rate_symbol_orders=1_000,
         working_per_side_max=100,
         working_orders_max=1_000,
+        messages_second_max=1_000,
     )
 )
 # what (0 order, 1 fill, 2 cancel, 3 replace), instrument, side, shares in hundreds, which order, which strategy

@@ -153,6 +153,8 @@ EVENTS: Final[tuple[Message, ...]] = (
         control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block",
         operator="ann", authority="signed:k1", second="bob",
     ),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -196,6 +198,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.VerifyKill(level=3, scope="all", sync_id=5),
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
+    c.CloseAlerts(codes=("LINK_LOST",), by="ops"),
     c.KeepApproval(digest="a1", what="resume account", operator="ops", authority="code:7", until_ns=9),
     c.SpendApproval(digest="a1", operator="ops", second="eve"),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
@@ -213,6 +216,11 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TellKill(level=1, scope="", left="#1 WORKING"),
     c.RestrictShorts(inst=0, until=20260704, low_px_nanos=PX, previous_close_nanos=2 * PX),
     c.TripBreaker(level=3, until_ns=6, px_nanos=PX, previous_close_nanos=2 * PX),
+    c.CountRefusal(strategy="alpha", control=12),
+    c.OpenParent(
+        parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,
+        slices=1, purpose=c.INTENT_FLATTEN, operator="ann",
+    ),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
