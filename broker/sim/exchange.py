@@ -150,7 +150,7 @@ class Exchange:
         self._books[inst].halted = halted
 
     def session_ready(self, ts_ns: int) -> None:
-        """The session of a trader in this process begins: what a broker would tell beside orders is told from now on."""
+        """The session of a trader in this process begins: what a broker tells beside orders is told from now on."""
         self._move_to(ts_ns)
         self.tells = True
         self._tell_borrow(ts_ns)
