@@ -44,7 +44,7 @@ def test_limits_change_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     story: list[Callable[[Slow], None]] = [
         request("limit-set", name="gross_max", value="1", until="1h", reason="news", says="250000 -> 1"),
         request(
-            "limit-set", ok=False, says="above the ceiling", name="gross_max", value="9000000", until="1h", reason="x"
+            "limit-set", ok=False, says="above the ceiling", name="net_max", value="9000000", until="1h", reason="x"
         ),
         request("limit-set", ok=False, says="give --until", name="net_max", value="300000", reason="x"),
         request("limit-set", name="net_max", value="300000", until="30m", reason="more", says="250000 -> 300000"),
