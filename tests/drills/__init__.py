@@ -117,9 +117,9 @@ DRILLS: Final = (
     ),
     Drill(
         name="guard",
-        meaning="a trader with fifty working orders under its guard: announced restart, SIGSTOP and SIGCONT, kill -9, one "
-        "by one and by global cancel, a guard that dies over its cancels; all gone within 5 s of the lease's end, no "
-        "order after it, HALTED at the start; a part is one story",
+        meaning="a trader with fifty working orders under its guard: announced restart, SIGSTOP and SIGCONT, kill -9, "
+        "one by one and by global cancel, a guard that dies over its cancels; all gone within 5 s of the lease's end, "
+        "no order after it, HALTED at the start; a part is one story",
         parts=10,
         part=_guard,
     ),

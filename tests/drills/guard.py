@@ -180,7 +180,7 @@ class Story:
     def stopped(self) -> None:
         """SIGSTOP: the guard cannot have the trader's client id, and cancels everything; SIGCONT: nothing leaves."""
         trader = self.pair.processes["trader"]
-        self.wait(lambda: len(self.tap.of(TRADER, PLACE)) > WORKING + 3, "a busy trader")
+        self.wait(lambda: len(self.tap.of(TRADER, PLACE)) > WORKING + 3 and self.working(), "a busy trader")
         trader.send_signal(signal.SIGSTOP)
         end_ns = self.until_ns()
         try:
