@@ -129,10 +129,15 @@ class Story:
     def working(self) -> bool:
         """Whether fifty are. A machine too busy for so short a lease has halted the trader: it is resumed."""
         if self.latched() == {"LEASE"}:
-            self.lapses += 1
-            with contextlib.suppress(CommandFailed, Refused):
-                self.pair.command("resume", reason="a busy machine")
+            self.lapses += self.resumed()
         return len(self.open_orders()) >= WORKING
+
+    def resumed(self) -> bool:
+        """Whether an operator's resume was taken: after a synchronisation young enough."""
+        with contextlib.suppress(CommandFailed, Refused):
+            self.pair.command("resume", reason="looked")
+            return True
+        return False
 
     def guard_is(self, *states: str) -> bool:
         """What the guard says of itself."""
@@ -267,7 +272,7 @@ def again(story: Story, *, exclusive: bool) -> None:
         pair.guard_file = pair.folder / "guard.toml"
         pair.guard_file.write_text(pair.trader_file.read_text() + "exclusive = true\n")
         pair.start("guard")
-    pair.command("resume", reason="looked")
+    story.wait(story.resumed, "resumed")
     story.wait(story.working, f"{WORKING} working orders")
     story.killed(exclusive=exclusive)
 
