@@ -13,6 +13,8 @@ from daemon.recovery import deploy_digest
 from daemon.runner import StepError
 from daemon.status.adoption import adoption_of
 from daemon.status.build import ProcessFacts, build_status
+from daemon.status.kills import kill_reports
+from daemon.status.limits import limit_lines
 from daemon.status.picture import Status
 
 if TYPE_CHECKING:
@@ -103,6 +105,15 @@ class TraderOperations:
                     )
                     found.append(who | msgspec.structs.asdict(waits))
         return found
+
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """Limits as configured, changed and in force."""
+        context = self._trader.active_runner.engine.context
+        return limit_lines(context, self._trader.config.limits, symbol=symbol, strategy=strategy)
+
+    def kills(self) -> list[dict[str, Any]]:
+        """The report of every kill."""
+        return kill_reports(self._trader.active_runner.engine)
 
     def adoption(self) -> dict[str, Any]:
         """What the broker holds and our books lack."""
