@@ -19,6 +19,7 @@ from daemon.cli import (
     database,
     diff,
     doctor,
+    drill,
     gateway,
     kill,
     operate,
@@ -48,7 +49,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (trader, operate, kill, operators, alerts, account, books, records, diff, doctor, database, gateway):
+for _part in (
+    trader,
+    operate,
+    kill,
+    drill,
+    operators,
+    alerts,
+    account,
+    books,
+    records,
+    diff,
+    doctor,
+    database,
+    gateway,
+):
     _part.register(app)
 
 

@@ -1,5 +1,5 @@
-"""A relay between the trader and the gateway of a drill: it writes down every message of the trader with its time, tells
-of the first cancel before it passes it on, and can cut the line in the middle of a kill. Threads; knows no trader.
+"""A relay between the trader and the gateway of a drill: it writes down every message of the trader with its time,
+tells of the first cancel before it passes it on, and can cut the line in the middle of a kill. Knows no trader.
 """
 
 import contextlib
