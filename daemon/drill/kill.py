@@ -21,7 +21,7 @@ from core.latches import HALTED
 from core.records import COMMAND, INPUT, decode
 from daemon.control.client import CommandFailed, NotReachable
 from daemon.drill import scene
-from daemon.drill.pair import DrillFailed, Pair
+from daemon.drill.pair import SOURCES, DrillFailed, Pair
 from daemon.drill.relay import CANCELS, PLACE
 from daemon.journal import JournalReader
 
@@ -243,7 +243,7 @@ class _Drill:
     def check_replay(self) -> None:
         """The journal decides the same again, record by record."""
         command = [sys.executable, "-m", "daemon.cli", "replay", "verify", str(self._journal)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=REPLAY_S)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=REPLAY_S, cwd=SOURCES)
         said = (done.stdout + done.stderr).strip().splitlines()
         self.must("the journal replays to the same state", done.returncode == 0, " ".join(said[-3:]))
 

@@ -24,6 +24,7 @@ from daemon.status.picture import Status
 
 START_S: Final = 120.0  # kernels may have to be compiled
 LOOK_S: Final = 0.02
+SOURCES: Final = Path(__file__).resolve().parents[2]
 
 
 class DrillFailed(QuantdError):
@@ -71,8 +72,9 @@ class Pair:
 
     def _launch(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                                                    stderr=log)  # fmt: skip
+            self.processes[name] = subprocess.Popen(
+                command, cwd=SOURCES, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def kill(self, name: str) -> None:
         """kill -9."""

@@ -145,8 +145,8 @@ DRILLS: Final = (
     Drill(
         name="risk_days",
         meaning="the five BAC and IBM days with every control on its factory limit: refusals by control and day, none "
-        "unexplained; a part is the whole tape",
-        parts=1,
+        "unexplained; a part is the whole tape, with a strategy of its size and with one ten times as large",
+        parts=2,
         part=_risk_days,
     ),
 )

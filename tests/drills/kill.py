@@ -1,5 +1,5 @@
-"""The drill `kill`: the scripted kill of `quantd drill kill` at real time, another market and other faults each part, and
-hundreds of random runs around kills (tests/property/test_kill_monotone.py).
+"""The drill `kill`: the scripted kill of `quantd drill kill` at real time, another market and other faults each part,
+and hundreds of random runs around kills (tests/property/test_kill_monotone.py).
 """
 
 from typing import Any, Final
