@@ -24,6 +24,7 @@ from daemon.cli import (
     kill,
     operate,
     operators,
+    panic,
     records,
     trader,
 )
@@ -53,6 +54,7 @@ for _part in (
     trader,
     operate,
     kill,
+    panic,
     drill,
     operators,
     alerts,
