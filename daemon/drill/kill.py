@@ -184,7 +184,7 @@ class _Drill:
         for event in found:
             if type(event) is e.OperatorKilled:
                 return False
-            if type(event) in (e.OrderFilled, e.OrderCancelled) and event.order_id == order_id:
+            if isinstance(event, e.OrderFilled | e.OrderCancelled) and event.order_id == order_id:
                 return True
         return False
 

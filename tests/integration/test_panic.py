@@ -1,5 +1,5 @@
-"""`quantd panic` without a trader, against the real gateway: everybody's orders off and proven, positions closed through
-the gate, the next trader HALTED.
+"""`quantd panic` without a trader, against the real gateway: everybody's orders off and proven, positions closed
+through the gate, the next trader HALTED.
 """
 
 from pathlib import Path

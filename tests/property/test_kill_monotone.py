@@ -53,8 +53,8 @@ class World:
         orders = list(live.runner.money.live_orders.values())
         order = orders[choice % len(orders)] if orders else None
         if kind in ("kill", "halt", "flatten", "resume"):
-            made = {"kill": e.OperatorKilled, "halt": e.OperatorHalted, "flatten": e.OperatorFlattened,
-                    "resume": e.OperatorResumed}[kind]  # fmt: skip
+            made: Any = {"kill": e.OperatorKilled, "halt": e.OperatorHalted, "flatten": e.OperatorFlattened,
+                         "resume": e.OperatorResumed}[kind]  # fmt: skip
             before = [kill.seq for kill in live.runner.money.kills if not kill.verified_ns]
             live.tell(made(**told))
             self.resumed = kind == "resume" and live.runner.engine.reply[0]
