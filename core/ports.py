@@ -7,14 +7,17 @@ import msgspec
 
 from core import commands as c
 from core.arrivals import Arrivals, LiveRule, with_rule
+from core.concentration import Concentration
 from core.events import ReferenceArrived
 from core.exposure import Exposure
 from core.instruments import Instrument
+from core.limit_changes import LimitVerdict
 from core.market import MarketReader
 from core.money.state import Money
 from core.notes import Decision, Failure, Refusal
 from core.parents import Parent
 from core.sessions import Calendar
+from core.volume import Volumes
 
 NOT_AWAITED: Final = -1  # as the date of an instrument's reference: the tables of the run are all there is
 
@@ -23,8 +26,8 @@ class Context:
     """What every part may read: one object, made by the composition root, written by the engine alone."""
 
     __slots__ = (
-        "_closes", "_forgetting", "arrivals", "calendars", "exposure", "instruments", "market", "money",
-        "previous_close_nanos", "reference_dates",
+        "_closes", "_forgetting", "arrivals", "calendars", "concentration", "exposure", "instruments", "market",
+        "money", "previous_close_nanos", "reference_dates", "volumes",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +37,7 @@ class Context:
         calendars: tuple[Calendar, ...],
         previous_close_nanos: list[int],
         closes: dict[int, list[int]] | None = None,
+        volumes: Volumes | None = None,
         money: Money,
         market: MarketReader,
         exposure: Exposure,
@@ -46,6 +50,9 @@ class Context:
         self.money = money
         self.market = market
         self.exposure = exposure
+        self.volumes = Volumes(len(instruments)) if volumes is None else volumes
+        self.concentration = exposure.concentration = Concentration(instruments)
+        money.reservations.tell(self.concentration, money.live_orders)
         self.arrivals = Arrivals()
         # By instrument: the day whose slow numbers are complete. Until it is today's, an instrument is not ready.
         self.reference_dates = [0 if reference_awaited else NOT_AWAITED] * len(instruments)
@@ -54,12 +61,16 @@ class Context:
     def roll(self, date: int) -> None:
         """A trading day begins: its previous closes, none where the reference has no row for the day."""
         self.previous_close_nanos = list(self._closes.get(date) or [0] * len(self.instruments))
+        self.volumes.roll(date)
         for slow in self.arrivals.slow.values():
-            self._take_close(slow, date)
+            self._take_numbers(slow, date)
 
-    def _take_close(self, slow: ReferenceArrived, date: int) -> None:
-        if slow.effective_from == date and slow.previous_close_nanos:
+    def _take_numbers(self, slow: ReferenceArrived, date: int) -> None:
+        if slow.effective_from != date:
+            return
+        if slow.previous_close_nanos:
             self.previous_close_nanos[slow.inst] = slow.previous_close_nanos
+        self.volumes.take(slow)
 
     def take_reference(self, slow: ReferenceArrived) -> None:
         """Slow numbers from the broker: they hold on their day, and make the instrument ready when complete."""
@@ -67,7 +78,7 @@ class Context:
         self.arrivals.slow[inst] = slow
         if self.reference_dates[inst] != NOT_AWAITED:
             self.reference_dates[inst] = 0 if slow.missing else slow.effective_from
-        self._take_close(slow, self.money.trading_date)
+        self._take_numbers(slow, self.money.trading_date)
 
     def take_rule(self, inst: int, rule: LiveRule) -> None:
         """The broker's price increments take the place of the config's."""
@@ -234,11 +245,24 @@ class Gate(Protocol):
         ...
 
     def slice_max_nanos(self, strategy: str, inst: int, side: int, ts_ns: int) -> int:
-        """Largest quantity one order may have now by controls 1 and 2: exits are cut to it, never refused for size."""
+        """Largest quantity of one order by controls 1, 2 and 8 now: exits are cut to it, never refused for size."""
         ...
 
     def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:
         """Everything that would stop a typical new order now, in gate order (`quantd why-not`)."""
+        ...
+
+    @property
+    def limit_fault(self) -> str:
+        """Why operators' changes of limits could not be applied; "" = they are."""
+        ...
+
+    def judge_limit(self, scope: str, name: str, value: str) -> LimitVerdict:
+        """What a change of a limit would do; value "" = back to the config's."""
+        ...
+
+    def overridable(self, control: int) -> str:
+        """Why a control may not be overridden for one order; "" = it may."""
         ...
 
 

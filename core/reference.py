@@ -69,6 +69,7 @@ class InstrumentReference(Reference, frozen=True, tag=6):
     previous_close_nanos: int = 0
     adv_nanos: int = 0
     source: str = ""
+    until: int = 0  # last day on which it holds; 0 = the first is the only one
 
 
 class ModelLoaded(Reference, frozen=True, tag=7):

@@ -4,11 +4,13 @@ Derived from the orders alone; rebuilt after a restore, never journalled.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from core.commands import MKT, MOC, STP
+from core.concentration import Concentration
 from core.orders import Order, State
 from core.units import share_of
 
@@ -35,6 +37,7 @@ class Reservations:
         "buy_notional",
         "buy_qty",
         "buy_qty_by_book",
+        "concentration",
         "count",
         "in_doubt",
         "notional",
@@ -59,7 +62,14 @@ class Reservations:
         self.buy_notional = 0
         self.notional_by_strategy: dict[str, int] = {}
         self.count = 0
+        self.concentration: Concentration | None = None  # is told every change of a value; set by `tell`
         self._held: dict[int, Held] = {}
+
+    def tell(self, concentration: Concentration, live_orders: Mapping[int, Order]) -> None:
+        """From now on buckets follow what is held, beginning with what is held already."""
+        self.concentration = concentration
+        for order_id, held in self._held.items():
+            concentration.add(live_orders[order_id].inst, held.notional_nanos)
 
     def any_live(self, inst: int) -> bool:
         """Whether any order of ours works in an instrument: what spares a search of all of them."""
@@ -112,9 +122,12 @@ class Reservations:
         else:
             del limits[bisect_left(limits, held.limit_px_nanos)]
         self.count += sign
-        self.notional += sign * held.notional_nanos
+        notional = sign * held.notional_nanos
+        self.notional += notional
+        if self.concentration is not None:
+            self.concentration.add(inst, notional)
         by_strategy = self.notional_by_strategy
-        by_strategy[order.strategy] = by_strategy.get(order.strategy, 0) + sign * held.notional_nanos
+        by_strategy[order.strategy] = by_strategy.get(order.strategy, 0) + notional
 
 
 def contribution(order: Order) -> Held | None:

@@ -21,6 +21,7 @@ from core.money.state import Money, MoneySettings
 from core.ports import Context
 from core.rows import ROW
 from core.sessions import Calendar
+from core.volume import Volumes
 from daemon.config import Config
 from daemon.machine import LIVE_ROWS_MAX, Machine
 from daemon.reference.tables import ReferenceTables
@@ -52,11 +53,13 @@ def build_machine(
     market = new_market(len(instruments))
     watch = np.zeros(len(instruments), np.int64)
     calendars = tables.calendars()
+    dates = tables.dates()
     context = Context(
         instruments=instruments,
         calendars=calendars,
         previous_close_nanos=[0] * len(instruments),
-        closes={row.effective_from: tables.previous_close_nanos(row.effective_from) for row in tables.slow},
+        closes={date: tables.previous_close_nanos(date) for date in dates},
+        volumes=Volumes(len(instruments), by_date={date: tables.adv_nanos(date) for date in dates}),
         money=money,
         market=MarketReader(market),
         exposure=Exposure(len(instruments)),
@@ -71,7 +74,13 @@ def build_machine(
         exchange = _exchange(config, tables, instruments, watch, market, state)
     if restored is not None and restored.opinion is not None:
         engine.load_opinion(restored.opinion)
-    return Machine(engine, exchange, live_rows, cancels_first=config.journal.durability == "fsync")
+    return Machine(
+        engine,
+        exchange,
+        live_rows,
+        cancels_first=config.journal.durability == "fsync",
+        told_elsewhere=config.broker_feed,
+    )
 
 
 def money_settings(config: Config) -> MoneySettings:
@@ -88,6 +97,7 @@ def money_settings(config: Config) -> MoneySettings:
         rate_account=limits.account,
         rate_strategy=limits.strategy,
         rate_symbol=limits.symbol,
+        margin_rate_ns_max=limits.margin_rate_ns_max,
     )
 
 
@@ -117,6 +127,7 @@ def _engine(
         slots, market=context.market.state, watch=watch, buffer=buffer, profile=config.feed.profile
     )
     strategies = [build(slot, seat.params, context, pipeline) for slot, seat in zip(slots, seats, strict=True)]
+    pace = rates(config.limits)
     return Engine(
         settings=EngineSettings(
             mark_interval_ns=config.engine.mark_interval_ns,
@@ -127,6 +138,10 @@ def _engine(
             equity_note_interval_ns=config.engine.equity_note_interval_ns,
             cash_tolerance_bp=config.engine.cash_tolerance_bp,
             cash_tolerance_nanos=config.engine.cash_tolerance_nanos,
+            whatif_notional_nanos=pace.whatif_notional_min_nanos,
+            margin_rate_ns_max=pace.margin_rate_ns_max,
+            day_trades_warned=pace.day_trades_warned,
+            index_inst=config.symbols.index(config.market.index) if config.market.index else -1,
             on_disable={name: s.on_disable for name, s in config.strategies.items()},
             on_stop={name: s.on_stop for name, s in config.strategies.items()},
             persons=config.authority.persons,

@@ -25,8 +25,10 @@ VENUE_FACTS: Final = (
     e.OrderAcknowledged, e.OrderFilled, e.ExecutionCorrected, e.CommissionReported, e.OrderCancelled, e.OrderRejected,
     e.OrderReplaced, e.ReplaceRejected, e.CancelRejected, e.OrderInactivated, e.SyncStarted, e.OpenOrderReported,
     e.CompletedOrderReported, e.ExecutionReported, e.PositionReported, e.CashReported, e.SyncCompleted,
-    e.LinkDegraded, e.LinkLost,
+    e.LinkDegraded, e.LinkLost, e.WhatIfAnswered,
 )  # fmt: skip
+# What it says too, in the place of a broker that is not there; a shadow's broker says it itself.
+VENUE_OR_BROKER_FACTS: Final = (e.LinkRestored, e.ShortableChanged, e.ClockOffsetMeasured)
 FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
 SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the shell itself sends at the first start
 
@@ -38,11 +40,18 @@ class Machine:
     may_send: Callable[[], str] | None = None  # why no order may leave at this moment ("" = it may); with a broker
 
     def __init__(
-        self, engine: Engine, exchange: Exchange | None, live_rows: Any, *, cancels_first: bool = False
+        self,
+        engine: Engine,
+        exchange: Exchange | None,
+        live_rows: Any,
+        *,
+        cancels_first: bool = False,
+        told_elsewhere: bool = False,
     ) -> None:
         self.engine = engine
         self.exchange = exchange
         self.cancels_first = cancels_first  # orders of a step leave after all else: they wait for the disk
+        self.told_elsewhere = told_elsewhere  # a shadow's broker tells borrow and time
         self.dispatching = False  # a broker that answers at once must wait for the step's other commands
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
 
@@ -93,8 +102,12 @@ class Machine:
 
     def before(self, event: Any, ts_ns: int) -> None:
         """What the venue must know of a fact that is not its own."""
-        if self.exchange is not None and type(event) is e.HaltChanged:
+        if self.exchange is None:
+            return
+        if type(event) is e.HaltChanged:
             self.exchange.on_halt(event.inst, event.halted > 0, ts_ns)
+        elif type(event) is e.LinkRestored and event.reason == SESSION_READY and not self.told_elsewhere:
+            self.exchange.session_ready(ts_ns)
 
     def dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> list[tuple[int, c.NotSent]]:
         """Hand a step's broker commands to the port; returns what the port refused, folded already.
@@ -152,4 +165,7 @@ _TIME: Final = e.TimeAdvanced()
 _SENT: Final = frozenset(c.BROKER_COMMANDS)
 ORDERS: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 
-__all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "ORDERS", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]
+__all__ = [
+    "DECIDE", "FEED_CONTROLS", "NEVER", "ORDERS", "SESSION_READY", "VENUE_FACTS", "VENUE_OR_BROKER_FACTS", "WATCHED",
+    "Machine",
+]  # fmt: skip

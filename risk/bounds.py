@@ -18,9 +18,13 @@ from risk.limits import (
     Limit,
     Limits,
     OrderLimits,
+    Restriction,
     StrategyLimits,
     factory_value,
+    looser,
     set_value,
+    text_of,
+    whole,
 )
 
 # Restriction of an instrument (control 16).
@@ -35,6 +39,12 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gross_max_nanos: int
     gross_equity_bp_max: int
     net_max_nanos: int
+    sector_equity_bp_max: int
+    sector_unknown_equity_bp_max: int
+    country_equity_bp_max: int
+    issuer_equity_bp_max: int
+    cluster_equity_bp_max: int
+    cluster_bps: dict[str, int]  # of clusters with a cap of their own
     day_loss_soft_bp: int
     day_loss_hard_bp: int
     day_loss_marks: int
@@ -53,6 +63,18 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     margin_long_bp: int
     margin_short_bp: int
     margin_free_bp: int  # exposure up to this share of equity needs no closer look, whatever its side
+    margin_flat_bp_max: int  # the larger of the two rates
+    borrow_ns_max: int
+    funds_ns_max: int
+    finra_margin: int
+    maintenance_bp: int
+    pattern_day_trader: int  # 0 off, 1 warn, 2 deny
+    day_trades_max: int
+    day_trade_equity_min_nanos: int
+    band_margin_bp: int
+    halt_quiet_ns: int
+    clock_offset_ns_max: int
+    clock_ns_max: int
     line_ns_max: int
     resume_sync_age_ns_max: int
 
@@ -62,6 +84,7 @@ class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     gross_max_nanos: int
     gross_equity_bp_max: int
+    gross_share_bp_max: int
     day_loss_soft_bp: int
     day_loss_hard_bp: int
 
@@ -90,12 +113,16 @@ class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     book_long_max_nanos: int  # of the strategy's own book
     book_short_max_nanos: int
     book_equity_bp_max: int
+    adv_order_bp_max: int
+    participation_bp_max: int
+    adv_min_nanos: int
     working_per_side_max: int
     extended_hours: int
     age_ns_max_regular: int
     age_ns_max_extended: int
     jump_quiet_ns: int
     spread_bp_max: int
+    frozen_ns_max: int
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -105,6 +132,9 @@ class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     strategy: RateLimit
     symbol: RateLimit
     duplicate_window_ns: int
+    margin_rate_ns_max: int
+    whatif_notional_min_nanos: int  # of the engine's
+    day_trades_warned: int  # day trades at which to tell a person; 0 = never
 
 
 class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -124,6 +154,9 @@ def rates(limits: Limits) -> Rates:
         strategy=RateLimit(v["rate_strategy_orders"], v["rate_strategy_seconds"]),
         symbol=RateLimit(v["rate_symbol_orders"], v["rate_symbol_seconds"]),
         duplicate_window_ns=v["duplicate_window_seconds"],
+        margin_rate_ns_max=v["margin_rate_seconds_max"],
+        whatif_notional_min_nanos=v["whatif_notional_min"],
+        day_trades_warned=v["day_trades_max"] if v["pattern_day_trader"] else 0,
     )
 
 
@@ -133,6 +166,7 @@ def resolve(
     """Fold the scopes. Raises ConfigError on a bad value, an unknown symbol or an unknown strategy."""
     _refuse_unknown(limits, instruments, strategies)
     values = _account_values(limits)
+    _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
     return Resolved(
@@ -155,8 +189,45 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
         if strategy not in strategies:
             raise ConfigError(f"limits.strategy.{strategy}: no such strategy: configure it, or remove its limits")
     for at, entry in enumerate(limits.deny):
-        if not entry.symbol and not entry.con_id:
-            raise ConfigError(f"limits.deny[{at}]: names nothing: give symbol or con_id")
+        if not entry.symbol and not entry.con_id and not entry.issuer:
+            raise ConfigError(f"limits.deny[{at}]: names nothing: give symbol, con_id or issuer")
+    names = [cluster.name for cluster in limits.cluster]
+    for at, cluster in enumerate(limits.cluster):
+        if not cluster.name or cluster.name in names[:at]:
+            raise ConfigError(f"limits.cluster[{at}].name: {cluster.name!r} is empty or taken: give it one of its own")
+        if len(set(cluster.symbols)) < 2 or not set(cluster.symbols) <= set(symbols):
+            raise ConfigError(f"limits.cluster[{at}].symbols: name two or more configured instruments")
+
+
+def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:
+    """Every scope that the limits speak of, as the config names it below [limits]."""
+    return [
+        ("account", limits.account),
+        ("class.etf", limits.klass.etf),
+        ("class.stock", limits.klass.stock),
+        *((f"strategy.{name}", scope) for name, scope in limits.strategy.items()),
+        *((f"symbol.{name}", scope) for name, scope in limits.symbol.items()),
+    ]
+
+
+def _refuse_above_ceiling(limits: Limits, account: dict[str, int]) -> None:
+    """Nothing is looser than its ceiling, whether it was set or is a factory value."""
+    for row in ROWS.values():
+        most = set_value(limits.ceiling, row, "limits.ceiling")
+        if most is None:
+            continue
+        found = [("account", account[row.name])]
+        for name, scope in scopes_of(limits)[1:]:
+            value = set_value(scope, row, f"limits.{name}")
+            if value is not None:
+                found.append((name, value))
+        for name, value in found:
+            if looser(row, value, most):
+                side = "below" if row.tight_max else "above"
+                raise ConfigError(
+                    f"limits.{name}.{row.name}: {text_of(row, value)} is {side} the ceiling of {text_of(row, most)}: "
+                    f"tighten it, or change limits.ceiling.{row.name} and restart"
+                )
 
 
 def _account_values(limits: Limits) -> dict[str, int]:
@@ -168,6 +239,21 @@ def _account_values(limits: Limits) -> dict[str, int]:
         if values[f"rate_{kind}_orders"] > values[f"rate_{kind}_seconds"]:
             raise ConfigError(f"limits.account.rate_{kind}_orders: more than one order per ns: lower it")
     return values
+
+
+def clusters(limits: Limits, instruments: tuple[Instrument, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The clusters that a person wrote down, by name, as instrument rows."""
+    rows = {instrument.symbol: instrument.inst for instrument in instruments}
+    return tuple((cluster.name, tuple(rows[symbol] for symbol in cluster.symbols)) for cluster in limits.cluster)
+
+
+def _cluster_bps(limits: Limits) -> dict[str, int]:
+    row = ROWS["cluster_equity_bp_max"]
+    return {
+        cluster.name: whole(row, cluster.equity_bp_max, f"limits.cluster.{cluster.name}.equity_bp_max")
+        for cluster in limits.cluster
+        if cluster.equity_bp_max is not None
+    }
 
 
 def _tightest(row: Limit, values: list[int]) -> int:
@@ -208,6 +294,7 @@ def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> Book
     return BookBounds(
         gross_max_nanos=v["gross_max"],
         gross_equity_bp_max=v["gross_equity_bp_max"],
+        gross_share_bp_max=v["gross_share_bp_max"],
         day_loss_soft_bp=v["day_loss_soft_bp"],
         day_loss_hard_bp=v["day_loss_hard_bp"],
     )
@@ -220,14 +307,21 @@ def _refuse_soft_above_hard(values: dict[str, int], field: str) -> None:
 
 def _restriction(limits: Limits, instrument: Instrument) -> tuple[int, str]:
     worst, reason = FREE, ""
-    if limits.allow and instrument.symbol not in limits.allow:
+    if (limits.allow or limits.default_deny) and instrument.symbol not in limits.allow:
         worst, reason = EXITS_ONLY, "not on the allow list"
     for entry in limits.deny:
-        if entry.symbol == instrument.symbol or (entry.con_id and entry.con_id == instrument.con_id):
+        if _names(entry, instrument):
             level = EXITS_ONLY if entry.exit_allowed else NOTHING
             if level > worst:
                 worst, reason = level, entry.reason or "on the deny list"
     return worst, reason
+
+
+def _names(entry: Restriction, instrument: Instrument) -> bool:
+    """Whether an entry of the deny list is about an instrument, by any of what it gives."""
+    if entry.symbol == instrument.symbol or (entry.con_id and entry.con_id == instrument.con_id):
+        return True
+    return entry.issuer != "" and entry.issuer == (instrument.issuer or instrument.symbol)
 
 
 def _bounds(
@@ -261,12 +355,16 @@ def _bounds(
         book_long_max_nanos=v["position_long_max"],
         book_short_max_nanos=v["position_short_max"],
         book_equity_bp_max=v["position_equity_bp_max"],
+        adv_order_bp_max=v["adv_order_bp_max"],
+        participation_bp_max=v["participation_bp_max"],
+        adv_min_nanos=v["adv_min"],
         working_per_side_max=v["working_per_side_max"],
         extended_hours=v["extended_hours"],
         age_ns_max_regular=v["age_seconds_max_regular"],
         age_ns_max_extended=v["age_seconds_max_extended"],
         jump_quiet_ns=v["jump_quiet_seconds"],
         spread_bp_max=v["spread_bp_max"],
+        frozen_ns_max=v["frozen_seconds_max"],
     )
 
 
@@ -284,6 +382,12 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         gross_max_nanos=v["gross_max"],
         gross_equity_bp_max=v["gross_equity_bp_max"],
         net_max_nanos=v["net_max"],
+        sector_equity_bp_max=v["sector_equity_bp_max"],
+        sector_unknown_equity_bp_max=v["sector_unknown_equity_bp_max"],
+        country_equity_bp_max=v["country_equity_bp_max"],
+        issuer_equity_bp_max=v["issuer_equity_bp_max"],
+        cluster_equity_bp_max=v["cluster_equity_bp_max"],
+        cluster_bps=_cluster_bps(limits),
         day_loss_soft_bp=v["day_loss_soft_bp"],
         day_loss_hard_bp=v["day_loss_hard_bp"],
         day_loss_marks=v["day_loss_marks"],
@@ -302,6 +406,18 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         margin_long_bp=v["margin_long_bp"],
         margin_short_bp=v["margin_short_bp"],
         margin_free_bp=BP * BP // max(v["margin_long_bp"], v["margin_short_bp"]),
+        margin_flat_bp_max=max(v["margin_long_bp"], v["margin_short_bp"]),
+        borrow_ns_max=v["borrow_age_seconds_max"],
+        funds_ns_max=v["funds_age_seconds_max"],
+        finra_margin=v["finra_margin"],
+        maintenance_bp=v["maintenance_bp"],
+        pattern_day_trader=v["pattern_day_trader"],
+        day_trades_max=v["day_trades_max"],
+        day_trade_equity_min_nanos=v["day_trade_equity_min"],
+        band_margin_bp=v["band_margin_bp"],
+        halt_quiet_ns=v["halt_quiet_seconds"],
+        clock_offset_ns_max=v["clock_offset_seconds_max"],
+        clock_ns_max=v["clock_age_seconds_max"],
         line_ns_max=v["line_seconds_max"],
         resume_sync_age_ns_max=v["resume_sync_age_seconds_max"],
     )

@@ -34,8 +34,8 @@ CONTROLS: Final = (
     _row(4, "order validity", "risk/checks/order_validity.py"),
     _row(5, "max position", "risk/checks/position.py"),
     _row(6, "gross, net, leverage", "risk/checks/gross_exposure.py"),
-    _row(7, "concentration"),
-    _row(8, "participation in volume"),
+    _row(7, "concentration", "risk/checks/concentration.py, core/concentration.py"),
+    _row(8, "participation in volume", "risk/checks/participation.py, core/volume.py"),
     _row(9, "order rate", "risk/checks/order_rate.py"),
     _row(10, "short-window value cap"),
     _row(11, "repeated automated execution"),
@@ -44,11 +44,11 @@ CONTROLS: Final = (
     _row(14, "message budget"),
     _row(15, "self-trade prevention", "risk/checks/self_trade.py"),
     _row(16, "restricted and allow list", "risk/checks/restricted.py"),
-    _row(17, "short sale"),
-    _row(18, "margin and buying power", "risk/checks/margin.py", IN_PART),  # no what-if answers yet
-    _row(19, "intraday margin"),
+    _row(17, "short sale", "risk/checks/short_sale.py, core/engine/conditions.py"),
+    _row(18, "margin and buying power", "risk/checks/margin.py, core/engine/conditions.py"),
+    _row(19, "intraday margin", "risk/checks/intraday_margin.py, core/money/told.py"),
     _row(20, "session and calendar", "risk/checks/session_hours.py"),
-    _row(21, "halts and bands", "risk/checks/market_quality.py", IN_PART),  # halts; no bands yet
+    _row(21, "halts and bands", "risk/checks/price_bands.py, core/bands.py, core/engine/conditions.py"),
     _row(22, "stale or insane data", "risk/checks/market_quality.py"),
     _row(23, "connectivity loss", "risk/checks/link_ready.py"),
     _row(24, "daily loss", "risk/ladder.py, risk/checks/day_loss.py"),
@@ -63,7 +63,7 @@ CONTROLS: Final = (
     _row(33, "continuous reconciliation", "core/reconcile.py, risk/checks/unexplained_difference.py"),
     _row(34, "ambiguous send", "core/orders.py, risk/checks/unknown_order.py"),
     _row(35, "overfill and unknown fill", "core/ledger.py, core/money/state.py"),
-    _row(36, "clock"),
+    _row(36, "clock", "risk/checks/clock.py, broker/ib/offset.py"),
     _row(37, "heartbeats"),
     _row(38, "alerts"),
     _row(39, "limit changes are audited"),
@@ -86,7 +86,7 @@ Every order, an operator's and a kill's too, passes every check below, in this o
 the first that failed and lists all of them. Cancels pass no check. An **exit** is an order after which position and all
 other resting orders of its direction stay on the same side of zero, for the account and for the strategy; its terms:
 
-- the loss, position, exposure and margin checks, a disabled strategy and a missing mark do not bind it;
+- the loss, position, exposure, concentration and margin checks, a disabled strategy and a missing mark do not bind it;
 - its collar is wider and may use an older price; stale or blind data leave it limit orders only; a halt holds it;
 - it has order rates and working orders of its own; it is sliced, not refused, where it is too large for one order;
 - link, contract rules, session, disk reserve, duplicate and self-trade bind it like any order.
@@ -115,15 +115,20 @@ def risk_page() -> str:
     tighter = "; ".join(
         f"{name} `{field}` {value}" for name, own in FACTORY_CLASS.items() for field, value in own.items()
     )
-    lines += ["", f"Factory values of a class: {tighter}. Restrictions: `[[limits.deny]]` with `symbol` or `con_id`,"]
-    lines += ["`exit_allowed` and `reason`; `allow = [...]` denies every symbol not named.", ""]
+    lines += ["", f"Factory values of a class: {tighter}. Restrictions: `[[limits.deny]]` with `symbol`,"]
+    lines += [
+        "`con_id` or `issuer`, `exit_allowed` and `reason`; `allow = [...]` denies every symbol not named, and with",
+        "`default_deny` an empty list denies all. Names that move together: `[[limits.cluster]]`.",
+        "",
+    ]
     lines += ["## All controls", "", "| control | name | status | where |", "|---|---|---|---|"]
     lines += [f"| {c.number} | {c.name} | {c.status} | {c.where} |" for c in CONTROLS]
     return "\n".join(lines) + "\n"
 
 
 def _limit_line(row: Limit) -> str:
-    factory = str(row.factory).lower() if isinstance(row.factory, bool) else f"{row.factory:,}"
+    plain = isinstance(row.factory, bool | str)
+    factory = str(row.factory).lower() if plain else f"{row.factory:,}"
     return f"| {row.control} | `{row.name}` | {row.unit} | {factory} | {row.meaning} |"
 
 

@@ -5,30 +5,46 @@ risk/ that reads market, money and session state for the gate. Prices, quantitie
 from struct import Struct
 from typing import Final
 
+from core.bands import restricts_shorts
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
-from core.instruments import Instrument, LotRule, TickRule, increment_at, rule_on
 from core.market import FIELDS, INDEX
+from core.money.conditions import Conditions
 from core.money.requests import duplicate_key
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution
-from core.sessions import CLOSED, POST, PRE, REGULAR, Session
+from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
+from risk.crowds import Crowded, Crowds
+from risk.foreign import ForeignOrders
+from risk.rules import NEVER_PX, NO_RULES, Rules
 
-# The leading fields of a market row, read in one go; the order is asserted below.
-_MARKET: Final = Struct("13q")
+# The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
+_VOLUME: Final = INDEX["volume_from_ns"]
+_MARKET: Final = Struct(f"17q{(_VOLUME - 17) * 8}x4q")
 _MARKET_FIELDS: Final = (
     "bid_px_nanos", "ask_px_nanos", "bid_qty_nanos", "ask_qty_nanos", "usable", "quote_ts_ns", "alive_ts_ns",
-    "last_px_nanos", "last_qty_nanos", "last_ts_ns", "blind", "halted", "jump_ts_ns",
+    "last_px_nanos", "last_qty_nanos", "last_ts_ns", "blind", "halted", "jump_ts_ns", "changed_ts_ns", "resumed_ts_ns",
+    "band_ref_nanos", "band_told_ts_ns",
 )  # fmt: skip
-assert tuple(INDEX)[:13] == _MARKET_FIELDS, "the view reads the head of core.market.MARKET in this order"
+assert tuple(INDEX)[:17] == _MARKET_FIELDS, "the view reads the head of core.market.MARKET in this order"
+assert tuple(INDEX)[_VOLUME : _VOLUME + 4] == (
+    "volume_from_ns", "volume_nanos", "volume_before_nanos", "volume_since_ns",
+), "and its volume in this one"  # fmt: skip
 _ALIVE: Final = INDEX["alive_ts_ns"]
+_CHANGED: Final = INDEX["changed_ts_ns"]
+_LOW: Final = INDEX["low_px_nanos"]
+_REF_TS: Final = INDEX["band_ref_ts_ns"]
+_LOWER: Final = INDEX["band_lower_nanos"]
+_UPPER: Final = INDEX["band_upper_nanos"]
+_LIMIT_STATE: Final = INDEX["band_limit_state"]
 ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
 _SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
+EASY_MILLI: Final = 2_500  # level above which shares are there without asking (IB tick 46: 2.5)
 NO_CROSS: Final = -1  # no resting order of ours on the other side
 
 # What unacknowledged differences of the last synchronisation block.
@@ -37,85 +53,67 @@ BLOCKS_ENTRIES: Final = 1
 BLOCKS_ALL: Final = 2
 
 
-class Rules:
-    """The dated rules of one instrument on one day, and its hours; 0 where there is none (the gate denies).
-    One day is looked up once, and again when the broker gives another tick rule.
-    """
-
-    __slots__ = (
-        "close_ns", "complete", "date", "from_ns", "increment", "lot_increment", "lot_minimum", "moc_cutoff_ns",
-        "open_ns", "ticks", "until_ns",
-    )  # fmt: skip
-
-    def __init__(self, instrument: Instrument | None, session: Session | None) -> None:
-        date = 0 if session is None else session.date
-        ticks: TickRule | None = None
-        lots: LotRule | None = None
-        if instrument is not None:
-            ticks = rule_on(instrument.ticks, date)
-            lots = rule_on(instrument.lots, date)
-        self.date = date
-        self.from_ns = self.until_ns = 0  # the session from pre-open to post-close, where the table speaks for it
-        self.open_ns = 0 if session is None else session.open_ns
-        self.close_ns = 0 if session is None else session.close_ns
-        self.moc_cutoff_ns = 0 if session is None else session.moc_cutoff_ns
-        self.ticks = ticks
-        # One band is the ordinary case: its increment needs no search.
-        self.increment = ticks.increments[0][1] if ticks is not None and len(ticks.increments) == 1 else 0
-        self.lot_increment = 0 if lots is None else lots.increment_nanos
-        self.lot_minimum = 0 if lots is None else lots.minimum_nanos
-        # Without a session there is no day to have rules for: that is control 20's to deny, not a gap in the rules.
-        self.complete = 1 if instrument is None or (ticks is not None and self.lot_increment > 0) else 0
-
-    def increment_at(self, px_nanos: int) -> int:
-        """Tick size at a price; 0 = no rule for the day."""
-        if self.increment:
-            return self.increment
-        return 0 if self.ticks is None else increment_at(self.ticks, px_nanos)
-
-
-_NO_RULES: Final = Rules(None, None)
-
-
 class GateView:
     """One order's world. `refresh` overwrites every field, so nothing of the order before can be seen."""
 
     __slots__ = (  # noqa: RUF023 - grouped by where they come from
         # the machine's own
-        "_context", "_foreign", "_foreign_buys", "_foreign_sells", "_resolved", "_rules",
+        "_context", "_foreign_of", "_funds", "_resolved", "_rules",
+        # sums that outlast an order
+        "crowds", "foreign", "volumes",
         # limits and scope
-        "account", "bounds", "rules", "ts_ns",
+        "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
-        "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
-        "spread_wide", "stale", "usable",
+        "adv", "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns",
+        "quote_ts_ns", "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns",
+        "changed_ns", "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
-        "reserved", "reserved_book", "reserved_side",
+        "crowd_bp", "replaced", "reserved", "reserved_book", "reserved_side",
         # state of orders and account
         "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
         "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
+        # what broker and market lay down
+        "clock_age_ns", "clock_offset_ns", "free_bp", "funds", "funds_free", "funds_missing",
+        "borrow_age_ns", "borrow_level", "borrow_shares", "short_restricted",  # of sells alone
+        "conditions", "exposure",  # for what is not plainly enough
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
         "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
-        "value_px",
+        "schedule_qty", "value_px",
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
         self._context = context
         self._resolved = resolved
-        self._rules = [_NO_RULES for _ in context.instruments]
+        self._rules = [NO_RULES for _ in context.instruments]
         context.on_rules(self._forget)
-        self._foreign: object = None
-        self._foreign_buys: list[int] = []
-        self._foreign_sells: list[int] = []
+        self._foreign_of: object = None  # the report that `foreign` sums
+        self.foreign = ForeignOrders()
+        self.crowds = Crowds()
+        self.volumes = context.volumes
         self.account = resolved.account
+        self.limit_fault = ""
         self.bounds: Bounds = resolved.strangers[0]
         self.day_base = self.day_base_bp = 0
-        self.rules = _NO_RULES
+        self._funds: object = None
+        self.funds = self.funds_free = NEVER_PX  # no broker's account: nothing but our own estimate
+        self.borrow_level = self.borrow_shares = -1
+        self.borrow_age_ns = _NEVER
+        self.short_restricted = 0
+        self.conditions = context.money.conditions
+        self.exposure = context.exposure
+        self.rules = NO_RULES
+
+    def bind(self, resolved: Resolved, fault: str) -> None:
+        """Take limits that changed; `fault` = why some could not be applied."""
+        self._resolved = resolved
+        self.account = resolved.account
+        self.limit_fault = fault
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
@@ -146,7 +144,7 @@ class GateView:
         ready = self._context.reference_dates[inst]
         self.unready = 1 if ready != NOT_AWAITED and ready != rules.date and rules.date else 0
         self.moc_cutoff_ns = rules.moc_cutoff_ns
-        if rules is _NO_RULES:
+        if rules is NO_RULES:
             self.phase = CLOSED
             self.covered = 1 if self._context.calendars[inst].covers(ts_ns) else 0
             return
@@ -154,14 +152,14 @@ class GateView:
         self.phase = PRE if ts_ns < rules.open_ns else REGULAR if ts_ns < rules.close_ns else POST
 
     def _forget(self, inst: int) -> None:
-        self._rules[inst] = _NO_RULES
+        self._rules[inst] = NO_RULES
 
     def _find_rules(self, inst: int, ts_ns: int) -> Rules:
         """The rules of the session that holds a time, remembered; none outside sessions and outside the table."""
         calendar = self._context.calendars[inst]
         session = calendar.session(ts_ns)
         if session is None or not calendar.covers(ts_ns):
-            return _NO_RULES
+            return NO_RULES
         rules = self._rules[inst] = Rules(self._context.instruments[inst], session)
         rules.from_ns = max(session.pre_open_ns, calendar.table.from_ns)
         rules.until_ns = min(session.post_close_ns, calendar.table.until_ns)
@@ -170,9 +168,10 @@ class GateView:
     def _read_market(self, inst: int, ts_ns: int) -> None:
         b = self.bounds
         view = self._context.market.view
-        (bid, ask, _, _, usable, quoted, alive, last, _, last_ts, blind, halted, jump) = _MARKET.unpack_from(
-            view, inst * ROW_BYTES
-        )
+        (
+            bid, ask, _, _, usable, quoted, alive, last, _, last_ts, blind, halted, jump, changed, resumed, ref, told,
+            self.slot_ns, self.slot_qty, self.slot_before, self.volume_since_ns,
+        ) = _MARKET.unpack_from(view, inst * ROW_BYTES)  # fmt: skip
         self.bid = bid
         self.ask = ask
         self.blind = blind
@@ -186,6 +185,31 @@ class GateView:
         self.last = last
         self.last_ts_ns = last_ts
         self.quote_ts_ns = quoted
+        self.changed_ns = unchanged = ts_ns - changed
+        self.frozen = 0 if unchanged <= b.frozen_ns_max else self._frozen(most, ts_ns)
+        self.resumed_ns = ts_ns - resumed if resumed else _NEVER
+        if self.phase == REGULAR:
+            rules = self.rules
+            if rules.band_ref != ref or rules.band_told != told or ts_ns >= rules.band_until_ns:
+                self._set_bands(rules, inst, ref, told)
+            self.edge_low, self.edge_high = rules.edge_low, rules.edge_high
+        else:
+            self.edge_low, self.edge_high = 0, NEVER_PX  # the plan binds in regular hours alone
+
+    def _set_bands(self, rules: Rules, inst: int, ref: int, told: int) -> None:
+        view, at = self._context.market.view, inst * FIELDS
+        rules.set_bands(
+            ref,
+            told,
+            ts_ns=self.ts_ns,
+            previous_close=self._context.previous_close_nanos[inst],
+            margin_bp=self.account.band_margin_bp,
+            row=(view[at + _REF_TS], view[at + _LOWER], view[at + _UPPER], view[at + _LIMIT_STATE]),
+        )
+
+    def _frozen(self, most: int, ts_ns: int) -> int:
+        """1 if another instrument's quote has changed of late: the market moves and this quote does not."""
+        return 1 if ts_ns - max(self._context.market.view[_CHANGED::FIELDS]) <= most else 0
 
     def reference_text(self, inst: int) -> str:
         """What the broker's reference of an instrument is, as far as it has come."""
@@ -219,6 +243,13 @@ class GateView:
         self.tat_strategy = tats.get(b.strategy_rate_key or "s" + strategy, 0)
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
         self.duplicate = money.duplicates.seen(duplicate_key(o), ts_ns)
+        self.conditions = conditions = money.conditions
+        if o.side < 0:
+            self._read_borrow(conditions, inst)
+        self.funds_missing = self._funds_missing(conditions) if conditions.funds_awaited else 0
+        self.index_until_ns = conditions.index_until_ns
+        self.clock_offset_ns = conditions.clock_offset_ns
+        self.clock_age_ns = ts_ns - conditions.clock_ts_ns if conditions.clock_ts_ns else _NEVER
         self.equity = equity = money.equity_nanos
         self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
         base = money.day_base_equity_nanos
@@ -227,27 +258,37 @@ class GateView:
             self.day_base_bp = base // BP
         self._read_books(strategy, book)
         r = money.reservations
-        if money.foreign is not self._foreign:
-            self._sum_foreign()
-        self.buy_qty = r.buy_qty[inst] + self._foreign_buys[inst]
-        self.sell_qty = r.sell_qty[inst] + self._foreign_sells[inst]
+        crowds, foreign = self.crowds, self.foreign
+        if context.concentration.version != crowds.version:
+            self._read_buckets()
+        if money.foreign is not self._foreign_of:
+            foreign.sum(context)
+            self._foreign_of = money.foreign
+        self.adv = self.volumes.adv_nanos[inst]
+        self.crowd_bp = crowds.tightest_bp[inst]
+        self.replaced = 0
+        self.buy_qty = r.buy_qty[inst] + foreign.buys[inst]
+        self.sell_qty = r.sell_qty[inst] + foreign.sells[inst]
         self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
         self.book_sell_qty = r.sell_qty_by_book.get(book, 0)
         self.in_doubt = r.in_doubt[inst]
         self.count = r.count
-        self.reserved = r.notional
+        self.reserved = r.notional + foreign.value
         self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
+        parent = money.live_parents.get(o.parent_id)
+        whole = 0 if parent is None else parent.qty_nanos
+        self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
         if o.side > 0:
             limits = r.sell_limits[inst]
             self.cross_px = limits[0] if limits else NO_CROSS
             self.side_count = r.buy_count[inst]
-            self.reserved_side = r.buy_notional
+            self.reserved_side = r.buy_notional + foreign.buy_value
         else:
             limits = r.buy_limits[inst]
             self.cross_px = limits[-1] if limits else NO_CROSS
             self.side_count = r.sell_count[inst]
-            self.reserved_side = r.notional - r.buy_notional
+            self.reserved_side = self.reserved - r.buy_notional - foreign.buy_value
         self.id_used = 0
         self.replace_legal = 1
         if o.version:
@@ -273,7 +314,31 @@ class GateView:
         self.gross = exposure.gross
         self.net = exposure.net
         self.book_gross = exposure.strategy_gross.get(strategy, 0)
-        self.mark_missing = exposure.unmarked
+        self.mark_missing = exposure.unmarked + self.foreign.unpriced
+        a = self.account
+        self.free_bp = a.margin_free_bp if exposure.rate_bp_max <= a.margin_flat_bp_max else 0
+
+    def _read_borrow(self, conditions: Conditions, inst: int) -> None:
+        """Shares to borrow; whether the short-sale restriction holds: as recorded, or by the day's low now."""
+        told = conditions.borrow[inst]
+        self.borrow_level = told.level_milli
+        self.borrow_shares = told.shares_nanos
+        self.borrow_age_ns = self.ts_ns - told.ts_ns
+        context = self._context
+        low = context.market.view[inst * FIELDS + _LOW]
+        fallen = restricts_shorts(low, context.previous_close_nanos[inst]) if low else False
+        self.short_restricted = 1 if fallen or self.date <= conditions.short_until[inst] else 0
+
+    def _funds_missing(self, conditions: Conditions) -> int:
+        """1 if the broker's account values never came or are old; else they are read."""
+        funds = conditions.funds
+        if funds is None or self.ts_ns - funds.ts_ns > self.account.funds_ns_max:
+            return 1
+        if funds is not self._funds:
+            self._funds = funds
+            self.funds = funds.available_nanos
+            self.funds_free = funds.available_nanos * BP // self.account.margin_flat_bp_max
+        return 0
 
     def _difference_level(self, inst: int) -> int:
         """A cash or foreign position difference leaves this position certain: exits pass."""
@@ -290,6 +355,7 @@ class GateView:
             self.replace_legal = 0
             return
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
+        self.replaced = held.notional_nanos
         self.count -= 1
         self.side_count -= 1
         self.reserved -= held.notional_nanos
@@ -302,17 +368,15 @@ class GateView:
             self.sell_qty -= held.qty_nanos
             self.book_sell_qty -= held.qty_nanos
 
-    def _sum_foreign(self) -> None:
-        """Orders of other clients move the account's position too; a sync replaces the whole report."""
-        foreign = self._context.money.foreign
-        instruments = len(self._context.instruments)
-        self._foreign = foreign
-        self._foreign_buys = [0] * instruments
-        self._foreign_sells = [0] * instruments
-        for report in foreign.values():
-            if 0 <= report.inst < instruments:
-                rest = report.qty_nanos - report.filled_nanos
-                (self._foreign_buys if report.side > 0 else self._foreign_sells)[report.inst] += rest
+    def _read_buckets(self) -> None:
+        """Again when clusters were measured anew."""
+        self.crowds.arrange(self._context.concentration, self.account)
+        self._foreign_of = None  # summed by bucket too
+
+    def crowded(self, inst: int) -> Crowded | None:
+        """The first bucket that this order would take past its share of equity."""
+        added = self.notional_new - self.replaced
+        return self.crowds.crowded(inst, added, self.foreign.by_bucket, self.equity_bp)
 
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""

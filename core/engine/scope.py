@@ -25,6 +25,7 @@ def refence(engine: Trading) -> None:
         session = calendar.session(engine.ts_ns)
         if session is not None:
             engine.pipeline.session(inst, session.open_ns, session.close_ns)
+            engine.market.set_session(inst, session.open_ns, session.close_ns)
     for strategy in engine.strategies.values():
         enabled = money.ledger.book_of(strategy.name).enabled and not money.safe and not engine.stopping
         for inst in strategy.instruments:

@@ -7,7 +7,7 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, kill, ladder, presence
+from core.engine import adoption, clock, conditions, kill, ladder, limits, presence
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
@@ -94,7 +94,7 @@ def _gapped(engine: Trading, event: e.FeedGapped) -> None:
 
 
 def _halt_changed(engine: Trading, event: e.HaltChanged) -> None:
-    engine.market.set_halt(event.inst, event.halted)
+    engine.market.set_halt(event.inst, event.halted, engine.ts_ns)
     engine.pipeline.gap(event.inst)
     if not event.halted:
         reconcile_all(engine)
@@ -118,8 +118,10 @@ def _reference(engine: Trading, event: e.ReferenceArrived) -> None:
         reconcile_all(engine)  # what waited for the symbol to be ready
 
 
-def _shortable(engine: Trading, event: e.ShortableChanged) -> None:
-    engine.context.arrivals.shortable[event.inst] = event
+def _bands(engine: Trading, event: e.BandChanged) -> None:
+    engine.market.set_bands(
+        event.inst, event.lower_px_nanos, event.upper_px_nanos, event.limit_state, engine.ts_ns
+    )  # fmt: skip
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------
@@ -142,6 +144,7 @@ def _order_fact(engine: Trading, event: Any) -> None:
 def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> None:
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
+    conditions.on_fill(engine)
     _go_on(engine, event.order_id)
 
 
@@ -256,6 +259,7 @@ def _time(engine: Trading, event: e.TimeAdvanced) -> None:
 
 def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     engine.context.roll(event.date)
+    engine.exposure.set_rates(engine.money.conditions.rates)
     refence(engine)
 
 
@@ -282,6 +286,7 @@ def _started(engine: Trading, event: e.TraderStarted) -> None:
     """The start table (docs/operator.md); differences follow with the first complete sync."""
     engine.stopping = False
     _mark_unmarked(engine)
+    limits.check_store(engine)
     if event.safe:
         ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
     if event.guard_fired:
@@ -360,6 +365,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.CompletedOrderReported: _order_fact,
     e.PositionReported: _nothing,
     e.CashReported: _nothing,
+    e.AccountValued: _nothing,
     e.SyncCompleted: _sync_completed,
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
@@ -367,9 +373,10 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OrderIdsSeen: _nothing,
     e.CashAdjusted: _nothing,
     e.HaltChanged: _halt_changed,
-    e.ShortableChanged: _shortable,
-    e.BandChanged: _nothing,
-    e.WhatIfAnswered: _nothing,
+    e.ShortableChanged: _nothing,
+    e.BandChanged: _bands,
+    e.WhatIfAnswered: conditions.on_answered,
+    e.WhatIfRefused: conditions.on_refused,
     e.ClockOffsetMeasured: _nothing,
     e.MarketRuleChanged: _market_rule,
     e.CorporateActionAnnounced: _nothing,
@@ -388,6 +395,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
     e.AccountAdopted: answered(adoption.on_adopted),
     e.DeployArmed: answered(ladder.on_armed),
+    e.LimitChanged: answered(limits.on_limit_changed),
+    e.OverrideGranted: answered(limits.on_override_granted),
     e.CommandRefused: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,

@@ -25,6 +25,7 @@ from core.events.market import (
     TradePrinted,
     TriggerFired,
     WhatIfAnswered,
+    WhatIfRefused,
 )
 from core.events.operator import (
     AccountAdopted,
@@ -35,11 +36,13 @@ from core.events.operator import (
     DifferenceAcknowledged,
     DiskReserveChanged,
     LeaseLapsed,
+    LimitChanged,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
     OperatorResumed,
     OrderResolved,
+    OverrideGranted,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -65,6 +68,7 @@ from core.events.orders import (
     ReplaceRejected,
 )
 from core.events.sync import (
+    AccountValued,
     CashAdjusted,
     CashReported,
     CompletedOrderReported,
@@ -86,16 +90,17 @@ AnyEvent = (
     | OrderAcknowledged | OrderFilled | ExecutionCorrected | CommissionReported | OrderCancelled | OrderRejected
     | OrderReplaced | ReplaceRejected | CancelRejected | OrderInactivated
     | SyncStarted | OpenOrderReported | CompletedOrderReported | ExecutionReported | PositionReported | CashReported
-    | SyncCompleted
+    | AccountValued | SyncCompleted
     | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
-    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
-    | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
-    | OrderIdsSeen | ReferenceArrived
+    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | WhatIfRefused | ClockOffsetMeasured
+    | MarketRuleChanged | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted
+    | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LeaseLapsed | AlertAcknowledged
+    | LimitChanged | OverrideGranted
 )  # fmt: skip
 
 
@@ -118,6 +123,7 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AccountValued",
     "AlertAcknowledged",
     "AnyEvent",
     "BandChanged",
@@ -142,6 +148,7 @@ __all__ = [
     "HaltChanged",
     "LeaseGranted",
     "LeaseLapsed",
+    "LimitChanged",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",
@@ -159,6 +166,7 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OverrideGranted",
     "PositionReported",
     "QuoteChanged",
     "ReferenceArrived",
@@ -175,4 +183,5 @@ __all__ = [
     "TraderStopped",
     "TriggerFired",
     "WhatIfAnswered",
+    "WhatIfRefused",
 ]

@@ -137,6 +137,39 @@ class AlertAcknowledged(Event, frozen=True, tag=99):
     authority: str = ""
 
 
+class LimitChanged(Event, frozen=True, tag=94):
+    """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
+    config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.
+    """
+
+    scope: str
+    name: str
+    value: str
+    until_ns: int  # 0 = until it is taken back
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+
+class OverrideGranted(Event, frozen=True, tag=95):
+    """An operator, and a second person, let one order of at most this size fail one control, once."""
+
+    control: int
+    strategy: str
+    inst: int
+    side: int
+    qty_nanos: int
+    px_nanos: int  # no worse limit than this; 0 = any
+    until_ns: int
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+
 class TraderStarted(Event, frozen=True, tag=90):
     """First input of a run. `ended` says how the run before ended: new, clean, crash."""
 

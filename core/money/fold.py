@@ -8,9 +8,10 @@ from core.money.inputs import INPUTS
 from core.money.requests import REQUESTS
 from core.money.state import Money
 from core.money.syncs import SYNCS
+from core.money.told import TOLD
 from core.orders import Fact
 
-_FACTS = INPUTS | SYNCS
+_FACTS = INPUTS | SYNCS | TOLD
 
 
 def fold_input(money: Money, seq: int, ts_ns: int, event: Any) -> None:

@@ -9,6 +9,7 @@ from core.money import kills
 from core.money.approvals import spend_code
 from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
+from core.money.told import count_day_trade, roll
 from core.orders import Fact, State
 from core.story import tell
 from core.units import notional_nanos
@@ -36,7 +37,8 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
         return
     if event.order_id not in m.orders:
         meet_rival(m, event.order_ref)
-    m.book(
+    held_before = m.ledger.holdings[event.inst] if event.inst < len(m.ledger.holdings) else 0
+    booked = m.book(
         Execution(
             exec_id=event.exec_id,
             order_id=event.order_id,
@@ -49,6 +51,8 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
             seq=m.seq,
         )
     )
+    if booked and 0 <= event.inst < len(m.ledger.holdings):
+        count_day_trade(m, event.inst, event.side, held_before)
 
 
 def _corrected(m: Money, event: e.ExecutionCorrected) -> None:
@@ -194,12 +198,14 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
     for book in m.ledger.books.values():
         book.day_base_nanos = book.realised_nanos - book.fees_nanos
     m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
+    roll(m, event.date)
 
 
 def _trader_started(m: Money, event: e.TraderStarted) -> None:
     m.epoch = event.epoch
     m.safe = event.safe
     m.synced = False
+    m.conditions.funds_awaited = not event.venue_in_process
     if not event.venue_in_process:
         _set_link(m, DOWN)
         m.sync = None

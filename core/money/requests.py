@@ -7,10 +7,12 @@ from core import commands as c
 from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
+from core.limit_changes import LimitChange, Override
 from core.money import kills
 from core.money.approvals import Approval, keep
 from core.money.kills import Kill
 from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
+from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey
@@ -59,6 +61,8 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         changed_ts_ns=m.ts_ns,
         story=[(m.seq, m.ts_ns, "PLACED")],
     )
+    if approved.override:
+        m.limit_changes.drop(approved.override)
     m.next_order_id = i.order_id + 1
     m.orders[i.order_id] = m.live_orders[i.order_id] = order
     m.reservations.open(order)
@@ -278,6 +282,55 @@ def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
         m.alerts.pop(code, None)
 
 
+def _set_limit(m: Money, command: c.SetLimit) -> None:
+    m.limit_changes.set(
+        LimitChange(
+            change_id=m.seq,
+            scope=command.scope,
+            name=command.name,
+            value=command.value,
+            old=command.old,
+            until_ns=command.until_ns,
+            since_ns=m.ts_ns,
+            reason=command.reason,
+            by=command.by,
+            authority=command.authority,
+            second=command.second,
+            raises=command.raises,
+        )
+    )
+    m.repace()
+
+
+def _revert_limit(m: Money, command: c.RevertLimit) -> None:
+    m.limit_changes.revert(command.change_id)
+    m.repace()
+
+
+def _grant_override(m: Money, command: c.GrantOverride) -> None:
+    m.limit_changes.grant(
+        Override(
+            override_id=m.seq,
+            control=command.control,
+            strategy=command.strategy,
+            inst=command.inst,
+            side=command.side,
+            qty_nanos=command.qty_nanos,
+            px_nanos=command.px_nanos,
+            until_ns=command.until_ns,
+            since_ns=m.ts_ns,
+            reason=command.reason,
+            by=command.by,
+            authority=command.authority,
+            second=command.second,
+        )
+    )
+
+
+def _drop_override(m: Money, command: c.DropOverride) -> None:
+    m.limit_changes.drop(command.override_id)
+
+
 def _keep_approval(m: Money, command: c.KeepApproval) -> None:
     approval = Approval(
         digest=command.digest,
@@ -315,6 +368,11 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.TransferPosition: _transfer,
     c.RaiseAlert: _alert,
     c.CloseAlerts: _close_alerts,
+    c.SetLimit: _set_limit,
+    c.RevertLimit: _revert_limit,
+    c.GrantOverride: _grant_override,
+    c.DropOverride: _drop_override,
     c.KeepApproval: _keep_approval,
     c.SpendApproval: _spend_approval,
+    **ASKED,
 }

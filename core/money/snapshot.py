@@ -5,7 +5,9 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.limit_changes import LimitChange, Override
 from core.money.approvals import Approval
+from core.money.conditions import Conditions, widened
 from core.money.kills import Kill
 from core.money.state import Money, MoneySettings, OpenAlert
 from core.orders import Order
@@ -54,8 +56,12 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     synced: bool = False
     alerts: list[OpenAlert] = []
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    limit_changes: list[LimitChange] = []
+    overrides: list[Override] = []
+    limits_version: int = 0
     approvals: list[Approval] = []
     code_steps: dict[str, int] = {}
+    conditions: Conditions | None = None
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -110,8 +116,12 @@ def dump(m: Money) -> bytes:
             synced=m.synced,
             alerts=list(m.alerts.values()),
             live=list(m.live_orders),
+            limit_changes=m.limit_changes.changes,
+            overrides=m.limit_changes.overrides,
+            limits_version=m.limit_changes.version,
             approvals=m.approvals,
             code_steps=m.code_steps,
+            conditions=m.conditions,
         )
     )
 
@@ -131,8 +141,12 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.parents = {parent.parent_id: parent for parent in s.parents}
     m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
     m.latches = Latches(s.latches, s.ladder_moves)
+    m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
+    m.repace()
     m.duplicates.load(s.recent)
     _load_ledger(m.ledger, s)
+    if s.conditions is not None:  # none: written before they were kept
+        m.conditions = widened(s.conditions, len(settings.symbols))
     return m
 
 

@@ -67,6 +67,8 @@ rate_strategy_orders = 100_000
 rate_account_orders = 100_000
 working_orders_max = 2_000
 working_per_side_max = 2_000
+clock_age_seconds_max = 1_000_000_000
+borrow_age_seconds_max = 1_000_000_000
 """
 
 
@@ -90,8 +92,9 @@ class Seesaw:
         self.world = world
         self.port = SinkPort()
         world.into(self.port)
-        open_ns = world.tables.sessions[0].table.sessions[0].open_ns
-        self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day]
+        first = world.tables.slow[0].effective_from  # the market's own volume is known from its first day on
+        self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day and s.date >= first]
+        open_ns = self._sessions[0].open_ns
         self._session = 0
         self.ts_ns = open_ns + NANO
         self._side = 1
@@ -102,6 +105,8 @@ class Seesaw:
             e.SyncStarted(sync_id=1),
             e.CashReported(sync_id=1, currency=money.settings.currency, cash_nanos=money.settings.start_cash_nanos),
             e.SyncCompleted(sync_id=1, complete=True),
+            e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),
+            *(e.ShortableChanged(inst=inst, level_milli=3_000) for inst in (0, 1)),
         ):
             world.runner.step(fact, open_ns)
         for _ in range(4):

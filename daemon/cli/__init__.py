@@ -26,6 +26,7 @@ from daemon.cli import (
     operators,
     panic,
     records,
+    risk,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -59,6 +60,7 @@ for _part in (
     operators,
     alerts,
     account,
+    risk,
     books,
     records,
     diff,

@@ -75,6 +75,8 @@ def check(config: Config, problems: Problems) -> None:
         if len(problems.lines) == before and model_params(strategy.kind):
             check_model(config, strategy, f"strategies.{name}.params", problems)
     check_limits(config, problems)
+    if config.market.index:
+        check_symbols((config.market.index,), config.symbols, "market.index", problems)
     check_feed(config, problems)
     check_record(config.record, problems)
     check_authority(config, problems)

@@ -129,6 +129,12 @@ class DatedLot(Dated, frozen=True):
     minimum: Shares = Decimal(1)  # smallest order
 
 
+class DatedTier(Dated, frozen=True):
+    """Limit Up / Limit Down tier from a day on."""
+
+    tier: Literal[1, 2]  # 1 = S&P 500, Russell 1000 and some exchange-traded products; 2 = the rest
+
+
 class DatedReference(Dated, frozen=True):
     """Slow numbers known before a day's open; they hold for that day alone."""
 
@@ -148,14 +154,28 @@ class InstrumentSettings(Table, frozen=True):
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", examples=["USD"])] = "USD"
     calendar: str = "XNYS"  # trading hours: XNYS or XNAS
     etf: bool = False  # an exchange-traded fund
-    sector: str = ""  # for limits by sector
+    sector: str = ""  # for limits by sector; empty = unknown, one bucket with all others whose sector is unknown
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["US"])] = "US"  # of the issuer, for limits by country
+    issuer: str = ""  # for limits by issuer; not given = the symbol: give share classes of one company the same
     tick: Price | None = None  # price increment, when it never changed
     ticks: tuple[DatedTick, ...] = ()  # dated price increments, instead of tick
     round_lot: Shares | None = None  # round lot in shares, when it never changed
     lot: Shares = Decimal(1)  # step of order sizes in shares, with round_lot
     minimum: Shares | None = None  # smallest order in shares, with round_lot; not given = one lot
     lots: tuple[DatedLot, ...] = ()  # dated order sizes, instead of round_lot, lot and minimum
+    # Limit Up / Limit Down tier, when it never changed: 1 = S&P 500, Russell 1000, some exchange-traded products; not
+    # given = 2, whose bands are wider.
+    luld_tier: Literal[1, 2] | None = None
+    luld_tiers: tuple[DatedTier, ...] = ()  # dated tiers, instead of luld_tier
     reference: tuple[DatedReference, ...] = ()  # dated slow numbers
+
+
+class MarketSettings(Table, frozen=True):
+    """What is watched of the market as a whole."""
+
+    # Declared instrument that stands for the S&P 500 (such as SPY): at 7, 13 and 20 % below its previous close the
+    # market-wide breaker stops new risk; empty = none is watched, and only the exchange's own halts do.
+    index: str = ""
 
 
 class StrategySettings(Table, frozen=True):
@@ -366,6 +386,7 @@ class Config(Table, frozen=True):
     state_dir: str = "state"  # journal, snapshots, reference tables and socket; relative to this file
     strategies: dict[Annotated[str, Meta(pattern=NAME, examples=["reversion"])], StrategySettings] = {}  # who trades
     limits: Limits = Limits()  # what is allowed
+    market: MarketSettings = MarketSettings()  # the market as a whole
     venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]
     fees: FeeSettings = FeeSettings()  # costs
     journal: JournalSettings = JournalSettings()  # records

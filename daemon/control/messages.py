@@ -170,15 +170,62 @@ class Feature(Request, frozen=True, tag="feature"):
     symbol: str | None = None
 
 
+class GetLimits(Request, frozen=True, tag="limits"):
+    """Limits as configured, changed and in force: of the account and all that other scopes say, or what binds one
+    strategy, one symbol or both.
+    """
+
+    strategy: str | None = None
+    symbol: str | None = None
+
+
+class SetLimit(Request, frozen=True, tag="limit-set"):
+    """Change one limit. `until` = a duration (5m, 2h) or a time with its offset; a tightening may stand without one.
+    What lets more pass is refused without a proof, so that a tightening needs none.
+    """
+
+    name: str
+    value: str
+    reason: str
+    until: str = ""
+    strategy: str | None = None
+    symbol: str | None = None
+    instrument_class: str | None = None
+
+
+class RevertLimit(Request, frozen=True, tag="limit-revert"):
+    """Take all changes of one limit back."""
+
+    name: str
+    reason: str
+    strategy: str | None = None
+    symbol: str | None = None
+    instrument_class: str | None = None
+
+
+class Override(Request, frozen=True, tag="override"):
+    """Let one order of at most this quantity (and no worse price) fail one control, once; decimals as text."""
+
+    ADDS_RISK = True
+
+    control: int
+    strategy: str
+    symbol: str
+    side: str
+    qty: str
+    reason: str
+    px: str | None = None
+    until: str = "5m"
+
+
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
-    | Adopt | Arm | Feature | GetKills | Ack | Lease
+    | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "kills", "ack", "lease", "ping", "challenge",
+    "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
 )  # fmt: skip
-
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)

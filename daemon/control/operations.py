@@ -14,6 +14,7 @@ from daemon.runner import StepError
 from daemon.status.adoption import adoption_of
 from daemon.status.build import ProcessFacts, build_status
 from daemon.status.kills import kill_reports
+from daemon.status.limits import limit_lines
 from daemon.status.picture import Status
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ class TraderOperations:
                     )
                     found.append(who | msgspec.structs.asdict(waits))
         return found
+
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """Limits as configured, changed and in force."""
+        context = self._trader.active_runner.engine.context
+        return limit_lines(context, self._trader.config.limits, symbol=symbol, strategy=strategy)
 
     def kills(self) -> list[dict[str, Any]]:
         """The report of every kill."""

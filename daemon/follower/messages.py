@@ -181,6 +181,8 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
     e.AlertAcknowledged: _acknowledged,
+    e.LimitChanged: _operator,
+    e.OverrideGranted: _operator,
     e.CommandRefused: _refused,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
@@ -214,10 +216,12 @@ RECORDS_ONLY: Final = frozenset(
     {
         r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference,
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
-        e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.ClockOffsetMeasured,
+        e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.WhatIfRefused,
+        e.ClockOffsetMeasured, e.AccountValued,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.TellKill, c.CloseAlerts, c.KeepApproval, c.SpendApproval, n.Answered,
+        c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered, c.CloseAlerts, c.SetLimit,
+        c.RevertLimit, c.GrantOverride, c.DropOverride, c.AskWhatIf, c.RestrictShorts, c.TripBreaker,
     }
 )  # fmt: skip

@@ -35,6 +35,7 @@ from core.sessions import Calendar, SessionTable
 from daemon.config import Config, config_digest, instruments_of, reference_of, resolved_json
 from daemon.digests import ROOT, code_version
 from daemon.reference.hours import HOURS, day_of, local_day, local_ns, number_of
+from daemon.reference.synthetic import synthetic_reference
 from daemon.serving import model_records
 
 MARGIN: Final = timedelta(days=7)  # around the days of the feed: weekends, holidays, and what is still working after it
@@ -90,12 +91,23 @@ class ReferenceTables(msgspec.Struct, frozen=True, kw_only=True):
         return self._slow_on(day, "adv_nanos")
 
     def _slow_on(self, day: int, name: str) -> list[int]:
-        # Exactly: yesterday's number on today's order would be a wrong number, not an old one.
+        # Exactly: yesterday's number on today's order would be a wrong number, not an old one. A row of the day itself
+        # comes before one of many days.
         found = [0] * len(self.instruments)
         for row in self.slow:
-            if row.effective_from == day:
+            if row.effective_from <= day <= row.until:
+                found[row.inst] = getattr(row, name)
+        for row in self.slow:
+            if row.effective_from == day and not row.until and getattr(row, name):
                 found[row.inst] = getattr(row, name)
         return found
+
+    def dates(self) -> list[int]:
+        """The days of which slow numbers may be known, ascending."""
+        found = {row.effective_from for row in self.slow}
+        if any(row.until for row in self.slow):
+            found |= {session.date for loaded in self.sessions for session in loaded.table.sessions}
+        return sorted(found)
 
 
 def build_reference(config: Config, *, first: date, last: date) -> ReferenceTables:
@@ -106,13 +118,17 @@ def build_reference(config: Config, *, first: date, last: date) -> ReferenceTabl
     folder = Path(config.state_dir) / "reference"
     calendars = sorted({instrument.calendar for instrument in config.instruments})
     tables = [session_table(name, first=first - MARGIN, last=last + MARGIN, folder=folder) for name in calendars]
+    instruments = instruments_of(config)
+    slow = reference_of(config)
+    if config.feed.kind == "synthetic":
+        slow += synthetic_reference(config, instruments, {table.calendar: table for table in tables})
     return ReferenceTables(
         config=ConfigResolved(json=resolved_json(config), digest=config_digest(config)),
         code=code_version(),
         sessions=tuple(SessionsLoaded(table=table) for table in tables),
-        instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(config)),
+        instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments),
         fees=FeesLoaded(plan=config.fees.plan, rows=DEFAULT_PLANS[config.fees.plan]),
-        slow=reference_of(config),
+        slow=slow,
         models=model_records(config),
     )
 

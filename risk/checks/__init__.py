@@ -9,10 +9,13 @@ from typing import Final, Protocol
 
 from core.commands import OrderIntent
 from risk.checks import (
+    clock,
+    concentration,
     day_loss,
     duplicate_order,
     fail_closed,
     gross_exposure,
+    intraday_margin,
     ladder_state,
     link_ready,
     margin,
@@ -21,11 +24,14 @@ from risk.checks import (
     order_quantity,
     order_rate,
     order_validity,
+    participation,
     position,
+    price_bands,
     price_collar,
     restricted,
     self_trade,
     session_hours,
+    short_sale,
     unexplained_difference,
     unknown_order,
     working_orders,
@@ -57,11 +63,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     link_ready,
     unexplained_difference,
     unknown_order,
+    clock,
     # permission
     restricted,
     # validity, session, data
     order_validity,
     session_hours,
+    price_bands,
     market_quality,
     # size, price
     order_quantity,
@@ -72,8 +80,13 @@ CHECKS: Final[tuple[Check, ...]] = (
     self_trade,
     order_rate,
     working_orders,
+    # borrow
+    short_sale,
     # what it may add up to
     position,
     gross_exposure,
+    concentration,
+    participation,
     margin,
+    intraday_margin,
 )

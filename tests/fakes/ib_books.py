@@ -107,8 +107,8 @@ async def agree(books: Books) -> list[str]:
         rig.submit(c.RequestSync(reason="the end"))
         await rig.synced(done + 1)
         doubtful = [own for own in money.live_orders.values() if own.busy]
-        if not doubtful and not money.ledger.uncharged:
-            break
+        if not doubtful and not money.ledger.uncharged and not money.differences:
+            break  # a fill whose report a fault held back is a difference until the next look
     account = rig.gateway.world.exchange.account
     theirs = {inst: held.qty_nanos for inst, held in account.state.positions.items() if held.qty_nanos}
     ours = {inst: qty for inst, qty in enumerate(money.ledger.holdings) if qty}

@@ -275,11 +275,13 @@ class Rig:
         self._next_id = 0
 
     def synchronise(self) -> None:
-        """Ask for a synchronisation whenever the link is back, as the engine does."""
+        """Ask for a synchronisation whenever the link is back, and again for what was missing, as the engine does."""
 
         def ask(event: Any) -> None:
             if type(event) is e.LinkRestored:
                 self.submit(c.RequestSync(reason="link restored"))
+            elif type(event) is e.SyncCompleted and not event.complete:
+                self.submit(c.RequestSync(reason=f"{event.missing} missing"))
 
         self.sink.on_fact = ask
 

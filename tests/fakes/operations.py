@@ -50,6 +50,10 @@ class FakeOperations:
         """One blocker."""
         return [{"control": 31, "code": "HALTED", "value": "2", "limit": "0", "lift": "operator", "symbol": symbol}]
 
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """One line that shows what was asked for."""
+        return [{"limit": "gross_max", "in_force": "5", "symbol": symbol, "strategy": strategy}]
+
     def kills(self) -> list[dict[str, Any]]:
         """Every kill is verified at once."""
         made = [event for event in self.events if type(event) is e.OperatorKilled]

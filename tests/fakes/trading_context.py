@@ -13,10 +13,12 @@ from core.ports import Context
 from core.rates import RateLimit
 from core.sessions import Calendar, Session, SessionTable
 from core.units import NANO
+from core.volume import Volumes
 from execution.executor import ChaseExecutor
 from execution.settings import DEFAULT_SETTINGS, ExecutionConfig, ExecutionSettings, resolve
 
 DATE = 20240304
+ADV = 10_000_000 * NANO
 OPEN_NS = 1_700_000_000 * NANO
 CLOSE_NS = OPEN_NS + 23_400 * NANO
 CENT = NANO // 100
@@ -91,6 +93,7 @@ class Bench:
             instruments=(instrument(0, lot_nanos=lot_nanos), instrument(1, lot_nanos=lot_nanos)),
             calendars=(Calendar(table), Calendar(table)),
             previous_close_nanos=[0, 0],
+            volumes=Volumes(2, adv_nanos=[ADV, ADV]),
             money=Money(MONEY),
             market=MarketReader(new_market(2)),
             exposure=Exposure(2),

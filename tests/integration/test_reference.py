@@ -175,7 +175,10 @@ def test_reference_tables_of_a_config(config: Config, without_child: list[str]) 
     assert tables.fees.plan == "ibkr_pro_fixed"
     assert tables.previous_close_nanos(20261005) == [0, 14_050_000_000]
     assert tables.previous_close_nanos(20261006) == [0, 0], "an old close must not stand in for today's"
-    assert tables.adv_nanos(20261005) == [0, 1_000 * 10**9]
+    made_up, stated = tables.adv_nanos(20261005)
+    assert (made_up > 10_000_000 * 10**9, stated) == (True, 1_000 * 10**9)
+    assert tables.adv_nanos(20261006) == [made_up, made_up], "the market says what it trades where nobody else does"
+    assert tables.adv_nanos(20260930) == [0, 0], "and nothing of days before it"
     assert from_records(tables.records()) == tables
     first_reader, second_reader = tables.calendars()
     assert first_reader is second_reader
