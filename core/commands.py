@@ -261,13 +261,6 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
-class CloseAlerts(Command, frozen=True, tag=70):
-    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
-
-    codes: tuple[str, ...]
-    by: str
-
-
 class SetLimit(Command, frozen=True, tag=33):
     """An operator's change of one limit (control 39); texts as the config writes them."""
 

@@ -120,24 +120,6 @@ class CommandRefused(Event, frozen=True, tag=88):
     why: str
 
 
-class LeaseLapsed(Event, frozen=True, tag=98):
-    """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
-    acted on its orders. Nothing was sent since.
-    """
-
-    late_ms: int  # how long the lease had been over; 0 = it had not
-    guard_fired: bool
-    reason: str
-
-
-class AlertAcknowledged(Event, frozen=True, tag=99):
-    """An operator has seen the alerts of one code, or ("") all that are open."""
-
-    code: str
-    operator: str
-    authority: str = ""
-
-
 class LimitChanged(Event, frozen=True, tag=94):
     """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
     config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.
