@@ -229,7 +229,12 @@ class LiveWorld:
         """The slow numbers of a day."""
         self.tell(
             e.ReferenceArrived(
-                inst=inst, effective_from=date, previous_close_nanos=20 * NANO, missing=missing, source="test"
+                inst=inst,
+                effective_from=date,
+                previous_close_nanos=20 * NANO,
+                adv_nanos=10**6 * NANO,
+                missing=missing,
+                source="test",
             )
         )
 

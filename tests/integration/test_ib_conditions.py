@@ -22,7 +22,7 @@ async def test_margins_borrow_funds_and_time() -> None:
     """One connection tells all four; a question sends nothing, an order with its number is refused as used."""
     async with running_rig() as rig:
         told = await rig.fact(e.ShortableChanged)
-        assert (told.inst, told.level_milli) == (0, 3_000)
+        assert (told.inst, told.level_milli, told.shares_nanos) == (0, 3_000, shares(10_000_000))
         assert rig.submit(question(7)) == ""
         answer = await rig.fact(e.WhatIfAnswered)
         value = 100 * cents(1000)

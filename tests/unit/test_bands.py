@@ -1,5 +1,5 @@
-"""Price bands and breaker by the texts of the plans, with their worked examples; and the reference price that the market
-kernel keeps for them.
+"""Price bands and breaker by the texts of the plans, with their worked examples; and the reference price that the
+market kernel keeps for them.
 """
 
 import numpy as np
