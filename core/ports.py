@@ -275,6 +275,10 @@ class Monitor(Protocol):
         """After every equity mark."""
         ...
 
+    def on_refused(self, refusal: Refusal) -> list[c.MoveLadder]:
+        """After a refusal that only a mistake explains, which is counted already."""
+        ...
+
     def state(self) -> list[tuple[int, str, str, int]]:
         """What it has counted so far, for a snapshot."""
         ...

@@ -139,6 +139,7 @@ class KeepWarm:
                 runner.step(e.OrderCancelled(order_id=order_id), self._ts_ns)
             money.tats.clear()  # without time rates and repetitions would only ever grow
             money.duplicates.load([])
+            money.counters.forget()
         else:
             runner.on_quote(*self._row)
             self.orders += len(money.live_orders)

@@ -242,6 +242,7 @@ def _intent(parent: Parent, order_id: int, qty_nanos: int, px_nanos: int, child:
         tif=c.DAY,
         purpose=parent.purpose,
         algo=parent.algo,
+        operator=parent.operator,
         version=0 if child is None else child.version + 1,
     )
 

@@ -99,8 +99,8 @@ AnyEvent = (
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
-    | LeaseLapsed | AlertAcknowledged
     | LimitChanged | OverrideGranted
+    | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from core import commands as c
 from core.money import kills
 from core.money.inputs import INPUTS
-from core.money.requests import REQUESTS
+from core.money.requests import REQUESTS, uncount
 from core.money.state import Money
 from core.money.syncs import SYNCS
 from core.money.told import TOLD
@@ -44,6 +44,8 @@ def fold_outcome(money: Money, seq: int, ts_ns: int, outcome: c.AnyOutcome) -> N
     if outcome.version and order.pending_version == outcome.version:
         money.drop_pending(order)
     else:
+        if not outcome.version:
+            uncount(money, order)
         money.advance_order(order, Fact.NOT_SENT)
     if money.kills:
         kills.refused(money.kills, outcome.order_id, outcome.reason)

@@ -197,6 +197,7 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
     m.day_base_equity_nanos = m.equity_nanos
     for book in m.ledger.books.values():
         book.day_base_nanos = book.realised_nanos - book.fees_nanos
+    m.counters.roll()
     m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
     roll(m, event.date)
 
@@ -204,8 +205,8 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
 def _trader_started(m: Money, event: e.TraderStarted) -> None:
     m.epoch = event.epoch
     m.safe = event.safe
-    m.synced = False
     m.conditions.funds_awaited = not event.venue_in_process
+    m.synced = False
     if not event.venue_in_process:
         _set_link(m, DOWN)
         m.sync = None

@@ -49,9 +49,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (
-    trader, operate, kill, operators, alerts, account, risk, books, records, diff, doctor, database, gateway,
-):  # fmt: skip
+for _part in (trader, operate, operators, kill, alerts, account, risk, books, records, diff, doctor, database, gateway):
     _part.register(app)
 
 

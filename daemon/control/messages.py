@@ -184,6 +184,9 @@ class SetLimit(Request, frozen=True, tag="limit-set"):
     What lets more pass is refused without a proof, so that a tightening needs none.
     """
 
+    ADDS_RISK = True
+    ENGINE_DECIDES = True
+
     name: str
     value: str
     reason: str
@@ -195,6 +198,9 @@ class SetLimit(Request, frozen=True, tag="limit-set"):
 
 class RevertLimit(Request, frozen=True, tag="limit-revert"):
     """Take all changes of one limit back."""
+
+    ADDS_RISK = True
+    ENGINE_DECIDES = True
 
     name: str
     reason: str
@@ -219,12 +225,12 @@ class Override(Request, frozen=True, tag="override"):
 
 
 AnyRequest = (
-    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
-    | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
+    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
+    | Feature | GetLimits | SetLimit | RevertLimit | Override | GetKills | Ack | Lease | GetChallenge
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
+    "feature", "kills", "ack", "lease", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

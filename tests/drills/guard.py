@@ -190,7 +190,7 @@ class Story:
         self.check(self.until_ns() > end_ns, "no new lease")
 
     def killed(self, *, guard_too: bool) -> None:
-        """kill -9 of the trader, and of the guard over its cancels: another goes on, the next trader is HALTED."""
+        """kill -9 of the trader, and of the guard over its cancels: another goes on; the next trader is HALTED."""
         self.pair.kill("trader")
         end_ns = self.until_ns()
         self.wait(lambda: read_latch(self.pair.trader_state) is not None, "the guard's latch")

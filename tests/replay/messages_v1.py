@@ -145,8 +145,6 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.TraderStopped(reason="operator"),
     e.StepFailed(failed_seq=9, error="KeyError: 'BAC'"),
     e.DiskReserveChanged(available=False, free_mb=12),
-    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
-    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
     e.LimitChanged(
         scope="account", name="gross_max", value="5", until_ns=9, reason="block", operator="ann",
         authority="signed:k1", second="bob",
@@ -155,6 +153,8 @@ EVENTS: Final[tuple[Message, ...]] = (
         control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block",
         operator="ann", authority="signed:k1", second="bob",
     ),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -216,6 +216,11 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TellKill(level=1, scope="", left="#1 WORKING"),
     c.RestrictShorts(inst=0, until=20260704, low_px_nanos=PX, previous_close_nanos=2 * PX),
     c.TripBreaker(level=3, until_ns=6, px_nanos=PX, previous_close_nanos=2 * PX),
+    c.CountRefusal(strategy="alpha", control=12),
+    c.OpenParent(
+        parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,
+        slices=1, purpose=c.INTENT_FLATTEN, operator="ann",
+    ),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

@@ -9,6 +9,7 @@ from core import commands as c
 from core import events as e
 from core.commands import ApprovedOrder
 from core.engine import limits as rules
+from core.engine.trading import EngineSettings
 from core.errors import ConfigError
 from core.latches import ACCOUNT as ACCOUNT_LEVEL
 from core.limit_changes import NEVER_NS, LimitChanges
@@ -38,6 +39,8 @@ class Desk:
             emit=self._emit,
             alert=lambda code, severity, text: self.alerts.append(code),
             symbols=("S0", "S1"),
+            settings=EngineSettings(persons=1),
+            second="",
             strategies={},
             live_orders={},
             reply=(True, ""),
