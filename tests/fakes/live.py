@@ -232,7 +232,7 @@ class LiveWorld:
                 inst=inst,
                 effective_from=date,
                 previous_close_nanos=20 * NANO,
-                adv_nanos=10**6 * NANO,
+                adv_nanos=10_000_000 * NANO,
                 missing=missing,
                 source="test",
             )
