@@ -40,16 +40,16 @@ TIGHT = Limits(
         messages_second_max=1_000,
     )
 )
-ISSUER, SECTOR, CLUSTER = 80_000 * NANO, 110_000 * NANO, 60_000 * NANO
+ISSUER, SECTOR, CLUSTER = 60_000 * NANO, 80_000 * NANO, 40_000 * NANO
 CROWDED = msgspec.structs.replace(
     TIGHT,
     account=msgspec.structs.replace(
         TIGHT.account,
         gross_max=10_000_000,
         position_short_max=1_000,
-        issuer_equity_bp_max=800,
-        sector_equity_bp_max=1_100,
-        cluster_equity_bp_max=600,
+        issuer_equity_bp_max=600,
+        sector_equity_bp_max=800,
+        cluster_equity_bp_max=400,
     ),
     cluster=(Cluster(name="pair", symbols=("S1", "S2")),),
 )
