@@ -1,4 +1,4 @@
-"""What a live broker delivered of the reference: tick rules, slow numbers of the day, shares to borrow.
+"""What a live broker delivered of the reference: tick rules, slow numbers of the day.
 
 Opinion state: kept in snapshots, fetched again after a start that throws opinion away. Owns nothing the tables of
 core/reference.py own; where both speak of a day, the broker's own word is the later one and holds.
@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from core.events import MarketRuleChanged, ReferenceArrived, ShortableChanged
+from core.events import MarketRuleChanged, ReferenceArrived
 from core.instruments import TickRule
 
 ALWAYS: Final = 19000101  # a rule that came before the first trading day was known
@@ -27,7 +27,6 @@ class Arrivals(msgspec.Struct, kw_only=True):
 
     rules: dict[int, LiveRule] = {}
     slow: dict[int, ReferenceArrived] = {}
-    shortable: dict[int, ShortableChanged] = {}
 
     def rule(self, event: MarketRuleChanged, trading_date: int) -> LiveRule | None:
         """Remember a tick rule; None when it says what we know. A rule keeps the day since which it holds."""

@@ -62,6 +62,7 @@ class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_o
     reduce_only: bool
     notional_nanos: int  # as valued by the gate: worst of limit and far touch
     ladder_epoch: int  # the port refuses the order if the ladder moved since
+    override: int = 0  # id of the override that let it fail one control; the order uses it up
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -109,6 +110,20 @@ class RaiseAlert(Command, frozen=True, tag=6):
     code: str
     severity: str
     text: str
+
+
+class AskWhatIf(Command, frozen=True, tag=7):
+    """Ask the broker what an order would bind, without sending it (placeOrder with whatIf set). `order_id` is used up
+    by the question, and names it; the schedule waits for the answer until `due_ns`.
+    """
+
+    order_id: int
+    parent_id: int
+    inst: int
+    side: Side
+    qty_nanos: int
+    limit_px_nanos: int
+    due_ns: int
 
 
 # ---- to our own books ------------------------------------------------------------------------------------------
@@ -225,6 +240,14 @@ class VerifyKill(Command, frozen=True, tag=31):
     sync_id: int
 
 
+class TellKill(Command, frozen=True, tag=65):
+    """People are told that a kill is not verified after so long, and what is left."""
+
+    level: int
+    scope: str
+    left: str
+
+
 class TransferPosition(Command, frozen=True, tag=32):
     """Take over a position difference an operator acknowledged, at a mark, into the book of nobody; no cash moves. Or
     one that was adopted: into a strategy's book, at what it cost, its present value being a deposit.
@@ -245,21 +268,118 @@ class CountRefusal(Command, frozen=True, tag=50):
     control: int
 
 
-BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync)
+class CloseAlerts(Command, frozen=True, tag=70):
+    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
+
+    codes: tuple[str, ...]
+    by: str
+
+
+class SetLimit(Command, frozen=True, tag=33):
+    """An operator's change of one limit (control 39); texts as the config writes them."""
+
+    scope: str
+    name: str
+    value: str
+    old: str
+    until_ns: int
+    reason: str
+    by: str
+    authority: str = ""
+    second: str = ""
+    raises: bool = False
+
+
+class RevertLimit(Command, frozen=True, tag=34):
+    """A change of a limit is over: its time has come, or an operator took it back."""
+
+    change_id: int
+    reason: str
+    by: str
+
+
+class GrantOverride(Command, frozen=True, tag=35):
+    """One order may fail one control, once (control 40). It is used up by the `ApprovedOrder` that names it."""
+
+    control: int
+    strategy: str
+    inst: int
+    side: Side
+    qty_nanos: int
+    px_nanos: int
+    until_ns: int
+    reason: str
+    by: str
+    authority: str = ""
+    second: str = ""
+
+
+class DropOverride(Command, frozen=True, tag=36):
+    """An override ended unused."""
+
+    override_id: int
+    reason: str
+
+
+class KeepApproval(Command, frozen=True, tag=60):
+    """One person gave a command that needs two (control 41): it waits for another person's same command."""
+
+    digest: str
+    what: str
+    operator: str
+    authority: str
+    until_ns: int
+
+
+class SpendApproval(Command, frozen=True, tag=61):
+    """The second person came: the command is carried out, and the approval is used up."""
+
+    digest: str
+    operator: str  # who had given it
+    second: str
+
+
+class RestrictShorts(Command, frozen=True, tag=45):
+    """The short-sale restriction of Rule 201 has set in: for the day and the trading day after it, `until` included."""
+
+    inst: int
+    until: int  # yyyymmdd
+    low_px_nanos: int
+    previous_close_nanos: int
+
+
+class TripBreaker(Command, frozen=True, tag=46):
+    """The index proxy has fallen to a level of the market-wide breaker: no new risk before `until_ns` (0 = at once)."""
+
+    level: int
+    until_ns: int
+    px_nanos: int
+    previous_close_nanos: int
+
+
+BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync, AskWhatIf)
 
 AnyCommand = (
-    PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
+    PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
+    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | CloseAlerts
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
     | CountRefusal
+    | SetLimit | RevertLimit | GrantOverride | DropOverride
+    | KeepApproval | SpendApproval
+    | TellKill
+    | RestrictShorts | TripBreaker
 )  # fmt: skip
+
+
+CANCEL: Final = -1  # in place of a version
 
 
 class NotSent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1, kw_only=True):
     """Outcome: the port refused the command locally (lease, ladder epoch, link, disk); it never left."""
 
     order_id: int
-    version: int
+    version: int  # CANCEL = a cancel
     reason: str
 
 

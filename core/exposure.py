@@ -5,6 +5,7 @@ and mark; opinion state, because marks come from the market and not from the bro
 from core.concentration import Concentration
 from core.ledger import Ledger
 from core.market import MarketReader
+from core.money.conditions import MarginRate
 from core.positions import value_at
 
 
@@ -15,14 +16,20 @@ class Exposure:
         "_by_inst",
         "_by_position",
         "_open_profit",
+        "_rates",
         "_unmarked",
         "concentration",
         "gross",
         "marks",
         "net",
+        "rate_bp_max",
+        "rated_initial",
+        "rated_maintenance",
         "strategy_gross",
         "strategy_unrealised",
         "unmarked",
+        "unrated_long",
+        "unrated_short",
     )
 
     def __init__(self, instruments: int) -> None:
@@ -37,6 +44,13 @@ class Exposure:
         self._by_inst = [0] * instruments
         self.concentration: Concentration | None = None  # is told every change of a value; set by the context
         self._by_position: dict[tuple[str, int], int] = {}
+        # What positions bind: value times basis points where the broker has told a rate, plain value where it has not.
+        self.unrated_long = 0
+        self.unrated_short = 0
+        self.rated_initial = 0
+        self.rated_maintenance = 0
+        self.rate_bp_max = 0  # the highest initial rate known
+        self._rates: dict[tuple[int, int], MarginRate] = {}
 
     def mark(self, inst: int, mark_nanos: int, ledger: Ledger) -> None:
         """Set one instrument's mark (0 = none known: the last one stays) and bring the sums in line."""
@@ -49,6 +63,8 @@ class Exposure:
         old = self._by_inst[inst]
         if value != old:
             self._by_inst[inst] = value
+            self._bind(inst, old, -1)
+            self._bind(inst, value, 1)
             self.net += value - old
             change = abs(value) - abs(old)
             self.gross += change
@@ -60,6 +76,28 @@ class Exposure:
             self._unmarked[inst] = unmarked
         for strategy in ledger.books:
             self._mark_strategy(strategy, inst, ledger)
+
+    def _bind(self, inst: int, value: int, sign: int) -> None:
+        if not value:
+            return
+        size, side = (value, 1) if value > 0 else (-value, -1)
+        rate = self._rates.get((inst, side)) if self._rates else None
+        if rate is not None:
+            self.rated_initial += sign * size * rate.initial_bp
+            self.rated_maintenance += sign * size * rate.maintenance_bp
+        elif side > 0:
+            self.unrated_long += sign * size
+        else:
+            self.unrated_short += sign * size
+
+    def set_rates(self, rates: dict[tuple[int, int], MarginRate]) -> None:
+        """The margin rates the broker has told, all of them."""
+        for inst, value in enumerate(self._by_inst):
+            self._bind(inst, value, -1)
+        self._rates = dict(rates)
+        self.rate_bp_max = max((rate.initial_bp for rate in rates.values()), default=0)
+        for inst, value in enumerate(self._by_inst):
+            self._bind(inst, value, 1)
 
     def _mark_strategy(self, strategy: str, inst: int, ledger: Ledger) -> None:
         key = (strategy, inst)

@@ -6,7 +6,7 @@ import msgspec
 
 from core.units import NANO
 
-R = TypeVar("R", "TickRule", "LotRule")
+R = TypeVar("R", "TickRule", "LotRule", "TierRule")
 
 STK = "STK"  # stocks and ETFs; the only security type in scope so far
 
@@ -27,6 +27,13 @@ class LotRule(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=Tr
     minimum_nanos: int
 
 
+class TierRule(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
+    """Limit Up / Limit Down tier (1 or 2) valid from a day."""
+
+    effective_from: int
+    tier: int
+
+
 class Instrument(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
     """One security; `inst` is its row in every per-instrument array of this run."""
 
@@ -45,6 +52,7 @@ class Instrument(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only
     multiplier_nanos: int = NANO
     country: str = "US"  # of the issuer
     issuer: str = ""  # "" = the symbol is the only security of its issuer here
+    tiers: tuple[TierRule, ...] = ()  # none for the day = tier 2
 
 
 def increment_at(rule: TickRule, px_nanos: int) -> int:

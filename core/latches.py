@@ -17,6 +17,7 @@ ACCOUNT: Final = 1
 SYMBOL: Final = 2
 STRATEGY: Final = 3
 LEVEL_NAMES: Final = {PROCESS: "process", ACCOUNT: "account", SYMBOL: "symbol", STRATEGY: "strategy"}
+LEVELS: Final = {name: level for level, name in LEVEL_NAMES.items()}
 
 
 class Latch(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -31,6 +32,7 @@ class Latch(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     since_ns: int
     value: str = ""
     limit: str = ""
+    asked_seq: int = 0  # the record that set it last: `since_ns` is of the first
 
 
 class Latches:

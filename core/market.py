@@ -11,6 +11,14 @@ from numba import njit
 
 from core.rows import BAR_VOLUME, DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
 
+# The reference price of a price band is the mean of the prints of five minutes (Limit Up / Limit Down plan), kept in
+# slots, so that the window is at most one slot short; it moves by one per cent at least, and stands for 30 seconds.
+BAND_SLOT_NS: Final = 15_000_000_000
+BAND_SLOTS: Final = 20
+BAND_HOLD_NS: Final = 30_000_000_000
+BAND_MOVE_PARTS: Final = 100
+_MICRO: Final = 1_000
+
 # All fields are eight bytes wide, so that Python reads single integers through one memoryview (`INDEX`).
 MARKET: Final = np.dtype(
     [
@@ -27,6 +35,17 @@ MARKET: Final = np.dtype(
         ("blind", np.int64),  # 1 = never quoted, or gapped since the last quote
         ("halted", np.int64),  # 0 trading, 1 general, 2 volatility, -1 unknown
         ("jump_ts_ns", np.int64),  # last mid move beyond JUMP_SIGMAS
+        ("changed_ts_ns", np.int64),  # last quote that differed from the one before
+        ("resumed_ts_ns", np.int64),  # end of the last halt
+        ("band_ref_nanos", np.int64),  # reference price of the price bands; 0 = no print of the day yet
+        ("band_told_ts_ns", np.int64),  # when the broker told bands; 0 = never
+        ("low_px_nanos", np.int64),  # lowest print of the day's regular hours
+        ("band_ref_ts_ns", np.int64),
+        ("band_lower_nanos", np.int64),  # bands the broker told
+        ("band_upper_nanos", np.int64),
+        ("band_limit_state", np.int64),
+        ("open_ns", np.int64),  # regular hours of the day, set by the engine
+        ("close_ns", np.int64),
         ("move_var", np.float64),  # mean square of mid moves, nanos^2, last ~256 moves
         ("moves", np.int64),
         ("quotes", np.int64),
@@ -44,10 +63,15 @@ MARKET: Final = np.dtype(
         ("volume_nanos", np.int64),  # traded in it so far
         ("volume_before_nanos", np.int64),  # traded in the slot before it
         ("volume_since_ns", np.int64),  # first print since the start or the last gap; 0 = none yet
+        ("band_slot", np.int64),  # number of the newest slot of prints
+        ("band_sum", np.int64),  # of all slots, prices in micros
+        ("band_count", np.int64),
+        ("band_sums", np.int64, (BAND_SLOTS,)),
+        ("band_counts", np.int64, (BAND_SLOTS,)),
     ]
 )
-FIELDS: Final = len(MARKET.names or ())
-INDEX: Final = {name: at for at, name in enumerate(MARKET.names or ())}
+FIELDS: Final = MARKET.itemsize // 8  # words of a row
+INDEX: Final = {name: MARKET.fields[name][1] // 8 for name in MARKET.names or ()} if MARKET.fields else {}
 COUNTERS: Final = (
     "quotes", "prints", "crossed", "locked", "one_sided", "size_zero", "duplicates", "suspicious", "not_last", "jumps",
     "gaps",
@@ -87,6 +111,7 @@ def apply_row(m: Any, r: Any) -> None:
             m["last_qty_nanos"] = r["bid_qty_nanos"]
             m["last_ts_ns"] = r["ts_ns"]
             _count_volume(m, r["bid_qty_nanos"], r["ts_ns"])
+            _count_print(m, r["bid_px_nanos"], r["ts_ns"])
         return
     if r["kind"] != QUOTE:
         if r["kind"] == BAR_VOLUME:
@@ -98,6 +123,8 @@ def apply_row(m: Any, r: Any) -> None:
     same_px = bid == m["bid_px_nanos"] and ask == m["ask_px_nanos"]
     if r["flags"] & DUPLICATE or (same_px and bid_qty == m["bid_qty_nanos"] and ask_qty == m["ask_qty_nanos"]):
         m["duplicates"] += 1
+    else:
+        m["changed_ts_ns"] = r["ts_ns"]
     usable = 1
     if bid <= 0 or ask <= 0:
         m["one_sided"] += 1
@@ -119,6 +146,39 @@ def apply_row(m: Any, r: Any) -> None:
     m["usable"] = usable
     m["quote_ts_ns"] = r["ts_ns"]
     m["blind"] = 0
+
+
+@njit(inline="always", cache=True, error_model="numpy")
+def _count_print(m: Any, px_nanos: int, ts_ns: int) -> None:
+    """The day's low and the bands' reference price; prints outside regular hours count for neither."""
+    if ts_ns < m["open_ns"] or ts_ns >= m["close_ns"]:
+        return
+    if m["low_px_nanos"] == 0 or px_nanos < m["low_px_nanos"]:
+        m["low_px_nanos"] = px_nanos
+    slot = ts_ns // BAND_SLOT_NS
+    if slot != m["band_slot"]:
+        for number in range(max(slot - BAND_SLOTS, m["band_slot"]) + 1, slot + 1):
+            at = number % BAND_SLOTS
+            m["band_sum"] -= m["band_sums"][at]
+            m["band_count"] -= m["band_counts"][at]
+            m["band_sums"][at] = 0
+            m["band_counts"][at] = 0
+        m["band_slot"] = slot
+    at = slot % BAND_SLOTS
+    px = px_nanos // _MICRO
+    m["band_sums"][at] += px
+    m["band_counts"][at] += 1
+    m["band_sum"] += px
+    m["band_count"] += 1
+    reference = m["band_ref_nanos"]
+    if reference == 0:
+        m["band_ref_nanos"] = px_nanos  # the day's first print stands for the opening price
+        m["band_ref_ts_ns"] = ts_ns
+    elif ts_ns - m["band_ref_ts_ns"] >= BAND_HOLD_NS:
+        mean = m["band_sum"] // m["band_count"] * _MICRO
+        if abs(mean - reference) * BAND_MOVE_PARTS >= reference:
+            m["band_ref_nanos"] = mean
+            m["band_ref_ts_ns"] = ts_ns
 
 
 @njit(inline="always", cache=True, error_model="numpy")
@@ -179,11 +239,35 @@ class MarketReader:
         self.state[inst]["gaps"] += 1
         self.state[inst]["volume_since_ns"] = 0
 
-    def set_halt(self, inst: int, halted: int) -> None:
-        """Record a trading halt."""
+    def set_halt(self, inst: int, halted: int, ts_ns: int = 0) -> None:
+        """Record a trading halt, or its end."""
+        if self.state[inst]["halted"] and not halted:
+            self.state[inst]["resumed_ts_ns"] = ts_ns
+            self.state[inst]["blind"] = 1  # the quote of before the halt is no price: the first one after it is
+            self.state[inst]["usable"] = 0
         self.state[inst]["halted"] = halted
 
+    def set_session(self, inst: int, open_ns: int, close_ns: int) -> None:
+        """The regular hours of the day; another day's low, prints and bands are over. Again the same: no change."""
+        row = self.state[inst]
+        if row["open_ns"] == open_ns and row["close_ns"] == close_ns:
+            return
+        row["open_ns"], row["close_ns"] = open_ns, close_ns
+        for name in _OF_THE_DAY:
+            row[name] = 0
 
+    def set_bands(self, inst: int, lower_nanos: int, upper_nanos: int, limit_state: bool, ts_ns: int) -> None:
+        """Price bands as the broker tells them."""
+        row = self.state[inst]
+        row["band_lower_nanos"], row["band_upper_nanos"] = lower_nanos, upper_nanos
+        row["band_limit_state"] = 1 if limit_state else 0
+        row["band_told_ts_ns"] = ts_ns
+
+
+_OF_THE_DAY: Final = (
+    "low_px_nanos", "band_ref_nanos", "band_ref_ts_ns", "band_lower_nanos", "band_upper_nanos", "band_told_ts_ns",
+    "band_limit_state", "band_slot", "band_sum", "band_count", "band_sums", "band_counts",
+)  # fmt: skip
 _BID: Final = INDEX["bid_px_nanos"]
 _ASK: Final = INDEX["ask_px_nanos"]
 _USABLE: Final = INDEX["usable"]

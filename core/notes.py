@@ -75,4 +75,15 @@ class Odd(Note, frozen=True, tag=6):
     what: str
 
 
-AnyNote = Decision | Refusal | Blocked | EquityMarked | DifferenceFound | Odd
+class Answered(Note, frozen=True, tag=20):
+    """What became of an operator's command, as it was told to the operator."""
+
+    command: str  # the fact's name
+    operator: str
+    authority: str
+    second: str  # the other person, where two were needed and both have spoken
+    ok: bool
+    text: str
+
+
+AnyNote = Decision | Refusal | Blocked | EquityMarked | DifferenceFound | Odd | Answered

@@ -11,6 +11,7 @@ from core.concentration import Concentration
 from core.events import ReferenceArrived
 from core.exposure import Exposure
 from core.instruments import Instrument
+from core.limit_changes import LimitVerdict
 from core.market import MarketReader
 from core.money.state import Money
 from core.notes import Decision, Failure, Refusal
@@ -251,6 +252,19 @@ class Gate(Protocol):
 
     def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:
         """Everything that would stop a typical new order now, in gate order (`quantd why-not`)."""
+        ...
+
+    @property
+    def limit_fault(self) -> str:
+        """Why operators' changes of limits could not be applied; "" = they are."""
+        ...
+
+    def judge_limit(self, scope: str, name: str, value: str) -> LimitVerdict:
+        """What a change of a limit would do; value "" = back to the config's."""
+        ...
+
+    def overridable(self, control: int) -> str:
+        """Why a control may not be overridden for one order; "" = it may."""
         ...
 
 

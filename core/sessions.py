@@ -69,6 +69,10 @@ class Calendar:
             return PRE
         return REGULAR if ts_ns < session.close_ns else POST
 
+    def date_after(self, date: int) -> int:
+        """The next trading date (yyyymmdd); `date` itself at the end of the table."""
+        return next((session.date for session in self.table.sessions if session.date > date), date)
+
     def covers(self, ts_ns: int) -> bool:
         """Whether the table speaks for this time at all."""
         return self.table.from_ns <= ts_ns < self.table.until_ns

@@ -14,6 +14,7 @@ from core.engine import Engine, EngineSettings
 from core.exposure import Exposure
 from core.fees import FeeTable
 from core.instruments import Instrument
+from core.latches import LEVELS
 from core.market import MarketReader, new_market
 from core.money.snapshot import load
 from core.money.state import Money, MoneySettings
@@ -73,7 +74,13 @@ def build_machine(
         exchange = _exchange(config, tables, instruments, watch, market, state)
     if restored is not None and restored.opinion is not None:
         engine.load_opinion(restored.opinion)
-    return Machine(engine, exchange, live_rows, cancels_first=config.journal.durability == "fsync")
+    return Machine(
+        engine,
+        exchange,
+        live_rows,
+        cancels_first=config.journal.durability == "fsync",
+        told_elsewhere=config.broker_feed,
+    )
 
 
 def money_settings(config: Config) -> MoneySettings:
@@ -90,6 +97,7 @@ def money_settings(config: Config) -> MoneySettings:
         rate_account=limits.account,
         rate_strategy=limits.strategy,
         rate_symbol=limits.symbol,
+        margin_rate_ns_max=limits.margin_rate_ns_max,
     )
 
 
@@ -119,17 +127,25 @@ def _engine(
         slots, market=context.market.state, watch=watch, buffer=buffer, profile=config.feed.profile
     )
     strategies = [build(slot, seat.params, context, pipeline) for slot, seat in zip(slots, seats, strict=True)]
+    pace = rates(config.limits)
     return Engine(
         settings=EngineSettings(
             mark_interval_ns=config.engine.mark_interval_ns,
             sync_interval_ns=config.engine.reconcile_ns,
             ack_timeout_ns=config.engine.ack_timeout_ns,
             kill_retry_ns=config.engine.kill_retry_ns,
+            kill_alert_ns=config.engine.kill_alert_ns,
             equity_note_interval_ns=config.engine.equity_note_interval_ns,
             cash_tolerance_bp=config.engine.cash_tolerance_bp,
             cash_tolerance_nanos=config.engine.cash_tolerance_nanos,
+            whatif_notional_nanos=pace.whatif_notional_min_nanos,
+            margin_rate_ns_max=pace.margin_rate_ns_max,
+            day_trades_warned=pace.day_trades_warned,
+            index_inst=config.symbols.index(config.market.index) if config.market.index else -1,
             on_disable={name: s.on_disable for name, s in config.strategies.items()},
             on_stop={name: s.on_stop for name, s in config.strategies.items()},
+            persons=config.authority.persons,
+            two_person_levels=tuple(LEVELS[name] for name in config.authority.two_person_levels),
         ),
         context=context,
         pipeline=pipeline,

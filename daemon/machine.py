@@ -5,6 +5,7 @@ Used by the runner (which journals what it does) and by the rerun (which compare
 journal, clock or socket.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from broker.sim.exchange import Exchange
@@ -24,8 +25,10 @@ VENUE_FACTS: Final = (
     e.OrderAcknowledged, e.OrderFilled, e.ExecutionCorrected, e.CommissionReported, e.OrderCancelled, e.OrderRejected,
     e.OrderReplaced, e.ReplaceRejected, e.CancelRejected, e.OrderInactivated, e.SyncStarted, e.OpenOrderReported,
     e.CompletedOrderReported, e.ExecutionReported, e.PositionReported, e.CashReported, e.SyncCompleted,
-    e.LinkDegraded, e.LinkLost,
+    e.LinkDegraded, e.LinkLost, e.WhatIfAnswered,
 )  # fmt: skip
+# What it says too, in the place of a broker that is not there; a shadow's broker says it itself.
+VENUE_OR_BROKER_FACTS: Final = (e.LinkRestored, e.ShortableChanged, e.ClockOffsetMeasured)
 FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
 SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the shell itself sends at the first start
 
@@ -34,13 +37,21 @@ class Machine:
     """One engine with its port. With neither exchange nor port (replay verify) commands go nowhere."""
 
     port: BrokerPort | None = None  # a live broker's; set by the running trader alone
+    may_send: Callable[[], str] | None = None  # why no order may leave at this moment ("" = it may); with a broker
 
     def __init__(
-        self, engine: Engine, exchange: Exchange | None, live_rows: Any, *, cancels_first: bool = False
+        self,
+        engine: Engine,
+        exchange: Exchange | None,
+        live_rows: Any,
+        *,
+        cancels_first: bool = False,
+        told_elsewhere: bool = False,
     ) -> None:
         self.engine = engine
         self.exchange = exchange
         self.cancels_first = cancels_first  # orders of a step leave after all else: they wait for the disk
+        self.told_elsewhere = told_elsewhere  # a shadow's broker tells borrow and time
         self.dispatching = False  # a broker that answers at once must wait for the step's other commands
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
 
@@ -91,13 +102,17 @@ class Machine:
 
     def before(self, event: Any, ts_ns: int) -> None:
         """What the venue must know of a fact that is not its own."""
-        if self.exchange is not None and type(event) is e.HaltChanged:
+        if self.exchange is None:
+            return
+        if type(event) is e.HaltChanged:
             self.exchange.on_halt(event.inst, event.halted > 0, ts_ns)
+        elif type(event) is e.LinkRestored and event.reason == SESSION_READY and not self.told_elsewhere:
+            self.exchange.session_ready(ts_ns)
 
     def dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> list[tuple[int, c.NotSent]]:
         """Hand a step's broker commands to the port; returns what the port refused, folded already.
 
-        Right before the send the ladder epoch is read again: an order approved under an older one stays here.
+        Right before the send lease and ladder epoch are read again: an order approved under an older one stays here.
         """
         refused: list[tuple[int, c.NotSent]] = []
         if self.cancels_first:
@@ -108,17 +123,25 @@ class Machine:
             if known not in _SENT:
                 continue
             if known not in ORDERS:
-                self._submit(message, ts_ns)
+                reason = self._submit(message, ts_ns)
+                if reason and known is c.CancelOrder:  # it still works: a kill must not take it for asked
+                    outcome = c.NotSent(order_id=message.order_id, version=c.CANCEL, reason=reason)
+                    refused.append(self.refuse(outcome, ts_ns))
                 continue
             order = message.order
-            moved = order.ladder_epoch != self.engine.money.latches.moves
-            reason = "ladder moved" if moved else self._submit(message, ts_ns)
+            reason = self._stop(order) or self._submit(message, ts_ns)
             if reason:
                 intent = order.intent
                 outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason=reason)
                 refused.append(self.refuse(outcome, ts_ns))
         self.dispatching = False
         return refused
+
+    def _stop(self, order: c.ApprovedOrder) -> str:
+        if order.ladder_epoch != self.engine.money.latches.moves:
+            return "ladder moved"
+        may_send = self.may_send
+        return "" if may_send is None else may_send()
 
     def _submit(self, message: Any, ts_ns: int) -> str:
         if self.exchange is not None:
@@ -142,4 +165,7 @@ _TIME: Final = e.TimeAdvanced()
 _SENT: Final = frozenset(c.BROKER_COMMANDS)
 ORDERS: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 
-__all__ = ["DECIDE", "FEED_CONTROLS", "NEVER", "ORDERS", "SESSION_READY", "VENUE_FACTS", "WATCHED", "Machine"]
+__all__ = [
+    "DECIDE", "FEED_CONTROLS", "NEVER", "ORDERS", "SESSION_READY", "VENUE_FACTS", "VENUE_OR_BROKER_FACTS", "WATCHED",
+    "Machine",
+]  # fmt: skip

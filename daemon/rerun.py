@@ -15,7 +15,7 @@ from core.money.fold import fold_command, fold_input, fold_outcome
 from core.records import decode, encode
 from core.rows import ROW_BYTES, unpack_row
 from daemon.journal import Record
-from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, ORDERS, VENUE_FACTS, WATCHED, Machine
+from daemon.machine import DECIDE, FEED_CONTROLS, NEVER, ORDERS, VENUE_FACTS, VENUE_OR_BROKER_FACTS, WATCHED, Machine
 from daemon.status.build import Tally
 
 POISON_WINDOW_NS: Final = 3_600 * 10**9  # the second failure of one error within an hour starts in SAFE
@@ -145,7 +145,8 @@ class Rerun:
         exchange = self.machine.exchange
         if exchange is None:
             return
-        told = type(event) in VENUE_FACTS or (type(event) is e.LinkRestored and exchange.next_due_ns <= record.ts_ns)
+        shared = type(event) in VENUE_OR_BROKER_FACTS and exchange.next_due_ns <= record.ts_ns
+        told = type(event) in VENUE_FACTS or shared
         if told or type(event) in _VENUE_MOVES_FIRST:
             fact = exchange.pop_due(record.ts_ns)
             if (fact[1] if fact else None) != (event if told else None) or (fact and fact[0] != record.ts_ns):

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from core.errors import ConfigError
+from core.errors import ConfigError, JournalError
+from daemon.journal.opening import hold_lock
 
 STATE_VARIABLE: Final = "QUANTD_STATE"
 STATE_DEFAULT: Final = "state"
@@ -29,6 +30,26 @@ class StateDirectory:
         self.journal = path / "journal"
         self.control_socket = path / "control.sock"
         self.card_file = path / "trader.json"
+        self.kill_file = path / "KILL"  # made by anybody: the trader kills the account (daemon/kill_switch.py)
+        self.lock_file = path / "trader.lock"
+        self._lock = -1
+
+    def lock(self) -> None:
+        """Become the one trader of this directory until `unlock`, or until the process ends, however it ends.
+
+        Raises ConfigError while another is.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._lock = hold_lock(self.lock_file, f"state_dir {self.path}: a trader (pid {{pid}}) is running there")
+        except JournalError as fault:
+            raise ConfigError(str(fault)) from fault
+
+    def unlock(self) -> None:
+        """Another may come."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def write_card(self, card: TraderCard) -> None:
         """Replace the card whole: a reader sees the old one or the new one."""
@@ -45,6 +66,16 @@ class StateDirectory:
             return None
         except (OSError, msgspec.DecodeError) as fault:
             raise ConfigError(f"{self.card_file}: {fault}: remove it and start the trader again") from fault
+
+    def leave_kill_file(self, reason: str) -> bool:
+        """For a trader that does not answer: it latches when it next looks. False when that is not possible."""
+        fresh = self.path / f"KILL.new-{os.getpid()}"
+        try:
+            fresh.write_text(reason + "\n")
+            os.replace(fresh, self.kill_file)
+        except OSError:
+            return False
+        return True
 
     def socket_in_use(self) -> Path:
         """The control socket, also where the config put it elsewhere."""

@@ -17,13 +17,17 @@ from typing import Final, Protocol
 from core import events as e
 from core import records as r
 from core.errors import Bug
-from core.latches import STRATEGY
+from core.latches import PROCESS, STRATEGY
+from daemon.authority.verify import Authority
 from daemon.config import Config
 from daemon.control.operations import TraderOperations
 from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
+from daemon.kill_switch import KillSwitch
+from daemon.killer.latch import put_aside, read_latch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
+from daemon.presence import Presence
 from daemon.recovery import Recovered, recover
 from daemon.reference.tables import ReferenceTables, day_rolls
 from daemon.runner import Rolls, Runner
@@ -93,7 +97,17 @@ class Trader:
         self.log = open_log()
         self._alerts = AlertLog(self.log)
         self.warm: KeepWarm | None = None
+        self.authority = Authority(
+            config.authority,
+            account=config.account.id,
+            epoch=lambda: self.active_runner.money.epoch,
+            spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
+        )
+        self.presence: Presence | None = None  # with a broker: the right to send
+        self.operations = TraderOperations(self)
+        self.kill_switch = KillSwitch(self)
         self.driver = self._driver()
+        self._began_ns = 0
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
@@ -104,7 +118,8 @@ class Trader:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop, signal.Signals(number).name)
-        self.state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.state.lock()
+        self.kill_switch.listen(loop)
         try:
             tables = await self.driver.open()
             recovered = self._recover(tables)
@@ -116,6 +131,7 @@ class Trader:
                 await self.control.close()
             if self.runner is not None:
                 self.runner.journal.close()
+            self.state.unlock()
 
     def _driver(self) -> Driver:
         if self.config.broker_feed:
@@ -171,7 +187,8 @@ class Trader:
         self._begin(now_ns, tables, recovered, fresh=fresh)
         self.control = ControlServer(
             Path(self.config.control.socket),
-            TraderOperations(self),
+            self.operations,
+            self.authority,
             symbols=self.config.symbols,
             strategies=tuple(self.config.strategies),
             features=runner.pipeline.external_names,
@@ -186,6 +203,7 @@ class Trader:
             )
         )
         self.warm = keep_warm(self.config, tables, self.log)
+        self.kill_switch.open()
         self.phase = "ready"
         self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
@@ -204,6 +222,8 @@ class Trader:
     def _begin(self, now_ns: int, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
         """Reference records, then the first inputs of this run."""
         runner = self.active_runner
+        latch = read_latch(self.state.path) if self.config.guarded else None
+        self._began_ns = now_ns
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
         for record in tables.records():
@@ -217,13 +237,19 @@ class Trader:
                 mode=self.config.mode,
                 ended=recovered.ended,
                 after_crash=self.config.start.after_crash,
-                guard_fired=False,
+                guard_fired=latch is not None,
                 changed="" if fresh else recovered.changed,
                 safe=recovered.safe,
                 venue_in_process=self.config.venue_in_process,
+                guard_reason="" if latch is None else latch.text,
             ),
             now_ns,
         )
+        if self.config.guarded:
+            self.presence = Presence(self.state.path, self.config.guard, runner)
+            runner.journal.sync()
+            if latch is not None:
+                put_aside(self.state.path, epoch=epoch)
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
             runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
@@ -241,13 +267,21 @@ class Trader:
 
     # ---- between steps -----------------------------------------------------------------------------------------
     def tend(self) -> None:
-        """Between steps: disk, snapshot, progress."""
+        """Between steps: kills, disk, snapshot, progress."""
         runner = self.active_runner
+        self.kill_switch.look()
+        self._end_after_kill()
         runner.watch_disk()
         self._tell_alerts()
         self._snapshots.tend()
         if not self.quiet:
             self._progress()
+
+    def _end_after_kill(self) -> None:
+        """A kill of the process ends it, once the broker was seen to be empty; until then it is needed for that."""
+        for kill in self.active_runner.money.kills:
+            if kill.level == PROCESS and not kill.over_ns and kill.verified_ns > self._began_ns:
+                self.request_stop("a kill of the process, verified")
 
     def request_stop(self, reason: str) -> None:
         """Ask for a clean stop; the loop steps it. A second signal changes nothing."""
@@ -276,6 +310,8 @@ class Trader:
         """Whether strategies with on_stop = flatten are still closing; they stay latched until an operator resumes."""
         runner = self.active_runner
         names = [name for name, strategy in self.config.strategies.items() if strategy.on_stop == "flatten"]
+        killed = [kill for kill in runner.money.kills if not kill.over_ns]
+        names = [name for name in names if not any(kill.covers("", name) for kill in killed)]  # nobody asked for it
         if not self._flatten_until_ns:
             self._flatten_until_ns = runner.now_ns + FLATTEN_NS
             for name in names:
@@ -292,6 +328,8 @@ class Trader:
             runner.step(e.TraderStopped(reason="the tape ended"), runner.now_ns)
             self.phase = "ended"
         self._snapshots.take(ended="clean", feed_ended=ended)
+        if self.presence is not None:
+            self.presence.leave()
         self._tell_alerts()
         if not self.quiet:
             self._progress(last=True)

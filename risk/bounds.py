@@ -22,7 +22,9 @@ from risk.limits import (
     Restriction,
     StrategyLimits,
     factory_value,
+    looser,
     set_value,
+    text_of,
     whole,
 )
 
@@ -69,6 +71,18 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     margin_long_bp: int
     margin_short_bp: int
     margin_free_bp: int  # exposure up to this share of equity needs no closer look, whatever its side
+    margin_flat_bp_max: int  # the larger of the two rates
+    borrow_ns_max: int
+    funds_ns_max: int
+    finra_margin: int
+    maintenance_bp: int
+    pattern_day_trader: int  # 0 off, 1 warn, 2 deny
+    day_trades_max: int
+    day_trade_equity_min_nanos: int
+    band_margin_bp: int
+    halt_quiet_ns: int
+    clock_offset_ns_max: int
+    clock_ns_max: int
     line_ns_max: int
     resume_sync_age_ns_max: int
 
@@ -118,6 +132,7 @@ class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     age_ns_max_extended: int
     jump_quiet_ns: int
     spread_bp_max: int
+    frozen_ns_max: int
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -127,6 +142,9 @@ class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     strategy: RateLimit
     symbol: RateLimit
     duplicate_window_ns: int
+    margin_rate_ns_max: int
+    whatif_notional_min_nanos: int  # of the engine's
+    day_trades_warned: int  # day trades at which to tell a person; 0 = never
 
 
 class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -147,6 +165,9 @@ def rates(limits: Limits) -> Rates:
         strategy=RateLimit(v["rate_strategy_orders"], v["rate_strategy_seconds"]),
         symbol=RateLimit(v["rate_symbol_orders"], v["rate_symbol_seconds"]),
         duplicate_window_ns=v["duplicate_window_seconds"],
+        margin_rate_ns_max=v["margin_rate_seconds_max"],
+        whatif_notional_min_nanos=v["whatif_notional_min"],
+        day_trades_warned=v["day_trades_max"] if v["pattern_day_trader"] else 0,
     )
 
 
@@ -156,6 +177,7 @@ def resolve(
     """Fold the scopes. Raises ConfigError on a bad value, an unknown symbol or an unknown strategy."""
     _refuse_unknown(limits, instruments, strategies)
     values = _account_values(limits)
+    _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
     return Resolved(
@@ -187,6 +209,37 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
             raise ConfigError(f"limits.cluster[{at}].name: {cluster.name!r} is empty or taken: give it one of its own")
         if len(set(cluster.symbols)) < 2 or not set(cluster.symbols) <= set(symbols):
             raise ConfigError(f"limits.cluster[{at}].symbols: name two or more configured instruments")
+
+
+def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:
+    """Every scope that the limits speak of, as the config names it below [limits]."""
+    return [
+        ("account", limits.account),
+        ("class.etf", limits.klass.etf),
+        ("class.stock", limits.klass.stock),
+        *((f"strategy.{name}", scope) for name, scope in limits.strategy.items()),
+        *((f"symbol.{name}", scope) for name, scope in limits.symbol.items()),
+    ]
+
+
+def _refuse_above_ceiling(limits: Limits, account: dict[str, int]) -> None:
+    """Nothing is looser than its ceiling, whether it was set or is a factory value."""
+    for row in ROWS.values():
+        most = set_value(limits.ceiling, row, "limits.ceiling")
+        if most is None:
+            continue
+        found = [("account", account[row.name])]
+        for name, scope in scopes_of(limits)[1:]:
+            value = set_value(scope, row, f"limits.{name}")
+            if value is not None:
+                found.append((name, value))
+        for name, value in found:
+            if looser(row, value, most):
+                side = "below" if row.tight_max else "above"
+                raise ConfigError(
+                    f"limits.{name}.{row.name}: {text_of(row, value)} is {side} the ceiling of {text_of(row, most)}: "
+                    f"tighten it, or change limits.ceiling.{row.name} and restart"
+                )
 
 
 def _account_values(limits: Limits) -> dict[str, int]:
@@ -327,6 +380,7 @@ def _bounds(
         age_ns_max_extended=v["age_seconds_max_extended"],
         jump_quiet_ns=v["jump_quiet_seconds"],
         spread_bp_max=v["spread_bp_max"],
+        frozen_ns_max=v["frozen_seconds_max"],
     )
 
 
@@ -375,6 +429,18 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         margin_long_bp=v["margin_long_bp"],
         margin_short_bp=v["margin_short_bp"],
         margin_free_bp=BP * BP // max(v["margin_long_bp"], v["margin_short_bp"]),
+        margin_flat_bp_max=max(v["margin_long_bp"], v["margin_short_bp"]),
+        borrow_ns_max=v["borrow_age_seconds_max"],
+        funds_ns_max=v["funds_age_seconds_max"],
+        finra_margin=v["finra_margin"],
+        maintenance_bp=v["maintenance_bp"],
+        pattern_day_trader=v["pattern_day_trader"],
+        day_trades_max=v["day_trades_max"],
+        day_trade_equity_min_nanos=v["day_trade_equity_min"],
+        band_margin_bp=v["band_margin_bp"],
+        halt_quiet_ns=v["halt_quiet_seconds"],
+        clock_offset_ns_max=v["clock_offset_seconds_max"],
+        clock_ns_max=v["clock_age_seconds_max"],
         line_ns_max=v["line_seconds_max"],
         resume_sync_age_ns_max=v["resume_sync_age_seconds_max"],
     )

@@ -44,11 +44,11 @@ CONTROLS: Final = (
     _row(14, "message budget", "risk/checks/message_budget.py"),
     _row(15, "self-trade prevention", "risk/checks/self_trade.py"),
     _row(16, "restricted and allow list", "risk/checks/restricted.py"),
-    _row(17, "short sale"),
-    _row(18, "margin and buying power", "risk/checks/margin.py", IN_PART),  # no what-if answers yet
-    _row(19, "intraday margin"),
+    _row(17, "short sale", "risk/checks/short_sale.py, core/engine/conditions.py"),
+    _row(18, "margin and buying power", "risk/checks/margin.py, core/engine/conditions.py"),
+    _row(19, "intraday margin", "risk/checks/intraday_margin.py, core/money/told.py"),
     _row(20, "session and calendar", "risk/checks/session_hours.py"),
-    _row(21, "halts and bands", "risk/checks/market_quality.py", IN_PART),  # halts; no bands yet
+    _row(21, "halts and bands", "risk/checks/price_bands.py, core/bands.py, core/engine/conditions.py"),
     _row(22, "stale or insane data", "risk/checks/market_quality.py"),
     _row(23, "connectivity loss", "risk/checks/link_ready.py"),
     _row(24, "daily loss", "risk/ladder.py, risk/checks/day_loss.py"),
@@ -63,7 +63,7 @@ CONTROLS: Final = (
     _row(33, "continuous reconciliation", "core/reconcile.py, risk/checks/unexplained_difference.py"),
     _row(34, "ambiguous send", "core/orders.py, risk/checks/unknown_order.py"),
     _row(35, "overfill and unknown fill", "core/ledger.py, core/money/state.py"),
-    _row(36, "clock"),
+    _row(36, "clock", "risk/checks/clock.py, broker/ib/offset.py"),
     _row(37, "heartbeats"),
     _row(38, "alerts"),
     _row(39, "limit changes are audited"),
@@ -127,7 +127,8 @@ def risk_page() -> str:
 
 
 def _limit_line(row: Limit) -> str:
-    factory = str(row.factory).lower() if isinstance(row.factory, bool) else f"{row.factory:,}"
+    plain = isinstance(row.factory, bool | str)
+    factory = str(row.factory).lower() if plain else f"{row.factory:,}"
     return f"| {row.control} | `{row.name}` | {row.unit} | {factory} | {row.meaning} |"
 
 

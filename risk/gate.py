@@ -13,15 +13,17 @@ from core.errors import Bug
 from core.ids import BUY, SELL, SIDE_NAMES, Side, order_ref
 from core.instruments import rule_on
 from core.latches import LEVEL_NAMES, STATE_NAMES, Latch
+from core.limit_changes import LimitVerdict
 from core.notes import Failure, Refusal
 from core.ports import Context
 from core.sessions import REGULAR
 from core.units import NANO, round_down
-from risk.bounds import resolve
 from risk.checks import CHECKS, Check, ladder_state, participation
+from risk.in_force import LimitsInForce
 from risk.ladder import who_lifts
 from risk.limits import Limits
 from risk.merge import merged
+from risk.overrides import matching, why_not_override
 from risk.view import GateView
 
 _NO_SLICE: Final = -1  # a slice number no schedule uses: a trial order is nobody's duplicate
@@ -30,30 +32,43 @@ _NO_SLICE: Final = -1  # a slice number no schedule uses: a trial order is nobod
 class Gate:
     """Implements core.ports.Gate over one context. Pure: same state, same verdict."""
 
-    __slots__ = ("_account", "_account_tag", "_ask", "_by_control", "_checks", "_context", "_view")
+    __slots__ = (
+        "_account",
+        "_account_tag",
+        "_ask",
+        "_by_control",
+        "_changes",
+        "_checks",
+        "_context",
+        "_limits",
+        "_view",
+    )
 
     def __init__(self, context: Context, limits: Limits, account: str, account_tag: str) -> None:
         """Resolve the limits. Raises ConfigError on a bad one."""
-        resolved = resolve(
-            limits,
-            instruments=context.instruments,
-            strategies=context.money.settings.strategies,
-            currency=context.money.ledger.currency,
-        )
+        self._limits = LimitsInForce(context, limits)
+        self._changes = context.money.limit_changes
         self._context = context
         self._account = account
         self._account_tag = account_tag
-        self._view = GateView(context, resolved)
+        self._view = GateView(context, self._limits.resolved())
+        self._bind()
         self._checks = tuple(check.check for check in CHECKS)
         self._ask = merged(self._checks)
         self._by_control: dict[int, Check] = {check.CONTROL: check for check in CHECKS}
 
     def approve(self, intent: OrderIntent, ts_ns: int, seq: int) -> ApprovedOrder | Refusal:
         """Ask every check. `seq` is the command's own: it makes the order reference."""
+        if self._limits.version != self._changes.version:
+            self._bind()
         view = self._view
         view.refresh(intent, ts_ns)
+        override = 0
         if self._ask(intent, view):
-            return self._refuse(intent, [control for check in self._checks if (control := check(intent, view))])
+            failed = [control for check in self._checks if (control := check(intent, view))]
+            override = matching(self._changes.overrides, intent, failed, ts_ns)
+            if not override:
+                return self._refuse(intent, failed)
         money = self._context.money
         if intent.version:
             ref = money.orders[intent.order_id].order_ref  # the broker knows the order by its first one
@@ -66,7 +81,26 @@ class Gate:
             reduce_only=view.reduce_only == 1,
             notional_nanos=view.notional,
             ladder_epoch=money.latches.moves,
+            override=override,
         )
+
+    def _bind(self) -> None:
+        """Read the limits again: an operator changed one, or such a change ended."""
+        self._view.bind(self._limits.resolved(), self._limits.fault)
+
+    @property
+    def limit_fault(self) -> str:
+        """Why changes of limits could not be applied; "" = they are."""
+        self._bind()
+        return self._limits.fault
+
+    def judge_limit(self, scope: str, name: str, value: str) -> LimitVerdict:
+        """What an operator's change of a limit would do."""
+        return self._limits.judge(scope, name, value)
+
+    def overridable(self, control: int) -> str:
+        """Why a control may not be overridden; "" = it may."""
+        return why_not_override(control)
 
     def _refuse(self, o: OrderIntent, failed: list[int]) -> Refusal:
         if not failed:
@@ -92,6 +126,7 @@ class Gate:
 
         At least the smallest legal order; 0 when price or lot rule is not known.
         """
+        self._bind()
         self._view.refresh(self._trial(inst, strategy, side, ts_ns), ts_ns, entry=True)
         view = self._view
         lot = view.rules.lot_increment
@@ -106,6 +141,7 @@ class Gate:
     # ---- why-not -----------------------------------------------------------------------------------------------
     def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:
         """What stops a new one-lot order at the near touch, entry profile, in gate order; "BUY: ..." = only buys."""
+        self._bind()
         bought = self._try(self._trial(inst, strategy, BUY, ts_ns), ts_ns)
         sold = self._try(self._trial(inst, strategy, SELL, ts_ns), ts_ns)
         found: list[Failure] = []

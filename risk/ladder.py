@@ -12,8 +12,9 @@ from core.money.state import LINK_NAMES, READY
 from core.notes import Failure, Refusal
 from core.ports import Context
 from core.units import BP, NANO, decimal_text
-from risk.bounds import Resolved, resolve
+from risk.bounds import Resolved
 from risk.checks import duplicate_order, repeated_execution
+from risk.in_force import LimitsInForce
 from risk.limits import Limits
 
 # Latch codes with a rule of their own. Every code not listed here is lifted by an operator, with a reason.
@@ -40,18 +41,17 @@ def who_lifts(code: str) -> str:
 class Ladder:
     """Implements core.ports.Monitor."""
 
-    __slots__ = ("_context", "_resolved", "_streaks")
+    __slots__ = ("_context", "_limits", "_streaks")
 
     def __init__(self, context: Context, limits: Limits) -> None:
         """Resolve the limits. Raises ConfigError on a bad one."""
         self._context = context
-        self._resolved: Resolved = resolve(
-            limits,
-            instruments=context.instruments,
-            strategies=context.money.settings.strategies,
-            currency=context.money.ledger.currency,
-        )
+        self._limits = LimitsInForce(context, limits)
         self._streaks: dict[tuple[int, str, str], int] = {}  # (level, scope, code) -> marks in a row
+
+    @property
+    def _resolved(self) -> Resolved:
+        return self._limits.resolved()
 
     def on_mark(self, ts_ns: int) -> list[MoveLadder]:
         """Moves for every loss limit that enough marks in a row show to be breached and that is not latched yet."""

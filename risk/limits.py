@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from core.errors import ConfigError
-from core.units import CASH_NANOS_MAX, parse_nanos
+from core.units import CASH_NANOS_MAX, exact_text, parse_nanos
 
 Number = int | float | str
 
@@ -20,6 +20,8 @@ SECONDS: Final = "seconds"
 BASIS_POINTS: Final = "basis points"
 COUNT: Final = "a whole number"
 YES_NO: Final = "true or false"
+OFF_WARN_DENY: Final = "off, warn or deny"
+WORDS: Final = {"off": 0, "warn": 1, "deny": 2}
 _NANOS: Final = (SHARES, MONEY, SECONDS)
 BASIS_POINTS_MAX: Final = 1_000_000
 COUNT_MAX: Final = 1_000_000
@@ -31,24 +33,33 @@ class Limit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     name: str
     control: int  # risk control number
     unit: str
-    factory: int | float | bool  # replay and paper only: live must set every limit
+    factory: int | float | bool | str  # replay and paper only: live must set every limit
     meaning: str
     zero: bool = False  # whether 0 is a legal value
     tight_max: bool = False  # the larger value is the tighter one
+    zero_off: bool = False  # 0 = the limit does not bind: the loosest value of all
 
 
 def _row(
     control: int,
     name: str,
-    factory: float | bool,
+    factory: float | bool | str,
     unit: str,
     meaning: str,
     *,
     zero: bool = False,
     tight_max: bool = False,
+    zero_off: bool = False,
 ) -> Limit:
     return Limit(
-        name=name, control=control, unit=unit, factory=factory, meaning=meaning, zero=zero, tight_max=tight_max
+        name=name,
+        control=control,
+        unit=unit,
+        factory=factory,
+        meaning=meaning,
+        zero=zero or zero_off,
+        tight_max=tight_max,
+        zero_off=zero_off,
     )
 
 
@@ -75,6 +86,13 @@ ORDER_ROWS: Final = (
     _row(22, "age_seconds_max_extended", 60, SECONDS, "age of the market data outside regular hours"),
     _row(22, "jump_quiet_seconds", 5, SECONDS, "no new risk this long after a price jump", zero=True, tight_max=True),
     _row(22, "spread_bp_max", 500, BASIS_POINTS, "a wider quote is no price"),
+    _row(
+        22,
+        "frozen_seconds_max",
+        300,
+        SECONDS,
+        "a quote unchanged for so long while others change is a dead feed, however alive its line",
+    ),
 )
 # Account and strategy: what a whole book may do.
 BOOK_ROWS: Final = (
@@ -136,13 +154,15 @@ ACCOUNT_ROWS: Final = (
     _row(7, "issuer_equity_bp_max", 1_000, BASIS_POINTS, "the same of one issuer"),
     _row(7, "cluster_equity_bp_max", 3_000, BASIS_POINTS, "the same of one cluster of names that move together"),
     _row(9, "rate_account_orders", 25, COUNT, "orders and replaces of the account ..."),
-    _row(9, "rate_account_seconds", 1, SECONDS, "... in this time"),
+    _row(9, "rate_account_seconds", 1, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_strategy_orders", 5, COUNT, "orders and replaces of one strategy ..."),
-    _row(9, "rate_strategy_seconds", 1, SECONDS, "... in this time"),
+    _row(9, "rate_strategy_seconds", 1, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_symbol_orders", 120, COUNT, "orders and replaces in one symbol ..."),
-    _row(9, "rate_symbol_seconds", 60, SECONDS, "... in this time"),
+    _row(9, "rate_symbol_seconds", 60, SECONDS, "... in this time", tight_max=True),
     _row(9, "rate_exit_reserve_orders", 5, COUNT, "orders above each rate kept for exits", zero=True),
-    _row(12, "duplicate_window_seconds", 5, SECONDS, "the same order again within this time is a mistake"),
+    _row(
+        12, "duplicate_window_seconds", 5, SECONDS, "the same order again within this time is a mistake", tight_max=True
+    ),
     _row(13, "working_orders_max", 50, COUNT, "working orders in all"),
     # 10,000 changes are one each 2.3 s of a regular session. Fifty messages for one execution are far from what a
     # schedule needs (a chase per second for most of a minute) and far from what venues call quoting abuse. The broker
@@ -154,17 +174,98 @@ ACCOUNT_ROWS: Final = (
     _row(14, "messages_second_cancels", 15, COUNT, "... of which these are kept for cancels", zero=True),
     _row(14, "message_exit_reserve", 500, COUNT, "messages above the day's budgets kept for exits", zero=True),
     _row(13, "working_exit_reserve", 5, COUNT, "working orders above both limits kept for exits", zero=True),
-    _row(18, "margin_long_bp", 10_000, BASIS_POINTS, "equity needed for a long position, of its value"),
-    _row(18, "margin_short_bp", 15_000, BASIS_POINTS, "equity needed for a short position, of its value"),
+    _row(
+        17,
+        "borrow_age_seconds_max",
+        86_400,
+        SECONDS,
+        "age of what the broker told of shares to borrow: a locate is good for a day (Reg SHO)",
+    ),
+    _row(
+        18,
+        "margin_long_bp",
+        10_000,
+        BASIS_POINTS,
+        "equity needed for a long position, of its value, until the "
+        "broker's what-if has told its rate (its full value: no loan)",
+        tight_max=True,
+    ),
+    _row(
+        18,
+        "margin_short_bp",
+        15_000,
+        BASIS_POINTS,
+        "the same for a short position (Regulation T: 150 %)",
+        tight_max=True,
+    ),
+    _row(
+        18,
+        "whatif_notional_min",
+        100_000,
+        MONEY,
+        "a schedule of this value waits for the broker's what-if; smaller "
+        "ones are judged by the rates above or the last answer",
+        zero=True,
+    ),
+    _row(18, "margin_rate_seconds_max", 86_400, SECONDS, "age of a rate by what-if: margins are set anew each day"),
+    _row(18, "funds_age_seconds_max", 600, SECONDS, "age of the broker's own account values: many synchronisations"),
+    _row(
+        19,
+        "finra_margin",
+        True,
+        YES_NO,
+        "whether FINRA rule 4210 binds the account (a US broker-dealer's)",
+        tight_max=True,
+    ),
+    _row(
+        19,
+        "maintenance_bp",
+        2_500,
+        BASIS_POINTS,
+        "equity kept at all times, of the value of all positions with working orders filled (FINRA 4210(c): a quarter)",
+        tight_max=True,
+    ),
+    _row(
+        19,
+        "pattern_day_trader",
+        "off",
+        OFF_WARN_DENY,
+        "day-trade count of FINRA 4210(f)(8) before its amendment",
+        tight_max=True,
+    ),
+    _row(
+        19,
+        "day_trades_max",
+        3,
+        COUNT,
+        "day trades in five days that an account below day_trade_equity_min may make",
+        zero=True,
+    ),
+    _row(19, "day_trade_equity_min", 25_000, MONEY, "equity from which day trades are not counted", tight_max=True),
+    _row(
+        21,
+        "band_margin_bp",
+        100,
+        BASIS_POINTS,
+        "no new risk this near to a price band, of its reference: a halt would hold the position",
+        zero=True,
+        tight_max=True,
+    ),
+    _row(
+        21,
+        "halt_quiet_seconds",
+        60,
+        SECONDS,
+        "no new risk this long after a halt: reopenings are wild",
+        zero=True,
+        tight_max=True,
+    ),
     _row(22, "line_seconds_max", 60, SECONDS, "how long a line may be silent while others of the feed tick"),
+    _row(36, "clock_offset_seconds_max", 0.5, SECONDS, "difference between our clock and the broker's"),
+    _row(36, "clock_age_seconds_max", 600, SECONDS, "age of its last measurement (one a minute is usual)"),
     _row(24, "day_loss_marks", 2, COUNT, "marks in a row that must show the loss (against one bad tick)"),
     _row(
-        32,
-        "resume_sync_age_seconds_max",
-        0,
-        SECONDS,
-        "age of the last sync at a resume; 0 = not asked",
-        zero=True,
+        32, "resume_sync_age_seconds_max", 0, SECONDS, "age of the last sync at a resume; 0 = not asked", zero_off=True
     ),
 )
 # A class default that is tighter than the account's.
@@ -194,6 +295,7 @@ class OrderLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
     age_seconds_max_extended: Number | None = None
     jump_quiet_seconds: Number | None = None
     spread_bp_max: Number | None = None
+    frozen_seconds_max: Number | None = None
 
 
 class StrategyLimits(OrderLimits, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -256,6 +358,19 @@ class AccountLimits(StrategyLimits, frozen=True, gc=False, kw_only=True, forbid_
     working_exit_reserve: Number | None = None
     margin_long_bp: Number | None = None
     margin_short_bp: Number | None = None
+    borrow_age_seconds_max: Number | None = None
+    whatif_notional_min: Number | None = None
+    margin_rate_seconds_max: Number | None = None
+    funds_age_seconds_max: Number | None = None
+    finra_margin: bool | None = None
+    maintenance_bp: Number | None = None
+    pattern_day_trader: str | None = None
+    day_trades_max: Number | None = None
+    day_trade_equity_min: Number | None = None
+    band_margin_bp: Number | None = None
+    halt_quiet_seconds: Number | None = None
+    clock_offset_seconds_max: Number | None = None
+    clock_age_seconds_max: Number | None = None
     line_seconds_max: Number | None = None
     day_loss_marks: Number | None = None
     resume_sync_age_seconds_max: Number | None = None
@@ -292,10 +407,12 @@ class Limits(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, rename={"klass": "class"}
 ):
     """The `[limits]` table of a config file. `allow` names the approved symbols; empty = every configured instrument,
-    with `default_deny` none at all.
+    with `default_deny` none at all. `ceiling` bounds every scope and every change while trading: nothing looser is
+    accepted, whoever asks.
     """
 
     account: AccountLimits = AccountLimits()
+    ceiling: AccountLimits = AccountLimits()
     strategy: dict[str, StrategyLimits] = {}
     klass: ClassLimits = ClassLimits()
     symbol: dict[str, OrderLimits] = {}
@@ -313,6 +430,10 @@ def whole(row: Limit, value: Number, field: str) -> int:
     if isinstance(value, bool) or row.unit == YES_NO:
         if row.unit == YES_NO and isinstance(value, bool):
             return int(value)
+        raise ConfigError(f"{field}: {value!r} is not {row.unit}")
+    if row.unit == OFF_WARN_DENY:
+        if value in WORDS:
+            return WORDS[str(value)]
         raise ConfigError(f"{field}: {value!r} is not {row.unit}")
     try:
         nanos = parse_nanos(value, field=field)
@@ -344,6 +465,22 @@ def set_value(limits: OrderLimits, row: Limit, field: str) -> int | None:
     """The value a scope sets for a row, None if it is silent or the row does not belong there."""
     value: Number | None = getattr(limits, row.name, None)
     return None if value is None else whole(row, value, f"{field}.{row.name}")
+
+
+def looser(row: Limit, number: int, than: int) -> bool:
+    """Whether a value lets more pass than another one."""
+    if row.zero_off and (not number or not than):
+        return not number and bool(than)
+    return number < than if row.tight_max else number > than
+
+
+def text_of(row: Limit, number: int) -> str:
+    """A value as the config writes it: the reverse of `whole`."""
+    if row.unit == YES_NO:
+        return "true" if number else "false"
+    if row.unit == OFF_WARN_DENY:
+        return next(word for word, value in WORDS.items() if value == number)
+    return exact_text(number) if row.unit in _NANOS else str(number)
 
 
 def factory_value(row: Limit) -> int:

@@ -11,6 +11,7 @@ from broker.ib.codes import Meaning
 from broker.ib.executions import UNLISTED, Executions
 from broker.ib.seam import LANE_SYNC, Shell
 from broker.ib.translate import SIDES, STATUSES, bounded, integer_of, name_of, nanos_of, nanos_of_float
+from broker.ib.what_if import WhatIf
 from core import events as e
 from core.ids import SELL
 from core.units import exact_text
@@ -30,6 +31,7 @@ class Orders:
         self.book = book
         self._account = account
         self._inst_of = instruments_of  # contract id -> instrument
+        self.what_if = WhatIf(shell)
         self.executions = Executions(shell, book, account=account, inst_of=self.inst_of)
 
     def inst_of(self, con_id: int) -> int:
@@ -39,7 +41,10 @@ class Orders:
     # ---- openOrder and orderStatus -----------------------------------------------------------------------------
     def open_order(self, wire_id: int, contract: Any, order: Any, state: Any, *, sync_ns: int = 0) -> Own | None:
         """One openOrder, its own news or part of a listing asked for at `sync_ns`. None = not ours."""
-        if order.account != self._account or order.whatIf:
+        if order.whatIf:
+            self.what_if.answered(wire_id, order, state)
+            return None
+        if order.account != self._account:
             return None
         for number in (wire_id, order.permId, order.clientId):
             bounded(number)
@@ -180,7 +185,7 @@ class Orders:
         """An error that names a number below the request ids; False = none of our orders has it."""
         own = self.book.by_wire(wire_id)
         if own is None:
-            return False
+            return self.what_if.refused(wire_id, code, text, meaning)
         own.text = f"{code} {text}"[:TEXT_MAX]
         self._shell.log("order_error", order_id=own.order_id, code=code, text=text[:TEXT_MAX])
         if meaning is Meaning.NOTE:
@@ -232,6 +237,7 @@ class Orders:
 
     def link_lost(self) -> None:
         """No answer of the old connection comes any more; whatever the next one says is news."""
+        self.what_if.link_lost()
         for own in self.book.own.values():
             own.told = -1
             own.cancel_ns = 0

@@ -8,6 +8,7 @@ from broker.ib.book import Own, Replacement
 from broker.ib.config import REQUEST_ID_FIRST
 from broker.ib.frames import OrderFrames
 from broker.ib.seam import DOWN, LANE_CANCEL, READY
+from broker.ib.what_if import what_if_order
 from core import commands as c
 from core.errors import Bug
 
@@ -44,6 +45,8 @@ class Out:
             return self._cancel(command.order_id)
         if known is c.CancelAllOrders:
             return self._cancel_all()
+        if known is c.AskWhatIf:
+            return self._ask(command)
         raise Bug(f"{known.__name__} is no command of the broker port")
 
     # ---- orders ------------------------------------------------------------------------------------------------
@@ -88,6 +91,21 @@ class Out:
             ),
         )
         self._adapter.socket.write(frame)
+        return ""
+
+    def _ask(self, command: c.AskWhatIf) -> str:
+        """A placeOrder that the broker only looks at: `whatIf` makes it no order."""
+        adapter = self._adapter
+        contract = adapter.contracts.known[command.inst]
+        if adapter.session.link != READY or contract is None:
+            return adapter.reason or "the contract is not known at the broker yet"
+        if not 0 < command.order_id < REQUEST_ID_FIRST or command.order_id in adapter.book.own:
+            return f"order id {command.order_id} cannot be used"
+        if not adapter.pacer.order(adapter.now_ns):
+            return "the broker's 50 messages a second are used up"
+        order = what_if_order(command, self._account)
+        adapter.orders.what_if.asked(command)
+        adapter.socket.write(adapter.codec.encode("placeOrder", command.order_id, contract, order))
         return ""
 
     def _stop(self, order: c.ApprovedOrder) -> str:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from broker.ib.codes import Meaning
 from broker.ib.config import IbSettings, ns
+from broker.ib.offset import OffsetEstimate
 from broker.ib.seam import DEGRADED, DOWN, NEVER, READY
 from broker.ib.windows import Windows
 from core import events as e
@@ -21,8 +22,9 @@ from core.units import NANO
 MINUTE_NS: Final = 60 * NANO
 CLOSE_TIMEOUT_NS: Final = 2 * NANO  # for a close in good order; then the socket is aborted
 CLIENT_ID_HELD_NS: Final = 5 * NANO  # the gateway may hold an id for a while after its client is gone
-OFFSET_TOLD_NS: Final = MINUTE_NS  # the clock's offset is told this often
-_HALF_SECOND_NS: Final = NANO // 2  # the broker tells whole seconds: their middle is the best guess
+OFFSET_TOLD_NS: Final = MINUTE_NS  # the clock's offset is told this often ...
+OFFSET_NEWS_NS: Final = NANO // 10  # ... and when it has changed by this
+_PING_SPREAD: Final = 0.1  # of the interval: questions at all places within a second tell more than at one
 
 # Why orders may not leave although the session stands.
 SERVER: Final = "server"
@@ -105,7 +107,10 @@ class Session:
         self._ping_at_ns = NEVER
         self._pinged_ns = 0  # 0 = no question is open
         self._pings_lost = 0
+        self._pinged_at_ns = 0  # the same by the clock
+        self._offset = OffsetEstimate()
         self._offset_told_ns = 0
+        self._offset_ns = 0
         self._quiet_at_ns = NEVER  # when a fault is over
         self._faults: deque[int] = deque(maxlen=settings.faults_max)
         self.attempts = 0
@@ -145,6 +150,8 @@ class Session:
     def clock_announced(self) -> None:
         """The paper gateway has told its clock."""
         self._needs_clock = False
+        self._offset.clear()
+        self._pinged_at_ns = 0  # what is asked now was asked by another clock
 
     def accounts(self, accounts: list[str], mono_ns: int, now_ns: int) -> None:
         """managedAccounts has come. Another account than ours behind this port must never see an order."""
@@ -174,6 +181,8 @@ class Session:
             self._reasons[SERVER] = self._server_lost
         self._pinged_ns = self._pings_lost = 0
         self._ping_at_ns = mono_ns
+        self._offset.clear()
+        self._offset_told_ns = 0
         self._quiet_at_ns = NEVER
         self._faults.clear()
         self.link = DEGRADED  # requests may leave from here on
@@ -256,14 +265,20 @@ class Session:
             return None
         round_trip_ns = mono_ns - self._pinged_ns
         self._pinged_ns = self._pings_lost = 0
-        self._ping_at_ns = mono_ns + ns(self._settings.ping_interval_s)
+        interval_ns = ns(self._settings.ping_interval_s)
+        self._ping_at_ns = mono_ns + interval_ns + int(interval_ns * random.uniform(0.0, _PING_SPREAD))
         if PING in self._reasons:
             del self._reasons[PING]
             self._settle("the ping is answered again")
-        if self._offset_told_ns and mono_ns - self._offset_told_ns < OFFSET_TOLD_NS:
+        sent_ns, self._pinged_at_ns = self._pinged_at_ns, 0
+        if not sent_ns:
             return None
-        self._offset_told_ns = mono_ns
-        return e.ClockOffsetMeasured(offset_ns=now_ns - broker_ns - _HALF_SECOND_NS, round_trip_ns=round_trip_ns)
+        offset_ns = self._offset.take(sent_ns=sent_ns, received_ns=now_ns, broker_second_ns=broker_ns)
+        young = self._offset_told_ns and mono_ns - self._offset_told_ns < OFFSET_TOLD_NS
+        if young and abs(offset_ns - self._offset_ns) < OFFSET_NEWS_NS:
+            return None
+        self._offset_told_ns, self._offset_ns = mono_ns, offset_ns
+        return e.ClockOffsetMeasured(offset_ns=offset_ns, round_trip_ns=round_trip_ns)
 
     # ---- time --------------------------------------------------------------------------------------------------
     @property
@@ -283,7 +298,7 @@ class Session:
             self._reasons.pop(FAULT, None)
             self._settle("no further fault")
         if self._ping_at_ns <= mono_ns:
-            self._on_ping(mono_ns)
+            self._on_ping(mono_ns, now_ns)
         self._look_at_windows(now_ns)
 
     def _on_due(self, mono_ns: int) -> None:
@@ -300,7 +315,7 @@ class Session:
             lacking = "order ids" if not self._has_ids else "accounts"
             self.fail(f"logged in, and no {lacking} came in time", abort=True)
 
-    def _on_ping(self, mono_ns: int) -> None:
+    def _on_ping(self, mono_ns: int, now_ns: int) -> None:
         """Time for a question, or for the answer to one."""
         if self._pinged_ns and self._pings_lost:
             self.fail("the gateway does not answer: half-open or hung", abort=True)
@@ -310,6 +325,7 @@ class Session:
             self._reasons[PING] = (0, f"the gateway has not answered for {self._settings.ping_timeout_s:g} s")
             self._settle("")
         self._pinged_ns = mono_ns
+        self._pinged_at_ns = now_ns
         self._ping_at_ns = mono_ns + ns(self._settings.ping_timeout_s)
         self._line.ping()
 

@@ -28,6 +28,7 @@ QUIET_NS: Final = 300_000_000  # without an execution after positions came, whil
 QUIET_TRIES_MAX: Final = 8
 DOUBT_SPACING_NS: Final = 2_000_000_000  # between two synchronisations of the adapter's own
 CASH_KEYS: Final = ("CashBalance", "TotalCashBalance", "TotalCashValue")  # the first that is there counts
+FUNDS_KEYS: Final = ("EquityWithLoanValue", "AvailableFunds", "ExcessLiquidity")  # all, or the account is not known
 UNLISTED_FROM: Final = 1_000_000  # instrument numbers of positions in contracts we do not trade
 
 
@@ -53,6 +54,7 @@ class Sync:
         self._request_ids: dict[str, int] = {}
         self._positions: dict[int, tuple[int, int]] = {}  # contract id -> quantity, average cost
         self._cash: dict[str, dict[str, int]] = {}  # currency -> key -> amount
+        self._funds: dict[str, int] = {}  # of FUNDS_KEYS, in the account's base currency
         self._taken = 0
         self._tries = 0
         self._quiet_at_ns = NEVER
@@ -136,10 +138,10 @@ class Sync:
         """The second half; also its repetition."""
         self._tries += 1
         self._taken = self._orders.executions.taken
-        self._positions, self._cash = {}, {}
+        self._positions, self._cash, self._funds = {}, {}, {}
         self._request_ids[CASH] = request_id = self._shell.request_id()
         self._request(POSITIONS, "reqPositions")
-        self._request(CASH, "reqAccountUpdatesMulti", request_id, self._account, "", True)
+        self._request(CASH, "reqAccountUpdatesMulti", request_id, self._account, "", False)
 
     # ---- answers -----------------------------------------------------------------------------------------------
     def open_order(self, wire_id: int, contract: Any, order: Any, state: Any) -> None:
@@ -205,9 +207,12 @@ class Sync:
 
     def account_value(self, request_id: int, account: str, key: str, value: str, currency: str) -> None:
         """One account value."""
-        if request_id == self._request_ids.get(CASH) and account == self._account and key in CASH_KEYS:
-            if currency and currency != "BASE":
-                self._cash.setdefault(currency_of(currency), {})[key] = nanos_of(value)
+        if request_id != self._request_ids.get(CASH) or account != self._account:
+            return
+        if key in FUNDS_KEYS:
+            self._funds[key] = nanos_of(value)
+        elif key in CASH_KEYS and currency and currency != "BASE":
+            self._cash.setdefault(currency_of(currency), {})[key] = nanos_of(value)
 
     def account_end(self, request_id: int) -> None:
         """All account values."""
@@ -271,6 +276,13 @@ class Sync:
         for currency, amounts in self._cash.items():
             cash = next(amounts[key] for key in CASH_KEYS if key in amounts)
             shell.fact(e.CashReported(sync_id=sync_id, currency=currency, cash_nanos=cash))
+        if len(self._funds) == len(FUNDS_KEYS):
+            equity, available, excess = (self._funds[key] for key in FUNDS_KEYS)
+            shell.fact(
+                e.AccountValued(
+                    sync_id=sync_id, equity_with_loan_nanos=equity, available_nanos=available, excess_nanos=excess
+                )
+            )
         complete = not self._doubtful and not [name for name in self._missing if name != EXECUTIONS]
         if self._doubtful:
             self._missing.append("a link that was ready all the time")

@@ -20,6 +20,8 @@ SYNC: Final = 6  # payload: SyncAsk
 CORRECT: Final = 7  # payload: Correction
 LINK_DOWN: Final = 8  # key: number of the outage in the plan
 LINK_UP: Final = 9
+WHAT_IF: Final = 10  # payload: WhatIfAsk
+TELL: Final = 11  # the venue of a trader in this process says what a broker would: the time
 
 
 class Revision(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=200, kw_only=True):
@@ -53,6 +55,16 @@ class SyncAsk(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=202, k
     since_ns: int = 0
 
 
+class WhatIfAsk(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=204, kw_only=True):
+    """A question what an order would bind, on its way to the broker."""
+
+    request_id: int
+    inst: int
+    side: int
+    qty_nanos: int
+    limit_px_nanos: int
+
+
 class Correction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=203, kw_only=True):
     """An execution to be corrected later: quantity 0 takes it back."""
 
@@ -61,7 +73,7 @@ class Correction(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=203
     px_nanos: int
 
 
-Payload = AnyEvent | Revision | CancelAsk | SyncAsk | Correction | None
+Payload = AnyEvent | Revision | CancelAsk | SyncAsk | Correction | WhatIfAsk | None
 Entry = tuple[int, int, int, int, Payload]  # due_ns, number, kind, key (perm id, mostly), payload
 
 

@@ -1,6 +1,6 @@
 """The venue's settings: latencies, queue and impact parameters, the account it starts with, and the fault plan."""
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -9,6 +9,9 @@ from core.errors import ConfigError
 from core.units import NANO
 
 NEVER: Final = 2**63 - 1
+MARGIN_FIELDS: Final = (
+    "initial_long_percent", "initial_short_percent", "maintenance_long_percent", "maintenance_short_percent",
+)  # fmt: skip
 
 
 class LatencyConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +48,12 @@ class VenueConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
     perm_id_first: int = 1_000_000_001
     exec_prefix: str = "0000e0d5"
     client_id: int = 11
+    # Shares to borrow, as the venue of a trader in this process tells them: there for all, on request only, or none.
+    borrow: Literal["easy", "locate", "none"] = "easy"
+    initial_long_percent: int = 50  # margin of what-if answers: Regulation T (12 CFR 220.12)
+    initial_short_percent: int = 50  # the same, beyond the proceeds
+    maintenance_long_percent: int = 25  # FINRA rule 4210(c)
+    maintenance_short_percent: int = 30  # the same, short
     currency: str = "USD"
     cash_nanos: int = 1_000_000 * NANO
     positions: tuple[tuple[int, int, int], ...] = ()  # (inst, qty_nanos signed, average cost nanos)
@@ -56,5 +65,8 @@ class VenueConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
             raise ConfigError("venue.impact_ticks_per_size: must not be negative")
         if self.walk_levels_max < 1 or self.refill_ns < 0:
             raise ConfigError("venue.walk_levels_max, venue.refill_ns: at least 1 and at least 0")
+        for name in MARGIN_FIELDS:
+            if not 0 <= getattr(self, name) <= 1_000:
+                raise ConfigError(f"venue.{name}: per cent of a position's value, 0 to 1000")
         if not 0 < self.perm_id_first < 2**31 - 1_000_000:
             raise ConfigError("venue.perm_id_first: permIds are 31 bits wide and never 0")

@@ -19,12 +19,14 @@ from broker.sim.agenda import (
     LINK_DOWN,
     LINK_UP,
     REVIEW,
+    TELL,
     Agenda,
     CancelAsk,
     Correction,
     Payload,
     Revision,
     SyncAsk,
+    WhatIfAsk,
 )
 from broker.sim.book import Quote, SimOrder
 from broker.sim.chance import Chance
@@ -36,9 +38,10 @@ from broker.sim.outbox import Outbox
 from broker.sim.settlement import Settlement
 from broker.sim.snapshot import FORMAT, ExchangeState, decode, encode, opening
 from broker.sim.terms import OrderTerms
+from broker.sim.told import CLOCK_TOLD_NS, borrow_fact, what_if_fact
 from broker.sim.venue import Venue
 from core.errors import Bug
-from core.events import AnyEvent, CancelRejected, ReplaceRejected
+from core.events import AnyEvent, CancelRejected, ClockOffsetMeasured, ReplaceRejected
 from core.fees import FeeTable
 from core.instruments import Instrument
 from core.rows import DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
@@ -145,6 +148,15 @@ class Exchange:
         self._move_to(ts_ns)
         self._books[inst].halted = halted
 
+    def session_ready(self, ts_ns: int) -> None:
+        """The session of a trader in this process begins: what a broker would tell beside orders is told from now on,
+        shares to borrow once, the time again and again (there is one clock, so it agrees).
+        """
+        self._move_to(ts_ns)
+        for book in self._books:
+            self._outbox.local(borrow_fact(self._config.borrow, book.inst), ts_ns)
+        self._agenda.push(ts_ns, TELL, 0, None)
+
     # ---- commands ----------------------------------------------------------------------------------------------
     def submit(self, command: BrokerCommand, *, ts_ns: int) -> None:
         """The command leaves the trader now. What the link or a fault swallows has no answer, as in life."""
@@ -225,7 +237,7 @@ class Exchange:
             due_ns, _, kind, key, payload = agenda.pop()
             self._pass_to(max(self._now_ns, due_ns))
             if kind == FACT:
-                assert not isinstance(payload, Revision | CancelAsk | SyncAsk | Correction | None)
+                assert not isinstance(payload, Revision | CancelAsk | SyncAsk | Correction | WhatIfAsk | None)
                 return due_ns, payload
             self._act(kind, key, payload, due_ns)
         return None
@@ -288,6 +300,12 @@ class Exchange:
         elif isinstance(payload, SyncAsk):
             self._roll(ts_ns)
             self._inbox.answer_sync(payload.sync_id, ts_ns, since_ns=payload.since_ns)
+        elif isinstance(payload, WhatIfAsk):
+            answer = what_if_fact(payload, self._account, self._config, self._mark_nanos)
+            self._outbox.send(answer, ts_ns + self._config.latency.down_ns)
+        elif kind == TELL:
+            self._outbox.local(ClockOffsetMeasured(offset_ns=0, round_trip_ns=0), ts_ns)
+            self._agenda.push(ts_ns + CLOCK_TOLD_NS, TELL, 0, None)
         elif kind == CANCEL_ALL:
             self._venue.cancel_all(ts_ns)
         elif kind == LINK_DOWN:
@@ -319,6 +337,12 @@ class Exchange:
         for number, outage in enumerate(self._config.faults.links):
             self._agenda.push(outage.at_ns, LINK_DOWN, number, None)
             self._agenda.push(outage.at_ns + outage.duration_ns, LINK_UP, number, None)
+
+    def _mark_nanos(self, inst: int, fallback: int) -> int:
+        quote = self._quote_at(inst)
+        if 0 < quote.bid_px_nanos < quote.ask_px_nanos:
+            return (quote.bid_px_nanos + quote.ask_px_nanos) // 2
+        return quote.last_px_nanos or fallback
 
     def _quote_at(self, inst: int) -> Quote:
         return Quote(*self._quotes[inst].item())

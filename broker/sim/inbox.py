@@ -15,11 +15,13 @@ from broker.sim.agenda import (
     FACT,
     REPLACE,
     SYNC,
+    WHAT_IF,
     Agenda,
     CancelAsk,
     Payload,
     Revision,
     SyncAsk,
+    WhatIfAsk,
 )
 from broker.sim.book import SimOrder, VenueState
 from broker.sim.chance import FAULT_COMMAND, FAULT_SYNC_END, LATENCY_UP, Chance
@@ -28,15 +30,16 @@ from broker.sim.faults import DEGRADED
 from broker.sim.outbox import LINK_DEGRADED, LINK_LOST, LINK_READY, Link, Outbox
 from broker.sim.sync import sync_facts
 from broker.sim.terms import OrderTerms
-from core.commands import CancelAllOrders, CancelOrder, OrderIntent, PlaceOrder, ReplaceOrder, RequestSync
+from core.commands import AskWhatIf, CancelAllOrders, CancelOrder, OrderIntent, PlaceOrder, ReplaceOrder, RequestSync
 from core.events import LinkDegraded, LinkLost, LinkRestored, OrderRejected, SyncCompleted, SyncStarted
 
-BrokerCommand = PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync
+BrokerCommand = PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf
 
 # Chance keys of commands that belong to no order; foreign orders' keys (minus the perm id) are far below.
 _KEY_CANCEL_ALL: Final = -1
 _KEY_SYNC: Final = -2
 _KEY_STRAY: Final = -3
+_KEY_WHAT_IF: Final = -4
 
 
 class Waiting(msgspec.Struct, gc=False, array_like=True, kw_only=True):
@@ -99,6 +102,8 @@ class Inbox:
             self.state.cancel_alls += 1
             if not self._dropped("CancelAllOrders", _KEY_CANCEL_ALL, self.state.cancel_alls):
                 self._route(CANCEL_ALL, None, None, ts_ns)
+        elif isinstance(command, AskWhatIf):
+            self._submit_question(command, ts_ns)
         elif isinstance(command, CancelOrder):
             self._submit_for(command.order_id, CANCEL, CancelAsk(order_id=command.order_id), "CancelOrder", ts_ns)
         else:
@@ -212,6 +217,16 @@ class Inbox:
         self._agenda.push(
             ts_ns + self._up_ns(_KEY_SYNC, sync_id), SYNC, 0, SyncAsk(sync_id=sync_id, since_ns=command.since_ns)
         )
+
+    def _submit_question(self, command: AskWhatIf, ts_ns: int) -> None:
+        """A question is not held for later: without a server behind the front it has no answer."""
+        if self._link.state or self._dropped("AskWhatIf", _KEY_WHAT_IF, command.order_id):
+            return
+        ask = WhatIfAsk(
+            request_id=command.order_id, inst=command.inst, side=command.side, qty_nanos=command.qty_nanos,
+            limit_px_nanos=command.limit_px_nanos,
+        )  # fmt: skip
+        self._agenda.push(ts_ns + self._up_ns(_KEY_WHAT_IF, command.order_id), WHAT_IF, 0, ask)
 
     def _sync_failed(self, sync_id: int, ts_ns: int) -> None:
         self._outbox.local(SyncCompleted(sync_id=sync_id, complete=False, missing="link"), ts_ns)

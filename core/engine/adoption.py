@@ -6,9 +6,11 @@ resumes it.
 
 from core import commands as c
 from core import events as e
+from core.engine.authority import confirmed
 from core.engine.ladder import mark_of
 from core.engine.scope import refence
 from core.engine.trading import Trading
+from core.latches import ACCOUNT
 from core.ledger import UNCLAIMED
 from core.money.state import READY
 from core.positions import value_at
@@ -25,9 +27,13 @@ def on_adopted(engine: Trading, event: e.AccountAdopted) -> None:
     if refusal:
         engine.reply = (False, refusal)
         return
+    subject = f"adopt {len(event.positions)} positions and {exact_text(event.cash_nanos)} of cash"
+    by = confirmed(engine, event, subject, level=ACCOUNT, state=f"{event.at} {event.positions}")
+    if not by:
+        return
     money = engine.money
     differences = position_differences(engine)
-    note = f"{event.operator}: {event.reason}"
+    note = f"{by}: {event.reason}"
     for inst, _, strategy in event.positions:
         if strategy != UNCLAIMED:
             _claim(engine, inst, strategy, event.at, note)

@@ -3,9 +3,12 @@
 from typing import Final
 
 from core import commands as c
+from core.engine import limits
+from core.engine.conditions import arm_watch, watch
 from core.engine.deadlines import NEVER
+from core.engine.kill import chase_kills
 from core.engine.ladder import move_ladder
-from core.engine.scope import chase_kills, reconcile_all, refence
+from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.money.state import DOWN, READY
 from core.notes import EquityMarked
@@ -20,6 +23,7 @@ def rearm(engine: Trading) -> None:
     """Start the clocks that present state calls for; runs after every step."""
     timers = engine.timers
     money = engine.money
+    timers.limit_ns = money.limit_changes.until_ns
     if timers.mark_ns == NEVER and (money.live_orders or money.live_parents or engine.retry or _exposed(engine)):
         closed = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
         timers.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
@@ -39,12 +43,17 @@ def fire(engine: Trading) -> None:
     timers, now = engine.timers, engine.ts_ns
     if timers.boundary_ns <= now:
         on_boundary(engine)
+    if timers.limit_ns <= now:
+        limits.end_due(engine)
     if timers.kill_ns <= now:
         timers.kill_ns = NEVER
         chase_kills(engine)
     if timers.mark_ns <= now:
         timers.mark_ns = NEVER
         _on_mark(engine)
+    if timers.watch_ns <= now:
+        watch(engine)
+        arm_watch(engine)
     if timers.sync_ns <= now:
         timers.sync_ns = NEVER
         _on_sync(engine)
@@ -60,12 +69,15 @@ def on_boundary(engine: Trading) -> None:
     timers.boundary_ns = min(calendar.next_boundary_ns(engine.ts_ns) for calendar in engine.context.calendars)
     if timers.boundary_ns <= engine.ts_ns:
         timers.boundary_ns = NEVER  # the table ends here; the gate denies from now on
+    watch(engine)  # before another day's hours clear the lows
+    arm_watch(engine)
     refence(engine)
     reconcile_all(engine)
 
 
 def _on_mark(engine: Trading) -> None:
     money, exposure = engine.money, engine.exposure
+    watch(engine)
     exposure.mark_all(engine.market, money.ledger)
     equity = money.ledger.equity_nanos(exposure.marks)
     if equity != money.equity_nanos and not exposure.unmarked:  # a position without a mark would look lost

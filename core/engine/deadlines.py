@@ -17,12 +17,13 @@ class DeadlineState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     boundary_ns: int
     kill_ns: int
     noted_ns: int
+    watch_ns: int = NEVER
 
 
 class Deadlines:
     """Deadlines of one engine, in UTC nanoseconds; NEVER = not armed."""
 
-    __slots__ = ("_heap", "_wakes", "boundary_ns", "kill_ns", "mark_ns", "noted_ns", "sync_ns")
+    __slots__ = ("_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "sync_ns", "watch_ns")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int]] = []
@@ -31,6 +32,8 @@ class Deadlines:
         self.sync_ns = NEVER
         self.boundary_ns = 0  # the first step sets fences for the session it is in
         self.kill_ns = NEVER
+        self.limit_ns = NEVER  # when a change of limits ends: money state knows it, so it is in no snapshot
+        self.watch_ns = NEVER  # the next look at what the market lays down, in regular hours
         self.noted_ns = 0  # when equity was last noted
 
     def set_wake(self, parent_id: int, wake_ns: int) -> None:
@@ -56,6 +59,8 @@ class Deadlines:
         due = heap[0][0] if heap else NEVER
         due = self.mark_ns if self.mark_ns < due else due
         due = self.sync_ns if self.sync_ns < due else due
+        due = self.limit_ns if self.limit_ns < due else due
+        due = self.watch_ns if self.watch_ns < due else due
         due = self.boundary_ns if self.boundary_ns < due else due
         return self.kill_ns if self.kill_ns < due else due
 
@@ -78,6 +83,7 @@ class Deadlines:
             boundary_ns=self.boundary_ns,
             kill_ns=self.kill_ns,
             noted_ns=self.noted_ns,
+            watch_ns=self.watch_ns,
         )
 
     def load(self, state: DeadlineState) -> None:
@@ -87,3 +93,4 @@ class Deadlines:
         heapq.heapify(self._heap)
         self.mark_ns, self.sync_ns = state.mark_ns, state.sync_ns
         self.boundary_ns, self.kill_ns, self.noted_ns = state.boundary_ns, state.kill_ns, state.noted_ns
+        self.watch_ns = state.watch_ns

@@ -1,17 +1,18 @@
-"""Operator facts and ladder moves inside the engine: halt, kill, flatten, resume, resolve, acknowledge, arm.
-
-Block first, then cancel, then verify; flatten is separate and explicit (RTS 6 article 12, FIA 2015). What may be lifted
-is for the monitor in risk/ to say.
+"""Operator facts and ladder moves inside the engine: halt, resume, resolve, acknowledge, arm. Kill and flatten are in
+core/engine/kill.py. What may be lifted is for the monitor in risk/ to say.
 """
 
 from core import commands as c
 from core import events as e
+from core.engine.authority import confirmed
+from core.engine.kill import what_is_left, where_of
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
 from core.engine.trading import DUPLICATES, Trading
-from core.latches import ACCOUNT, ACTIVE, HALTED, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL, Latch, Latches
+from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, STRATEGY, Latch, Latches
+from core.money.kills import Kill
 from core.money.state import READY
 from core.orders import State
-from core.parents import ParentState
+from core.units import exact_text
 
 DEPLOY = "DEPLOY"  # latch of a changed program: armed by its digest (control 42), never just resumed
 
@@ -25,7 +26,7 @@ def move_ladder(engine: Trading, move: c.MoveLadder) -> None:
     if now == HALTED and before != HALTED:
         park(engine, move.level, move.scope, move.code)
     if now > before:
-        where = f"{LEVEL_NAMES[move.level]} {move.scope}".strip()
+        where = where_of(move.level, move.scope)
         engine.alert(move.code, "critical" if now == HALTED else "warning", f"{where}: {move.reason}")
 
 
@@ -44,74 +45,7 @@ def on_halted(engine: Trading, event: e.OperatorHalted) -> None:
     """Block new risk in a scope."""
     move = _latch(event, "HALT")
     move_ladder(engine, move)
-    engine.reply = (True, f"{_where(event.level, event.scope)} HALTED")
-
-
-def on_killed(engine: Trading, event: e.OperatorKilled) -> None:
-    """Block, cancel, verify. The latch is recorded before the first cancel leaves."""
-    engine.emit(_latch(event, "KILL"))
-    refence(engine)
-    _end_parents(engine, event.level, event.scope, "kill")
-    _drop_targets(engine, event.level, event.scope, to_zero=False)
-    if event.level <= ACCOUNT:
-        engine.emit(c.CancelAllOrders(reason=f"kill: {event.reason}"))
-    else:
-        for order in in_scope(engine, event.level, event.scope):
-            engine.emit(c.CancelOrder(order_id=order.order_id, reason=f"kill: {event.reason}"))
-    engine.emit(c.RequestSync(reason="verify kill"))
-    live = len(in_scope(engine, event.level, event.scope))
-    engine.alert("KILL", "critical", f"{_where(event.level, event.scope)} killed by {event.operator}: {event.reason}")
-    engine.reply = (True, f"{_where(event.level, event.scope)} killed; {live} orders being cancelled and verified")
-
-
-def verify_kills(engine: Trading, sync_id: int, started_ts_ns: int) -> None:
-    """After a complete sync: a kill whose scope is empty here and at the broker is done."""
-    money = engine.money
-    for kill in list(money.kills):
-        if kill.verified_ns or started_ts_ns < kill.since_ns:
-            continue
-        if in_scope(engine, kill.level, kill.scope) or (kill.level <= ACCOUNT and money.foreign):
-            continue
-        engine.emit(c.VerifyKill(level=kill.level, scope=kill.scope, sync_id=sync_id))
-        engine.alert("KILL_VERIFIED", "info", f"{_where(kill.level, kill.scope)}: no open order at the broker")
-
-
-def on_flattened(engine: Trading, event: e.OperatorFlattened) -> None:
-    """Latch the scope, take its orders off and close its positions through the reduce-only lane."""
-    engine.emit(_latch(event, "FLATTEN"))
-    refence(engine)
-    _end_parents(engine, event.level, event.scope, "flatten")
-    _drop_targets(engine, event.level, event.scope, to_zero=True)
-    for order in in_scope(engine, event.level, event.scope):
-        engine.cancel(order.order_id, f"flatten: {event.reason}")
-    reconcile_all(engine)
-    engine.alert(
-        "FLATTEN", "critical", f"{_where(event.level, event.scope)} flattened by {event.operator}: {event.reason}"
-    )
-    engine.reply = (True, f"{_where(event.level, event.scope)} HALTED; positions are being closed")
-
-
-def _end_parents(engine: Trading, level: int, scope: str, reason: str) -> None:
-    for parent in parents_in(engine, level, scope):
-        if parent.active:
-            engine.emit(c.EndParent(parent_id=parent.parent_id, state=ParentState.CANCELLED, reason=reason))
-            engine.timers.drop_wake(parent.parent_id)
-
-
-def _drop_targets(engine: Trading, level: int, scope: str, *, to_zero: bool) -> None:
-    """Strategies of a scope want what they hold (kill) or nothing (flatten), and start over from there."""
-    ledger = engine.money.ledger
-    for name, book in list(ledger.books.items()):
-        if level == STRATEGY and name != scope:
-            continue
-        for inst in list(book.targets):
-            if level == SYMBOL and engine.symbols[inst] != scope:
-                continue
-            target = 0 if to_zero else ledger.held_nanos(name, inst)
-            if book.targets[inst] != target:
-                engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=target))
-            if name in engine.strategies:
-                engine.strategies[name].forget(inst)
+    engine.reply = (True, f"{where_of(event.level, event.scope)} HALTED")
 
 
 def on_resumed(engine: Trading, event: e.OperatorResumed) -> None:
@@ -122,18 +56,14 @@ def on_resumed(engine: Trading, event: e.OperatorResumed) -> None:
     if refusal:
         engine.reply = (False, refusal)
         return
+    codes = ", ".join(latch.code for latch in held) or "nothing latched"
+    subject = f"resume {where_of(event.level, event.scope)}, lifting {codes}"
+    by = confirmed(engine, event, subject, level=event.level, state=_seen(held))
+    if not by:
+        return
     for latch in held:
-        engine.emit(
-            c.MoveLadder(
-                level=latch.level,
-                scope=latch.scope,
-                code=latch.code,
-                state=ACTIVE,
-                reason=event.reason,
-                by=event.operator,
-            )
-        )
-    engine.reply = (True, f"{_where(event.level, event.scope)} resumed; lifted {', '.join(x.code for x in held)}")
+        engine.emit(_lift(latch, event.reason, by))
+    engine.reply = (True, f"{where_of(event.level, event.scope)} resumed; lifted {', '.join(x.code for x in held)}")
     if event.level == STRATEGY and not engine.money.ledger.book_of(event.scope).enabled:
         engine.emit(c.SetStrategy(strategy=event.scope, enabled=True, reason=event.reason))
     unpause(engine)
@@ -162,8 +92,10 @@ def _why_not_resume(engine: Trading, event: e.OperatorResumed, held: list[Latch]
         return "SAFE mode: the same error stopped the trader twice within an hour; mend it and restart"
     if money.link != READY:
         return "the link to the broker is not READY"
-    if any(not kill.verified_ns for kill in money.kills):
-        return "a kill is not verified yet: orders may still be open at the broker"
+    unverified = [kill for kill in money.kills if not kill.verified_ns and _touches(event, kill)]
+    if unverified:
+        where = where_of(unverified[0].level, unverified[0].scope)
+        return f"the kill of {where} is not verified yet: {what_is_left(engine, unverified[0])}"
     if money.differences:
         return (
             "unexplained differences to the broker: read `quantd status`, then `quantd acknowledge --reason TEXT`; on "
@@ -181,6 +113,11 @@ def _why_not_resume(engine: Trading, event: e.OperatorResumed, held: list[Latch]
         if reason:
             return f"{latch.code}: {reason}"
     return ""
+
+
+def _touches(event: e.OperatorResumed, kill: Kill) -> bool:
+    """A kill of a symbol or a strategy keeps only itself and what is wider from being resumed."""
+    return min(event.level, kill.level) <= ACCOUNT or (event.level, event.scope) == (kill.level, kill.scope)
 
 
 def on_resolved(engine: Trading, event: e.OrderResolved) -> None:
@@ -217,6 +154,9 @@ def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
     if refusal:
         engine.reply = (False, refusal)
         return
+    by = confirmed(engine, event, f"acknowledge {_what_differs(engine)}", level=ACCOUNT)
+    if not by:
+        return
     for found in money.differences:
         if found.kind == "position" and found.inst >= 0:
             px = mark_of(engine, found.inst)
@@ -229,7 +169,7 @@ def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
         engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount, reason=event.reason))
     for latch in money.latches.held(ACCOUNT, ""):
         if latch.code == "RECONCILE" or (latch.code == "CASH" and not money.differences):
-            engine.emit(_lift(latch, event.reason, event.operator))
+            engine.emit(_lift(latch, event.reason, by))
     engine.emit(c.RequestSync(reason="difference acknowledged"))
     unpause(engine)
     refence(engine)
@@ -248,6 +188,13 @@ def _why_not_acknowledge(engine: Trading, event: e.DifferenceAcknowledged) -> st
         if found.kind == "position" and found.inst >= 0 and not mark_of(engine, found.inst):
             return f"{engine.symbols[found.inst]} has no price to take the position over at"
     return ""
+
+
+def _what_differs(engine: Trading) -> str:
+    """What an acknowledgement takes over: the next sync's report has another number, and the same differences."""
+    money = engine.money
+    cash = exact_text(money.cash_difference_nanos)
+    return "; ".join(found.text for found in money.differences) or f"a cash difference of {cash}"
 
 
 def mark_of(engine: Trading, inst: int) -> int:
@@ -279,8 +226,11 @@ def on_armed(engine: Trading, event: e.DeployArmed) -> None:
     if not held:
         engine.reply = (False, "nothing waits to be armed")
         return
+    by = confirmed(engine, event, f"arm {event.digest}", level=ACCOUNT, state=_seen(held))
+    if not by:
+        return
     for latch in held:
-        engine.emit(_lift(latch, event.reason, event.operator))
+        engine.emit(_lift(latch, event.reason, by))
     unpause(engine)
     refence(engine)
     reconcile_all(engine)
@@ -294,19 +244,20 @@ def halt(engine: Trading, code: str, reason: str, *, level: int = ACCOUNT, scope
     move_ladder(engine, c.MoveLadder(level=level, scope=scope, state=HALTED, code=code, reason=reason, by="trader"))
 
 
+def _seen(held: list[Latch]) -> str:
+    """The latches a person saw: one that was set again since is another one."""
+    return " ".join(f"{latch.level}.{latch.scope}.{latch.code}.{latch.state}.{latch.since_ns}" for latch in held)
+
+
 def _lift(latch: Latch, reason: str, by: str) -> c.MoveLadder:
     return c.MoveLadder(level=latch.level, scope=latch.scope, code=latch.code, state=ACTIVE, reason=reason, by=by)
 
 
-def _latch(event: e.OperatorHalted | e.OperatorKilled | e.OperatorFlattened, code: str) -> c.MoveLadder:
+def _latch(event: e.OperatorHalted, code: str) -> c.MoveLadder:
     return c.MoveLadder(
         level=event.level, scope=event.scope, state=HALTED, code=code, reason=event.reason, by=event.operator
     )
 
 
-def _where(level: int, scope: str) -> str:
-    return f"{LEVEL_NAMES[level]} {scope}".strip()
-
-
 def _list(latches: list[Latch]) -> str:
-    return ", ".join(f"{_where(latch.level, latch.scope)} {latch.code}" for latch in latches)
+    return ", ".join(f"{where_of(latch.level, latch.scope)} {latch.code}" for latch in latches)

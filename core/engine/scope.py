@@ -1,26 +1,9 @@
-"""Acting on a scope of the ladder: its orders and schedules, where strategies may decide, kills that are not done."""
+"""Acting on a scope of the ladder: its orders and schedules, and where strategies may decide."""
 
-from core import commands as c
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, SYMBOL
-from core.money.state import DOWN
 from core.orders import Order
 from core.parents import Parent
-
-
-def chase_kills(engine: Trading) -> None:
-    """Cancel again whatever is still live under a kill that is not verified, and ask the broker (control 27)."""
-    money = engine.money
-    for kill in money.kills:
-        if kill.verified_ns or money.link == DOWN:
-            continue
-        if kill.level <= ACCOUNT:
-            if money.live_orders or money.foreign:
-                engine.emit(c.CancelAllOrders(reason=f"kill: {kill.reason}"))
-        else:
-            for order in in_scope(engine, kill.level, kill.scope):
-                engine.emit(c.CancelOrder(order_id=order.order_id, reason=f"kill: {kill.reason}"))
-        engine.emit(c.RequestSync(reason="verify kill"))
 
 
 def in_scope(engine: Trading, level: int, scope: str) -> list[Order]:
@@ -42,6 +25,7 @@ def refence(engine: Trading) -> None:
         session = calendar.session(engine.ts_ns)
         if session is not None:
             engine.pipeline.session(inst, session.open_ns, session.close_ns)
+            engine.market.set_session(inst, session.open_ns, session.close_ns)
     for strategy in engine.strategies.values():
         enabled = money.ledger.book_of(strategy.name).enabled and not money.safe and not engine.stopping
         for inst in strategy.instruments:

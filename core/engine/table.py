@@ -7,14 +7,14 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, ladder
-from core.engine.scope import chase_kills, reconcile_all, refence
+from core.engine import adoption, clock, conditions, kill, ladder, limits, presence
+from core.engine.authority import answered
+from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
 from core.notes import DifferenceFound, Odd
 from core.orders import State
-from core.parents import ParentState
 from core.ports import Strategy
 from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS
 from core.rows import PRINT, QUOTE, ROW
@@ -26,6 +26,9 @@ _HALTING: Final = ("lost", "overfill", "still open")
 def report_odds(engine: Trading) -> None:
     """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
     odds, engine.money.odds = engine.money.odds, []
+    rivals, engine.money.rivals = engine.money.rivals, []
+    for what in rivals:
+        ladder.halt(engine, presence.SECOND_TRADER, what)
     for order_id, what in odds:
         engine.note(Odd(order_id=order_id, what=what))
         if any(word in what for word in _ALARMING):
@@ -43,7 +46,7 @@ def disable_strategy(engine: Trading, name: str, error: str) -> None:
     if how == "park":
         ladder.park(engine, 3, name, "strategy disabled")
     elif how == "flatten":
-        ladder.on_flattened(
+        kill.on_flattened(
             engine, e.OperatorFlattened(level=3, scope=name, reason=f"strategy failed: {error}", operator="trader")
         )
 
@@ -91,7 +94,7 @@ def _gapped(engine: Trading, event: e.FeedGapped) -> None:
 
 
 def _halt_changed(engine: Trading, event: e.HaltChanged) -> None:
-    engine.market.set_halt(event.inst, event.halted)
+    engine.market.set_halt(event.inst, event.halted, engine.ts_ns)
     engine.pipeline.gap(event.inst)
     if not event.halted:
         reconcile_all(engine)
@@ -115,8 +118,10 @@ def _reference(engine: Trading, event: e.ReferenceArrived) -> None:
         reconcile_all(engine)  # what waited for the symbol to be ready
 
 
-def _shortable(engine: Trading, event: e.ShortableChanged) -> None:
-    engine.context.arrivals.shortable[event.inst] = event
+def _bands(engine: Trading, event: e.BandChanged) -> None:
+    engine.market.set_bands(
+        event.inst, event.lower_px_nanos, event.upper_px_nanos, event.limit_state, engine.ts_ns
+    )  # fmt: skip
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------
@@ -139,6 +144,7 @@ def _order_fact(engine: Trading, event: Any) -> None:
 def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> None:
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
+    conditions.on_fill(engine)
     _go_on(engine, event.order_id)
 
 
@@ -185,7 +191,7 @@ def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
     _report_differences(engine, event.sync_id)
     if not money.differences:
         _book_cash(engine, money.cash_difference_nanos)
-    ladder.verify_kills(engine, event.sync_id, sync.started_ts_ns)
+    kill.verify_kills(engine, event.sync_id, sync.started_ts_ns)
     if engine.unsynced:
         engine.unsynced = False
         reconcile_all(engine)  # what waited for the first sync after the link came back
@@ -234,13 +240,13 @@ def _link_restored(engine: Trading, event: e.LinkRestored) -> None:
     if unknown:
         engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
     engine.unsynced = True
-    chase_kills(engine)
+    kill.chase_kills(engine)
     engine.emit(c.RequestSync(reason="link restored"))
 
 
 def _link_degraded(engine: Trading, event: e.LinkDegraded) -> None:
     engine.alert("LINK_DEGRADED", "warning", f"code {event.code}: {event.reason}; only cancels leave")
-    chase_kills(engine)
+    kill.chase_kills(engine)
 
 
 def _link_lost(engine: Trading, event: e.LinkLost) -> None:
@@ -253,6 +259,7 @@ def _time(engine: Trading, event: e.TimeAdvanced) -> None:
 
 def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     engine.context.roll(event.date)
+    engine.exposure.set_rates(engine.money.conditions.rates)
     refence(engine)
 
 
@@ -279,14 +286,15 @@ def _started(engine: Trading, event: e.TraderStarted) -> None:
     """The start table (docs/operator.md); differences follow with the first complete sync."""
     engine.stopping = False
     _mark_unmarked(engine)
+    limits.check_store(engine)
     if event.safe:
         ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
     if event.guard_fired:
-        for parent in list(engine.money.live_parents.values()):
-            engine.end_parent(parent, state=ParentState.CANCELLED, reason="guard fired")
-        ladder.halt(engine, "GUARD", "the guard cancelled orders while the trader was away")
+        presence.on_guard_fired(engine, event.guard_reason)
     if event.changed:
         ladder.halt(engine, ladder.DEPLOY, f"changed since the last run: {event.changed}")
+    elif event.mode == "live" and event.ended == "new":  # control 41: nobody has armed this account yet
+        ladder.halt(engine, ladder.DEPLOY, "a live account starts for the first time")
     if event.ended == "crash" and event.after_crash == "halted":
         _hold(engine, "CRASH", "started after a crash")
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
@@ -357,6 +365,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.CompletedOrderReported: _order_fact,
     e.PositionReported: _nothing,
     e.CashReported: _nothing,
+    e.AccountValued: _nothing,
     e.SyncCompleted: _sync_completed,
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
@@ -364,9 +373,10 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OrderIdsSeen: _nothing,
     e.CashAdjusted: _nothing,
     e.HaltChanged: _halt_changed,
-    e.ShortableChanged: _shortable,
-    e.BandChanged: _nothing,
-    e.WhatIfAnswered: _nothing,
+    e.ShortableChanged: _nothing,
+    e.BandChanged: _bands,
+    e.WhatIfAnswered: conditions.on_answered,
+    e.WhatIfRefused: conditions.on_refused,
     e.ClockOffsetMeasured: _nothing,
     e.MarketRuleChanged: _market_rule,
     e.CorporateActionAnnounced: _nothing,
@@ -377,16 +387,21 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.RiskMeasured: _nothing,
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,
-    e.OperatorHalted: ladder.on_halted,
-    e.OperatorKilled: ladder.on_killed,
-    e.OperatorFlattened: ladder.on_flattened,
-    e.OperatorResumed: ladder.on_resumed,
-    e.OrderResolved: ladder.on_resolved,
-    e.DifferenceAcknowledged: ladder.on_acknowledged,
-    e.AccountAdopted: adoption.on_adopted,
-    e.DeployArmed: ladder.on_armed,
+    e.OperatorHalted: answered(ladder.on_halted),
+    e.OperatorKilled: answered(kill.on_killed),
+    e.OperatorFlattened: answered(kill.on_flattened),
+    e.OperatorResumed: answered(ladder.on_resumed),
+    e.OrderResolved: answered(ladder.on_resolved),
+    e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
+    e.AccountAdopted: answered(adoption.on_adopted),
+    e.DeployArmed: answered(ladder.on_armed),
+    e.LimitChanged: answered(limits.on_limit_changed),
+    e.OverrideGranted: answered(limits.on_override_granted),
+    e.CommandRefused: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
+    e.LeaseLapsed: presence.on_lapsed,
+    e.AlertAcknowledged: presence.on_alert_acknowledged,
 }

@@ -10,7 +10,8 @@ from core import commands as c
 from core import records as r
 from core.arrivals import Arrivals
 from core.engine.deadlines import NEVER, Deadlines, DeadlineState
-from core.latches import Latch
+from core.engine.margin import WHAT_IF_NS, WHAT_IF_SPACING_NS, what_if_of
+from core.latches import ACCOUNT, PROCESS, Latch
 from core.money.fold import fold_command
 from core.money.snapshot import dump
 from core.notes import AnyNote, Blocked, Refusal
@@ -23,6 +24,7 @@ Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they h
 DUPLICATES: Final = 12
 REPEATING: Final = (11, DUPLICATES)  # only a mistake explains these refusals: the strategy may have to stop
 SIZE_CONTROLS: Final = (1, 2, 8)  # quantity, value, part of the volume: an exit is cut to them
+BY_ITSELF: Final = "trader"  # the operator of what the trader does by a setting (on_stop, on_disable)
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
@@ -35,11 +37,18 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sync_interval_ns: int = 30_000_000_000
     ack_timeout_ns: int = 5_000_000_000
     kill_retry_ns: int = 2_000_000_000
+    kill_alert_ns: int = 10_000_000_000
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
     cash_tolerance_nanos: int = 500 * 10**9
+    whatif_notional_nanos: int = 1 << 62  # a schedule of this value waits for the broker's what-if (control 18)
+    margin_rate_ns_max: int = 86_400 * 10**9  # a younger rate needs no question
+    day_trades_warned: int = 0  # day trades in five days at which to tell a person; 0 = not counted
+    index_inst: int = -1  # the proxy of the market-wide breaker; -1 = none
     on_disable: dict[str, str] = {}  # by strategy: park (default), hold or flatten
     on_stop: dict[str, str] = {}
+    persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
+    two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
 
 
 class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -96,10 +105,12 @@ class Trading:
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
         self.refused: list[Refusal] = []  # in this step, by a control of REPEATING
+        self.second = ""  # the other person behind it, where two were needed
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
         self.stopping = False
+        self.exposure.set_rates(self.money.conditions.rates)
         self.unsynced = True  # no complete sync since the link came back: schedules wait for it
         self.next_deadline_ns = NEVER
 
@@ -141,14 +152,48 @@ class Trading:
                     return  # its child must be gone before another schedule may trade
                 continue
             if plan.open is not None:
-                self.emit(plan.open)
-                self.work(self.money.parents[plan.open.parent_id])
+                self._open(plan.open)
             return
 
+    def _open(self, opening: c.OpenParent) -> None:
+        """Start a schedule; a large one asks the broker first what it would bind, at most once a minute."""
+        question = what_if_of(self.context, self.settings, opening, self.ts_ns)
+        if question is not None and self.ts_ns - self.money.conditions.what_if_ns < WHAT_IF_SPACING_NS:
+            self._note_blocked(opening.strategy, opening.inst, "margin: the broker takes one what-if a minute")
+            return
+        self.emit(opening)
+        if question is not None:
+            self.emit(question)
+        self.work(self.money.parents[opening.parent_id])
+
+    def refuse_parent(self, parent: Parent, reason: str) -> None:
+        """A schedule that must not begin: it ends, and the desk may try again when a what-if may be asked again."""
+        self.emit(c.EndParent(parent_id=parent.parent_id, state=ParentState.CANCELLED, reason=f"MARGIN: {reason}"))
+        self.timers.drop_wake(parent.parent_id)
+        self.alert("MARGIN_REFUSED", "warning", f"{self.symbols[parent.inst]}, {parent.strategy}: {reason}")
+        self.reconcile(parent.strategy, parent.inst)
+
+    def _awaits(self, parent: Parent) -> bool:
+        """AWAITING_MARGIN: nothing of it is sent before the answer; no answer in time refuses it."""
+        due_ns = parent.what_if_due_ns
+        if not due_ns or not parent.active:
+            return False
+        if self.ts_ns < due_ns:
+            self.timers.set_wake(parent.parent_id, due_ns)
+        else:
+            self.refuse_parent(parent, f"no answer to the what-if within {WHAT_IF_NS // 10**9} s")
+        return True
+
     def _flattening(self, strategy: str, inst: int) -> Latch | None:
-        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it."""
-        for latch in self.money.latches.binding(strategy=strategy, symbol=self.symbols[inst]):
-            if latch.code == FLATTEN:
+        """A flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A later kill
+        ends it; an earlier one must be verified first, and only a person's flatten overrules it.
+        """
+        money, symbol = self.money, self.symbols[inst]
+        kills = [kill for kill in money.kills if not kill.over_ns and kill.covers(symbol, strategy)]
+        for latch in money.latches.binding(strategy=strategy, symbol=symbol):
+            if latch.code == FLATTEN and not any(
+                latch.by == BY_ITSELF or not kill.verified_ns or kill.seq > latch.asked_seq for kill in kills
+            ):
                 return latch
         return None
 
@@ -195,7 +240,7 @@ class Trading:
 
     def work(self, parent: Parent) -> None:
         """Let the executor take its next steps for one schedule."""
-        if self.stopping or self.money.safe:
+        if self.stopping or self.money.safe or self._awaits(parent):
             return
         for _ in range(ACTIONS_PER_STEP_MAX):
             action = self.executor.act(parent, self.ts_ns)
@@ -242,6 +287,8 @@ class Trading:
             if sliced is not intent:
                 verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
         if isinstance(verdict, c.ApprovedOrder):
+            if verdict.override:
+                self.alert("OVERRIDE_USED", "critical", f"order {intent.order_id} used override {verdict.override}")
             self.emit(c.PlaceOrder(order=verdict) if new else c.ReplaceOrder(order=verdict))
             return
         self.note(verdict)
@@ -284,6 +331,7 @@ class Trading:
         self.unsynced = opinion.unsynced
         self.monitor.load(opinion.monitor)
         self.context.load_arrivals(opinion.arrivals)
+        self.timers.limit_ns = self.money.limit_changes.until_ns
         self.next_deadline_ns = self.timers.next_ns()
 
     # ---- proof -------------------------------------------------------------------------------------------------

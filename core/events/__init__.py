@@ -25,18 +25,24 @@ from core.events.market import (
     TradePrinted,
     TriggerFired,
     WhatIfAnswered,
+    WhatIfRefused,
 )
 from core.events.operator import (
     AccountAdopted,
+    AlertAcknowledged,
+    CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LeaseLapsed,
+    LimitChanged,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
     OperatorResumed,
     OrderResolved,
+    OverrideGranted,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -62,6 +68,7 @@ from core.events.orders import (
     ReplaceRejected,
 )
 from core.events.sync import (
+    AccountValued,
     CashAdjusted,
     CashReported,
     CompletedOrderReported,
@@ -83,15 +90,17 @@ AnyEvent = (
     | OrderAcknowledged | OrderFilled | ExecutionCorrected | CommissionReported | OrderCancelled | OrderRejected
     | OrderReplaced | ReplaceRejected | CancelRejected | OrderInactivated
     | SyncStarted | OpenOrderReported | CompletedOrderReported | ExecutionReported | PositionReported | CashReported
-    | SyncCompleted
+    | AccountValued | SyncCompleted
     | LinkRestored | LinkDegraded | LinkLost | CashAdjusted
-    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | ClockOffsetMeasured | MarketRuleChanged
-    | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted | RiskMeasured
-    | OrderIdsSeen | ReferenceArrived
+    | HaltChanged | ShortableChanged | BandChanged | WhatIfAnswered | WhatIfRefused | ClockOffsetMeasured
+    | MarketRuleChanged | CorporateActionAnnounced | ExternalFeatureReceived | TriggerFired | LeaseGranted
+    | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed
+    | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LeaseLapsed | AlertAcknowledged
+    | LimitChanged | OverrideGranted
 )  # fmt: skip
 
 
@@ -114,12 +123,15 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AccountValued",
+    "AlertAcknowledged",
     "AnyEvent",
     "BandChanged",
     "CancelRejected",
     "CashAdjusted",
     "CashReported",
     "ClockOffsetMeasured",
+    "CommandRefused",
     "CommissionReported",
     "CompletedOrderReported",
     "CorporateActionAnnounced",
@@ -135,6 +147,8 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LeaseLapsed",
+    "LimitChanged",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",
@@ -152,6 +166,7 @@ __all__ = [
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OverrideGranted",
     "PositionReported",
     "QuoteChanged",
     "ReferenceArrived",
@@ -168,4 +183,5 @@ __all__ = [
     "TraderStopped",
     "TriggerFired",
     "WhatIfAnswered",
+    "WhatIfRefused",
 ]

@@ -76,10 +76,20 @@ class WhatIfAnswered(Event, frozen=True, tag=53):
     maintenance_margin_change_nanos: int
     equity_with_loan_nanos: int
     warning: str = ""
+    initial_margin_after_nanos: int = 0  # of the whole account, the order filled; 0 = not told
+    maintenance_margin_after_nanos: int = 0
+
+
+class WhatIfRefused(Event, frozen=True, tag=65):
+    """The broker answered a what-if with an error: it would not take the order."""
+
+    request_id: int
+    code: int
+    text: str = ""
 
 
 class ClockOffsetMeasured(Event, frozen=True, tag=54):
-    """Our wall clock minus the broker's."""
+    """Our wall clock minus the broker's: the least difference that its answers allow (it tells whole seconds)."""
 
     offset_ns: int
     round_trip_ns: int

@@ -1,4 +1,9 @@
-"""Facts of time, operators and the shell."""
+"""Facts of time, operators and the shell.
+
+An operator's fact says who gave the command and `authority`, how that was verified: peer (the socket's user; enough to
+cut risk), unsigned (the same where the config lets it add risk), signed:KEYID, code:STEP; "" = the trader itself, or a
+journal older than the field. `second` is the other person where two are needed (control 41).
+"""
 
 from core.events.base import Event
 
@@ -20,6 +25,8 @@ class OperatorHalted(Event, frozen=True, tag=80):
     scope: str
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
 
 
 class OperatorKilled(Event, frozen=True, tag=81):
@@ -29,6 +36,8 @@ class OperatorKilled(Event, frozen=True, tag=81):
     scope: str
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
 
 
 class OperatorFlattened(Event, frozen=True, tag=82):
@@ -38,6 +47,8 @@ class OperatorFlattened(Event, frozen=True, tag=82):
     scope: str
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
 
 
 class OperatorResumed(Event, frozen=True, tag=83):
@@ -47,6 +58,8 @@ class OperatorResumed(Event, frozen=True, tag=83):
     scope: str
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
 
 
 class OrderResolved(Event, frozen=True, tag=84):
@@ -58,6 +71,8 @@ class OrderResolved(Event, frozen=True, tag=84):
     operator: str
     qty_nanos: int = 0
     px_nanos: int = 0
+    authority: str = ""
+    second: str = ""
 
 
 class DifferenceAcknowledged(Event, frozen=True, tag=85):
@@ -66,6 +81,8 @@ class DifferenceAcknowledged(Event, frozen=True, tag=85):
     sync_id: int
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
 
 
 class AccountAdopted(Event, frozen=True, tag=87):
@@ -79,6 +96,8 @@ class AccountAdopted(Event, frozen=True, tag=87):
     cash_nanos: int  # broker less ours, booked as a deposit; 0 = leave it
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
 
 
 class DeployArmed(Event, frozen=True, tag=86):
@@ -87,6 +106,68 @@ class DeployArmed(Event, frozen=True, tag=86):
     digest: str
     reason: str
     operator: str
+    authority: str = ""
+    second: str = ""
+
+
+class CommandRefused(Event, frozen=True, tag=88):
+    """A command that never reached the engine, for the audit: unproven, out of scope, or naming what does not exist."""
+
+    command: str
+    operator: str  # as claimed; the peer's user where none was
+    authority: str  # as far as it was verified
+    why: str
+
+
+class LeaseLapsed(Event, frozen=True, tag=98):
+    """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
+    acted on its orders. Nothing was sent since.
+    """
+
+    late_ms: int  # how long the lease had been over; 0 = it had not
+    guard_fired: bool
+    reason: str
+
+
+class AlertAcknowledged(Event, frozen=True, tag=99):
+    """An operator has seen the alerts of one code, or ("") all that are open."""
+
+    code: str
+    operator: str
+    authority: str = ""
+
+
+class LimitChanged(Event, frozen=True, tag=94):
+    """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
+    config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.
+    """
+
+    scope: str
+    name: str
+    value: str
+    until_ns: int  # 0 = until it is taken back
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+
+class OverrideGranted(Event, frozen=True, tag=95):
+    """An operator, and a second person, let one order of at most this size fail one control, once."""
+
+    control: int
+    strategy: str
+    inst: int
+    side: int
+    qty_nanos: int
+    px_nanos: int  # no worse limit than this; 0 = any
+    until_ns: int
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+    lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
 
 
 class TraderStarted(Event, frozen=True, tag=90):
@@ -100,6 +181,7 @@ class TraderStarted(Event, frozen=True, tag=90):
     changed: str  # which digests differ from the run before, comma separated; empty = none
     safe: bool = False  # the second failure of one error within an hour
     venue_in_process: bool = False  # the simulated venue is recovered with us: nothing sent can be in doubt
+    guard_reason: str = ""  # what the guard said, when it fired
 
 
 class TraderStopped(Event, frozen=True, tag=91):

@@ -72,6 +72,15 @@ class CashReported(Event, frozen=True, tag=35):
     cash_nanos: int
 
 
+class AccountValued(Event, frozen=True, tag=64):
+    """The broker's own values of the account, in its base currency: what binds before our estimate does."""
+
+    sync_id: int
+    equity_with_loan_nanos: int
+    available_nanos: int  # AvailableFunds: for new positions
+    excess_nanos: int  # ExcessLiquidity: before positions are closed
+
+
 class SyncCompleted(Event, frozen=True, tag=36):
     """All End messages arrived (`complete`) or some did not: `missing` names them."""
 

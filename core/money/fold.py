@@ -3,13 +3,16 @@
 from typing import Any
 
 from core import commands as c
+from core.money import kills
+from core.money.attempts import uncount
 from core.money.inputs import INPUTS
-from core.money.requests import REQUESTS, uncount
+from core.money.requests import REQUESTS
 from core.money.state import Money
 from core.money.syncs import SYNCS
+from core.money.told import TOLD
 from core.orders import Fact
 
-_FACTS = INPUTS | SYNCS
+_FACTS = INPUTS | SYNCS | TOLD
 
 
 def fold_input(money: Money, seq: int, ts_ns: int, event: Any) -> None:
@@ -45,3 +48,5 @@ def fold_outcome(money: Money, seq: int, ts_ns: int, outcome: c.AnyOutcome) -> N
         if not outcome.version:
             uncount(money, order)
         money.advance_order(order, Fact.NOT_SENT)
+    if money.kills:
+        kills.refused(money.kills, outcome.order_id, outcome.reason)

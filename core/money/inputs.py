@@ -5,7 +5,11 @@ from typing import Any, Final
 
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
+from core.money import kills
+from core.money.approvals import spend_code
+from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
+from core.money.told import count_day_trade, roll
 from core.orders import Fact, State
 from core.story import tell
 from core.units import notional_nanos
@@ -31,7 +35,10 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
     if m.ledger.is_superseded(event.exec_id):
         m.odds.append((event.order_id, f"execution {event.exec_id} came after its correction"))
         return
-    m.book(
+    if event.order_id not in m.orders:
+        meet_rival(m, event.order_ref)
+    held_before = m.ledger.holdings[event.inst] if event.inst < len(m.ledger.holdings) else 0
+    booked = m.book(
         Execution(
             exec_id=event.exec_id,
             order_id=event.order_id,
@@ -44,6 +51,8 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
             seq=m.seq,
         )
     )
+    if booked and 0 <= event.inst < len(m.ledger.holdings):
+        count_day_trade(m, event.inst, event.side, held_before)
 
 
 def _corrected(m: Money, event: e.ExecutionCorrected) -> None:
@@ -135,6 +144,8 @@ def _cancel_rejected(m: Money, event: e.CancelRejected) -> None:
     order = m.known(event.order_id, "cancel reject")
     if order is not None:
         m.advance_order(order, Fact.CANCEL_NOT_FOUND if event.code == 10147 else Fact.CANCEL_REFUSED)
+        if m.kills:
+            kills.refused(m.kills, event.order_id, f"{event.code} {event.text}".strip())
 
 
 def _inactivated(m: Money, event: e.OrderInactivated) -> None:
@@ -188,11 +199,14 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
         book.day_base_nanos = book.realised_nanos - book.fees_nanos
     m.counters.roll()
     m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
+    roll(m, event.date)
 
 
 def _trader_started(m: Money, event: e.TraderStarted) -> None:
     m.epoch = event.epoch
     m.safe = event.safe
+    m.synced = False
+    m.conditions.funds_awaited = not event.venue_in_process
     if not event.venue_in_process:
         _set_link(m, DOWN)
         m.sync = None
@@ -209,6 +223,10 @@ def _step_failed(m: Money, event: e.StepFailed) -> None:
 
 def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
+
+
+def _operated(m: Money, event: Any) -> None:
+    spend_code(m.code_steps, event)
 
 
 INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
@@ -232,4 +250,13 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.TraderStarted: _trader_started,
     e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
+    e.OperatorHalted: _operated,
+    e.OperatorKilled: _operated,
+    e.OperatorFlattened: _operated,
+    e.OperatorResumed: _operated,
+    e.OrderResolved: _operated,
+    e.DifferenceAcknowledged: _operated,
+    e.AccountAdopted: _operated,
+    e.DeployArmed: _operated,
+    e.CommandRefused: _operated,
 }

@@ -5,51 +5,17 @@ from typing import Any, Final
 
 from core import commands as c
 from core.errors import Bug
-from core.latches import ACTIVE, STRATEGY, Latch
+from core.latches import ACTIVE, Latch
 from core.ledger import Execution
-from core.money.counters import ATTENDED
-from core.money.state import KILLS_KEPT_MAX, Kill, Money
+from core.limit_changes import LimitChange, Override
+from core.money import attempts, kills
+from core.money.approvals import Approval, keep
+from core.money.kills import Kill
+from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
+from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
-from core.rates import SentKey
 from core.story import tell
-
-DUPLICATES: Final = 12  # the control whose refusals are counted
-
-
-def _count_rate(m: Money, intent: c.OrderIntent) -> None:
-    s, tats, ts = m.settings, m.tats, m.ts_ns
-    for key, limit in (
-        ("a", s.rate_account),
-        ("s" + intent.strategy, s.rate_strategy),
-        ("i" + s.symbols[intent.inst], s.rate_symbol),
-    ):
-        tat = tats.get(key, 0)
-        tats[key] = (tat if tat > ts else ts) + limit.interval_ns
-
-
-def duplicate_key(intent: c.OrderIntent) -> SentKey:
-    """What makes two orders the same order (control 12). Neither parent nor slice number is part of it: a program that
-    has lost count numbers its mistakes too. Which equal orders a schedule may send is for the gate to say.
-    """
-    i = intent
-    return (i.strategy, i.inst, i.side, i.qty_nanos, i.limit_px_nanos, i.purpose)
-
-
-def added(order: Order, intent: c.OrderIntent, notional_nanos: int) -> tuple[int, int]:
-    """Value and quantity that a replace adds to what was sent already (control 10); taking away gives nothing back."""
-    value, qty = notional_nanos - order.notional_nanos, intent.qty_nanos - order.qty_nanos
-    return value if value > 0 else 0, qty if qty > 0 else 0
-
-
-def uncount(m: Money, order: Order) -> None:
-    """An order that never left was no execution of its schedule (control 11). Value and messages stay counted: they
-    measure attempts.
-    """
-    parent = m.parents.get(order.parent_id)
-    if parent is not None and parent.sent:
-        parent.sent -= 1
-        parent.sent_nanos -= order.qty_nanos
 
 
 def _place(m: Money, command: c.PlaceOrder) -> None:
@@ -78,12 +44,12 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         algo=i.algo,
         operator=i.operator,
     )
+    if approved.override:
+        m.limit_changes.drop(approved.override)
     m.next_order_id = i.order_id + 1
     m.orders[i.order_id] = m.live_orders[i.order_id] = order
     m.reservations.open(order)
-    _count_rate(m, i)
-    m.duplicates.add(duplicate_key(i), m.ts_ns, i.parent_id)
-    m.counters.place(m.ts_ns, m.trading_date, i.strategy, i.inst, approved.notional_nanos, i.qty_nanos)
+    attempts.placed(m, approved)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
         if parent.child != NO_ORDER:
@@ -99,8 +65,7 @@ def _replace(m: Money, command: c.ReplaceOrder) -> None:
     order = m.orders[i.order_id]
     if order.pending_version or not order.live:
         raise Bug(f"replace of an order that cannot take one: {describe(order)}")
-    value, qty = added(order, i, command.order.notional_nanos)
-    m.counters.replace(m.ts_ns, i.strategy, value, qty)
+    qty = attempts.replaced(m, order, command.order)
     order.pending_version = i.version
     order.pending_qty_nanos = i.qty_nanos
     order.pending_px_nanos = i.limit_px_nanos
@@ -108,7 +73,6 @@ def _replace(m: Money, command: c.ReplaceOrder) -> None:
     order.changed_ts_ns = m.ts_ns
     tell(order.story, m.seq, m.ts_ns, f"REPLACE {i.version}")
     m.reservations.update(order)
-    _count_rate(m, i)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
         parent.chases += 1
@@ -121,6 +85,8 @@ def _cancel(m: Money, command: c.CancelOrder) -> None:
     if order is not None:
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
+        if m.kills and order.live:
+            kills.asked(m.kills, [order], m.settings.symbols, m.ts_ns)
 
 
 def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
@@ -128,6 +94,8 @@ def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
     for order in list(m.live_orders.values()):
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
+    if m.kills:
+        kills.asked(m.kills, list(m.live_orders.values()), m.settings.symbols, m.ts_ns)
 
 
 def _set_target(m: Money, command: c.SetTarget) -> None:
@@ -196,16 +164,19 @@ def _move_ladder(m: Money, command: c.MoveLadder) -> None:
             since_ns=m.ts_ns,
             value=command.value,
             limit=command.limit,
+            asked_seq=m.seq,
         )
     )
-    if command.state == ACTIVE and command.level == STRATEGY and command.code in ATTENDED:
-        m.counters.attend(command.scope)
-        for parent in m.live_parents.values():
-            parent.sent = 0 if parent.strategy == command.scope else parent.sent
-    if command.code == "KILL" and command.state != ACTIVE:
-        m.kills.append(
-            Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
-        )
+    attempts.lifted(m, command)
+    if command.code != "KILL":
+        return
+    if command.state == ACTIVE:
+        kills.lifted(m.kills, command.level, command.scope, m.ts_ns)
+        return
+    kill = Kill(level=command.level, scope=command.scope, since_ns=m.ts_ns, reason=command.reason, by=command.by)
+    kill.seq = m.seq
+    kill.meet(m.foreign, m.settings.symbols)
+    m.kills = kills.begin(m.kills, kill)
 
 
 def _set_strategy(m: Money, command: c.SetStrategy) -> None:
@@ -258,22 +229,114 @@ def _doubt(m: Money, command: c.DoubtOrder) -> None:
     m.advance_order(order, Fact.SILENCE)
 
 
-def _count_refusal(m: Money, command: c.CountRefusal) -> None:
-    if command.control == DUPLICATES:
-        m.counters.tally(command.strategy).duplicates_day += 1
-
-
 def _verify_kill(m: Money, command: c.VerifyKill) -> None:
     for kill in m.kills:
         if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
             kill.verified_ns = m.ts_ns
-    m.kills = m.kills[-KILLS_KEPT_MAX:]
+            kill.sync_id = command.sync_id
+            kill.foreign_open = []
+
+
+def _tell_kill(m: Money, command: c.TellKill) -> None:
+    for kill in m.kills:
+        if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
+            kill.told_ns = m.ts_ns
 
 
 def _transfer(m: Money, command: c.TransferPosition) -> None:
     m.ledger.transfer(command.inst, command.qty_nanos, command.px_nanos, command.strategy)
     m.deposit(command.deposit_nanos)
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
+
+
+_SEVERITIES: Final = ("info", "warning", "critical")
+
+
+def _alert(m: Money, command: c.RaiseAlert) -> None:
+    """What a person must see stays open until one says that it was seen."""
+    if command.severity == "info":
+        return
+    known = m.alerts.pop(command.code, None)  # the newest is last
+    if known is None:
+        known = OpenAlert(
+            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
+        )
+        if len(m.alerts) >= ALERTS_OPEN_MAX:
+            del m.alerts[next(iter(m.alerts))]
+    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
+        known.severity = command.severity
+    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
+    m.alerts[command.code] = known
+
+
+def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
+    for code in command.codes:
+        m.alerts.pop(code, None)
+
+
+def _set_limit(m: Money, command: c.SetLimit) -> None:
+    m.limit_changes.set(
+        LimitChange(
+            change_id=m.seq,
+            scope=command.scope,
+            name=command.name,
+            value=command.value,
+            old=command.old,
+            until_ns=command.until_ns,
+            since_ns=m.ts_ns,
+            reason=command.reason,
+            by=command.by,
+            authority=command.authority,
+            second=command.second,
+            raises=command.raises,
+        )
+    )
+    m.repace()
+
+
+def _revert_limit(m: Money, command: c.RevertLimit) -> None:
+    m.limit_changes.revert(command.change_id)
+    m.repace()
+
+
+def _grant_override(m: Money, command: c.GrantOverride) -> None:
+    m.limit_changes.grant(
+        Override(
+            override_id=m.seq,
+            control=command.control,
+            strategy=command.strategy,
+            inst=command.inst,
+            side=command.side,
+            qty_nanos=command.qty_nanos,
+            px_nanos=command.px_nanos,
+            until_ns=command.until_ns,
+            since_ns=m.ts_ns,
+            reason=command.reason,
+            by=command.by,
+            authority=command.authority,
+            second=command.second,
+        )
+    )
+
+
+def _drop_override(m: Money, command: c.DropOverride) -> None:
+    m.limit_changes.drop(command.override_id)
+
+
+def _keep_approval(m: Money, command: c.KeepApproval) -> None:
+    approval = Approval(
+        digest=command.digest,
+        what=command.what,
+        operator=command.operator,
+        authority=command.authority,
+        since_ns=m.ts_ns,
+        until_ns=command.until_ns,
+    )
+    m.approvals = keep(m.approvals, approval)
+
+
+def _spend_approval(m: Money, command: c.SpendApproval) -> None:
+    m.approvals = [kept for kept in m.approvals if kept.digest != command.digest]
 
 
 REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
@@ -293,6 +356,16 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.AdjustCash: _adjust_cash,
     c.DoubtOrder: _doubt,
     c.VerifyKill: _verify_kill,
+    c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
-    c.CountRefusal: _count_refusal,
+    c.CountRefusal: attempts.refused,
+    c.RaiseAlert: _alert,
+    c.CloseAlerts: _close_alerts,
+    c.SetLimit: _set_limit,
+    c.RevertLimit: _revert_limit,
+    c.GrantOverride: _grant_override,
+    c.DropOverride: _drop_override,
+    c.KeepApproval: _keep_approval,
+    c.SpendApproval: _spend_approval,
+    **ASKED,
 }

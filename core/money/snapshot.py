@@ -5,8 +5,12 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
+from core.limit_changes import LimitChange, Override
+from core.money.approvals import Approval
+from core.money.conditions import Conditions, widened
 from core.money.counters import CountersState
-from core.money.state import Kill, Money, MoneySettings
+from core.money.kills import Kill
+from core.money.state import Money, MoneySettings, OpenAlert
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position
@@ -50,7 +54,15 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     foreign: dict[int, OpenOrderReported]
     kills: list[Kill]
     safe: bool
+    synced: bool = False
+    alerts: list[OpenAlert] = []
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
+    limit_changes: list[LimitChange] = []
+    overrides: list[Override] = []
+    limits_version: int = 0
+    approvals: list[Approval] = []
+    code_steps: dict[str, int] = {}
+    conditions: Conditions | None = None
     sent: list[tuple[int, int, SentKey]] = []
     counters: CountersState | None = None  # none: written before they were kept
 
@@ -104,7 +116,15 @@ def dump(m: Money) -> bytes:
             foreign=m.foreign,
             kills=m.kills,
             safe=m.safe,
+            synced=m.synced,
+            alerts=list(m.alerts.values()),
             live=list(m.live_orders),
+            limit_changes=m.limit_changes.changes,
+            overrides=m.limit_changes.overrides,
+            limits_version=m.limit_changes.version,
+            approvals=m.approvals,
+            code_steps=m.code_steps,
+            conditions=m.conditions,
             sent=m.duplicates.state(),
             counters=m.counters.state(m.ts_ns),
         )
@@ -122,20 +142,26 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.live_orders = {order_id: m.orders[order_id] for order_id in live}
     for order in m.live_orders.values():
         m.reservations.update(order)
+    m.alerts = {alert.code: alert for alert in s.alerts}
     m.parents = {parent.parent_id: parent for parent in s.parents}
     m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
     m.latches = Latches(s.latches, s.ladder_moves)
+    m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
+    m.repace()
     m.duplicates.load(s.sent)
     if s.counters is not None:
         m.counters.load(s.counters)
     _load_ledger(m.ledger, s)
+    if s.conditions is not None:  # none: written before they were kept
+        m.conditions = widened(s.conditions, len(settings.symbols))
     return m
 
 
 _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
-    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
-    "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
+    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
+    "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
+    "kills", "safe", "synced", "approvals", "code_steps",
 )  # fmt: skip
 
 

@@ -13,7 +13,12 @@ import msgspec
 from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
+from core.limit_changes import LimitChanges, rate_in_force
+from core.money import kills
+from core.money.approvals import Approval
+from core.money.conditions import fresh
 from core.money.counters import Counters
+from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
 from core.rates import DuplicateWindow, RateLimit
@@ -26,7 +31,7 @@ DEGRADED: Final = 1
 READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
-KILLS_KEPT_MAX: Final = 32
+ALERTS_OPEN_MAX: Final = 64  # codes; beyond, the one that was quiet longest goes
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
@@ -43,17 +48,18 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rate_account: RateLimit
     rate_strategy: RateLimit
     rate_symbol: RateLimit
+    margin_rate_ns_max: int = 86_400 * 10**9  # a margin rate the broker told is forgotten when older
 
 
-class Kill(msgspec.Struct, gc=False, kw_only=True):
-    """A kill that is not done until a complete sync shows no open order in its scope (control 27)."""
+class OpenAlert(msgspec.Struct, gc=False, kw_only=True):
+    """What a person was told under one code and has not acknowledged."""
 
-    level: int
-    scope: str
+    code: str
+    severity: str  # the worst so far
+    text: str  # the newest
     since_ns: int
-    reason: str
-    by: str
-    verified_ns: int = 0
+    last_ns: int
+    count: int = 1
 
 
 class Money:
@@ -61,15 +67,17 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "cash_difference_nanos", "closed_sync", "counters", "day_base_equity_nanos",
-        "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
-        "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
-        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
+        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "cash_difference_nanos", "closed_sync",
+        "code_steps", "conditions", "counters", "day_base_equity_nanos", "difference_sync_id", "differences",
+        "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id",
+        "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns", "live_orders",
+        "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations", "rivals",
+        "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
-        self.settings = settings
+        self.settings = self._configured = settings  # as in force now, and as the config says
+        self.limit_changes = LimitChanges()
         self.seq = 0
         self.ts_ns = 0
         self.epoch = 0
@@ -105,6 +113,12 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.synced = False  # a complete sync since the trader started
+        self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
+        self.rivals: list[str] = []  # orders met in this step that only another trader can have sent
+        self.approvals: list[Approval] = []  # commands that wait for a second person
+        self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
+        self.conditions = fresh(len(settings.symbols))
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
@@ -124,6 +138,8 @@ class Money:
         self.reservations.update(order)
         if not order.live and order.order_id in self.live_orders:
             del self.live_orders[order.order_id]
+            if self.kills:
+                kills.ended(self.kills, order)
             if self._ended is not None:
                 heappush(self._ended, order.order_id)
             self._release_child(order)
@@ -175,6 +191,8 @@ class Money:
             self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
             return False
         self.counters.day.trades += 1
+        if self.kills:
+            kills.filled(self.kills, execution, self.settings.symbols)
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))
@@ -207,6 +225,19 @@ class Money:
         self.equity_nanos += amount_nanos
         self.high_water_nanos += amount_nanos
         self.day_base_equity_nanos += amount_nanos
+
+    def repace(self) -> None:
+        """Count rates and duplicates by the limits in force, after a change of one."""
+        changes, configured = self.limit_changes, self._configured
+        window_ns = changes.account_value("duplicate_window_seconds")
+        self.settings = msgspec.structs.replace(
+            configured,
+            rate_account=rate_in_force(changes, "account", configured.rate_account),
+            rate_strategy=rate_in_force(changes, "strategy", configured.rate_strategy),
+            rate_symbol=rate_in_force(changes, "symbol", configured.rate_symbol),
+            duplicate_window_ns=configured.duplicate_window_ns if window_ns < 0 else window_ns,
+        )
+        self.duplicates.window_ns = self.settings.duplicate_window_ns
 
     def use_id(self, order_id: int) -> None:
         """An id the broker shows is taken, even where a lost tail of the journal made us forget the order."""

@@ -9,7 +9,6 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
@@ -22,7 +21,6 @@ from core.rows import QUOTE
 from core.units import NANO
 from daemon.bench.samples import Line, Samples, judged, percentiles
 from daemon.bench.world import PORT_SINK, SinkPort, World, config_of, opened, tables_of
-from daemon.reference.hours import number_of
 from daemon.warm import KeepWarm
 
 STEP_NS: Final = NANO // 50  # between two quotes: the shortest cadence of the strategy, twice
@@ -83,6 +81,8 @@ changes_day_max = 1_000_000
 order_trade_ratio_max = 1_000_000
 messages_second_max = 1_000_000
 deployment_orders_day_max = 1_000_000
+clock_age_seconds_max = 1_000_000_000
+borrow_age_seconds_max = 1_000_000_000
 """
 
 
@@ -106,7 +106,7 @@ class Seesaw:
         self.world = world
         self.port = SinkPort()
         world.into(self.port)
-        first = number_of(date.fromisoformat(world.config.feed.synthetic.start_date))  # the market begins to exist
+        first = world.tables.slow[0].effective_from  # the market's own volume is known from its first day on
         self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day and s.date >= first]
         open_ns = self._sessions[0].open_ns
         self._session = 0
@@ -119,6 +119,8 @@ class Seesaw:
             e.SyncStarted(sync_id=1),
             e.CashReported(sync_id=1, currency=money.settings.currency, cash_nanos=money.settings.start_cash_nanos),
             e.SyncCompleted(sync_id=1, complete=True),
+            e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),
+            *(e.ShortableChanged(inst=inst, level_milli=3_000) for inst in (0, 1)),
         ):
             world.runner.step(fact, open_ns)
         for _ in range(4):

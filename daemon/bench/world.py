@@ -58,6 +58,9 @@ class SinkPort:
     def on_halt(self, inst: int, halted: bool, ts_ns: int) -> None:
         """Halts change nothing."""
 
+    def session_ready(self, ts_ns: int) -> None:
+        """What a venue would tell of borrow and time, the bench tells itself."""
+
 
 class TimedVenue:
     """The simulated venue, noting when it has taken an order."""
@@ -69,6 +72,7 @@ class TimedVenue:
         self.pop_due = exchange.pop_due
         self.on_row = exchange.on_row
         self.on_halt = exchange.on_halt
+        self.session_ready = exchange.session_ready
         self.snapshot = exchange.snapshot
 
     @property

@@ -12,7 +12,21 @@ from typing import Final, cast
 import typer
 
 from core.errors import ConfigError, QuantdError, Refused
-from daemon.cli import account, books, database, diff, doctor, gateway, operate, records, trader
+from daemon.cli import (
+    account,
+    alerts,
+    books,
+    database,
+    diff,
+    doctor,
+    gateway,
+    kill,
+    operate,
+    operators,
+    records,
+    risk,
+    trader,
+)
 from daemon.control.client import NotReachable
 
 DONE: Final = 0
@@ -35,7 +49,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (trader, operate, account, books, records, diff, doctor, database, gateway):
+for _part in (
+    trader, operate, kill, operators, alerts, account, risk, books, records, diff, doctor, database, gateway,
+):  # fmt: skip
     _part.register(app)
 
 

@@ -39,12 +39,16 @@ def adopt(
     yes: Yes = False,
     reason: Why = "",
     as_json: o.Json = False,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Take over positions and cash that the broker shows and the books lack, without profit or loss.
 
     The trader must be running (it halts on such an account by itself), and stays halted until `quantd resume`.
     """
-    with connected(_socket(config, state)) as client:
+    directory, socket = _place(config, state)
+    prover = o.find_prover(directory, name or "", code or "") if yes else None
+    with connected(socket, prover=prover) as client:
         there = msgspec.json.decode(client.request("adoption"))
         owners = _owners(give or [], there)
         wanted = [
@@ -65,15 +69,18 @@ def _do(client: ControlClient, wanted: list[dict[str, str]], cash: str, at: str,
     o.print_raw(client.request("adopt", positions=wanted, cash=cash, at=at, reason=reason))
 
 
-def _socket(config: Path | None, state: Path | None) -> Path:
+def _place(config: Path | None, state: Path | None) -> tuple[Path, Path]:
+    """State directory and control socket."""
     if config is None:
-        return state_directory(state).socket_in_use()
+        directory = state_directory(state)
+        return directory.path, directory.socket_in_use()
     from daemon.kernels import configure
 
     configure()
     from daemon.config import load_config
 
-    return Path(load_config(config, state_dir=state).control.socket)
+    loaded = load_config(config, state_dir=state)
+    return Path(loaded.state_dir), Path(loaded.control.socket)
 
 
 def _owners(give: list[str], there: dict[str, Any]) -> dict[str, str]:

@@ -11,7 +11,6 @@ import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.control.client import connected
 from daemon.state_dir import state_directory
 from daemon.status.picture import FillRow, Row, named
 
@@ -111,6 +110,8 @@ def resolve(
         str | None, typer.Option("--filled", metavar="QTY@PX", help="The broker shows this fill.")
     ] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Settle an order without an answer, by what you see at the broker."""
     if lost + cancelled + (filled is not None) != 1:
@@ -119,6 +120,6 @@ def resolve(
     qty, at, px = (filled or "").partition("@")
     if filled is not None and not (qty and at and px):
         raise ConfigError(f"--filled {filled!r}: write QTY@PX, as 100@25.10")
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         fields = {"order_id": order_id, "outcome": outcome, "reason": reason, "qty": qty or None, "px": px or None}
         o.print_raw(client.request("resolve", **fields))

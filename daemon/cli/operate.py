@@ -11,6 +11,7 @@ from daemon.cli import options as o
 from daemon.control.client import ControlClient, connected
 from daemon.state_dir import state_directory
 from daemon.status.follower import follower_news, is_running, read_picture
+from daemon.status.guard import guard_runs, news_beside, read_guard
 from daemon.status.picture import Status, named
 
 
@@ -20,8 +21,6 @@ def register(app: typer.Typer) -> None:
     app.command("why-not")(why_not)
     app.command()(halt)
     app.command()(resume)
-    app.command()(kill)
-    app.command()(flatten)
     app.command()(acknowledge)
     app.command()(arm)
     app.command()(feature)
@@ -34,7 +33,7 @@ def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = Fals
         if watch and not as_json:
             from daemon.status.screen import watch_status
 
-            watch_status(client.status, lambda: follower_news(directory.path))
+            watch_status(client.status, lambda: news_beside(directory.path))
             return
         _print_status(client.status(), directory.path, as_json=as_json)
         while watch:
@@ -46,11 +45,12 @@ def _print_status(picture: Status, directory: Path, *, as_json: bool) -> None:
     if as_json:
         news = follower_news(directory)
         told = {"running": is_running(directory), "alarms": news.alarms} | (named(read_picture(directory)) or {})
-        o.print_json(named(picture) | {"follower": told})
+        guard = {"running": guard_runs(directory)} | (named(read_guard(directory)) or {})
+        o.print_json(named(picture) | {"follower": told, "guard": guard})
         return
     from daemon.status.screen import print_status
 
-    print_status(picture, follower_news(directory))
+    print_status(picture, news_beside(directory))
 
 
 def why_not(
@@ -83,19 +83,17 @@ def halt(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None,
     _operate(state, "halt", reason=reason, strategy=strategy, symbol=symbol)
 
 
-def resume(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
+def resume(
+    reason: o.Reason,
+    strategy: o.Strategy = None,
+    symbol: o.Symbol = None,
+    state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
+) -> None:
     """Lift a halt or kill."""
-    _operate(state, "resume", reason=reason, strategy=strategy, symbol=symbol)
-
-
-def kill(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Block, cancel every order and verify."""
-    _operate(state, "kill", reason=reason, strategy=strategy, symbol=symbol)
-
-
-def flatten(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Close positions with orders that can only reduce them."""
-    _operate(state, "flatten", reason=reason, strategy=strategy, symbol=symbol)
+    with o.proving(state, name, code) as client:
+        o.print_raw(client.request("resume", reason=reason, strategy=strategy, symbol=symbol))
 
 
 def acknowledge(
@@ -104,9 +102,11 @@ def acknowledge(
         int | None, typer.Option("--sync", metavar="ID", help="The report you read; default the newest.")
     ] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Confirm that you have read the difference report; it is shown."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         picture = client.status()
         for line in picture.differences:
             print(f"difference: {line}")
@@ -118,9 +118,11 @@ def arm(
     reason: o.Reason,
     digest: Annotated[str | None, typer.Option("--digest", help="What to confirm; default what runs now.")] = None,
     state: o.State = None,
+    name: o.As = None,
+    code: o.Code = None,
 ) -> None:
     """Confirm changed code, config or models."""
-    with connected(state_directory(state).socket_in_use()) as client:
+    with o.proving(state, name, code) as client:
         wanted = digest or _running_digest(client)
         o.print_raw(client.request("arm", digest=wanted, reason=reason))
 

@@ -14,6 +14,7 @@ from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.fees import DEFAULT_PLANS
 from core.units import CASH_NANOS_MAX, NANO
+from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
@@ -34,6 +35,7 @@ from risk.bounds import resolve as fold_limits
 from risk.limits import ROWS, OrderLimits, set_value
 
 LIVE_DEFAULTS: Final = (("journal", "durability", "fsync"), ("start", "after_crash", "halted"))
+RESUME_SYNC_AGE_SECONDS: Final = 60  # a halt is left only after a clean reconcile as young as this
 DIRTY_SUM_MAX: Final = 0.5  # as the feed's own
 TOLERANCE_NANOS_MAX: Final = 1_000_000 * NANO
 FROM_ACCOUNT: Final = {"cash_nanos": "account.start_cash", "currency": "account.currency"}
@@ -48,13 +50,17 @@ def check_raw(raw: dict[str, Any], problems: Problems) -> None:
 
 
 def live_defaults(raw: dict[str, Any]) -> None:
-    """What is on by default where money is real, unless the file says otherwise."""
-    if raw.get("mode") != "live":
-        return
-    for table, name, value in LIVE_DEFAULTS:
+    """What is on by default where money, or at least the broker, is real, unless the file says otherwise."""
+    for table, name, value in LIVE_DEFAULTS if raw.get("mode") == "live" else ():
         settings = raw.setdefault(table, {})
         if isinstance(settings, dict):
             settings.setdefault(name, value)
+    feed = raw.get("feed")
+    if isinstance(feed, dict) and feed.get("kind") == "ib":
+        limits = raw.setdefault("limits", {})
+        account = limits.setdefault("account", {}) if isinstance(limits, dict) else None
+        if isinstance(account, dict):
+            account.setdefault("resume_sync_age_seconds_max", RESUME_SYNC_AGE_SECONDS)
 
 
 def check(config: Config, problems: Problems) -> None:
@@ -69,8 +75,12 @@ def check(config: Config, problems: Problems) -> None:
         if len(problems.lines) == before and model_params(strategy.kind):
             check_model(config, strategy, f"strategies.{name}.params", problems)
     check_limits(config, problems)
+    if config.market.index:
+        check_symbols((config.market.index,), config.symbols, "market.index", problems)
     check_feed(config, problems)
     check_record(config.record, problems)
+    check_authority(config, problems)
+    check_guard(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     if config.fees.plan not in DEFAULT_PLANS:
@@ -81,6 +91,24 @@ def check(config: Config, problems: Problems) -> None:
             f"{config.control.socket} is longer than the {SOCKET_LENGTH_MAX} bytes a socket may have",
             "set a shorter path",
         )
+
+
+def check_guard(config: Config, problems: Problems) -> None:
+    """Client ids are distinct, and every target of alerts can be reached by exactly one way."""
+    if config.guard.client_id == config.ib.client_id:
+        problems.add("guard.client_id", f"{config.ib.client_id} is the trader's too", "give the guard its own, e.g. 12")
+    names = [target.name for target in config.alerts.to]
+    for at, target in enumerate(config.alerts.to):
+        field = f"alerts.to[{at}]"
+        ways = [bool(target.command), bool(target.urls_file), bool(target.urls_variable)]
+        if sum(ways) != 1:
+            problems.add(field, f"has {sum(ways)} ways", "give one of command, urls_file and urls_variable")
+        if target.command and not target.command[0].strip():
+            problems.add(f"{field}.command", "names no program", "write the program first, then its arguments")
+        if target.urls_file:
+            readable(target.urls_file, f"{field}.urls_file", problems)
+        if target.name in names[:at]:
+            problems.add(f"{field}.name", f"{target.name} is named twice", "give each its own name")
 
 
 def check_record(record: RecordSettings, problems: Problems) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from core.errors import Bug
-from core.instruments import STK, Instrument, LotRule, TickRule
+from core.instruments import STK, Instrument, LotRule, TickRule, TierRule
 from core.reference import InstrumentReference
 from core.units import NANO, parse_nanos
 from daemon.config.decode import Problems
@@ -70,6 +70,7 @@ def contract(settings: InstrumentSettings, *, inst: int, field: str, problems: P
         sector=settings.sector,
         country=settings.country,
         issuer=settings.issuer,
+        tiers=_tiers(settings, field, problems),
     )
 
 
@@ -146,6 +147,15 @@ def _lots(settings: InstrumentSettings, field: str, problems: Problems) -> tuple
         problems.add(f"{field}.lots", "comes with lot or minimum beside it", "write them into each entry of lots")
     _check_days(settings.lots, f"{field}.lots", problems)
     return tuple(_lot(dated, f"{field}.lots[{at}]", problems) for at, dated in enumerate(settings.lots))
+
+
+def _tiers(settings: InstrumentSettings, field: str, problems: Problems) -> tuple[TierRule, ...]:
+    if settings.luld_tier is not None:
+        if settings.luld_tiers:
+            problems.add(f"{field}.luld_tier", "stands beside luld_tiers", "keep one of them")
+        return (TierRule(effective_from=ALWAYS, tier=settings.luld_tier),)
+    _check_days(settings.luld_tiers, f"{field}.luld_tiers", problems)
+    return tuple(TierRule(effective_from=dated.effective_from, tier=dated.tier) for dated in settings.luld_tiers)
 
 
 def _lot(dated: DatedLot, field: str, problems: Problems) -> LotRule:

@@ -129,6 +129,12 @@ class DatedLot(Dated, frozen=True):
     minimum: Shares = Decimal(1)  # smallest order
 
 
+class DatedTier(Dated, frozen=True):
+    """Limit Up / Limit Down tier from a day on."""
+
+    tier: Literal[1, 2]  # 1 = S&P 500, Russell 1000 and some exchange-traded products; 2 = the rest
+
+
 class DatedReference(Dated, frozen=True):
     """Slow numbers known before a day's open; they hold for that day alone."""
 
@@ -157,7 +163,19 @@ class InstrumentSettings(Table, frozen=True):
     lot: Shares = Decimal(1)  # step of order sizes in shares, with round_lot
     minimum: Shares | None = None  # smallest order in shares, with round_lot; not given = one lot
     lots: tuple[DatedLot, ...] = ()  # dated order sizes, instead of round_lot, lot and minimum
+    # Limit Up / Limit Down tier, when it never changed: 1 = S&P 500, Russell 1000, some exchange-traded products; not
+    # given = 2, whose bands are wider.
+    luld_tier: Literal[1, 2] | None = None
+    luld_tiers: tuple[DatedTier, ...] = ()  # dated tiers, instead of luld_tier
     reference: tuple[DatedReference, ...] = ()  # dated slow numbers
+
+
+class MarketSettings(Table, frozen=True):
+    """What is watched of the market as a whole."""
+
+    # Declared instrument that stands for the S&P 500 (such as SPY): at 7, 13 and 20 % below its previous close the
+    # market-wide breaker stops new risk; empty = none is watched, and only the exchange's own halts do.
+    index: str = ""
 
 
 class StrategySettings(Table, frozen=True):
@@ -221,6 +239,32 @@ class ControlSettings(Table, frozen=True):
     socket: str = ""  # path of the unix socket; empty = control.sock in state_dir
 
 
+Level = Literal["strategy", "symbol", "account", "process"]
+
+
+class OperatorSettings(Table, frozen=True):
+    """One person who may give commands that add risk: with a key, with one-time codes, or with either."""
+
+    public_key: str = ""  # Ed25519, as `quantd operator add NAME` prints it
+    totp_secret_file: str = ""  # a file with the secret of an authenticator app; relative to this file
+    totp_secret_variable: str = ""  # or the environment variable that holds it
+    levels: tuple[Level, ...] = ("strategy", "symbol", "account", "process")  # where this person may add risk
+
+
+class AuthoritySettings(Table, frozen=True):
+    """Who may add risk. Halt, kill and flatten are taken from whoever may open the socket; resume, arm, acknowledge,
+    adopt, resolve, a raised limit and an override carry a proof that the trader itself verifies.
+    """
+
+    operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
+    # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
+    persons: Annotated[int, Meta(ge=1, le=2)] = 2
+    two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed
+    # true = the user who runs the trader may add risk without a proof; never with a live account, only with persons = 1
+    # and without operators.
+    unsigned: bool = False
+
+
 class EngineIntervals(Table, frozen=True):
     """Intervals and tolerances of the engine."""
 
@@ -228,6 +272,7 @@ class EngineIntervals(Table, frozen=True):
     reconcile_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 30.0  # a full synchronisation this often
     ack_timeout_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 5.0  # an order without an answer is then UNKNOWN
     kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
+    kill_alert_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 10.0  # a kill not verified by then is told as such
     equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
     keep_warm: bool = False  # while nothing happens, run the order path on a shadow that can send nothing
     # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
@@ -255,6 +300,11 @@ class EngineIntervals(Table, frozen=True):
         return round(self.kill_retry_s * ONE_SECOND_NS)
 
     @property
+    def kill_alert_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.kill_alert_s * ONE_SECOND_NS)
+
+    @property
     def equity_note_interval_ns(self) -> int:
         """The same in nanoseconds."""
         return round(self.equity_note_interval_s * ONE_SECOND_NS)
@@ -263,6 +313,50 @@ class EngineIntervals(Table, frozen=True):
     def cash_tolerance_nanos(self) -> int:
         """The same in nanos; exact, because `check` refuses more than nine decimals."""
         return parse_nanos(str(self.cash_tolerance), field="engine.cash_tolerance")
+
+
+class GuardSettings(Table, frozen=True):
+    """The lease of the trader, and the process that cancels its orders when it runs out; with a broker only."""
+
+    # The trader sends no order unless its loop has turned well within this long; a second later the guard acts.
+    lease_s: Annotated[float, Meta(ge=1.0, le=300.0)] = 10.0
+    client_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 12  # of the guard's own session; not ib.client_id
+    # Nobody else trades this log-in, by program or by hand: the guard then cancels everything at once. Else it takes
+    # the trader's client id and cancels the trader's orders one by one.
+    exclusive: bool = False
+    # Not exclusive, and the trader's client id cannot be had (a trader that hangs keeps it): after this long everything
+    # is cancelled all the same, strangers' orders included; 0 = never, the guard alerts and goes on trying.
+    global_cancel_after_s: Annotated[float, Meta(ge=0.0, le=3_600.0)] = 5.0
+    # Orders leave only while `quantd lease` (Kubernetes: whoever holds the Lease object) says that we are the trader.
+    cluster_lease: bool = False
+    holder: str = ""  # our name in that lease; empty = the machine's host name
+
+
+Severity = Literal["info", "warning", "critical"]
+
+
+class AlertTarget(Table, frozen=True):
+    """One way to reach a person. Give `command`, or a place of URLs."""
+
+    name: Annotated[str, Meta(pattern=NAME, examples=["desk"])]  # in status and log
+    command: tuple[str, ...] = ()  # a program and its arguments; it gets the alert as one line of JSON on its input
+    # A file with one URL of apprise a line (mail, telephone, chat …), relative to this one; URLs hold secrets.
+    urls_file: str = ""
+    urls_variable: str = ""  # or an environment variable with URLs, separated by spaces
+    least: Severity = "warning"  # alerts below it do not come here
+    # Told only of what nobody has acknowledged for this long: 0 = at once, above 0 = the next person to wake.
+    after_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 0.0
+    timeout_s: Annotated[float, Meta(ge=0.5, le=60.0)] = 4.0  # for one delivery
+
+
+class AlertSettings(Table, frozen=True):
+    """Who is told; by `quantd guard`, whatever becomes of the trader."""
+
+    to: Annotated[tuple[AlertTarget, ...], Meta(max_length=16)] = ()  # [[alerts.to]]
+    # The same code again within this long is counted, and told when it is over; 0 = each one is told.
+    quiet_s: Annotated[float, Meta(ge=0.0, le=3_600.0)] = 60.0
+    # What is open and unacknowledged is told again this often: `quantd ack`.
+    repeat_s: Annotated[float, Meta(ge=10.0, le=86_400.0)] = 300.0
 
 
 class UpSettings(Table, frozen=True):
@@ -283,20 +377,29 @@ class Config(Table, frozen=True):
     state_dir: str = "state"  # journal, snapshots, reference tables and socket; relative to this file
     strategies: dict[Annotated[str, Meta(pattern=NAME, examples=["reversion"])], StrategySettings] = {}  # who trades
     limits: Limits = Limits()  # what is allowed
+    market: MarketSettings = MarketSettings()  # the market as a whole
     venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]
     fees: FeeSettings = FeeSettings()  # costs
     journal: JournalSettings = JournalSettings()  # records
     record: RecordSettings = RecordSettings()  # the record in SQL
     start: StartSettings = StartSettings()  # beginning
     control: ControlSettings = ControlSettings()  # commands
+    authority: AuthoritySettings = AuthoritySettings()  # operators
     engine: EngineIntervals = EngineIntervals()  # intervals
     ib: IbSettings = IbSettings()  # the broker
     up: UpSettings = UpSettings()  # processes
+    guard: GuardSettings = GuardSettings()  # dead man's switch
+    alerts: AlertSettings = AlertSettings()  # who is told
 
     @property
     def broker_feed(self) -> bool:
         """Market data come from the broker, not from a tape."""
         return self.feed.kind == "ib"
+
+    @property
+    def guarded(self) -> bool:
+        """Orders rest at a broker: there is a lease, and something for a guard to do."""
+        return self.broker_feed and self.mode != "shadow"
 
     @property
     def venue_in_process(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from core.errors import QuantdError, Refused
+from daemon.authority.proof import Prover
 from daemon.control.endpoint import connect_control
-from daemon.control.messages import LINE_BYTES_MAX
+from daemon.control.messages import LINE_BYTES_MAX, PROVEN, BadRequest, Challenge, Proof, decode_request
 from daemon.status.picture import Status, decode_status
 
 TIMEOUT_SECONDS: Final = 5.0
@@ -37,10 +38,13 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class ControlClient:
-    """One connection. Raises NotReachable, CommandFailed, and core's Refused."""
+    """One connection. Raises NotReachable, CommandFailed, and core's Refused. A `prover` proves who gives a command
+    that adds risk.
+    """
 
-    def __init__(self, path: Path, *, timeout_s: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, path: Path, *, timeout_s: float = TIMEOUT_SECONDS, prover: Prover | None = None) -> None:
         self._path = path
+        self._prover = prover
         self._timeout_s = timeout_s
         self._next_id = 1
         self._left = b""
@@ -57,11 +61,27 @@ class ControlClient:
 
     def request(self, command: str, **fields: Any) -> msgspec.Raw:
         """The raw JSON result of one command; fields that are None are left out."""
+        given = {"command": command} | {name: value for name, value in fields.items() if value is not None}
+        if self._prover is not None and command in PROVEN:
+            given["proof"] = self._proof(self._prover, given)
+        return self._send(given)
+
+    def _proof(self, prover: Prover, given: dict[str, Any]) -> Proof:
+        """Over the request as the trader will read it, for the account and the run that it names."""
+        challenge = msgspec.json.decode(self._send({"command": "challenge"}), type=Challenge)
+        try:
+            request = decode_request(msgspec.json.encode({"id": 0} | given))
+        except BadRequest as fault:
+            raise CommandFailed(str(fault)) from fault
+        return prover.prove(request, account=challenge.account, epoch=challenge.epoch)
+
+    def _send(self, given: dict[str, Any]) -> msgspec.Raw:
         request_id, self._next_id = self._next_id, self._next_id + 1
-        given = {name: value for name, value in fields.items() if value is not None}
-        line = msgspec.json.encode({"id": request_id, "command": command} | given) + b"\n"
+        line = msgspec.json.encode({"id": request_id} | given) + b"\n"
         if len(line) > LINE_BYTES_MAX:
-            raise CommandFailed(f"{command}: the request is longer than {LINE_BYTES_MAX} bytes: shorten the reason")
+            raise CommandFailed(
+                f"{given['command']}: the request is longer than {LINE_BYTES_MAX} bytes: shorten the reason"
+            )
         answer = self._exchange(line)
         if answer.ok:
             return answer.result
@@ -100,9 +120,11 @@ class ControlClient:
 
 
 @contextlib.contextmanager
-def connected(path: Path, *, timeout_s: float = TIMEOUT_SECONDS) -> Iterator[ControlClient]:
+def connected(
+    path: Path, *, timeout_s: float = TIMEOUT_SECONDS, prover: Prover | None = None
+) -> Iterator[ControlClient]:
     """A client for a few requests."""
-    client = ControlClient(path, timeout_s=timeout_s)
+    client = ControlClient(path, timeout_s=timeout_s, prover=prover)
     try:
         yield client
     finally:

@@ -6,19 +6,36 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final, get_args
 
 import msgspec
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
+PROOF_TEXT_MAX: Final = 128
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who gives a command: a signature (with nonce and expiry) or a one-time code. The trader itself verifies it
+    (daemon/authority); whoever passes the line on only passes it on.
+    """
+
+    operator: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)]
+    signature: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # base64 of Ed25519, over `signed_bytes`
+    nonce: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # never used before
+    expires_ns: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0  # wall clock
+    code: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # RFC 6238, instead of a signature
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="command"):
-    """Base of all requests."""
+    """Base of all requests. Without a proof one that adds risk is refused, one that cuts risk is not."""
+
+    ADDS_RISK: ClassVar[bool] = False
+    ENGINE_DECIDES: ClassVar[bool] = False  # it may cut risk or add it: without a proof the engine lets it only cut
 
     id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+    proof: Proof | None = None
 
 
 class Ping(Request, frozen=True, tag="ping"):
@@ -27,6 +44,17 @@ class Ping(Request, frozen=True, tag="ping"):
 
 class GetStatus(Request, frozen=True, tag="status"):
     """The picture of daemon/status/picture.py."""
+
+
+class GetChallenge(Request, frozen=True, tag="challenge"):
+    """What a signature must name besides the command: the account and the trader's run."""
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer."""
+
+    account: str
+    epoch: int
 
 
 class WhyNot(Request, frozen=True, tag="why-not"):
@@ -50,9 +78,17 @@ class Halt(Scoped, frozen=True, tag="halt"):
 class Resume(Scoped, frozen=True, tag="resume"):
     """Lift the block of a scope."""
 
+    ADDS_RISK = True
+
 
 class Kill(Scoped, frozen=True, tag="kill"):
-    """Block, cancel and verify."""
+    """Block, cancel and verify; `process` = the account, and the trader ends once that is verified."""
+
+    process: bool = False
+
+
+class GetKills(Request, frozen=True, tag="kills"):
+    """The report of every kill (daemon/status/kills.py)."""
 
 
 class Flatten(Scoped, frozen=True, tag="flatten"):
@@ -61,6 +97,8 @@ class Flatten(Scoped, frozen=True, tag="flatten"):
 
 class Resolve(Request, frozen=True, tag="resolve"):
     """Settle an order without an answer: outcome lost, cancelled or filled (then with qty and px as decimal text)."""
+
+    ADDS_RISK = True
 
     order_id: int
     outcome: str
@@ -71,6 +109,8 @@ class Resolve(Request, frozen=True, tag="resolve"):
 
 class Acknowledge(Request, frozen=True, tag="acknowledge"):
     """The difference report of this sync has been read."""
+
+    ADDS_RISK = True
 
     sync_id: int
     reason: str
@@ -91,14 +131,31 @@ class AdoptedPosition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Adopt(Request, frozen=True, tag="adopt"):
     """Take over these positions (at = average or mark) and this cash (decimal text), exactly as they were shown."""
 
+    ADDS_RISK = True
+
     reason: str
     positions: Annotated[tuple[AdoptedPosition, ...], msgspec.Meta(max_length=ADOPTED_MAX)] = ()
     at: str = "average"
     cash: str = "0"
 
 
+class Ack(Request, frozen=True, tag="ack"):
+    """The alerts of one code have been seen, or of all."""
+
+    code: str | None = None
+
+
+class Lease(Request, frozen=True, tag="lease"):
+    """The cluster says who may trade this account, for the next `valid_s` seconds."""
+
+    holder: str
+    valid_s: float
+
+
 class Arm(Request, frozen=True, tag="arm"):
     """Changed code, config or models with this digest may trade."""
+
+    ADDS_RISK = True
 
     digest: str
     reason: str
@@ -113,14 +170,63 @@ class Feature(Request, frozen=True, tag="feature"):
     symbol: str | None = None
 
 
+class GetLimits(Request, frozen=True, tag="limits"):
+    """Limits as configured, changed and in force: of the account and all that other scopes say, or what binds one
+    strategy, one symbol or both.
+    """
+
+    strategy: str | None = None
+    symbol: str | None = None
+
+
+class SetLimit(Request, frozen=True, tag="limit-set"):
+    """Change one limit. `until` = a duration (5m, 2h) or a time with its offset; a tightening may stand without one.
+    What lets more pass is refused without a proof, so that a tightening needs none.
+    """
+
+    name: str
+    value: str
+    reason: str
+    until: str = ""
+    strategy: str | None = None
+    symbol: str | None = None
+    instrument_class: str | None = None
+
+
+class RevertLimit(Request, frozen=True, tag="limit-revert"):
+    """Take all changes of one limit back."""
+
+    name: str
+    reason: str
+    strategy: str | None = None
+    symbol: str | None = None
+    instrument_class: str | None = None
+
+
+class Override(Request, frozen=True, tag="override"):
+    """Let one order of at most this quantity (and no worse price) fail one control, once; decimals as text."""
+
+    ADDS_RISK = True
+
+    control: int
+    strategy: str
+    symbol: str
+    side: str
+    qty: str
+    reason: str
+    px: str | None = None
+    until: str = "5m"
+
+
 AnyRequest = (
-    Ping | GetStatus | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption | Adopt | Arm
-    | Feature
+    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
+    | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ping",
+    "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
 )  # fmt: skip
+PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)
 _encode = msgspec.json.Encoder().encode

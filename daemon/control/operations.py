@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.events import AnyEvent, DeployArmed
+from core.events import AnyEvent, CommandRefused, DeployArmed, LeaseGranted
 from core.notes import Failure
 from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
 from daemon.runner import StepError
 from daemon.status.adoption import adoption_of
 from daemon.status.build import ProcessFacts, build_status
+from daemon.status.kills import kill_reports
+from daemon.status.limits import limit_lines
 from daemon.status.picture import Status
 
 if TYPE_CHECKING:
@@ -30,7 +32,14 @@ class TraderOperations:
         runner = self._trader.active_runner
         running = deploy_digest(self._trader.tables)
         if type(event) is DeployArmed and event.digest != running:
-            return Reply(ok=False, text=f"{event.digest} is not what runs: it is {running}")
+            text = f"{event.digest} is not what runs: it is {running}"
+            self.refused(CommandRefused(command="arm", operator=event.operator, authority=event.authority, why=text))
+            return Reply(ok=False, text=text)
+        if type(event) is LeaseGranted:
+            presence = self._trader.presence
+            refusal = "this trader has no broker to be kept from" if presence is None else presence.granted(event)
+            if refusal:
+                return Reply(ok=False, text=refusal)
         runner.engine.reply = (True, "done")
         try:
             runner.step(event, self._trader.driver.catch_up())
@@ -40,6 +49,16 @@ class TraderOperations:
         self._trader.driver.acted()
         ok, text = runner.engine.reply
         return Reply(ok=ok, text=text)
+
+    def refused(self, event: CommandRefused) -> None:
+        """Journal a command that never became a fact."""
+        runner = self._trader.active_runner
+        try:
+            runner.step(event, self._trader.driver.catch_up())
+        except StepError as fault:
+            self._trader.failure = fault
+            return
+        self._trader.driver.acted()
 
     def status(self) -> Status:
         """The picture of this moment."""
@@ -86,6 +105,15 @@ class TraderOperations:
                     )
                     found.append(who | msgspec.structs.asdict(waits))
         return found
+
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """Limits as configured, changed and in force."""
+        context = self._trader.active_runner.engine.context
+        return limit_lines(context, self._trader.config.limits, symbol=symbol, strategy=strategy)
+
+    def kills(self) -> list[dict[str, Any]]:
+        """The report of every kill."""
+        return kill_reports(self._trader.active_runner.engine)
 
     def adoption(self) -> dict[str, Any]:
         """What the broker holds and our books lack."""

@@ -1,6 +1,6 @@
-"""The trader's end of the control socket: which fact each command becomes. Decides nothing itself.
+"""The trader's end of the control socket: who gives a command, and which fact it becomes. Decides nothing itself.
 
-Bad input of any kind gets an error line and a count; it never raises.
+Bad input of any kind gets an error line and a count, and a line in the journal; it never raises.
 """
 
 import asyncio
@@ -12,17 +12,27 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from core import events as e
-from core.latches import ACCOUNT, STRATEGY, SYMBOL
-from core.units import CASH_NANOS_MAX, parse_nanos
+from core.latches import ACCOUNT, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL
+from core.money.approvals import CODE
+from daemon.authority.verify import PEER, Authority, Identity, Unproven
 from daemon.control import messages as m
+from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
+from daemon.control.limit_requests import limit_changed, override_granted
 from daemon.control.lines import LineServer
-from daemon.status.picture import Status, encode_status
+from daemon.lease import boottime_ns
+from daemon.status.picture import Status, cut, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
 ADOPTED_AT: Final = ("average", "mark")
 FLOAT32_MAX: Final = 3.4028234663852886e38
 FEATURE_AGE_S_MIN: Final = 0.001
+CODE_LENGTH_MAX: Final = 64
+HOLDER_LENGTH_MAX: Final = 253  # a host name, a pod's name
+LEASE_S_MIN: Final = 1.0
+LEASE_S_MAX: Final = 300.0
 FEATURE_AGE_S_MAX: Final = 31_536_000.0
+REFUSALS_PER_MINUTE_MAX: Final = 120  # journalled; the others are only answered
+WHY_MAX: Final = 300
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +51,24 @@ class Operations(Protocol):
         """Step one operator event; not ok = refused."""
         ...
 
+    def refused(self, event: e.CommandRefused) -> None:
+        """Journal a command that never became a fact."""
+        ...
+
     def status(self) -> Status:
         """The picture of this moment."""
         ...
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """Every blocker in gate order: value, limit, since when, who can lift it."""
+        ...
+
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """Limits as configured, changed and in force (daemon/status/limits.py)."""
+        ...
+
+    def kills(self) -> list[dict[str, Any]]:
+        """The report of every kill, oldest first (daemon/status/kills.py)."""
         ...
 
     def adoption(self) -> dict[str, Any]:
@@ -61,6 +83,7 @@ class ControlServer(LineServer):
         self,
         path: Path,
         operations: Operations,
+        authority: Authority,
         *,
         symbols: tuple[str, ...],
         strategies: tuple[str, ...],
@@ -68,6 +91,8 @@ class ControlServer(LineServer):
     ) -> None:
         super().__init__(path)
         self.operations = operations
+        self.authority = authority
+        self._refusals = Allowance(REFUSALS_PER_MINUTE_MAX)
         self.symbols = symbols
         self.strategies = strategies
         self.features = features
@@ -79,6 +104,7 @@ class ControlServer(LineServer):
             request = m.decode_request(line)
         except m.BadRequest as fault:
             self.malformed += 1
+            self._audit("malformed", operator, PEER, str(fault))
             return m.not_done(fault.request_id, str(fault), refused=False)
         try:
             return self._perform(request, operator)
@@ -87,44 +113,91 @@ class ControlServer(LineServer):
             asyncio.get_running_loop().call_exception_handler(context)
             return m.not_done(request.id, f"failed: {type(fault).__name__}: {fault}", refused=False)
 
-    def _perform(self, request: m.AnyRequest, operator: str) -> bytes:
+    def _perform(self, request: m.AnyRequest, peer: str) -> bytes:
         if type(request) is m.Ping:
             return m.done(request.id, "pong")
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
+        if type(request) is m.GetChallenge:
+            authority = self.authority
+            return m.done(request.id, m.Challenge(account=authority.account, epoch=authority.epoch()))
         try:
+            if type(request) is m.GetKills:
+                return m.done(request.id, self.operations.kills())
             if type(request) is m.GetAdoption:
                 return m.done(request.id, self.operations.adoption())
+            if type(request) is m.GetLimits:
+                self._check_name("strategy", request.strategy, self.strategies)
+                self._check_name("symbol", request.symbol, self.symbols)
+                return m.done(request.id, self.operations.limits(request.symbol, request.strategy))
             if type(request) is m.WhyNot:
                 self._check_name("symbol", request.symbol, self.symbols)
                 return m.done(request.id, self.operations.why_not(request.symbol))
-            event = self._event(request, operator)
-        except _Unacceptable as fault:
+        except Unacceptable as fault:
             return m.not_done(request.id, str(fault), refused=True)
+        return self._command(request, peer)
+
+    def _command(self, request: m.AnyRequest, peer: str) -> bytes:
+        """Who gives it, what fact it is, and whether that person may; then the engine's answer."""
+        command = str(request.__struct_config__.tag)
+        who = Identity(operator=peer, authority=PEER)
+        try:
+            who = self.authority.identify(request, peer)
+            event = self._event(request, who.operator)
+            if request.ADDS_RISK:
+                refusal = self.authority.why_not_at(who, LEVEL_NAMES[getattr(event, "level", ACCOUNT)])
+                if refusal:
+                    raise Unacceptable(refusal)
+        except Unproven as fault:
+            self._audit(command, fault.claimed, fault.authority, str(fault))
+            return m.not_done(request.id, str(fault), refused=True)
+        except Unacceptable as fault:
+            self._audit(command, who.operator, who.authority, str(fault))
+            return m.not_done(request.id, str(fault), refused=True)
+        if "authority" in event.__struct_fields__:
+            event = msgspec.structs.replace(event, authority=who.authority)
         reply = self.operations.operate(event)
-        _log.info("operator %s: %s: ok=%s %s", operator, type(event).__name__, reply.ok, reply.text)
+        _log.info(
+            "operator %s (%s): %s: ok=%s %s", who.operator, who.authority, type(event).__name__, reply.ok, reply.text
+        )
         if not reply.ok:
             return m.not_done(request.id, reply.text, refused=True)
         return m.done(request.id, reply.text)
+
+    def _audit(self, command: str, operator: str, authority: str, why: str) -> None:
+        """Journal what was refused here, so many a minute: a flood of nonsense must not fill the disk. A command with a
+        one-time code always is: the journal remembers that the code is spent.
+        """
+        if self._refusals.take(asyncio.get_running_loop().time()) or authority.startswith(CODE):
+            refused = e.CommandRefused(command=command, operator=operator, authority=authority, why=cut(why, WHY_MAX))
+            self.operations.refused(refused)
 
     def _event(self, request: m.AnyRequest, operator: str) -> e.AnyEvent:
         if isinstance(request, m.Scoped):
             level, scope = self._scope(request)
             made = _SCOPED[type(request)]
-            return made(level=level, scope=scope, reason=_reason(request.reason), operator=operator)
+            return made(level=level, scope=scope, reason=reason_of(request.reason), operator=operator)
         if type(request) is m.Resolve:
             return _resolved(request, operator)
         if type(request) is m.Acknowledge:
-            reason = _reason(request.reason)
+            reason = reason_of(request.reason)
             return e.DifferenceAcknowledged(sync_id=request.sync_id, reason=reason, operator=operator)
         if type(request) is m.Feature:
             return self._feature(request)
         if type(request) is m.Adopt:
             return self._adopted(request, operator)
+        if type(request) is m.Ack:
+            return e.AlertAcknowledged(code=_code(request.code), operator=operator, authority="peer")
+        if type(request) is m.Lease:
+            return _granted(request)
+        if isinstance(request, m.SetLimit | m.RevertLimit):
+            return limit_changed(request, operator, "")
+        if type(request) is m.Override:
+            return override_granted(request, operator, "", symbols=self.symbols, strategies=self.strategies)
         arm = cast(m.Arm, request)
         if not arm.digest or len(arm.digest) > 128 or not arm.digest.isalnum():
-            raise _Unacceptable("digest: take the one that `quantd status` shows")
-        return e.DeployArmed(digest=arm.digest, reason=_reason(arm.reason), operator=operator)
+            raise Unacceptable("digest: take the one that `quantd status` shows")
+        return e.DeployArmed(digest=arm.digest, reason=reason_of(arm.reason), operator=operator)
 
     def _feature(self, request: m.Feature) -> e.ExternalFeatureReceived:
         self._check_name("feature", request.name, self.features)
@@ -134,9 +207,9 @@ class ControlServer(LineServer):
             else self.symbols.index(self._check_name("symbol", request.symbol, self.symbols))
         )
         if not -FLOAT32_MAX <= request.value <= FLOAT32_MAX:
-            raise _Unacceptable(f"value: {request.value} is no number that a model can read")
+            raise Unacceptable(f"value: {request.value} is no number that a model can read")
         if not FEATURE_AGE_S_MIN <= request.age_s <= FEATURE_AGE_S_MAX:
-            raise _Unacceptable(f"age: set it between {FEATURE_AGE_S_MIN:g} and {FEATURE_AGE_S_MAX:g} seconds")
+            raise Unacceptable(f"age: set it between {FEATURE_AGE_S_MIN:g} and {FEATURE_AGE_S_MAX:g} seconds")
         age_ns = round(request.age_s * 1e9)
         return e.ExternalFeatureReceived(
             name=request.name, inst=inst, value=request.value, as_of_ns=0, age_ns_max=age_ns
@@ -144,23 +217,27 @@ class ControlServer(LineServer):
 
     def _adopted(self, request: m.Adopt, operator: str) -> e.AccountAdopted:
         if request.at not in ADOPTED_AT:
-            raise _Unacceptable(f"at {request.at[:40]!r}: one of {', '.join(ADOPTED_AT)}")
+            raise Unacceptable(f"at {request.at[:40]!r}: one of {', '.join(ADOPTED_AT)}")
         positions = []
         for given in request.positions:
             inst = self.symbols.index(self._check_name("symbol", given.symbol, self.symbols))
             owner = self._check_name("strategy", given.strategy, ("", *self.strategies))
-            positions.append((inst, _signed("qty", given.qty), owner))
+            positions.append((inst, signed_of("qty", given.qty), owner))
         return e.AccountAdopted(
             positions=tuple(positions),
             at=request.at,
-            cash_nanos=_signed("cash", request.cash),
-            reason=_reason(request.reason),
+            cash_nanos=signed_of("cash", request.cash),
+            reason=reason_of(request.reason),
             operator=operator,
         )
 
     def _scope(self, request: m.Scoped) -> tuple[int, str]:
         if request.strategy is not None and request.symbol is not None:
-            raise _Unacceptable("give a strategy or a symbol, not both")
+            raise Unacceptable("give a strategy or a symbol, not both")
+        if type(request) is m.Kill and request.process:
+            if request.strategy is not None or request.symbol is not None:
+                raise Unacceptable("the process is all of it: give no strategy and no symbol")
+            return PROCESS, ""
         if request.strategy is not None:
             return STRATEGY, self._check_name("strategy", request.strategy, self.strategies)
         if request.symbol is not None:
@@ -171,7 +248,7 @@ class ControlServer(LineServer):
         if name is None or name in known:
             return name or ""
         shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
-        raise _Unacceptable(f"unknown {field} {name[:40]!r}: this trader knows {shown or 'none'}")
+        raise Unacceptable(f"unknown {field} {name[:40]!r}: this trader knows {shown or 'none'}")
 
 
 _SCOPED: Final[dict[type, Callable[..., e.AnyEvent]]] = {
@@ -182,58 +259,53 @@ _SCOPED: Final[dict[type, Callable[..., e.AnyEvent]]] = {
 }
 
 
-class _Unacceptable(Exception):
-    """A request that is understood and refused before it becomes a fact."""
+class Allowance:
+    """So many in each minute of the loop's time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._until_s = 0.0
+        self._taken = 0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is allowed."""
+        if now_s >= self._until_s:
+            self._until_s, self._taken = now_s + 60.0, 0
+        self._taken += 1
+        return self._taken <= self._most
 
 
-def _reason(text: str) -> str:
-    """A reason is journalled and shown on terminals: not blank, bounded, printable."""
-    text = text.strip()
-    if not text:
-        raise _Unacceptable("a reason is required: --reason TEXT")
-    if len(text) > m.REASON_LENGTH_MAX:
-        raise _Unacceptable(f"reason: {len(text)} characters, at most {m.REASON_LENGTH_MAX}")
-    if not text.isprintable():
-        raise _Unacceptable("reason: has control characters or line breaks: write one plain line")
-    return text
+def _code(code: str | None) -> str:
+    if code is not None and not (0 < len(code) <= CODE_LENGTH_MAX and code.isprintable()):
+        raise Unacceptable("code: take one that `quantd status` shows, or none for all")
+    return code or ""
+
+
+def _granted(request: m.Lease) -> e.LeaseGranted:
+    if not 0 < len(request.holder) <= HOLDER_LENGTH_MAX or not request.holder.isprintable():
+        raise Unacceptable(f"holder: a name of 1 to {HOLDER_LENGTH_MAX} printable characters")
+    if not LEASE_S_MIN <= request.valid_s <= LEASE_S_MAX:
+        raise Unacceptable(f"valid_s: set it between {LEASE_S_MIN:g} and {LEASE_S_MAX:g} seconds")
+    return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
 
 
 def _resolved(request: m.Resolve, operator: str) -> e.OrderResolved:
     if request.outcome not in OUTCOMES:
-        raise _Unacceptable(f"outcome {request.outcome[:40]!r}: one of {', '.join(OUTCOMES)}")
+        raise Unacceptable(f"outcome {request.outcome[:40]!r}: one of {', '.join(OUTCOMES)}")
     if not 0 < request.order_id < 1 << 62:
-        raise _Unacceptable("order_id: must be a positive order number, as `quantd orders` shows it")
+        raise Unacceptable("order_id: must be a positive order number, as `quantd orders` shows it")
     qty = px = 0
     if request.outcome == "filled":
         if request.qty is None or request.px is None:
-            raise _Unacceptable("filled: needs a quantity and a price: --filled QTY@PX")
-        qty, px = _amount("qty", request.qty), _amount("px", request.px)
+            raise Unacceptable("filled: needs a quantity and a price: --filled QTY@PX")
+        qty, px = amount_of("qty", request.qty), amount_of("px", request.px)
     elif request.qty is not None or request.px is not None:
-        raise _Unacceptable(f"{request.outcome}: takes no quantity and no price")
+        raise Unacceptable(f"{request.outcome}: takes no quantity and no price")
     return e.OrderResolved(
         order_id=request.order_id,
         outcome=request.outcome,
-        reason=_reason(request.reason),
+        reason=reason_of(request.reason),
         operator=operator,
         qty_nanos=qty,
         px_nanos=px,
     )
-
-
-def _amount(field: str, text: str) -> int:
-    nanos = _signed(field, text)
-    if nanos <= 0:
-        raise _Unacceptable(f"{field}: {text!r} must be above 0")
-    return nanos
-
-
-def _signed(field: str, text: str) -> int:
-    if len(text) > 30:
-        raise _Unacceptable(f"{field}: {len(text)} characters are no amount")
-    try:
-        nanos = parse_nanos(text, field=field)
-    except ValueError as fault:
-        raise _Unacceptable(str(fault)) from None
-    if abs(nanos) > CASH_NANOS_MAX:
-        raise _Unacceptable(f"{field}: {text!r} is more than {CASH_NANOS_MAX // 10**9}")
-    return nanos

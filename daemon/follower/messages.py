@@ -77,6 +77,16 @@ def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
 
+def _acknowledged(m: e.AlertAcknowledged, s: Stamp, symbol: SymbolOf) -> Rows:
+    body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
+    yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.code, "seen", m.operator, body)
+
+
+def _refused(m: e.CommandRefused, s: Stamp, symbol: SymbolOf) -> Rows:
+    body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
+    yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.command, m.why, m.operator, body)
+
+
 def _link(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "links", (s.seq, s.ts_ns, _LINKS[type(m).__name__], getattr(m, "code", 0), m.reason)
 
@@ -170,6 +180,10 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
+    e.AlertAcknowledged: _acknowledged,
+    e.LimitChanged: _operator,
+    e.OverrideGranted: _operator,
+    e.CommandRefused: _refused,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
     e.LinkLost: _link,
@@ -202,10 +216,12 @@ RECORDS_ONLY: Final = frozenset(
     {
         r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference,
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
-        e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.ClockOffsetMeasured,
+        e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.WhatIfRefused,
+        e.ClockOffsetMeasured, e.AccountValued,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
-        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
+        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.CountRefusal,
+        c.TransferPosition, c.CountRefusal, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered, c.CloseAlerts,
+        c.SetLimit, c.RevertLimit, c.GrantOverride, c.DropOverride, c.AskWhatIf, c.RestrictShorts, c.TripBreaker,
     }
 )  # fmt: skip

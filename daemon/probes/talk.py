@@ -20,6 +20,9 @@ MESSAGES_PER_SECOND: Final = 40  # below the broker's 50
 ENTRIES_MAX: Final = 100_000
 READ_BYTES: Final = 1 << 16
 TICK_PRICE: Final = 1
+OPEN_ORDER: Final = 5
+ORDER_REF_AT: Final = 23  # among the fields of an openOrder, whose head never moves
+HEAD: Final = "openOrderHead"
 _PUSHED: Final = (2, 3, 11, 59)  # sizes, and other clients' order news: of no interest here
 CLIENT_ID_TAKEN: Final = 326
 
@@ -36,6 +39,8 @@ class Conversation:
         for msg_id in _PUSHED:
             self._codec.watch(msg_id, _nothing)
         self._server_time = ""
+        # Whatever an order of somebody else holds that the library cannot read, its head can be read.
+        self._codec.watch(OPEN_ORDER, self._open_order)
         self._codec.hello = self._hello
         self._client_id = client_id
         self._socket: socket.socket | None = None
@@ -119,9 +124,9 @@ class Conversation:
         )
 
     def _taken(self) -> Trouble:
-        return Trouble(
+        return ClientIdTaken(
             f"{self.where} says 326: client id {self._client_id} is in use",
-            "another doctor runs, or the gateway has not let go of one that died: wait a minute, or restart it",
+            "another process has it, or the gateway has not let go of one that died: wait a minute, or restart it",
         )
 
     # ---- asking ------------------------------------------------------------------------------------------------
@@ -150,6 +155,10 @@ class Conversation:
     def named(self, name: str) -> list[Entry]:
         """All messages of a kind."""
         return [entry for entry in self.entries if entry[0] == name]
+
+    def forget(self) -> None:
+        """Drop every message so far, log-in and accounts excepted: a long session's memory stays small."""
+        self.entries = [entry for entry in self.entries if entry[0] in ("nextValidId", "managedAccounts")]
 
     def errors(self, *codes: int, request_id: int | None = None) -> list[Entry]:
         """("error", request id, code, text, …), of some codes or all."""
@@ -180,6 +189,11 @@ class Conversation:
     def _tick(self, fields: list[bytes]) -> None:
         """tickPrice: version, request, type, price."""
         self.entries.append(("tickPrice", int(fields[2]), int(fields[3]), fields[4].decode("ascii", "replace")))
+
+    def _open_order(self, raw: list[bytes]) -> None:
+        """An entry as the library reads it, or ("openOrderHead", fields as text) where it cannot."""
+        head = [field.decode("ascii", "replace") for field in raw]
+        self._codec.decode_or(raw, ORDER_REF_AT, lambda ref: False, lambda: self._wrapper.inbox.append((HEAD, head)))
 
     def _write(self, content: bytes) -> None:
         assert self._socket is not None, "open() comes first"
@@ -217,6 +231,10 @@ class Conversation:
         if closed:
             return Trouble(f"{self.where} cut the line in the middle", "look at the gateway's own log; restart it")
         return _TimeIsOver("", "")
+
+
+class ClientIdTaken(Trouble):
+    """326: another connection has this client id."""
 
 
 class _TimeIsOver(Trouble):

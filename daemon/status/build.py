@@ -229,7 +229,14 @@ def _blocks(money: Money, more: dict[str, int]) -> dict[str, Any]:
         ),
         "kills": _first(
             [
-                s.KillRow(level=LEVEL_NAMES[k.level], scope=k.scope, since_ns=k.since_ns, verified_ns=k.verified_ns)
+                s.KillRow(
+                    level=LEVEL_NAMES[k.level],
+                    scope=k.scope,
+                    since_ns=k.since_ns,
+                    verified_ns=k.verified_ns,
+                    open=sum(1 for how in k.orders.values() if not how),
+                    others_open=len(k.foreign_open),
+                )
                 for k in kills
             ],
             s.RECENT_MAX,

@@ -9,12 +9,14 @@ from typing import Final, Protocol
 
 from core.commands import OrderIntent
 from risk.checks import (
+    clock,
     concentration,
     day_loss,
     deployment,
     duplicate_order,
     fail_closed,
     gross_exposure,
+    intraday_margin,
     ladder_state,
     link_ready,
     margin,
@@ -26,11 +28,13 @@ from risk.checks import (
     order_validity,
     participation,
     position,
+    price_bands,
     price_collar,
     repeated_execution,
     restricted,
     self_trade,
     session_hours,
+    short_sale,
     unexplained_difference,
     unknown_order,
     value_window,
@@ -63,12 +67,14 @@ CHECKS: Final[tuple[Check, ...]] = (
     link_ready,
     unexplained_difference,
     unknown_order,
+    clock,
     # permission
     restricted,
     deployment,
     # validity, session, data
     order_validity,
     session_hours,
+    price_bands,
     market_quality,
     # size, price
     order_quantity,
@@ -81,6 +87,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     value_window,
     repeated_execution,
     working_orders,
+    # borrow
+    short_sale,
     message_budget,
     # what it may add up to
     position,
@@ -88,4 +96,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     concentration,
     participation,
     margin,
+    intraday_margin,
 )

@@ -1,6 +1,6 @@
 """Control 48: what is missing denies. Contract, dated rules, disk reserve and SAFE mode stop every order; a missing
-mark, a symbol whose reference of the day has not come from the broker, and a disabled or unknown strategy stop entries
-(15c3-5: controls under exclusive authority, never silently off).
+mark, a symbol whose reference of the day has not come from the broker, a limit change that cannot be applied, and a
+disabled or unknown strategy stop entries (15c3-5: controls under exclusive authority, never silently off).
 """
 
 from core.commands import OrderIntent
@@ -20,6 +20,8 @@ def check(o: OrderIntent, v: GateView) -> int:
         return CONTROL
     if v.reduce_only:
         return 0
+    if v.limit_fault:
+        return CONTROL
     return CONTROL if v.mark_missing or v.unready or not v.enabled or not b.known else 0
 
 
@@ -34,6 +36,8 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return f"{b.symbol} is out of scope", "stock or ETF in the account currency"
     if not v.rules.complete:
         return "no tick or lot rule for the day", "a dated rule"
+    if v.limit_fault:
+        return f"a limit change cannot be applied: {v.limit_fault}", "every change applied: take it back"
     if v.mark_missing:
         return f"{v.mark_missing} held without a mark", "every position marked"
     if v.unready:

@@ -1,5 +1,6 @@
-"""Control 22 (and 21 for halts): no new risk on data that is old, blind, crossed, absurdly wide, halted or just jumped.
-Age counts from the last proof of life, so an unchanged price is not stale. Exits: limit orders only, none in a halt.
+"""Control 22: no new risk on data that is old, blind, zero, crossed or locked, absurdly wide, just jumped, or frozen: a
+quote that stays the same for minutes while others change. Age counts from the last proof of life, so an unchanged price
+is not stale at once. Exits: limit orders only.
 """
 
 from core.commands import OrderIntent
@@ -12,18 +13,15 @@ LIFT: str = "by itself: when the data is good again"
 
 
 def check(o: OrderIntent, v: GateView) -> int:
-    """A halt stops everything; the rest stops entries and exits without a limit."""
-    if v.halted:
-        return CONTROL
-    if v.usable and not v.blind and not v.stale and not v.spread_wide and v.jump_ns >= v.bounds.jump_quiet_ns:
-        return 0
+    """It stops entries, and exits without a limit."""
+    if v.usable and not (v.blind or v.stale or v.spread_wide or v.frozen):
+        if v.ask > v.bid and v.jump_ns >= v.bounds.jump_quiet_ns:
+            return 0
     return 0 if v.reduce_only and v.limited else CONTROL
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """The first fault."""
-    if v.halted:
-        return f"halted ({v.halted})", "trading"
     if v.blind:
         return "no quote since the last gap", "a quote"
     if not v.usable:
@@ -32,4 +30,8 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return f"data is {exact_text(v.age_ns)} s old", f"{exact_text(v.age_ns_max)} s"
     if v.spread_wide:
         return f"spread {(v.ask - v.bid) * 2 * BP // (v.ask + v.bid)} bp", f"{v.bounds.spread_bp_max} bp"
+    if v.frozen:
+        return f"quote unchanged for {exact_text(v.changed_ns)} s", f"{exact_text(v.bounds.frozen_ns_max)} s"
+    if v.ask <= v.bid:
+        return f"locked at {exact_text(v.bid)}", "a bid below the offer"
     return f"price jumped {exact_text(v.jump_ns)} s ago", f"{exact_text(v.bounds.jump_quiet_ns)} s"

@@ -12,8 +12,10 @@ import pytest
 from core import commands as c
 from core import events as e
 from core.commands import ApprovedOrder, OrderIntent
+from core.instruments import TierRule
 from core.latches import ACCOUNT as ACCOUNT_LEVEL
 from core.latches import HALTED, REDUCING, STRATEGY, SYMBOL
+from core.money.conditions import Borrow, MarginRate
 from core.notes import Refusal
 from core.orders import State
 from core.reconcile import Difference
@@ -154,6 +156,120 @@ LONG_HOURS = account(extended_hours=True)
 def halt(w: World) -> None:
     """The exchange halts the symbol."""
     w.context.market.set_halt(0, 1)
+
+
+def resume(w: World) -> None:
+    """And ends its halt."""
+    w.context.market.set_halt(0, 0, w.ts_ns)
+
+
+def fresh_quote(w: World) -> None:
+    """The usual quote, now."""
+    w.quote(0, BID, ASK)
+
+
+def quoted_at(ask: int) -> Step:
+    """A quote with this offer, one cent wide."""
+    return lambda w: w.quote(0, ask - CENT, ask)
+
+
+def bid_at(bid: int) -> Step:
+    """A quote with this bid, one cent wide."""
+    return lambda w: w.quote(0, bid, bid + CENT)
+
+
+def band(reference: int) -> Step:
+    """The day's first print is the reference price of the bands."""
+    return lambda w: w.print_trade(0, reference)
+
+
+printed = band
+
+
+def told(lower: int, upper: int, *, limit_state: bool = False) -> Step:
+    """The broker tells bands."""
+    return lambda w: w.context.market.set_bands(0, lower, upper, limit_state, w.ts_ns)
+
+
+def breaker(until_ns: int) -> Step:
+    """The market-wide breaker has tripped."""
+    return lambda w: w.command(c.TripBreaker(level=1, until_ns=until_ns, px_nanos=93, previous_close_nanos=100))
+
+
+def clock(offset_ns: int) -> Step:
+    """The broker's time is compared with ours."""
+    return lambda w: w.event(e.ClockOffsetMeasured(offset_ns=offset_ns, round_trip_ns=0))
+
+
+def no_clock(w: World) -> None:
+    """Nobody has compared the clocks."""
+    w.money.conditions.clock_ts_ns = 0
+
+
+def borrow(level_milli: int, shares: int = -1) -> Step:
+    """What can be borrowed."""
+    nanos = shares * NANO if shares >= 0 else -1
+    return lambda w: w.event(e.ShortableChanged(inst=0, level_milli=level_milli, shares_nanos=nanos))
+
+
+def no_borrow(w: World) -> None:
+    """Nothing was told of it."""
+    w.money.conditions.borrow[0] = Borrow()
+
+
+def restricted(until: int) -> Step:
+    """The short-sale restriction."""
+    return lambda w: w.command(c.RestrictShorts(inst=0, until=until, low_px_nanos=90, previous_close_nanos=100))
+
+
+def rate(side: int, initial_bp: int, maintenance_bp: int = 2_500) -> Step:
+    """The broker's margin rate of the symbol."""
+
+    def tell(w: World) -> None:
+        known = MarginRate(initial_bp=initial_bp, maintenance_bp=maintenance_bp, ts_ns=w.ts_ns)
+        w.money.conditions.rates = {(0, side): known}
+        w.context.exposure.set_rates(w.money.conditions.rates)
+
+    return tell
+
+
+def funds(units: int) -> Step:
+    """The broker's own account values."""
+    nanos = units * NANO
+    return lambda w: w.event(
+        e.AccountValued(sync_id=2, equity_with_loan_nanos=nanos, available_nanos=nanos, excess_nanos=nanos)
+    )
+
+
+def no_funds(w: World) -> None:
+    """They never came."""
+    w.money.conditions.funds = None
+
+
+def venue_in_process(w: World) -> None:
+    """And need not."""
+    w.money.conditions.funds_awaited = False
+
+
+def day_trades(count: int) -> Step:
+    """So many within five days."""
+    return lambda w: setattr(w.money.conditions, "day_trades", [(DATE - 1, count), (DATE, 0)])
+
+
+def still(seconds: int, *, moves: bool = True) -> Step:
+    """The same quote again and again, while another instrument's changes (or does not either)."""
+
+    def wait(w: World) -> None:
+        w.ts_ns += seconds * SECOND
+        w.quote(0, BID, ASK)
+        w.quote(1, BID - CENT if moves else BID, ASK)
+
+    return wait
+
+
+def frozen_of(seconds: int) -> Limits:
+    """How long a quote may stay the same."""
+    return account(frozen_seconds_max=seconds)
 
 
 def gap(w: World) -> None:
@@ -350,6 +466,9 @@ REDUCE = latch(ACCOUNT_LEVEL, "", REDUCING)
 SHORTS = resting(5, side=-1, limit_px_nanos=110 * NANO)
 OFFER = resting(1, side=-1, limit_px_nanos=110 * NANO)
 
+SHORT_RESTS = resting(1, side=-1, qty_nanos=10 * NANO, limit_px_nanos=110 * NANO)
+PDT = account(pattern_day_trader="deny")
+
 # Checks with a table of their own: tests/contract/test_counting_checks.py.
 COUNTING = {"VALUE_WINDOW", "REPEATED_EXECUTION", "MESSAGE_BUDGET", "DEPLOYMENT"}
 CASES: tuple[Case, ...] = (
@@ -516,12 +635,87 @@ CASES: tuple[Case, ...] = (
     Case("MARKET_DATA", OUT, "crossed", after(lambda w: w.quote(0, ASK, BID)), True),
     Case("MARKET_DATA", IN, "wide", after(lambda w: w.quote(0, 78 * NANO, 82 * NANO)), False),
     Case("MARKET_DATA", OUT, "too wide", after(lambda w: w.quote(0, 78 * NANO, 83 * NANO)), True),
-    Case("MARKET_DATA", OUT, "halted", after(halt), True),
+    Case("MARKET_DATA", OUT, "locked", after(lambda w: w.quote(0, PX, PX)), True),
+    Case("MARKET_DATA", IN, "unchanged while all are quiet", after(still(301, moves=False)), False, frozen_of(300)),
+    Case("MARKET_DATA", IN, "unchanged for the time allowed", after(still(300)), False, frozen_of(300)),
+    Case("MARKET_DATA", OUT, "unchanged while another moves", after(still(301)), True, frozen_of(300)),
+    Case("MARKET_DATA", EXIT, "unchanged, limit", sell_of(100, still(301)), False, frozen_of(300)),
     Case("MARKET_DATA", OUT, "jumped", after(jump, later(5 * SECOND - 1)), True),
     Case("MARKET_DATA", IN, "jumped before", after(jump, later(5 * SECOND)), False),
     Case("MARKET_DATA", EXIT, "stale, limit", sell_of(100, later(60 * SECOND)), False),
     Case("MARKET_DATA", EXIT, "stale, market", sell_of(100, later(60 * SECOND), order_type=c.MKT), True),
-    Case("MARKET_DATA", EXIT, "halted", sell_of(100, halt), True),
+    # ---- 21 halts and bands: tier 2, a reference of 100 gives 90 .. 110, and a margin of 1 % of it
+    Case("HALT_OR_BAND", IN, "trading", buy(), False),
+    Case("HALT_OR_BAND", OUT, "halted", after(halt), True),
+    Case("HALT_OR_BAND", OUT, "halted for volatility", after(lambda w: w.context.market.set_halt(0, 2)), True),
+    Case("HALT_OR_BAND", EXIT, "halted", sell_of(100, halt), True),
+    Case("HALT_OR_BAND", EXIT, "halted, flatten", sell_of(100, halt, **FLATTEN), True),
+    Case("HALT_OR_BAND", OUT, "just resumed", after(halt, resume, later(60 * SECOND - 1), fresh_quote), True),
+    Case("HALT_OR_BAND", IN, "resumed before", after(halt, resume, later(60 * SECOND), fresh_quote), False),
+    Case("HALT_OR_BAND", EXIT, "just resumed", sell_of(100, halt, resume, fresh_quote), False),
+    Case("HALT_OR_BAND", IN, "inside the band", after(band(PX), quoted_at(109 * NANO - CENT)), False),
+    Case("HALT_OR_BAND", OUT, "near the upper band", after(band(PX), quoted_at(109 * NANO)), True),
+    Case("HALT_OR_BAND", IN, "above the lower band", after(band(PX), bid_at(91 * NANO + CENT)), False),
+    Case("HALT_OR_BAND", OUT, "near the lower band", after(band(PX), bid_at(91 * NANO)), True),
+    Case("HALT_OR_BAND", EXIT, "near a band", sell_of(100, band(PX), bid_at(91 * NANO)), False),
+    Case("HALT_OR_BAND", OUT, "tier 1 is half as wide", after(band(PX), quoted_at(104 * NANO)), True,
+         instrument={"tiers": (TierRule(effective_from=20200101, tier=1),)}),
+    Case("HALT_OR_BAND", IN, "a tier of later days", after(band(PX), quoted_at(104 * NANO)), False,
+         instrument={"tiers": (TierRule(effective_from=20990101, tier=1),)}),
+    Case("HALT_OR_BAND", OUT, "the broker's bands", after(band(PX), told(98 * NANO, 102 * NANO),
+         quoted_at(101 * NANO)), True),
+    Case("HALT_OR_BAND", IN, "the broker's bands, older", after(told(98 * NANO, 102 * NANO), later(1), band(PX),
+         quoted_at(101 * NANO)), False),
+    Case("HALT_OR_BAND", OUT, "limit state", after(told(90 * NANO, 110 * NANO, limit_state=True)), True),
+    Case("HALT_OR_BAND", EXIT, "limit state", sell_of(100, told(90 * NANO, 110 * NANO, limit_state=True)), False),
+    Case("HALT_OR_BAND", IN, "no bands outside regular hours",
+         after(at(CLOSE), band(PX), quoted_at(109 * NANO), then=buy(outside_rth=True)), False, LONG_HOURS),
+    Case("HALT_OR_BAND", IN, "a side is empty: not a band's matter",
+         after(band(PX), lambda w: w.quote(0, BID, 0), then=buy(limit_px_nanos=BID)), False),
+    Case("HALT_OR_BAND", OUT, "breaker", after(breaker(NOON + 1)), True),
+    Case("HALT_OR_BAND", IN, "breaker over", after(breaker(NOON)), False),
+    Case("HALT_OR_BAND", EXIT, "breaker", sell_of(100, breaker(NOON + HOUR)), False),
+    # ---- 36 clock: half a second, ten minutes
+    Case("CLOCK", IN, "within", after(clock(SECOND // 2)), False),
+    Case("CLOCK", OUT, "ahead", after(clock(SECOND // 2 + 1)), True),
+    Case("CLOCK", OUT, "behind", after(clock(-SECOND // 2 - 1)), True),
+    Case("CLOCK", IN, "old enough", after(later(600 * SECOND), fresh_quote), False),
+    Case("CLOCK", OUT, "too old", after(later(600 * SECOND + 1), fresh_quote), True),
+    Case("CLOCK", MISSING, "never measured", after(no_clock), True),
+    Case("CLOCK", EXIT, "off", sell_of(100, clock(2 * SECOND)), False),
+    Case("CLOCK", EXIT, "never measured", sell_of(100, no_clock), False),
+    # ---- 17 short sale
+    Case("SHORT_SALE", IN, "easy to borrow", buy(side=-1), False),
+    Case("SHORT_SALE", OUT, "a locate is needed", after(borrow(2_500), then=buy(side=-1)), True),
+    Case("SHORT_SALE", OUT, "hard to borrow", after(borrow(1_000), then=buy(side=-1)), True),
+    Case("SHORT_SALE", MISSING, "never told", after(no_borrow, then=buy(side=-1)), True),
+    Case("SHORT_SALE", IN, "told a day ago", after(later(24 * HOUR), then=buy(side=-1)), False),
+    Case("SHORT_SALE", OUT, "told before", after(later(24 * HOUR + 1), then=buy(side=-1)), True),
+    Case("SHORT_SALE", IN, "all there is", after(borrow(3_000, 110), SHORT_RESTS, then=buy(side=-1)), False),
+    Case("SHORT_SALE", OUT, "more than there is", after(borrow(3_000, 109), SHORT_RESTS, then=buy(side=-1)), True),
+    Case("SHORT_SALE", OUT, "with what is short already", after(borrow(3_000, 199), held("beta", -100),
+         then=buy(side=-1)), True),
+    Case("SHORT_SALE", OUT, "through zero", sell_of(101), True),
+    Case("SHORT_SALE", EXIT, "what is owned", sell_of(100, no_borrow), False),
+    Case("SHORT_SALE", OUT, "owned, but a sale of it rests", sell_of(100, OFFER), True),
+    Case("SHORT_SALE", EXIT, "owned less what rests", sell_of(99, OFFER, no_borrow), False),
+    Case("SHORT_SALE", OUT, "all that is owned rests", sell_of(10, no_borrow, resting(1, side=-1,
+         qty_nanos=100 * NANO, limit_px_nanos=110 * NANO)), True),
+    Case("SHORT_SALE", IN, "a buy", after(no_borrow), False),
+    Case("SHORT_SALE", EXIT, "a cover", buy_back(100, no_borrow), False),
+    Case("SHORT_SALE", IN, "restricted, above the bid", after(restricted(DATE), then=buy(side=-1)), False),
+    Case("SHORT_SALE", OUT, "restricted, at the bid",
+         after(restricted(DATE), then=buy(side=-1, limit_px_nanos=BID)), True),
+    Case("SHORT_SALE", OUT, "restricted, market", after(restricted(DATE), then=buy(side=-1, order_type=c.MKT)), True),
+    Case("SHORT_SALE", MISSING, "restricted, no bid", after(restricted(DATE), lambda w: w.quote(0, 0, ASK),
+         then=buy(side=-1)), True),
+    Case("SHORT_SALE", IN, "restricted until yesterday",
+         after(restricted(DATE - 1), then=buy(side=-1, limit_px_nanos=BID)), False),
+    Case("SHORT_SALE", OUT, "fallen by ten per cent a moment ago",
+         after(printed(90 * NANO), then=buy(side=-1, limit_px_nanos=BID)), True),
+    Case("SHORT_SALE", IN, "fallen by less", after(printed(90 * NANO + CENT), then=buy(side=-1, limit_px_nanos=BID)),
+         False),
+    Case("SHORT_SALE", EXIT, "restricted, what is owned", sell_of(100, restricted(DATE), limit_px_nanos=BID), False),
     # ---- 1 quantity
     Case("MAX_ORDER_QUANTITY", IN, "at the limit", buy(qty_nanos=100 * NANO), False, account(order_quantity_max=100)),
     Case("MAX_ORDER_QUANTITY", OUT, "above", buy(qty_nanos=101 * NANO), True, account(order_quantity_max=100)),
@@ -772,6 +966,40 @@ CASES: tuple[Case, ...] = (
     Case("MARGIN", OUT, "long beside a short", after(held("beta", -100), equity(25_000)), True),
     Case("MARGIN", MISSING, "equity", after(equity(0)), True),
     Case("MARGIN", EXIT, "short of equity", sell_of(100, equity(1)), False),
+    Case("MARGIN", IN, "at the broker's rate", after(rate(1, 5_000), equity(5_001)), False),
+    Case("MARGIN", OUT, "at the broker's rate", after(rate(1, 5_000), equity(5_000)), True),
+    Case("MARGIN", OUT, "another side's rate", after(rate(-1, 5_000), equity(10_000)), True),
+    Case("MARGIN", OUT, "a rate above our own", after(rate(1, 20_000), equity(20_001)), True),
+    Case("MARGIN", IN, "a position at the broker's rate", after(rate(1, 5_000), held("beta", 100), equity(10_001)),
+         False),
+    Case("MARGIN", OUT, "a position at the broker's rate", after(rate(1, 5_000), held("beta", 100), equity(10_000)),
+         True),
+    Case("MARGIN", IN, "the broker's funds", after(funds(10_001)), False),
+    Case("MARGIN", OUT, "the broker's funds", after(funds(10_000)), True),
+    Case("MARGIN", OUT, "the broker's funds with working orders", after(resting(1), funds(10_050)), True),
+    Case("MARGIN", IN, "funds told ten minutes ago", after(later(600 * SECOND), fresh_quote), False),
+    Case("MARGIN", MISSING, "funds are old", after(later(600 * SECOND + 1), fresh_quote), True),
+    Case("MARGIN", MISSING, "the broker's account is not known", after(no_funds), True),
+    Case("MARGIN", IN, "no broker's account to know", after(no_funds, venue_in_process), False),
+    Case("MARGIN", EXIT, "the broker's account is not known", sell_of(100, no_funds), False),
+    # ---- 19 intraday margin: a quarter of 10,001
+    Case("INTRADAY_MARGIN", IN, "a quarter", after(equity(2_501)), False),
+    Case("INTRADAY_MARGIN", OUT, "less", after(equity(2_500)), True),
+    Case("INTRADAY_MARGIN", OUT, "with working orders", after(resting(1), equity(2_522)), True),
+    Case("INTRADAY_MARGIN", IN, "with working orders", after(resting(1), equity(2_523)), False),
+    Case("INTRADAY_MARGIN", OUT, "the broker keeps more", after(rate(1, 5_000, 4_000), held("beta", 100),
+         equity(6_500)), True),
+    Case("INTRADAY_MARGIN", IN, "the broker keeps more", after(rate(1, 5_000, 4_000), held("beta", 100),
+         equity(6_501)), False),
+    Case("INTRADAY_MARGIN", IN, "another jurisdiction", after(equity(1)), False, account(finra_margin=False)),
+    Case("INTRADAY_MARGIN", MISSING, "equity", after(equity(0)), True),
+    Case("INTRADAY_MARGIN", EXIT, "short of equity", sell_of(100, equity(1)), False),
+    Case("INTRADAY_MARGIN", IN, "two day trades", after(day_trades(2), equity(24_999)), False, PDT),
+    Case("INTRADAY_MARGIN", OUT, "three day trades", after(day_trades(3), equity(24_999)), True, PDT),
+    Case("INTRADAY_MARGIN", IN, "with equity enough", after(day_trades(9), equity(25_000)), False, PDT),
+    Case("INTRADAY_MARGIN", IN, "only warned of", after(day_trades(3), equity(24_999)), False,
+         account(pattern_day_trader="warn")),
+    Case("INTRADAY_MARGIN", EXIT, "three day trades", sell_of(100, day_trades(3), equity(24_999)), False, PDT),
 )  # fmt: skip
 
 

@@ -27,7 +27,10 @@ HOUR: Final = 3600 * SECOND
 MIDNIGHT: Final = 1_741_323_600 * SECOND  # 2025-03-07 00:00 in New York
 DATE: Final = 20250307
 NOON: Final = MIDNIGHT + 12 * HOUR
+OPEN: Final = MIDNIGHT + 9 * HOUR + HOUR // 2
+CLOSE: Final = MIDNIGHT + 16 * HOUR
 CENT: Final = NANO // 100
+FUNDS: Final = 1 << 62  # what the broker lets us use: a row about something else is not to meet its bound
 ACCOUNT: Final = "DU000001"
 TAG: Final = "test"
 ADV: Final = 10_000_000 * NANO  # average daily volume of every instrument: 128,205 shares in five minutes
@@ -224,7 +227,12 @@ def build_context(
         e.TraderStarted(epoch=1, mode="paper", ended="new", after_crash="halted", guard_fired=False, changed="")
     )
     world.event(e.LinkRestored(reason="test"))
+    world.event(e.AccountValued(sync_id=1, equity_with_loan_nanos=FUNDS, available_nanos=FUNDS, excess_nanos=FUNDS))
     world.money.last_sync_ts_ns = world.money.ts_ns  # a complete sync came with it
+    world.event(e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0))
+    for inst in range(instruments):
+        world.event(e.ShortableChanged(inst=inst, level_milli=3_000))
+        world.context.market.set_session(inst, OPEN, CLOSE)
     if quoted:
         for inst in range(instruments):
             world.quote(inst, 100 * NANO - CENT, 100 * NANO + CENT)

@@ -25,12 +25,14 @@ from daemon.reference.hours import day_of
 from daemon.reference.tables import ReferenceTables, build_reference, day_rolls
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
+from tests.fakes.operators import ONE_PERSON
 
 SECOND: Final = NANO
 CENT: Final = NANO // 100
 DATE: Final = 20261005
 NOON: Final = 1_791_216_000 * SECOND  # 2026-10-05 12:00 in New York, a Monday
-CONFIG: Final = """
+CONFIG: Final = (
+    """
 mode = "paper"
 state_dir = "{state}"
 [account]
@@ -60,6 +62,9 @@ warm_up_s = 0
 quotes_min = 2
 [strategies.reversion.execution]
 algo = "immediate"
+"""
+    + ONE_PERSON
+    + """
 [journal]
 durability = "{durability}"
 reserve_mib = 0
@@ -67,6 +72,7 @@ segment_mib = 1
 [limits.account]
 order_notional_max = 60_000
 {more}"""
+)
 
 _table: Callable[..., Any] = functools.lru_cache(reference.build_in_child)
 _code: Callable[..., Any] = functools.lru_cache(digests.code_version)

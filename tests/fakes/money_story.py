@@ -45,6 +45,7 @@ KINDS = (
     "cancel refused", "cancel unknown", "inactive", "not sent", "doubt", "lost", "settle filled", "settle cancelled",
     "stranger", "transfer", "deposit", "adjust", "mark", "roll", "halt", "kill", "verify", "lift", "link lost",
     "link restored", "sync", "end", "pause", "advance", "target", "strategy", "failed", "started",
+    "limit", "revert", "override",
 )  # fmt: skip
 TURNS = st.lists(
     st.builds(
@@ -123,8 +124,12 @@ class Story:
     def _approved(self, intent: c.OrderIntent) -> c.ApprovedOrder:
         return c.ApprovedOrder(  # approved-ok: the fold is told what a gate once approved
             intent=intent, account="DU1", order_ref=f"q-t-1-{self.seq}", reduce_only=False,
-            notional_nanos=intent.qty_nanos * 100, ladder_epoch=0,
+            notional_nanos=intent.qty_nanos * 100, ladder_epoch=0, override=self._override_id(),
         )  # fmt: skip
+
+    def _override_id(self) -> int:
+        open_ones = self.money.limit_changes.overrides
+        return open_ones[0].override_id if open_ones else 0
 
     def _place(self, turn: Turn) -> None:
         self.command(c.PlaceOrder(order=self._approved(self._intent(turn))))
@@ -347,6 +352,28 @@ class Story:
 
     def _lift(self, turn: Turn) -> None:
         self._ladder(("HALT", "KILL")[turn.amount % 2], 0, turn)
+
+    def _limit(self, turn: Turn) -> None:
+        names = ("rate_account_orders", "rate_symbol_seconds", "duplicate_window_seconds", "gross_max")
+        self.command(
+            c.SetLimit(
+                scope="account", name=names[turn.pick % 4], value=str(turn.amount), old="none",
+                until_ns=0 if turn.side > 0 else self.ts_ns + turn.pick, reason="r", by="me",
+            )
+        )  # fmt: skip
+
+    def _revert(self, turn: Turn) -> None:
+        found = self.money.limit_changes.changes
+        if found:
+            self.command(c.RevertLimit(change_id=found[turn.pick % len(found)].change_id, reason="r", by="me"))
+
+    def _override(self, turn: Turn) -> None:
+        self.command(
+            c.GrantOverride(
+                control=5, strategy=STRATEGIES[0], inst=0, side=turn.side, qty_nanos=SHARE, px_nanos=0,
+                until_ns=self.ts_ns + turn.amount, reason="r", by="me",
+            )
+        )  # fmt: skip
 
     def _verify(self, turn: Turn) -> None:
         for kill in list(self.money.kills)[:1]:

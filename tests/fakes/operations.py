@@ -3,7 +3,9 @@
 from typing import Any
 
 from core import events as e
+from core.money.kills import Kill
 from daemon.control.server import Reply
+from daemon.status.kills import journalled_report
 from daemon.status.picture import Counters, FeedRow, Status
 
 
@@ -23,6 +25,7 @@ class FakeOperations:
 
     def __init__(self) -> None:
         self.events: list[e.AnyEvent] = []
+        self.refusals: list[e.CommandRefused] = []
         self.reply = Reply(True, "done")
         self.picture = a_status()
         self.fault: Exception | None = None
@@ -35,6 +38,10 @@ class FakeOperations:
             raise self.fault
         return self.reply
 
+    def refused(self, event: e.CommandRefused) -> None:
+        """Record it."""
+        self.refusals.append(event)
+
     def status(self) -> Status:
         """The picture the test set."""
         return self.picture
@@ -42,6 +49,20 @@ class FakeOperations:
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """One blocker."""
         return [{"control": 31, "code": "HALTED", "value": "2", "limit": "0", "lift": "operator", "symbol": symbol}]
+
+    def limits(self, symbol: str | None, strategy: str | None) -> list[dict[str, Any]]:
+        """One line that shows what was asked for."""
+        return [{"limit": "gross_max", "in_force": "5", "symbol": symbol, "strategy": strategy}]
+
+    def kills(self) -> list[dict[str, Any]]:
+        """Every kill is verified at once."""
+        made = [event for event in self.events if type(event) is e.OperatorKilled]
+        return [
+            journalled_report(
+                Kill(level=x.level, scope=x.scope, since_ns=1, reason=x.reason, by=x.operator, verified_ns=2), 2
+            )
+            for x in made
+        ]
 
     def adoption(self) -> dict[str, Any]:
         """What the test set; by default the books agree with the broker."""

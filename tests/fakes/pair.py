@@ -23,6 +23,7 @@ from daemon.gateway.config import load_gateway
 from daemon.gateway.process import Gateway
 from daemon.reference import tables as reference
 from daemon.trader import Trader
+from tests.fakes.operators import ONE_PERSON
 from tests.fakes.trader import DirectFeed
 
 DEADLINE_S: Final = 60.0
@@ -58,7 +59,8 @@ symbol = "CCC"
 tick = 0.01
 round_lot = 100
 {more_gateway}"""
-TRADER: Final = """
+TRADER: Final = (
+    """
 mode = "{mode}"
 state_dir = "."
 [account]
@@ -95,11 +97,15 @@ algo = "twap"
 params = {{ duration_s = {duration_s}, slices = {slices} }}
 [limits.account]
 order_notional_max = 100_000
+"""
+    + ONE_PERSON
+    + """
 [journal]
 reserve_mib = 0
 segment_mib = 1
 durability = "{durability}"
 {more}"""
+)
 DEFAULTS: Final[dict[str, Any]] = {
     "port": 0, "speed": 20, "seed": 7, "rate": 4.0, "more_gateway": "", "mode": "paper", "on_stop": "park",
     "enter_z": 0.8, "cadence_s": 1, "duration_s": 20, "slices": 2, "durability": "os", "more": "",

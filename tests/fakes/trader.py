@@ -32,8 +32,10 @@ from daemon.reference.tables import ReferenceTables, build_reference, covered_da
 from daemon.summary import summarise
 from daemon.trader import Trader
 from tests.fakes.built_tables import built_table
+from tests.fakes.operators import ONE_PERSON
 
-CONFIG = """
+CONFIG = (
+    """
 mode = "replay"
 state_dir = "{state}"
 
@@ -99,6 +101,9 @@ order_notional_max = 60_000
 gross_max = 250_000
 net_max = 250_000
 
+"""
+    + ONE_PERSON
+    + """
 [journal]
 segment_mib = {segment_mib}
 reserve_mib = 0
@@ -111,6 +116,7 @@ reconcile_s = 300.0
 [start]
 after_crash = "{after_crash}"
 {more}"""
+)
 DEFAULTS: dict[str, Any] = {
     "seed": 11,
     "mark_interval_s": 60.0,

@@ -1,6 +1,5 @@
 """Taking over an account that held something before the trader did: the real trader, through its socket's words."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from core.latches import ACCOUNT
 from core.ledger import UNCLAIMED
 from daemon.control import messages as m
 from daemon.control.operations import TraderOperations
-from daemon.control.server import ControlServer
 from daemon.recovery import verify_replay
+from tests.fakes import operators
 from tests.fakes.trader import Rig, Slow, install
 
 pytestmark = pytest.mark.slow
@@ -31,12 +30,8 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(trader: Slow, command: str, **fields: Any) -> dict[str, Any]:
-    """One request line to the trader's own control server."""
-    server = trader.control
-    assert isinstance(server, ControlServer)
-    line = json.dumps({"id": 1, "command": command} | fields).encode()
-    answer: dict[str, Any] = json.loads(server.answer(line, "ann"))
-    return answer
+    """One signed request to the trader's own control server."""
+    return operators.ask(trader.control, command, **fields)
 
 
 class Adopting:

@@ -18,6 +18,9 @@ from daemon.control.server import ControlServer, Reply
 from daemon.state_dir import StateDirectory, TraderCard
 from daemon.status.picture import LatchRow
 from tests.fakes.operations import FakeOperations, a_status
+from tests.fakes.operators import an_authority, give_key
+
+WHO = ("operator", "authority", "second")
 
 
 class Running:
@@ -26,7 +29,7 @@ class Running:
     def __init__(self, path: Path) -> None:
         self.operations = FakeOperations()
         names: dict[str, tuple[str, ...]] = {"strategies": ("meanrev",), "features": ("ext.heat",)}
-        self.server = ControlServer(path, self.operations, symbols=("BAC", "IBM"), **names)
+        self.server = ControlServer(path, self.operations, an_authority(), symbols=("BAC", "IBM"), **names)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -48,6 +51,7 @@ class Running:
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A running fake; $QUANTD_STATE points at it."""
     monkeypatch.setenv("QUANTD_STATE", str(tmp_path))
+    give_key(tmp_path)
     running = Running(tmp_path / "control.sock")
     yield running
     running.close()
@@ -65,7 +69,7 @@ def quantd(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
     [
         (["halt", "--reason", "r"], e.OperatorHalted(level=ACCOUNT, scope="", reason="r", operator="")),
         (
-            ["kill", "--reason", "r", "--symbol", "BAC"],
+            ["kill", "--reason", "r", "--symbol", "BAC", "--no-wait"],
             e.OperatorKilled(level=SYMBOL, scope="BAC", reason="r", operator=""),
         ),
         (
@@ -111,10 +115,10 @@ def test_commands_reach_the_daemon(
     daemon.operations.picture = a_status(difference_sync_id=9, differences=("BAC: 1, 2",), deploy_digest="abc")
     code, out, _ = quantd(capsys, *arguments)
     (sent,) = daemon.operations.events
-    expected = {name: getattr(event, name) for name in event.__struct_fields__ if name != "operator"}
+    expected = {name: getattr(event, name) for name in event.__struct_fields__ if name not in WHO}
     assert type(sent) is type(event)
     assert {name: getattr(sent, name) for name in expected} == expected
-    assert (code, out.splitlines()[-1]) == (0, "done")
+    assert (code, out.splitlines()[-1].partition(" (")[0]) == (0, "done")
 
 
 HELD = {"symbol": "BAC", "broker": "100", "ours": "0", "nobodys": "7", "new": "100", "average_cost": "20", "mark": "21"}

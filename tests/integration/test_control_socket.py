@@ -16,16 +16,18 @@ from core import events as e
 from core.errors import Bug, ConfigError
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
 from daemon.control import lines as control
-from daemon.control.messages import LINE_BYTES_MAX
+from daemon.control.messages import LINE_BYTES_MAX, PROVEN
 from daemon.control.server import ControlServer, Reply
 from tests.fakes.operations import FakeOperations
+from tests.fakes.operators import ACCOUNT as ACCOUNT_ID
+from tests.fakes.operators import ANN, EPOCH, an_authority, signed
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 
 def new_server(path: Path, operations: FakeOperations) -> ControlServer:
     """A server that knows two symbols and one strategy."""
-    return ControlServer(path, operations, symbols=("BAC", "IBM"), strategies=("meanrev",))
+    return ControlServer(path, operations, an_authority(), symbols=("BAC", "IBM"), strategies=("meanrev",))
 
 
 @pytest.fixture
@@ -73,8 +75,10 @@ def ask(server: ControlServer) -> Ask:
     """One request, one answer."""
 
     async def one(command: str, **fields: Any) -> dict[str, Any]:
-        line = json.dumps({"id": 7, "command": command, **fields}).encode() + b"\n"
-        return (await talk(server.path, line))[0]
+        line = json.dumps({"id": 7, "command": command, **fields}).encode()
+        if command in PROVEN:
+            line = signed(command, {"id": 7} | fields, prover=ANN, account=ACCOUNT_ID, epoch=EPOCH)
+        return (await talk(server.path, line + b"\n"))[0]
 
     return one
 
@@ -116,11 +120,16 @@ async def test_status_ping_and_why_not(ask: Ask) -> None:
 async def test_scoped_commands_become_facts(
     ask: Ask, operations: FakeOperations, command: str, made: Any, scope: dict[str, str], level: int, name: str
 ) -> None:
-    """Command, scope and reason arrive with the unix user as operator."""
+    """Command, scope and reason arrive with who gave them: the unix user, or the operator who signed."""
     answer = await ask(command, reason="  fat finger ", **scope)
     assert answer == {"id": 7, "ok": True, "result": "done"}
     user = getpass.getuser() if os.geteuid() else "root"
-    assert operations.events == [made(level=level, scope=name, reason="fat finger", operator=user)]
+    who = (
+        {"operator": "ann", "authority": f"signed:{ANN.key_id}"}
+        if command == "resume"
+        else {"operator": user, "authority": "peer"}
+    )
+    assert operations.events == [made(level=level, scope=name, reason="fat finger", **who)]
 
 
 async def test_settling_commands_become_facts(ask: Ask, operations: FakeOperations) -> None:
@@ -165,10 +174,13 @@ async def test_refused_before_it_is_a_fact(
     server: ControlServer, operations: FakeOperations, request_: dict[str, Any], says: str
 ) -> None:
     """What is understood but not acceptable is refused with its remedy and steps nothing."""
-    (answer,) = await talk(server.path, json.dumps({"id": 1} | request_).encode() + b"\n")
+    fields = dict(request_)
+    line = signed(fields.pop("command"), fields, prover=ANN, account=ACCOUNT_ID, epoch=EPOCH)
+    (answer,) = await talk(server.path, line + b"\n")
     assert (answer["ok"], answer["refused"]) == (False, True)
     assert says in answer["error"]
     assert operations.events == []
+    assert [r.why for r in operations.refusals] == ([answer["error"]] if request_["command"] != "why-not" else [])
 
 
 async def test_the_engine_may_refuse(ask: Ask, operations: FakeOperations) -> None:

@@ -3,7 +3,6 @@ resumes, it trades with a shadow beside it; afterwards the day is explained, aga
 """
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from daemon.probes.finding import CONFIRM, FAIL, OK, Finding
 from daemon.probes.registry import examine
 from daemon.recovery import verify_replay
 from daemon.trader import Trader
+from tests.fakes import operators
 from tests.fakes.pair import DEADLINE_S, TRADER, Pair, install, run
 
 pytestmark = pytest.mark.slow
@@ -67,10 +67,8 @@ def texts(findings: list[Finding], check: str) -> list[str]:
 
 
 def ask(pair: Pair, command: str, **fields: Any) -> Any:
-    """One line to the trader's own control server."""
-    server = pair.trader.control
-    assert server is not None
-    answer = json.loads(server.answer(json.dumps({"id": 1, "command": command} | fields).encode(), "ann"))
+    """One signed request to the trader's own control server."""
+    answer = operators.ask(pair.trader.control, command, **fields)
     assert answer["ok"], answer
     return answer["result"]
 

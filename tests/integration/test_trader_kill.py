@@ -14,6 +14,7 @@ from daemon import cli
 from daemon.control.client import connected, is_alive
 from daemon.control.operations import TraderOperations
 from daemon.recovery import verify_replay
+from tests.fakes.operators import give_key
 from tests.fakes.process import JournalSize, TraderProcess
 from tests.fakes.trader import Rig, Slow, install
 
@@ -179,6 +180,7 @@ def quantd(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) ->
 def test_kill_through_the_socket_of_a_running_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`quantd kill` during a fast replay; the halt survives kill -9 and restart; `resume` is refused without reason."""
     rig = Rig(tmp_path, events_per_second=5.0)
+    give_key(tmp_path)
     with TraderProcess(rig.config_path) as trader:
         size = JournalSize(rig.journal)
         while size.bytes() < 200_000:

@@ -25,6 +25,10 @@ _ORDER = c.ApprovedOrder(
     intent=_INTENT, account="DU1", order_ref="q-a-1-z", reduce_only=True, notional_nanos=9, ladder_epoch=4
 )
 
+_OVERRIDDEN = c.ApprovedOrder(
+    intent=_INTENT, account="DU1", order_ref="q-a-1-y", reduce_only=False, notional_nanos=9, ladder_epoch=4, override=7
+)
+
 REFERENCES: Final[tuple[Message, ...]] = (
     r.ConfigResolved(json='{"mode":"paper"}', digest="d0"),
     r.CodeVersion(version="0.1.0", source_digest="s0", kernel_digest="k0", platform="linux"),
@@ -95,6 +99,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     ),
     e.PositionReported(sync_id=5, inst=0, qty_nanos=-QTY, average_cost_nanos=PX),
     e.CashReported(sync_id=5, currency="USD", cash_nanos=-(1 << 40)),
+    e.AccountValued(sync_id=5, equity_with_loan_nanos=4, available_nanos=3, excess_nanos=-2),
     e.SyncCompleted(sync_id=5, complete=False, missing="executions"),
     e.LinkRestored(reason="synced"),
     e.LinkDegraded(code=1100, reason="broker"),
@@ -112,6 +117,7 @@ EVENTS: Final[tuple[Message, ...]] = (
         request_id=6, inst=0, side=1, qty_nanos=QTY, initial_margin_change_nanos=1, maintenance_margin_change_nanos=2,
         equity_with_loan_nanos=3, warning="w",
     ),
+    e.WhatIfRefused(request_id=6, code=201, text="margin"),
     e.ClockOffsetMeasured(offset_ns=-3, round_trip_ns=9),
     e.MarketRuleChanged(inst=0, rule_id=26, increments=((0, 100_000), (1_000_000_000, 10_000_000))),
     e.CorporateActionAnnounced(inst=0, kind="split", ex_date=20260801, ratio_num=4, ratio_den=1, cash_nanos=1),
@@ -131,6 +137,7 @@ EVENTS: Final[tuple[Message, ...]] = (
         positions=((0, QTY, "alpha"), (1, -QTY, "")), at="average", cash_nanos=7, reason="mine", operator="ops"
     ),
     e.DeployArmed(digest="d1", reason="release", operator="ops"),
+    e.CommandRefused(command="resume", operator="ops", authority="peer", why="unsigned"),
     e.TraderStarted(
         epoch=3, mode="live", ended="crash", after_crash="halted", guard_fired=True, changed="code,model", safe=True,
         venue_in_process=True,
@@ -138,6 +145,16 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.TraderStopped(reason="operator"),
     e.StepFailed(failed_seq=9, error="KeyError: 'BAC'"),
     e.DiskReserveChanged(available=False, free_mb=12),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
+    e.LimitChanged(
+        scope="account", name="gross_max", value="5", until_ns=9, reason="block", operator="ann",
+        authority="signed:k1", second="bob",
+    ),
+    e.OverrideGranted(
+        control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block",
+        operator="ann", authority="signed:k1", second="bob",
+    ),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -153,6 +170,7 @@ NOTES: Final[tuple[Message, ...]] = (
     n.EquityMarked(equity_nanos=5, cash_nanos=4, unrealised_nanos=-1, realised_nanos=2, fees_nanos=3),
     n.DifferenceFound(sync_id=5, kind="position", text="BAC 100 there, 0 here"),
     n.Odd(order_id=1, what="fill after cancel"),
+    n.Answered(command="OperatorResumed", operator="ops", authority="code:7", second="eve", ok=True, text="resumed"),
 )  # fmt: skip
 
 COMMANDS: Final[tuple[Message, ...]] = (
@@ -161,6 +179,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.CancelOrder(order_id=1, reason="superseded"),
     c.CancelAllOrders(reason="kill"),
     c.RequestSync(reason="link"),
+    c.AskWhatIf(order_id=9, parent_id=2, inst=0, side=1, qty_nanos=QTY, limit_px_nanos=PX, due_ns=5),
     c.RaiseAlert(code="disk", severity="critical", text="reserve lost"),
     c.SetTarget(strategy="alpha", inst=0, qty_nanos=-QTY),
     c.OpenParent(
@@ -179,7 +198,24 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.VerifyKill(level=3, scope="all", sync_id=5),
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
+    c.CloseAlerts(codes=("LINK_LOST",), by="ops"),
+    c.KeepApproval(digest="a1", what="resume account", operator="ops", authority="code:7", until_ns=9),
+    c.SpendApproval(digest="a1", operator="ops", second="eve"),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),
+    c.SetLimit(
+        scope="symbol.BAC", name="order_quantity_max", value="500", old="100", until_ns=9, reason="block", by="ann",
+        authority="signed:k1", second="bob", raises=True,
+    ),
+    c.RevertLimit(change_id=5, reason="its time is over", by="trader"),
+    c.GrantOverride(
+        control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block", by="ann",
+        authority="signed:k1", second="bob",
+    ),
+    c.DropOverride(override_id=6, reason="its time is over"),
+    c.PlaceOrder(order=_OVERRIDDEN),
+    c.TellKill(level=1, scope="", left="#1 WORKING"),
+    c.RestrictShorts(inst=0, until=20260704, low_px_nanos=PX, previous_close_nanos=2 * PX),
+    c.TripBreaker(level=3, until_ns=6, px_nanos=PX, previous_close_nanos=2 * PX),
     c.CountRefusal(strategy="alpha", control=12),
     c.OpenParent(
         parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,

@@ -53,7 +53,7 @@ OPEN: Final = AccountLimits(
     duplicate_window_seconds="0.000000001", duplicate_refusals_max=WIDE, changes_day_max=WIDE,
     order_trade_ratio_max=WIDE, order_trade_messages_min=WIDE, messages_second_max=1_000,
     deployment_order_notional_max=4 * 10**9, deployment_orders_day_max=WIDE,
-    deployment_position_notional_max=4 * 10**9,
+    deployment_position_notional_max=4 * 10**9, clock_age_seconds_max=10**9,
 )  # fmt: skip
 
 
@@ -151,6 +151,7 @@ class Accident:
                 venue_in_process=True,
             ),
             e.LinkRestored(reason="simulated venue"),
+            e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),
         ):  # fmt: skip
             self.step(event, START_NS)
 

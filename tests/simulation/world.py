@@ -21,6 +21,7 @@ from daemon.config import Config, instruments_of, parse_config
 from daemon.config.schema import EngineIntervals
 from daemon.machine import Machine
 from daemon.reference.tables import ReferenceTables
+from tests.fakes.operators import ONE_PERSON
 from tests.fakes.tape import DATES, OPEN_NS, session_table
 
 SYMBOLS: Final = ("AAA", "BBB")
@@ -35,7 +36,8 @@ WORKING_MAX: Final = 6
 WORKING_EXIT_RESERVE: Final = 2
 ROWS_PER_SECOND: Final = 5
 
-_CONFIG: Final = """
+_CONFIG: Final = (
+    """
 [account]
 id = "DU0000001"
 tag = "sim"
@@ -63,6 +65,9 @@ symbols = ["AAA", "BBB"]
 params = { half_life_s = 9, enter_z = 1.2, leave_z = 0.3, position_shares = 240, cadence_s = 4, warm_up_s = 2, \
 quotes_min = 5 }
 execution = { algo = "immediate", patience = 0.3, chase_s = 1, backoff_s = 2, grace_s = 2 }
+"""
+    + ONE_PERSON
+    + """
 [limits.account]
 order_quantity_max = 250
 position_long_max = 600
@@ -74,6 +79,7 @@ working_orders_max = 6
 working_exit_reserve = 2
 age_seconds_max_regular = 20
 """
+)
 
 
 @cache

@@ -21,6 +21,7 @@ from daemon.config import (
 from daemon.config.decode import FAULTY, Problems, decode
 from daemon.config.schema import SyntheticMarket, SyntheticSettings
 from strategies.registry import STRATEGIES
+from tests.fakes.operators import OPERATORS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -394,7 +395,7 @@ def test_all_problems_come_at_once() -> None:
     """Two typing mistakes in different tables are both reported, and so are two of meaning."""
     typing = lines_of(changed("con_id = 11", "con_id = -1").replace("seed = 9", "sed = 9"))
     assert [line.split(": ")[1] for line in typing] == ["instruments[0].con_id", "venue.sed"]
-    meaning = lines_of(changed('"meanrev"', '"momentum"').replace('"replay"', '"live"'))
+    meaning = lines_of(changed('"meanrev"', '"momentum"').replace('"replay"', '"live"') + OPERATORS)
     assert [line.split(": ")[1] for line in meaning] == ["mode", "strategies.reversion.kind"]
 
 
@@ -532,7 +533,8 @@ def test_the_made_up_market_keeps_up_with_the_feed(
 def ib_config(mode: str, account: str, ib: str) -> str:
     """The good config on a broker's market data."""
     text = GOOD.replace('kind = "synthetic"', 'kind = "ib"\nprofile = "l1_250"').replace("DU0000001", account)
-    return text.replace('mode = "replay"', f'mode = "{mode}"') + f"[ib]\n{ib}\n"
+    operators = OPERATORS if mode == "live" else ""
+    return text.replace('mode = "replay"', f'mode = "{mode}"') + operators + f"[ib]\n{ib}\n"
 
 
 @pytest.mark.parametrize(
@@ -557,7 +559,9 @@ def test_account_port_mode_and_clock_must_agree(mode: str, account: str, ib: str
 
 
 def test_live_is_careful_unless_told_otherwise() -> None:
-    """fsync and a halt after a crash are the defaults of live mode alone; orders go to the broker, of shadow not."""
+    """fsync and a halt after a crash are the defaults of live mode alone; orders go to the broker, of shadow not. A
+    resume asks for a young sync wherever there is a broker.
+    """
     armed = 'port = 4001\narm_live = "U0000001"'
     live = parse(ib_config("live", "U0000001", armed))
     assert (live.journal.durability, live.start.after_crash, live.venue_in_process) == ("fsync", "halted", False)
@@ -569,6 +573,8 @@ def test_live_is_careful_unless_told_otherwise() -> None:
     assert shadow.broker_feed
     assert shadow.venue_in_process
     assert parse(GOOD).venue_in_process
+    asked = [one.limits.account.resume_sync_age_seconds_max for one in (live, paper, shadow, parse(GOOD))]
+    assert asked == [60, 60, 60, None]
 
 
 def test_the_gateway_of_up_is_beside_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from core.engine import clock
 from core.engine.deadlines import NEVER, Deadlines
 from core.latches import STRATEGY, SYMBOL
-from core.money.state import DOWN, Kill
+from core.limit_changes import LimitChanges
+from core.money.kills import Kill
+from core.money.state import DOWN
 
 
 def a_kill(level: int, *, verified_ns: int) -> Kill:
@@ -22,7 +24,7 @@ def a_kill(level: int, *, verified_ns: int) -> Kill:
 def test_any_unverified_kill_is_chased(first: int, second: int, armed: bool) -> None:
     """Also one that is not the newest."""
     kills = [a_kill(SYMBOL, verified_ns=first), a_kill(STRATEGY, verified_ns=second)]
-    money = SimpleNamespace(kills=kills, live_orders={}, live_parents={}, link=DOWN)
+    money = SimpleNamespace(kills=kills, live_orders={}, live_parents={}, link=DOWN, limit_changes=LimitChanges())
     engine: Any = SimpleNamespace(
         money=money,
         retry={},

@@ -8,7 +8,8 @@ import msgspec
 
 from broker.gateway.account.settings import AccountSettings
 from broker.gateway.part import World
-from core.units import div_half_even, notional_nanos
+from broker.sim.margin import bound_nanos
+from core.units import notional_nanos
 
 
 class Holding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -80,18 +81,6 @@ def holdings(world: World) -> list[Holding]:
         for inst, held in sorted(positions.items())
         if held.qty_nanos
     ]
-
-
-def bound_nanos(settings: AccountSettings, value_nanos: int) -> tuple[int, int]:
-    """Initial and maintenance margin of a position by its signed value. A short sale's proceeds stay in cash: what it
-    binds is the part beyond them.
-    """
-    if value_nanos >= 0:
-        initial, maintenance = settings.initial_long_percent, settings.maintenance_long_percent
-    else:
-        initial, maintenance = settings.initial_short_percent, settings.maintenance_short_percent
-    size = abs(value_nanos)
-    return div_half_even(size * initial, 100), div_half_even(size * maintenance, 100)
 
 
 def standing(world: World, settings: AccountSettings, currency: str, *, realised_nanos: int = 0) -> Standing:

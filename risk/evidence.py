@@ -1,0 +1,77 @@
+"""What shows that a control works: the tests that hold it, and the codes by which the journal shows that it acted.
+A test proves that every test named here exists. Tests of the contract table are not named one by one: each check has
+its rows there (`CONTRACT`). Decides nothing.
+"""
+
+from typing import Final
+
+CONTRACT: Final = "tests/contract/test_checks.py::test_check"
+_MONEY: Final = "tests/unit/test_money_faults.py::"
+_LADDER: Final = "tests/unit/test_risk_ladder.py::"
+_START: Final = "tests/integration/test_trader_start.py::"
+_KILL: Final = "tests/integration/test_trader_kill.py::"
+_PITFALLS: Final = "tests/integration/test_ib_pitfalls.py::"
+_CHANGES: Final = "tests/unit/test_limit_changes.py::"
+_GATE: Final = "tests/property/test_gate_reservations.py::"
+
+# Beside the contract rows of a control's own check.
+CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
+    1: (f"{_LADDER}test_a_slice_is_as_large_as_quantity_and_value_allow",),
+    2: (f"{_LADDER}test_a_slice_is_as_large_as_quantity_and_value_allow",),
+    5: (f"{_GATE}test_concurrent_orders_never_pass_a_limit",),
+    6: (f"{_GATE}test_concurrent_orders_never_pass_a_limit",),
+    9: (f"{_GATE}test_the_rate_check_is_the_folds_own_rule",),
+    23: ("tests/integration/test_live_trader.py::test_a_nightly_reset_in_the_middle_of_a_twap",),
+    24: (f"{_LADDER}test_one_bad_mark_does_nothing_two_in_a_row_reduce", f"{_LADDER}test_the_hard_limit_halts"),
+    26: (f"{_KILL}test_kill_blocks_cancels_verifies",),
+    27: (f"{_KILL}test_kill_blocks_cancels_verifies",),
+    29: (f"{_GATE}test_an_exit_never_makes_a_position_larger",),
+    31: (
+        f"{_START}test_a_clean_stop_goes_on_as_latched",
+        "tests/unit/test_money_snapshot.py::test_a_snapshot_continues_exactly",
+    ),
+    32: (
+        f"{_START}test_a_crash_halted_keeps_orders_and_waits",
+        "tests/unit/test_live_runner.py::test_orders_leave_only_after_a_complete_sync",
+    ),
+    33: (
+        f"{_START}test_a_difference_halts_until_acknowledged",
+        f"{_START}test_a_large_cash_difference_reduces_until_acknowledged",
+    ),
+    34: (
+        f"{_START}test_an_unknown_order_halts_whatever_the_setting",
+        "tests/unit/test_orders_table.py::test_silence_and_doubt_never_end_an_order",
+    ),
+    35: (
+        f"{_MONEY}test_a_correction_of_a_lost_fill_is_booked",
+        f"{_PITFALLS}test_correction_replaces_an_execution_and_a_repeat_is_told_once",
+    ),
+    39: (f"{_CHANGES}test_a_raise_binds_at_once_and_ends_by_itself", f"{_CHANGES}test_the_ceiling_holds_at_load"),
+    40: (f"{_CHANGES}test_an_override_lets_one_order_fail_one_control_once",),
+    42: (f"{_START}test_a_changed_config_is_halted_until_armed", f"{_START}test_deploy_is_not_lifted_by_resume"),
+    45: ("tests/unit/test_assessment.py::test_the_pack_is_complete",),
+    47: (
+        "tests/tidy/test_approved_order.py::test_only_the_gate_makes_one",
+        "tests/unit/test_ib_precautions.py::test_no_order_bypasses_the_precautions",
+    ),
+}
+
+# Codes of latches and alerts that show a control acting; refusals show it by the control's number.
+SIGNS: Final[dict[int, tuple[str, ...]]] = {
+    21: ("BREAKER", "SHORT_RESTRICTED"),
+    22: ("FEED_GAP", "STALE_DATA"),
+    23: ("LINK", "LINK_DEGRADED", "LINK_LOST"),
+    24: ("DAY_LOSS_SOFT", "DAY_LOSS_HARD"),
+    25: ("DRAWDOWN_SOFT", "DRAWDOWN_HARD"),
+    26: ("KILL", "FLATTEN", "HALT"),
+    27: ("KILL_VERIFIED",),
+    30: ("GUARD",),
+    32: ("CRASH", "UNKNOWN", "SAFE"),
+    33: ("RECONCILE", "CASH", "CASH_ADJUSTED", "SYNC_INCOMPLETE"),
+    34: ("ORDER_UNANSWERED", "ORDER_LOST", "ORDERS_UNKNOWN"),
+    35: ("ODD_EXECUTION", "EXECUTION_CORRECTED"),
+    39: ("LIMIT_CHANGED", "LIMIT_REVERTED", "LIMIT_STORE"),
+    40: ("OVERRIDE_GRANTED", "OVERRIDE_USED", "OVERRIDE_ENDED"),
+    42: ("DEPLOY",),
+    48: ("DISK_RESERVE", "STRATEGY_FAILED"),
+}
