@@ -8,7 +8,7 @@ from typing import Final
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
-from core.money.requests import added
+from core.money.attempts import added
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution
@@ -38,6 +38,7 @@ ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
 _SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
+EASY_MILLI: Final = 2_500  # level above which shares are there without asking (IB tick 46: 2.5)
 
 # What unacknowledged differences of the last synchronisation block.
 NO_DIFFERENCE: Final = 0
@@ -59,7 +60,8 @@ class GateView(LaidDown):
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
         "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
-        "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns",
+        "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns", "changed_ns",
+        "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
         "reserved", "reserved_book", "reserved_side",
