@@ -106,6 +106,8 @@ class Trader:
             spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
         )
         self.presence: Presence | None = None  # with a broker: the right to send
+        self.operations = TraderOperations(self)
+        self.kill_switch = KillSwitch(self)
         self.driver = self._driver()
         self._began_ns = 0
         self._drain_until_ns = 0
@@ -118,8 +120,8 @@ class Trader:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop, signal.Signals(number).name)
-        self.kill_switch.listen(loop)
         self.state.lock()
+        self.kill_switch.listen(loop)
         try:
             tables = await self.driver.open()
             recovered = self._recover(tables)
@@ -222,8 +224,8 @@ class Trader:
     def _begin(self, now_ns: int, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
         """Reference records, then the first inputs of this run."""
         runner = self.active_runner
-        self._began_ns = now_ns
         latch = read_latch(self.state.path) if self.config.guarded else None
+        self._began_ns = now_ns
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
         for record in tables.records():

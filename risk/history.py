@@ -3,8 +3,8 @@ another order, and what its strategy is deployed for today. Part of the gate's v
 """
 
 from core.commands import OrderIntent
+from core.money.attempts import duplicate_key
 from core.money.counters import NOBODY, NOTHING, Tally, ValueWindows
-from core.money.requests import duplicate_key
 from core.parents import Parent
 from core.ports import Context
 from core.rates import NO_SENDER

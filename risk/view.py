@@ -8,6 +8,7 @@ from typing import Final
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
+from core.money.attempts import added
 from core.money.requests import added
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
@@ -18,8 +19,8 @@ from risk.bounds import Bounds, Resolved
 from risk.crowds import Crowded, Crowds
 from risk.foreign import NO_CROSS, ForeignOrders
 from risk.history import History
-from risk.laid_down import read_market, read_told
-from risk.rules import NEVER_PX, NO_RULES, Rules
+from risk.laid_down import LaidDown
+from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
 _VOLUME: Final = INDEX["volume_from_ns"]
@@ -38,6 +39,7 @@ ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
 _SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
+EASY_MILLI: Final = 2_500  # level above which shares are there without asking (IB tick 46: 2.5)
 
 # What unacknowledged differences of the last synchronisation block.
 NO_DIFFERENCE: Final = 0
@@ -45,7 +47,7 @@ BLOCKS_ENTRIES: Final = 1
 BLOCKS_ALL: Final = 2
 
 
-class GateView:
+class GateView(LaidDown):
     """One order's world. `refresh` overwrites every field, so nothing of the order before can be seen."""
 
     __slots__ = (  # noqa: RUF023 - grouped by where they come from
@@ -68,10 +70,6 @@ class GateView:
         "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
         "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
-        # what broker and market lay down
-        "clock_age_ns", "clock_offset_ns", "free_bp", "funds", "funds_free", "funds_missing",
-        "borrow_age_ns", "borrow_level", "borrow_shares", "short_restricted",  # of sells alone
-        "conditions", "exposure",  # for what is not plainly enough
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
@@ -80,6 +78,7 @@ class GateView:
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
+        super().__init__(context)
         self._context = context
         self._resolved = resolved
         self._rules = [NO_RULES for _ in context.instruments]
@@ -95,12 +94,6 @@ class GateView:
         self.bounds: Bounds = resolved.strangers[0]
         self.history = History(context, self.bounds)
         self.day_base = self.day_base_bp = 0
-        self.funds = self.funds_free = NEVER_PX  # no broker's account: nothing but our own estimate
-        self.borrow_level = self.borrow_shares = -1
-        self.borrow_age_ns = _NEVER
-        self.short_restricted = 0
-        self.conditions = context.money.conditions
-        self.exposure = context.exposure
         self.rules = NO_RULES
 
     def bind(self, resolved: Resolved, fault: str) -> None:
@@ -111,7 +104,7 @@ class GateView:
         self._resolved = resolved
         self.account = resolved.account
         self._rules = [NO_RULES for _ in self._rules]  # bands by the old margin
-        self.funds = self.funds_free = NEVER_PX
+        self.forget_funds()
         self.crowds.take(resolved.account)
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
@@ -184,7 +177,7 @@ class GateView:
         self.last = last
         self.last_ts_ns = last_ts
         self.quote_ts_ns = quoted
-        read_market(self, self._context, inst, unchanged_ns=ts_ns - changed, resumed=resumed, ref=ref, told=told)
+        self._read_quiet(self._context, inst, unchanged_ns=ts_ns - changed, resumed=resumed, ref=ref, told=told)
 
     def reference_text(self, inst: int) -> str:
         """What the broker's reference of an instrument is, as far as it has come."""
@@ -217,7 +210,7 @@ class GateView:
         self.tat_account = tats.get("a", 0)
         self.tat_strategy = tats.get(b.strategy_rate_key or "s" + strategy, 0)
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
-        read_told(self, context, o.side, inst)
+        self._read_told(context, o.side, inst)
         self.equity = equity = money.equity_nanos
         self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
         base = money.day_base_equity_nanos
@@ -284,8 +277,6 @@ class GateView:
         self.net = exposure.net
         self.book_gross = exposure.strategy_gross.get(strategy, 0)
         self.mark_missing = exposure.unmarked + self.foreign.unpriced
-        a = self.account
-        self.free_bp = a.margin_free_bp if exposure.rate_bp_max <= a.margin_flat_bp_max else 0
 
     def _difference_level(self, inst: int) -> int:
         """A cash or foreign position difference leaves this position certain: exits pass."""

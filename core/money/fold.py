@@ -4,8 +4,9 @@ from typing import Any
 
 from core import commands as c
 from core.money import kills
+from core.money.attempts import uncount
 from core.money.inputs import INPUTS
-from core.money.requests import REQUESTS, uncount
+from core.money.requests import REQUESTS
 from core.money.state import Money
 from core.money.syncs import SYNCS
 from core.money.told import TOLD

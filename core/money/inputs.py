@@ -205,8 +205,8 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
 def _trader_started(m: Money, event: e.TraderStarted) -> None:
     m.epoch = event.epoch
     m.safe = event.safe
-    m.conditions.funds_awaited = not event.venue_in_process
     m.synced = False
+    m.conditions.funds_awaited = not event.venue_in_process
     if not event.venue_in_process:
         _set_link(m, DOWN)
         m.sync = None

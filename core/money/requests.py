@@ -5,56 +5,17 @@ from typing import Any, Final
 
 from core import commands as c
 from core.errors import Bug
-from core.latches import ACTIVE, STRATEGY, Latch
+from core.latches import ACTIVE, Latch
 from core.ledger import Execution
 from core.limit_changes import LimitChange, Override
-from core.money import kills
+from core.money import attempts, kills
 from core.money.approvals import Approval, keep
-from core.money.counters import ATTENDED
 from core.money.kills import Kill
 from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
 from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
-from core.rates import SentKey
 from core.story import tell
-
-DUPLICATES: Final = 12  # the control whose refusals are counted
-
-
-def _count_rate(m: Money, intent: c.OrderIntent) -> None:
-    s, tats, ts = m.settings, m.tats, m.ts_ns
-    for key, limit in (
-        ("a", s.rate_account),
-        ("s" + intent.strategy, s.rate_strategy),
-        ("i" + s.symbols[intent.inst], s.rate_symbol),
-    ):
-        tat = tats.get(key, 0)
-        tats[key] = (tat if tat > ts else ts) + limit.interval_ns
-
-
-def duplicate_key(intent: c.OrderIntent) -> SentKey:
-    """What makes two orders the same order (control 12). Neither parent nor slice number is part of it: a program that
-    has lost count numbers its mistakes too. Which equal orders a schedule may send is for the gate to say.
-    """
-    i = intent
-    return (i.strategy, i.inst, i.side, i.qty_nanos, i.limit_px_nanos, i.purpose)
-
-
-def added(order: Order, intent: c.OrderIntent, notional_nanos: int) -> tuple[int, int]:
-    """Value and quantity that a replace adds to what was sent already (control 10); taking away gives nothing back."""
-    value, qty = notional_nanos - order.notional_nanos, intent.qty_nanos - order.qty_nanos
-    return value if value > 0 else 0, qty if qty > 0 else 0
-
-
-def uncount(m: Money, order: Order) -> None:
-    """An order that never left was no execution of its schedule (control 11). Value and messages stay counted: they
-    measure attempts.
-    """
-    parent = m.parents.get(order.parent_id)
-    if parent is not None and parent.sent:
-        parent.sent -= 1
-        parent.sent_nanos -= order.qty_nanos
 
 
 def _place(m: Money, command: c.PlaceOrder) -> None:
@@ -88,9 +49,7 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
     m.next_order_id = i.order_id + 1
     m.orders[i.order_id] = m.live_orders[i.order_id] = order
     m.reservations.open(order)
-    _count_rate(m, i)
-    m.duplicates.add(duplicate_key(i), m.ts_ns, i.parent_id)
-    m.counters.place(m.ts_ns, m.trading_date, i.strategy, i.inst, approved.notional_nanos, i.qty_nanos)
+    attempts.placed(m, approved)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
         if parent.child != NO_ORDER:
@@ -106,8 +65,7 @@ def _replace(m: Money, command: c.ReplaceOrder) -> None:
     order = m.orders[i.order_id]
     if order.pending_version or not order.live:
         raise Bug(f"replace of an order that cannot take one: {describe(order)}")
-    value, qty = added(order, i, command.order.notional_nanos)
-    m.counters.replace(m.ts_ns, i.strategy, value, qty)
+    qty = attempts.replaced(m, order, command.order)
     order.pending_version = i.version
     order.pending_qty_nanos = i.qty_nanos
     order.pending_px_nanos = i.limit_px_nanos
@@ -115,7 +73,6 @@ def _replace(m: Money, command: c.ReplaceOrder) -> None:
     order.changed_ts_ns = m.ts_ns
     tell(order.story, m.seq, m.ts_ns, f"REPLACE {i.version}")
     m.reservations.update(order)
-    _count_rate(m, i)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
         parent.chases += 1
@@ -210,10 +167,7 @@ def _move_ladder(m: Money, command: c.MoveLadder) -> None:
             asked_seq=m.seq,
         )
     )
-    if command.state == ACTIVE and command.level == STRATEGY and command.code in ATTENDED:
-        m.counters.attend(command.scope)
-        for parent in m.live_parents.values():
-            parent.sent = 0 if parent.strategy == command.scope else parent.sent
+    attempts.lifted(m, command)
     if command.code != "KILL":
         return
     if command.state == ACTIVE:
@@ -275,11 +229,6 @@ def _doubt(m: Money, command: c.DoubtOrder) -> None:
     m.advance_order(order, Fact.SILENCE)
 
 
-def _count_refusal(m: Money, command: c.CountRefusal) -> None:
-    if command.control == DUPLICATES:
-        m.counters.tally(command.strategy).duplicates_day += 1
-
-
 def _verify_kill(m: Money, command: c.VerifyKill) -> None:
     for kill in m.kills:
         if kill.level == command.level and kill.scope == command.scope and not kill.verified_ns:
@@ -298,6 +247,9 @@ def _transfer(m: Money, command: c.TransferPosition) -> None:
     m.ledger.transfer(command.inst, command.qty_nanos, command.px_nanos, command.strategy)
     m.deposit(command.deposit_nanos)
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
+
+
+_SEVERITIES: Final = ("info", "warning", "critical")
 
 
 def _set_limit(m: Money, command: c.SetLimit) -> None:
@@ -409,14 +361,14 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.VerifyKill: _verify_kill,
     c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
+    c.CountRefusal: attempts.refused,
+    c.RaiseAlert: _alert,
+    c.CloseAlerts: _close_alerts,
     c.SetLimit: _set_limit,
     c.RevertLimit: _revert_limit,
     c.GrantOverride: _grant_override,
     c.DropOverride: _drop_override,
-    c.RaiseAlert: _alert,
-    c.CloseAlerts: _close_alerts,
     c.KeepApproval: _keep_approval,
     c.SpendApproval: _spend_approval,
     **ASKED,
-    c.CountRefusal: _count_refusal,
 }

@@ -19,10 +19,12 @@ from daemon.cli import (
     database,
     diff,
     doctor,
+    drill,
     gateway,
     kill,
     operate,
     operators,
+    panic,
     records,
     risk,
     trader,
@@ -49,7 +51,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (trader, operate, operators, kill, alerts, account, risk, books, records, diff, doctor, database, gateway):
+for _part in (
+    trader,
+    operate,
+    kill,
+    panic,
+    drill,
+    operators,
+    alerts,
+    account,
+    risk,
+    books,
+    records,
+    diff,
+    doctor,
+    database,
+    gateway,
+):
     _part.register(app)
 
 

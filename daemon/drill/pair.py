@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from core.errors import QuantdError
+from core.errors import QuantdError, Refused
+from daemon.authority.keys import new_key, public_text
+from daemon.authority.proof import Signer
 from daemon.commands import gateway_command, trader_command
 from daemon.control.client import CommandFailed, NotReachable, connected
 from daemon.drill.relay import Relay
@@ -22,6 +24,7 @@ from daemon.status.picture import Status
 
 START_S: Final = 120.0  # kernels may have to be compiled
 LOOK_S: Final = 0.02
+SOURCES: Final = Path(__file__).resolve().parents[2]
 
 
 class DrillFailed(QuantdError):
@@ -29,9 +32,10 @@ class DrillFailed(QuantdError):
 
 
 class Pair:
-    """Use as a context. `gateway_text` and `trader_text` are their files; the trader's has {port} and {state} in it."""
+    """Use as a context. `gateway_text` is the gateway's file, `trader_text` makes the trader's of two operators' keys;
+    both have {port} and {state} in them."""
 
-    def __init__(self, folder: Path, *, gateway_text: str, trader_text: str) -> None:
+    def __init__(self, folder: Path, *, gateway_text: str, trader_text: Callable[..., str]) -> None:
         self.folder = folder
         self.state = folder / "trader"
         self.gateway_port = _free_port()
@@ -39,7 +43,9 @@ class Pair:
         self._gateway_file = folder / "gateway.toml"
         self.trader_file = folder / "trader.toml"
         self._gateway_file.write_text(gateway_text.format(port=self.gateway_port, state=folder / "gateway"))
-        self.trader_file.write_text(trader_text.format(port=self.relay.port, state=self.state))
+        self.key = new_key()
+        text = trader_text(key=public_text(self.key), other_key=public_text(new_key()))
+        self.trader_file.write_text(text.format(port=self.relay.port, state=self.state))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Pair":
@@ -66,8 +72,9 @@ class Pair:
 
     def _launch(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                                                    stderr=log)  # fmt: skip
+            self.processes[name] = subprocess.Popen(
+                command, cwd=SOURCES, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def kill(self, name: str) -> None:
         """kill -9."""
@@ -117,6 +124,15 @@ class Pair:
         """One command to the trader; raises what the control client raises."""
         with connected(self.state / "control.sock") as client:
             return msgspec.json.decode(bytes(client.request(name, **fields)))
+
+    def resume(self, operator: str) -> str:
+        """Ask the trader to trade again, signed by an operator or unsigned; what it says."""
+        prover = Signer(operator, self.key) if operator else None
+        try:
+            with connected(self.state / "control.sock", prover=prover) as client:
+                return str(msgspec.json.decode(bytes(client.request("resume", reason="drill"))))
+        except Refused as fault:
+            return f"refused: {fault}"
 
     def gateway_command(self, name: str, /, **fields: Any) -> Any:
         """One command to the gateway."""

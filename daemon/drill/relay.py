@@ -1,5 +1,5 @@
-"""A relay between the trader and the gateway of a drill: it writes down every message of the trader with its time, tells
-of the first cancel before it passes it on, and can cut the line in the middle of a kill. Threads; knows no trader.
+"""A relay between the trader and the gateway of a drill: it writes down every message of the trader with its time,
+tells of the first cancel before it passes it on, and can cut the line in the middle of a kill. Knows no trader.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ CANCELS: Final = (CANCEL, GLOBAL_CANCEL)
 OPENING: Final = b"API\0"
 READ_BYTES: Final = 1 << 16
 FRAMES_MAX: Final = 1_000_000
+JOIN_S: Final = 5.0
 
 
 class Relay:
@@ -34,6 +35,7 @@ class Relay:
         self.cut_after_cancel_s = -1.0  # >= 0: once, so long after a cancel was passed on, the line is cut
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self._pumps: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> "Relay":
@@ -41,8 +43,13 @@ class Relay:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
+        self._thread.join(JOIN_S)
         self._listener.close()
         self.cut()
+        for thread in self._pumps:
+            thread.join(JOIN_S)
 
     def cut(self) -> None:
         """End every connection, in the middle of whatever is under way."""
@@ -80,10 +87,13 @@ class Relay:
             with self._lock:
                 self._open += [trader, gateway]
                 self.sessions += 1
-            threading.Thread(target=self._out, args=(trader, gateway), daemon=True).start()
-            threading.Thread(target=self._back, args=(gateway, trader), daemon=True).start()
+            back = threading.Thread(target=self._back, args=(gateway, trader), daemon=True)
+            out = threading.Thread(target=self._out, args=(trader, gateway, back), daemon=True)
+            self._pumps += [back, out]
+            back.start()
+            out.start()
 
-    def _out(self, trader: socket.socket, gateway: socket.socket) -> None:
+    def _out(self, trader: socket.socket, gateway: socket.socket, back: threading.Thread) -> None:
         """From the trader: looked at, then passed on."""
         frames, opening = FrameReader(), bytearray()
         while received := _read(trader):
@@ -106,6 +116,9 @@ class Relay:
                 self.cuts += 1
                 self.cut()
         self._end(trader, gateway)
+        back.join(JOIN_S)
+        trader.close()
+        gateway.close()
 
     def _back(self, gateway: socket.socket, trader: socket.socket) -> None:
         while (received := _read(gateway)) and _write(trader, received):

@@ -18,6 +18,7 @@ OTHERS_ORDERS: Final = 5
 ACCOUNT: Final = "DU0000001"
 PX: Final = 10
 SEED: Final = 5
+OPERATOR: Final = "first"
 
 # A wide spread and small moves: an order at the near touch rests. Few prints: they fill small parts of large orders.
 _MARKET: Final = """
@@ -75,6 +76,10 @@ history_days = 5
 reserve_mib = 0
 [start]
 after_crash = "as_latched"
+[authority.operators.{operator}]
+public_key = "{key}"
+[authority.operators.second]
+public_key = "{other_key}"
 [limits.account]
 working_orders_max = {own}
 working_per_side_max = 10
@@ -116,9 +121,12 @@ def gateway_text(*, speed: int, seed: int) -> str:
     return _GATEWAY.format(account=ACCOUNT, speed=speed, seed=seed) + markets + _instruments()
 
 
-def trader_text() -> str:
-    """The trader's file; {port} and {state} are still open. Every order rests at its touch, larger than any print."""
-    text = _TRADER.format(account=ACCOUNT, own=OWN_ORDERS) + _instruments()
+def trader_text(*, key: str, other_key: str) -> str:
+    """The trader's file; {port} and {state} are still open. Every order rests at its touch, larger than any print. Two
+    operators, by their public keys.
+    """
+    text = _TRADER.format(account=ACCOUNT, own=OWN_ORDERS, operator=OPERATOR, key=key, other_key=other_key)
+    text += _instruments()
     symbols = ", ".join(f'"{name}"' for name in SYMBOLS)
     for name in STRATEGIES:
         made = _STRATEGY.format(name=name, symbols=symbols)

@@ -145,6 +145,8 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.TraderStopped(reason="operator"),
     e.StepFailed(failed_seq=9, error="KeyError: 'BAC'"),
     e.DiskReserveChanged(available=False, free_mb=12),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
     e.LimitChanged(
         scope="account", name="gross_max", value="5", until_ns=9, reason="block", operator="ann",
         authority="signed:k1", second="bob",

@@ -34,9 +34,11 @@ from tests.simulation.world import DATE, START_NS, base_config, new_machine, tab
 STRATEGY: Final = "alpha"
 SHARES: Final = 1_000  # of the one parent order
 SLICES: Final = 10
-MINUTES: Final = 45
+MINUTES: Final = 10  # the longest window is an hour and a latch stays: 45 would show no more
 PACE_NS: Final = NANO // 5  # a child each: more than seven a second and parent left Knight's router
-BID, ASK = 29_99 * NANO // 100, 30 * NANO
+CENT: Final = NANO // 100
+BID, ASK = 30 * NANO - CENT, 30 * NANO
+THROUGH: Final = 5 * CENT  # it pays what it takes
 WIDE: Final = 1_000_000
 # Everything that could stop it is wide open; a run gives one control its factory value or a tighter one.
 OPEN: Final = AccountLimits(
@@ -51,7 +53,7 @@ OPEN: Final = AccountLimits(
     duplicate_window_seconds="0.000000001", duplicate_refusals_max=WIDE, changes_day_max=WIDE,
     order_trade_ratio_max=WIDE, order_trade_messages_min=WIDE, messages_second_max=1_000,
     deployment_order_notional_max=4 * 10**9, deployment_orders_day_max=WIDE,
-    deployment_position_notional_max=4 * 10**9,
+    deployment_position_notional_max=4 * 10**9, clock_age_seconds_max=10**9,
 )  # fmt: skip
 
 
@@ -89,17 +91,18 @@ class PowerPeg:
         if parent.child != NO_ORDER or not parent.active or parent.paused or ts_ns < self.due_ns:
             return None
         self.due_ns = ts_ns + PACE_NS
+        px = self._context.market.get(parent.inst, "ask_px_nanos") + THROUGH
         return Action(
             place=c.OrderIntent(
                 order_id=self._context.money.next_order_id, parent_id=parent.parent_id, slice_no=parent.children,
                 strategy=parent.strategy, inst=parent.inst, side=parent.side, qty_nanos=parent.qty_nanos // SLICES,
-                order_type=c.LMT, limit_px_nanos=ASK, algo=parent.algo,
+                order_type=c.LMT, limit_px_nanos=px, algo=parent.algo,
             )
         )  # fmt: skip
 
     def wake_ns(self, parent: Parent, ts_ns: int) -> int:
         """When the pace allows the next one."""
-        return max(self.due_ns, ts_ns + 1)
+        return self.due_ns if self.due_ns > ts_ns else ts_ns + PACE_NS
 
     def backoff_ns(self, parent: Parent) -> int:
         """It has no patience."""
@@ -127,7 +130,7 @@ class Cut:
 
 
 class Accident:
-    """One run: a quote a second, the strategy asked with each, the router at its own pace."""
+    """One run: a quote a second, each a cent dearer, the strategy asked with each, the router at its own pace."""
 
     def __init__(self, limits: AccountLimits, *, reconcile_s: float = 86_400.0) -> None:
         self.machine = _machine(limits, reconcile_s)
@@ -139,6 +142,7 @@ class Accident:
         self.cut = Cut(self.machine)
         self.refusals: dict[str, int] = {}
         self.alerts: list[str] = []
+        self.second = 0  # how far it is
         self.sent = 0  # shares in orders that left
         for event in (
             e.DayRolled(date=DATE),
@@ -147,6 +151,7 @@ class Accident:
                 venue_in_process=True,
             ),
             e.LinkRestored(reason="simulated venue"),
+            e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),
         ):  # fmt: skip
             self.step(event, START_NS)
 
@@ -169,11 +174,13 @@ class Accident:
 
     def run(self, seconds: int = MINUTES * 60) -> None:
         """Let time pass. Ends early when ten times the order is gone: nothing stops it any more."""
-        for second in range(1, seconds + 1):
+        for _ in range(seconds):
+            second = self.second = self.second + 1
             ts_ns = START_NS + second * NANO
             self._until(ts_ns)
+            bid, ask = BID + second * CENT, ASK + second * CENT
             quote = e.QuoteChanged(
-                inst=0, bid_px_nanos=BID, ask_px_nanos=ASK, bid_qty_nanos=WIDE * NANO, ask_qty_nanos=WIDE * NANO,
+                inst=0, bid_px_nanos=bid, ask_px_nanos=ask, bid_qty_nanos=WIDE * NANO, ask_qty_nanos=WIDE * NANO,
                 exchange_ts_ns=ts_ns,
             )  # fmt: skip
             self.step(quote, ts_ns)
@@ -205,7 +212,7 @@ def _machine(limits: AccountLimits, reconcile_s: float) -> Machine:
         for inst in range(2)
         for date in DATES
     )
-    return new_machine(config, tables=msgspec.structs.replace(known, slow=slow))
+    return new_machine(config, reference=msgspec.structs.replace(known, slow=slow))
 
 
 _CONFIG: Final = f"""

@@ -13,6 +13,7 @@ from core.engine.conditions import WATCH_NS
 from core.rows import PRINT
 from core.units import NANO
 from daemon.recovery import verify_replay
+from daemon.status.rows import parent_row
 from tests.fakes.live import CENT, DATE, SECOND, LiveWorld, opened
 
 ASKS = "whatif_notional_min = 1_000\n"
@@ -65,6 +66,8 @@ def test_a_large_schedule_waits_for_the_broker_s_margin(tmp_path: Path) -> None:
     world.make_it_buy()
     (question,) = asked(world)
     assert (question.inst, question.side, question.qty_nanos) == (0, 1, 100 * NANO)
+    (waiting,) = world.runner.money.live_parents.values()
+    assert parent_row(waiting, ("AAA", "CCC")).state == "AWAITING_MARGIN"
     world.quote(0, 20 * NANO - 5 * CENT)
     assert not world.broker.orders()
     answer(world, question)

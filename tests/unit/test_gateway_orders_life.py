@@ -194,7 +194,7 @@ def test_modifies_change_price_size_and_time_in_force() -> None:
 
 
 def test_faults_strike_where_they_say() -> None:
-    """Each is a fate of a single order: refused, lost, told twice, filled after its cancel, not modified, not cancelled."""
+    """Each is a fate of a single order: refused, lost, told twice, filled after its cancel, kept as it is."""
     rig = market_rig()
     peer = rig.client()
     rig.faults.due = [REJECT_ORDER]

@@ -1,7 +1,7 @@
 """Kill inside a trader on a live broker: what is on the disk when a cancel leaves, chasing, proof, report, flatten."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -57,7 +57,9 @@ def alerts(world: LiveWorld) -> list[str]:
 
 @pytest.mark.parametrize(("level", "scope"), SCOPES)
 @pytest.mark.parametrize("durability", ["os", "fsync"])
-def test_the_latch_is_on_disk_before_a_cancel_leaves(tmp_path: Path, level: int, scope: str, durability: str) -> None:
+def test_the_latch_is_on_disk_before_a_cancel_leaves(
+    tmp_path: Path, level: int, scope: str, durability: Literal["os", "fsync"]
+) -> None:
     """At the moment a cancel is handed to the port, a reader of the journal finds the operator's fact and the latch."""
     world, _ = working(tmp_path)
     world.journal.durability = durability

@@ -211,6 +211,7 @@ class FaultPart:
                 "name": fault.name,
                 "parameters": " ".join(f"{name}={value}" for name, value in fault.given.items()),
                 "since_ns": fault.from_ns,
+                "struck": fault.struck,
                 "until_ns": 0 if fault.until_ns == NEVER else fault.until_ns,
             }
             for fault in self._kept.active
