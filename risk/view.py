@@ -9,7 +9,6 @@ from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
 from core.money.attempts import added
-from core.money.requests import added
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution

@@ -301,9 +301,6 @@ def _drop_override(m: Money, command: c.DropOverride) -> None:
     m.limit_changes.drop(command.override_id)
 
 
-_SEVERITIES: Final = ("info", "warning", "critical")
-
-
 def _alert(m: Money, command: c.RaiseAlert) -> None:
     """What a person must see stays open until one says that it was seen."""
     if command.severity == "info":
