@@ -67,6 +67,12 @@ def _gateway_state(number: int) -> PartResult:
     return run_part(number)
 
 
+def _guard(number: int) -> PartResult:
+    from tests.drills.guard import run_part
+
+    return run_part(number)
+
+
 def _kill(number: int) -> PartResult:
     from tests.drills.kill import run_part
 
@@ -120,6 +126,14 @@ DRILLS: Final = (
         "equal, every order accounted for within 10 s; a part is ten kills",
         parts=20,
         part=_gateway_crash,
+    ),
+    Drill(
+        name="guard",
+        meaning="a trader with fifty working orders under its guard: announced restart, SIGSTOP and SIGCONT, kill -9, "
+        "one by one and by global cancel, a guard that dies over its cancels; all gone within 5 s of the lease's end, "
+        "no order after it, HALTED at the start; a part is one story",
+        parts=10,
+        part=_guard,
     ),
     Drill(
         name="fuzz",
