@@ -1,7 +1,7 @@
 """Kill: from the command's bytes on the control socket to the global cancel's bytes at the gateway, while 20,000 ticks
 a second come in; and to the answer, by when the latch is committed. The trader is the real process, as in bench wire.
 
-The first kill latches; each later one, of a scope that is or was being killed, asks for its cancels again: the same way.
+The first kill latches; each later one of a scope that is or was being killed asks for its cancels again, the same way.
 """
 
 import asyncio
