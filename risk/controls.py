@@ -71,7 +71,9 @@ CONTROLS: Final = (
     _row(41, "two-person re-arm"),
     _row(42, "deploy integrity"),
     _row(43, "deployment limits"),
-    _row(44, "drills", "daemon/drill/kill.py, tests/drills/kill.py", IN_PART),  # the kill; no stress of twice the peak yet
+    _row(
+        44, "drills", "daemon/drill/kill.py, tests/drills/kill.py", IN_PART
+    ),  # the kill; no stress of twice the peak yet
     _row(45, "self-assessment"),
     _row(46, "surveillance"),
     _row(47, "exclusive control", "risk/gate.py, core/ports.py"),
