@@ -18,6 +18,7 @@ from core import events as e
 from core import records as r
 from core.errors import Bug
 from core.latches import STRATEGY
+from daemon.authority.sealing import Sealing
 from daemon.authority.verify import Authority
 from daemon.config import Config
 from daemon.control.operations import TraderOperations
@@ -146,6 +147,7 @@ class Trader:
             recovered = recover(directory, self.config, tables)
         rolls = Rolls(self._rolls(tables))
         self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
+        self._sealing = Sealing(self.state, self.runner, self.log, one_for_ever=self.config.broker_feed)
         self.runner.rows_done = self.first_rows = recovered.rows
         self._alerts.start_at(recovered.tally)
         self.runner.controls_here = list(recovered.controls)
@@ -216,7 +218,9 @@ class Trader:
         seq = runner.engine.seq
         for record in tables.records():
             seq += 1
-            runner.journal.add(r.REFERENCE, seq, now_ns, 0, r.encode(record))
+            payload = r.encode(record)
+            runner.journal.add(r.REFERENCE, seq, now_ns, 0, payload)
+            self._sealing.chain.add(r.REFERENCE, seq, now_ns, payload)
         runner.journal.commit()
         runner.engine.seq = seq
         runner.step(
@@ -232,6 +236,7 @@ class Trader:
             ),
             now_ns,
         )
+        self._sealing.tell_if_short(now_ns)
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
             runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
@@ -252,6 +257,7 @@ class Trader:
         """Between steps: disk, snapshot, progress."""
         runner = self.active_runner
         runner.watch_disk()
+        self._sealing.seal()
         self._tell_alerts()
         self._snapshots.tend()
         if not self.quiet:
@@ -299,6 +305,7 @@ class Trader:
             runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)
             runner.step(e.TraderStopped(reason="the tape ended"), runner.now_ns)
             self.phase = "ended"
+        self._sealing.seal()
         self._snapshots.take(ended="clean", feed_ended=ended)
         self._tell_alerts()
         if not self.quiet:

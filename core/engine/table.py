@@ -389,6 +389,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.AccountAdopted: answered(adoption.on_adopted),
     e.DeployArmed: answered(ladder.on_armed),
     e.CommandRefused: _nothing,
+    e.AuditSealed: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,

@@ -28,6 +28,7 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    AuditSealed,
     CommandRefused,
     DayRolled,
     DeployArmed,
@@ -91,7 +92,7 @@ AnyEvent = (
     | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed | CommandRefused
+    | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
 )  # fmt: skip
 
@@ -116,6 +117,7 @@ __all__ = [
     "SUBMITTED",
     "AccountAdopted",
     "AnyEvent",
+    "AuditSealed",
     "BandChanged",
     "CancelRejected",
     "CashAdjusted",

@@ -119,6 +119,16 @@ class CommandRefused(Event, frozen=True, tag=88):
     why: str
 
 
+class AuditSealed(Event, frozen=True, tag=89):
+    """The audited records so far and the head of their hash chain (daemon/authority/trail.py); `rules` says which
+    records are audited.
+    """
+
+    count: int
+    digest: str
+    rules: int
+
+
 class TraderStarted(Event, frozen=True, tag=90):
     """First input of a run. `ended` says how the run before ended: new, clean, crash."""
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
 from core.money import kills
-from core.money.approvals import spend_code
+from core.money.approvals import Seal, spend_code
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.orders import Fact, State
 from core.story import tell
@@ -218,6 +218,10 @@ def _operated(m: Money, event: Any) -> None:
     spend_code(m.code_steps, event)
 
 
+def _audit_sealed(m: Money, event: e.AuditSealed) -> None:
+    m.audit = Seal(count=event.count, digest=event.digest, seq=m.seq)
+
+
 INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.OrderAcknowledged: _acknowledged,
     e.OrderFilled: _filled,
@@ -248,4 +252,5 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.AccountAdopted: _operated,
     e.DeployArmed: _operated,
     e.CommandRefused: _operated,
+    e.AuditSealed: _audit_sealed,
 }

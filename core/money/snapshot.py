@@ -5,7 +5,7 @@ import msgspec
 from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
-from core.money.approvals import Approval
+from core.money.approvals import Approval, Seal
 from core.money.kills import Kill
 from core.money.state import Money, MoneySettings
 from core.orders import Order
@@ -54,6 +54,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
     approvals: list[Approval] = []
     code_steps: dict[str, int] = {}
+    audit: Seal = Seal()
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -108,6 +109,7 @@ def dump(m: Money) -> bytes:
             live=list(m.live_orders),
             approvals=m.approvals,
             code_steps=m.code_steps,
+            audit=m.audit,
         )
     )
 
@@ -135,7 +137,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
     "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
-    "approvals", "code_steps",
+    "approvals", "code_steps", "audit",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from core import events as e
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
 from core.money import kills
-from core.money.approvals import Approval
+from core.money.approvals import Approval, Seal
 from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
@@ -51,7 +51,7 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "approvals", "cash_difference_nanos", "closed_sync", "code_steps",
+        "_ended", "_ended_parents", "approvals", "audit", "cash_difference_nanos", "closed_sync", "code_steps",
         "day_base_equity_nanos",
         "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
         "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
@@ -96,6 +96,7 @@ class Money:
         self.kills: list[Kill] = []
         self.safe = False
         self.approvals: list[Approval] = []  # commands that wait for a second person
+        self.audit = Seal()
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(

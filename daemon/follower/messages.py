@@ -210,7 +210,7 @@ RECORDS_ONLY: Final = frozenset(
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
         e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.ClockOffsetMeasured,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
-        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived,
+        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.AuditSealed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered,
     }

@@ -17,7 +17,6 @@ from daemon.recovery import deploy_digest, verify_replay
 from tests.fakes.operators import ANN, BOB, ask
 from tests.fakes.trader import Rig, Slow, install
 
-
 pytestmark = pytest.mark.slow
 
 
