@@ -18,7 +18,9 @@ TEXT_LENGTH_MAX: Final = 80
 
 
 class Sealing:
-    """Of one run of one trader. A tape's next run begins a trail of its own; a broker's account has one for ever."""
+    """Of one run of one trader. A broker's account has one trail for ever; a tape can always be run again, and what a
+    lost tail of its journal held happens once more.
+    """
 
     def __init__(
         self, state: StateDirectory, runner: "Runner", log: "FilteringBoundLogger", *, one_for_ever: bool
@@ -27,10 +29,9 @@ class Sealing:
         self._runner = runner
         self._log = log
         self.chain = runner.audit = resumed_chain(state.journal, runner.money.audit)
-        told = read_head(state.path)
+        told = read_head(state.path) if one_for_ever else None
         sealed = runner.money.audit
-        new = not self.chain.count and not one_for_ever
-        self._short = "" if told is None or new else falls_short(sealed.count, sealed.digest, told)
+        self._short = "" if told is None else falls_short(sealed.count, sealed.digest, told)
 
     def tell_if_short(self, now_ns: int) -> None:
         """Halt when the journal lacks what was told of: books that were cut are not to be traded on."""

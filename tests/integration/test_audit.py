@@ -11,6 +11,7 @@ from core import commands as c
 from core import events as e
 from core import records as r
 from daemon import cli
+from daemon.authority.sealing import Sealing
 from daemon.authority.trail import HEAD_FILE, heads, read_head, verify
 from daemon.journal import JournalReader, JournalWriter, Record
 from daemon.recovery import verify_replay
@@ -162,8 +163,9 @@ def test_a_cut_journal_is_found_out(rig: Rig, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_trader_does_not_trade_on_books_that_were_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start that finds fewer records than were told of halts the account and says so."""
+    """At a broker a start that finds fewer records than were told of halts the account and says so."""
     install(monkeypatch)
+    monkeypatch.setattr("daemon.trader.Sealing", lambda *parts, **_: Sealing(*parts, one_for_ever=True))
     rig = Rig(tmp_path, events_per_second=0.05)
     latches: list[str] = []
 
