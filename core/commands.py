@@ -245,6 +245,13 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
+class CloseAlerts(Command, frozen=True, tag=70):
+    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
+
+    codes: tuple[str, ...]
+    by: str
+
+
 class KeepApproval(Command, frozen=True, tag=60):
     """One person gave a command that needs two (control 41): it waits for another person's same command."""
 
@@ -268,7 +275,7 @@ BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
-    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
+    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | CloseAlerts
     | KeepApproval | SpendApproval
     | TellKill
 )  # fmt: skip

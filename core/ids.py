@@ -44,6 +44,12 @@ def order_ref(account_tag: str, epoch: int, seq: int) -> OrderRef:
     return OrderRef(ref)
 
 
+def epoch_of_ref(ref: str) -> int:
+    """The epoch in a reference of ours; -1 = it has none."""
+    parts = ref.split("-")
+    return int(parts[2]) if len(parts) == 4 and parts[2].isdecimal() and parts[2].isascii() else -1
+
+
 def is_own_ref(ref: str, account_tag: str) -> bool:
     """Tell whether a broker order carries our tag, from this or any earlier epoch."""
     return ref.startswith(f"q-{account_tag}-")

@@ -6,6 +6,7 @@ from typing import Final
 
 TRADER_MODULE: Final = "daemon.app"
 FOLLOWER_MODULE: Final = "daemon.follower"
+GUARD_MODULE: Final = "daemon.killer"
 GATEWAY_MODULE: Final = "daemon.gateway"
 SUPERVISOR_MODULE: Final = "daemon.supervisor"
 
@@ -25,15 +26,23 @@ def follower_command(
     return command + (["--upgrade"] if upgrade else []) + _bound_to(parent)
 
 
+def guard_command(config: Path, *, state: Path | None = None, parent: int | None = None) -> list[str]:
+    """The guard of the trader with the same config."""
+    command = [sys.executable, "-m", GUARD_MODULE, "--config", str(config)]
+    command += [] if state is None else ["--state", str(state)]
+    return command + _bound_to(parent)
+
+
 def gateway_command(config: Path, *, as_json: bool = False, parent: int | None = None) -> list[str]:
     """The paper gateway."""
     command = [sys.executable, "-m", GATEWAY_MODULE, "--config", str(config)]
     return command + (["--json"] if as_json else []) + _bound_to(parent)
 
 
-def up_command(config: Path, *, as_json: bool, gateway: str = "") -> list[str]:
-    """All of them, kept up; with a paper gateway's file that gateway too."""
+def up_command(config: Path, *, as_json: bool, gateway: str = "", guard_s: float = 0.0) -> list[str]:
+    """All of them, kept up; with a paper gateway's file that gateway too, and with a lease of so long a guard."""
     command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config)]
+    command += ["--guard", f"{guard_s:g}"] if guard_s else []
     command += ["--gateway", gateway] if gateway else []
     return [*command, "--json"] if as_json else command
 

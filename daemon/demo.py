@@ -22,13 +22,14 @@ from typing import Any, Final
 from core.errors import ConfigError, QuantdError
 from daemon.authority.keys import FOLDER, SUFFIX, new_key, public_text, read_key, write_key
 from daemon.commands import follower_command, trader_command
+from daemon.config.schema import GuardSettings
 from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
 from daemon.digests import ROOT
 from daemon.log import open_log
 from daemon.state_dir import StateDirectory
-from daemon.status.follower import follower_news
+from daemon.status.guard import news_beside
 from daemon.status.picture import Status
-from daemon.supervisor import EXIT_DONE, Child, Supervisor, gateway_child
+from daemon.supervisor import EXIT_DONE, Child, Supervisor, gateway_child, guard_child
 
 CONFIG: Final = Path(__file__).with_name("demo.toml")
 GATEWAY: Final = Path(__file__).with_name("demo_gateway.toml")
@@ -48,7 +49,8 @@ class Demo:
         self.log = state.path / "trader.log"
         self.output = state.path / "summary.json"
         follower_log, gateway_log = state.path / "follower.log", state.path / "gateway.log"
-        for path in (self.log, self.output, follower_log, gateway_log):
+        guard_log = state.path / "guard.log"
+        for path in (self.log, self.output, follower_log, guard_log, gateway_log):
             path.unlink(missing_ok=True)
         parent = os.getpid()
         self.trader = Child(
@@ -63,6 +65,7 @@ class Demo:
             output=follower_log,
             errors=follower_log,
         )
+        self.guard = guard_child(config, parent, lease_s=GuardSettings().lease_s, output=guard_log)
         self.gateway = gateway_child(state.path / GATEWAY.name, parent, output=gateway_log)
         self._client: ControlClient | None = None
 
@@ -113,7 +116,7 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
 async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None:
     """The children, and the screen in a thread beside them; the trader's exit code."""
     with (demo.state.path / "up.log").open("w", encoding="utf-8") as log:
-        supervisor = Supervisor(demo.trader, demo.follower, open_log(log), gateway=demo.gateway)
+        supervisor = Supervisor(demo.trader, demo.follower, open_log(log), guard=demo.guard, gateway=demo.gateway)
         supervising = asyncio.create_task(supervisor.run())
         try:
             await asyncio.to_thread(_show, demo, lambda: supervisor.running, seconds, as_json=as_json)
@@ -198,7 +201,7 @@ def _show(demo: Demo, running: Callable[[], bool], seconds: float, *, as_json: b
         from daemon.status.screen import run_screen
 
         title = "quantd demo: a made-up market, a paper gateway on TCP; Ctrl-C ends it"
-        run_screen(demo.picture, lambda: follower_news(demo.state.path), goes_on, title=title)
+        run_screen(demo.picture, lambda: news_beside(demo.state.path), goes_on, title=title)
     else:
         _print_lines(demo, goes_on)
 
@@ -212,5 +215,5 @@ def _print_lines(demo: Demo, goes_on: Callable[[], bool]) -> None:
             if now is not None:
                 n = now.counters
                 told = f"{now.state} events {n.events} orders {n.children} fills {n.fills} equity {now.equity}"
-                print(f"{told}; {follower_news(demo.state.path).line}", flush=True)
+                print(f"{told}; {news_beside(demo.state.path).line}", flush=True)
         time.sleep(POLL_SECONDS)

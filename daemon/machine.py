@@ -5,6 +5,7 @@ Used by the runner (which journals what it does) and by the rerun (which compare
 journal, clock or socket.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from broker.sim.exchange import Exchange
@@ -34,6 +35,7 @@ class Machine:
     """One engine with its port. With neither exchange nor port (replay verify) commands go nowhere."""
 
     port: BrokerPort | None = None  # a live broker's; set by the running trader alone
+    may_send: Callable[[], str] | None = None  # why no order may leave at this moment ("" = it may); with a broker
 
     def __init__(
         self, engine: Engine, exchange: Exchange | None, live_rows: Any, *, cancels_first: bool = False
@@ -97,7 +99,7 @@ class Machine:
     def dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> list[tuple[int, c.NotSent]]:
         """Hand a step's broker commands to the port; returns what the port refused, folded already.
 
-        Right before the send the ladder epoch is read again: an order approved under an older one stays here.
+        Right before the send lease and ladder epoch are read again: an order approved under an older one stays here.
         """
         refused: list[tuple[int, c.NotSent]] = []
         if self.cancels_first:
@@ -114,14 +116,19 @@ class Machine:
                     refused.append(self.refuse(outcome, ts_ns))
                 continue
             order = message.order
-            moved = order.ladder_epoch != self.engine.money.latches.moves
-            reason = "ladder moved" if moved else self._submit(message, ts_ns)
+            reason = self._stop(order) or self._submit(message, ts_ns)
             if reason:
                 intent = order.intent
                 outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason=reason)
                 refused.append(self.refuse(outcome, ts_ns))
         self.dispatching = False
         return refused
+
+    def _stop(self, order: c.ApprovedOrder) -> str:
+        if order.ladder_epoch != self.engine.money.latches.moves:
+            return "ladder moved"
+        may_send = self.may_send
+        return "" if may_send is None else may_send()
 
     def _submit(self, message: Any, ts_ns: int) -> str:
         if self.exchange is not None:

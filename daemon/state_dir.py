@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from core.errors import ConfigError
+from core.errors import ConfigError, JournalError
+from daemon.journal.opening import hold_lock
 
 STATE_VARIABLE: Final = "QUANTD_STATE"
 STATE_DEFAULT: Final = "state"
@@ -29,6 +30,25 @@ class StateDirectory:
         self.journal = path / "journal"
         self.control_socket = path / "control.sock"
         self.card_file = path / "trader.json"
+        self.lock_file = path / "trader.lock"
+        self._lock = -1
+
+    def lock(self) -> None:
+        """Become the one trader of this directory until `unlock`, or until the process ends, however it ends.
+
+        Raises ConfigError while another is.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._lock = hold_lock(self.lock_file, f"state_dir {self.path}: a trader (pid {{pid}}) is running there")
+        except JournalError as fault:
+            raise ConfigError(str(fault)) from fault
+
+    def unlock(self) -> None:
+        """Another may come."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def write_card(self, card: TraderCard) -> None:
         """Replace the card whole: a reader sees the old one or the new one."""

@@ -1,6 +1,6 @@
-"""`quantd up`, as `python -m daemon.supervisor --config FILE [--gateway FILE] [--json]`: trader and follower, and a
-paper gateway where the config names one, as children of one process that starts, restarts and stops them in order.
-Knows command lines, exit codes and signals; nothing of what they do.
+"""`quantd up`, as `python -m daemon.supervisor --config FILE [--guard SECONDS] [--gateway FILE] [--json]`: trader and
+follower, a guard where there is a broker, and a paper gateway where the config names one, as children of one process
+that starts, restarts and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
 
 A child that crashes is started again after a while, and only so often. The trader's end is the end: the follower then
 catches up and ends too, and the gateway is the last. What cannot run beside the trader never stops it.
@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from daemon.commands import follower_command, gateway_command, trader_command
+from daemon.commands import follower_command, gateway_command, guard_command, trader_command
 from daemon.log import open_log
 
 EXIT_DONE: Final = 0
@@ -34,6 +34,7 @@ RESTARTS_MAX: Final = 6  # within RESTART_WINDOW_SECONDS; then the child is give
 RESTART_WINDOW_SECONDS: Final = 600.0
 STOP_SECONDS_MAX: Final = 30.0  # for one child after its SIGTERM; then it is asked again, and killed
 KILL_SECONDS: Final = 5.0
+GUARD_SECONDS: Final = 60.0  # beyond the lease: for its cancels, and for a gateway that is away
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     command: Callable[[], list[str]]
     output: Path | None = None
     errors: Path | None = None
+    stop_s: float = 0.0  # for its end after a SIGTERM, where that takes longer than everybody else's
 
 
 class Supervisor:
@@ -56,9 +58,10 @@ class Supervisor:
         follower: Child,
         log: structlog.typing.FilteringBoundLogger,
         *,
+        guard: Child | None = None,
         gateway: Child | None = None,
     ) -> None:
-        self._beside = (follower,) if gateway is None else (follower, gateway)
+        self._beside = (follower, *(child for child in (guard, gateway) if child is not None))
         self.restarts = {child.name: 0 for child in (trader, *self._beside)}
         self.trader_exit: int | None = None  # of the last one, once it is not started again
         self._trader = trader
@@ -163,7 +166,11 @@ class Supervisor:
         if patient:
             await self._first(ended)
             self._signal(child, signal.SIGTERM)
-        for number, seconds in ((0, STOP_SECONDS_MAX), (signal.SIGTERM, KILL_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+        for number, seconds in (
+            (0, max(STOP_SECONDS_MAX, child.stop_s)),
+            (signal.SIGTERM, KILL_SECONDS),
+            (signal.SIGKILL, KILL_SECONDS),
+        ):
             if ended.done():
                 return
             if number:
@@ -185,6 +192,17 @@ class Supervisor:
                     process.kill()
 
 
+def guard_child(config: Path, parent: int, *, lease_s: float, output: Path | None = None) -> Child:
+    """The guard as a child: a trader that did not end well leaves it a lease to wait for, and orders to cancel."""
+    return Child(
+        name="guard",
+        command=lambda: guard_command(config, parent=parent),
+        output=output,
+        errors=output,
+        stop_s=lease_s + GUARD_SECONDS,
+    )
+
+
 def gateway_child(config: Path | None, parent: int, *, output: Path | None = None) -> Child | None:
     """The paper gateway as a child, if there is one."""
     if config is None:
@@ -197,13 +215,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Keep both up for one config; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m daemon.supervisor")
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--guard", type=float, default=0.0, help="seconds of the trader's lease; 0 = no guard")
     parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
     given = parser.parse_args(arguments)
     config, parent = given.config.absolute(), os.getpid()
     trader = Child(name="trader", command=lambda: trader_command(config, as_json=given.json, parent=parent))
     follower = Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))
-    return asyncio.run(Supervisor(trader, follower, open_log(), gateway=gateway_child(given.gateway, parent)).run())
+    guard = guard_child(config, parent, lease_s=given.guard) if given.guard else None
+    gateway = gateway_child(given.gateway, parent)
+    return asyncio.run(Supervisor(trader, follower, open_log(), guard=guard, gateway=gateway).run())
 
 
 if __name__ == "__main__":

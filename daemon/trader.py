@@ -24,8 +24,10 @@ from daemon.config import Config
 from daemon.control.operations import TraderOperations
 from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
+from daemon.killer.latch import put_aside, read_latch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
+from daemon.presence import Presence
 from daemon.recovery import Recovered, recover
 from daemon.reference.tables import ReferenceTables, day_rolls
 from daemon.runner import Rolls, Runner
@@ -101,6 +103,7 @@ class Trader:
             epoch=lambda: self.active_runner.money.epoch,
             spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
         )
+        self.presence: Presence | None = None  # with a broker: the right to send
         self.driver = self._driver()
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
@@ -112,7 +115,7 @@ class Trader:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop, signal.Signals(number).name)
-        self.state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.state.lock()
         try:
             tables = await self.driver.open()
             recovered = self._recover(tables)
@@ -124,6 +127,7 @@ class Trader:
                 await self.control.close()
             if self.runner is not None:
                 self.runner.journal.close()
+            self.state.unlock()
 
     def _driver(self) -> Driver:
         if self.config.broker_feed:
@@ -214,6 +218,7 @@ class Trader:
     def _begin(self, now_ns: int, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
         """Reference records, then the first inputs of this run."""
         runner = self.active_runner
+        latch = read_latch(self.state.path) if self.config.guarded else None
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
         for record in tables.records():
@@ -229,14 +234,20 @@ class Trader:
                 mode=self.config.mode,
                 ended=recovered.ended,
                 after_crash=self.config.start.after_crash,
-                guard_fired=False,
+                guard_fired=latch is not None,
                 changed="" if fresh else recovered.changed,
                 safe=recovered.safe,
                 venue_in_process=self.config.venue_in_process,
+                guard_reason="" if latch is None else latch.text,
             ),
             now_ns,
         )
         self._sealing.tell_if_short(now_ns)
+        if self.config.guarded:
+            self.presence = Presence(self.state.path, self.config.guard, runner)
+            runner.journal.sync()
+            if latch is not None:
+                put_aside(self.state.path, epoch=epoch)
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
             runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
@@ -307,6 +318,8 @@ class Trader:
             self.phase = "ended"
         self._sealing.seal()
         self._snapshots.take(ended="clean", feed_ended=ended)
+        if self.presence is not None:
+            self.presence.leave()
         self._tell_alerts()
         if not self.quiet:
             self._progress(last=True)

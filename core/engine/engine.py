@@ -35,7 +35,7 @@ class Engine(Trading):
         self.records = []
 
     def _end(self) -> Records:
-        if self.money.odds:
+        if self.money.odds or self.money.rivals:
             table.report_odds(self)
         clock.rearm(self)
         self.next_deadline_ns = self.timers.next_ns()

@@ -7,7 +7,7 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, kill, ladder
+from core.engine import adoption, clock, kill, ladder, presence
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
@@ -15,7 +15,6 @@ from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
 from core.notes import DifferenceFound, Odd
 from core.orders import State
-from core.parents import ParentState
 from core.ports import Strategy
 from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS
 from core.rows import PRINT, QUOTE, ROW
@@ -27,6 +26,9 @@ _HALTING: Final = ("lost", "overfill", "still open")
 def report_odds(engine: Trading) -> None:
     """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
     odds, engine.money.odds = engine.money.odds, []
+    rivals, engine.money.rivals = engine.money.rivals, []
+    for what in rivals:
+        ladder.halt(engine, presence.SECOND_TRADER, what)
     for order_id, what in odds:
         engine.note(Odd(order_id=order_id, what=what))
         if any(word in what for word in _ALARMING):
@@ -283,9 +285,7 @@ def _started(engine: Trading, event: e.TraderStarted) -> None:
     if event.safe:
         ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
     if event.guard_fired:
-        for parent in list(engine.money.live_parents.values()):
-            engine.end_parent(parent, state=ParentState.CANCELLED, reason="guard fired")
-        ladder.halt(engine, "GUARD", "the guard cancelled orders while the trader was away")
+        presence.on_guard_fired(engine, event.guard_reason)
     if event.changed:
         ladder.halt(engine, ladder.DEPLOY, f"changed since the last run: {event.changed}")
     elif event.mode == "live" and event.ended == "new":  # control 41: nobody has armed this account yet
@@ -394,4 +394,6 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
+    e.LeaseLapsed: presence.on_lapsed,
+    e.AlertAcknowledged: presence.on_alert_acknowledged,
 }

@@ -28,12 +28,14 @@ from core.events.market import (
 )
 from core.events.operator import (
     AccountAdopted,
+    AlertAcknowledged,
     AuditSealed,
     CommandRefused,
     DayRolled,
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    LeaseLapsed,
     OperatorFlattened,
     OperatorHalted,
     OperatorKilled,
@@ -94,6 +96,7 @@ AnyEvent = (
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
+    | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 
@@ -116,6 +119,7 @@ __all__ = [
     "STATUS_INACTIVE",
     "SUBMITTED",
     "AccountAdopted",
+    "AlertAcknowledged",
     "AnyEvent",
     "AuditSealed",
     "BandChanged",
@@ -139,6 +143,7 @@ __all__ = [
     "FeedGapped",
     "HaltChanged",
     "LeaseGranted",
+    "LeaseLapsed",
     "LinkDegraded",
     "LinkLost",
     "LinkRestored",

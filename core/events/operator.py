@@ -129,6 +129,24 @@ class AuditSealed(Event, frozen=True, tag=89):
     rules: int
 
 
+class LeaseLapsed(Event, frozen=True, tag=98):
+    """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
+    acted on its orders. Nothing was sent since.
+    """
+
+    late_ms: int  # how long the lease had been over; 0 = it had not
+    guard_fired: bool
+    reason: str
+
+
+class AlertAcknowledged(Event, frozen=True, tag=99):
+    """An operator has seen the alerts of one code, or ("") all that are open."""
+
+    code: str
+    operator: str
+    authority: str = ""
+
+
 class TraderStarted(Event, frozen=True, tag=90):
     """First input of a run. `ended` says how the run before ended: new, clean, crash."""
 
@@ -140,6 +158,7 @@ class TraderStarted(Event, frozen=True, tag=90):
     changed: str  # which digests differ from the run before, comma separated; empty = none
     safe: bool = False  # the second failure of one error within an hour
     venue_in_process: bool = False  # the simulated venue is recovered with us: nothing sent can be in doubt
+    guard_reason: str = ""  # what the guard said, when it fired
 
 
 class TraderStopped(Event, frozen=True, tag=91):

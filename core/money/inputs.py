@@ -7,6 +7,7 @@ from core import events as e
 from core.ledger import UNCLAIMED, Execution
 from core.money import kills
 from core.money.approvals import Seal, spend_code
+from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.orders import Fact, State
 from core.story import tell
@@ -33,6 +34,8 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
     if m.ledger.is_superseded(event.exec_id):
         m.odds.append((event.order_id, f"execution {event.exec_id} came after its correction"))
         return
+    if event.order_id not in m.orders:
+        meet_rival(m, event.order_ref)
     m.book(
         Execution(
             exec_id=event.exec_id,
@@ -196,6 +199,7 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
 def _trader_started(m: Money, event: e.TraderStarted) -> None:
     m.epoch = event.epoch
     m.safe = event.safe
+    m.synced = False
     if not event.venue_in_process:
         _set_link(m, DOWN)
         m.sync = None

@@ -10,7 +10,7 @@ from core.ledger import Execution
 from core.money import kills
 from core.money.approvals import Approval, keep
 from core.money.kills import Kill
-from core.money.state import Money
+from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
 from core.rates import DuplicateKey
@@ -253,6 +253,31 @@ def _transfer(m: Money, command: c.TransferPosition) -> None:
     m.differences = tuple(d for d in m.differences if d.inst != command.inst)
 
 
+_SEVERITIES: Final = ("info", "warning", "critical")
+
+
+def _alert(m: Money, command: c.RaiseAlert) -> None:
+    """What a person must see stays open until one says that it was seen."""
+    if command.severity == "info":
+        return
+    known = m.alerts.pop(command.code, None)  # the newest is last
+    if known is None:
+        known = OpenAlert(
+            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
+        )
+        if len(m.alerts) >= ALERTS_OPEN_MAX:
+            del m.alerts[next(iter(m.alerts))]
+    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
+        known.severity = command.severity
+    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
+    m.alerts[command.code] = known
+
+
+def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
+    for code in command.codes:
+        m.alerts.pop(code, None)
+
+
 def _keep_approval(m: Money, command: c.KeepApproval) -> None:
     approval = Approval(
         digest=command.digest,
@@ -288,6 +313,8 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.VerifyKill: _verify_kill,
     c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
+    c.RaiseAlert: _alert,
+    c.CloseAlerts: _close_alerts,
     c.KeepApproval: _keep_approval,
     c.SpendApproval: _spend_approval,
 }

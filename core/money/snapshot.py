@@ -7,7 +7,7 @@ from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.money.approvals import Approval, Seal
 from core.money.kills import Kill
-from core.money.state import Money, MoneySettings
+from core.money.state import Money, MoneySettings, OpenAlert
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position
@@ -51,6 +51,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     foreign: dict[int, OpenOrderReported]
     kills: list[Kill]
     safe: bool
+    synced: bool = False
+    alerts: list[OpenAlert] = []
     live: list[int] = []  # live orders in the order they are worked through: one that came back is last
     approvals: list[Approval] = []
     code_steps: dict[str, int] = {}
@@ -106,6 +108,8 @@ def dump(m: Money) -> bytes:
             foreign=m.foreign,
             kills=m.kills,
             safe=m.safe,
+            synced=m.synced,
+            alerts=list(m.alerts.values()),
             live=list(m.live_orders),
             approvals=m.approvals,
             code_steps=m.code_steps,
@@ -125,6 +129,7 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.live_orders = {order_id: m.orders[order_id] for order_id in live}
     for order in m.live_orders.values():
         m.reservations.update(order)
+    m.alerts = {alert.code: alert for alert in s.alerts}
     m.parents = {parent.parent_id: parent for parent in s.parents}
     m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
     m.latches = Latches(s.latches, s.ladder_moves)
@@ -135,9 +140,9 @@ def load(settings: MoneySettings, state: bytes) -> Money:
 
 _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
-    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync", "last_sync_ts_ns",
-    "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign", "kills", "safe",
-    "approvals", "code_steps", "audit",
+    "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
+    "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
+    "kills", "safe", "synced", "approvals", "code_steps", "audit",
 )  # fmt: skip
 
 

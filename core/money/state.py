@@ -28,6 +28,7 @@ DEGRADED: Final = 1
 READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
+ALERTS_OPEN_MAX: Final = 64  # codes; beyond, the one that was quiet longest goes
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
@@ -46,17 +47,28 @@ class MoneySettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     rate_symbol: RateLimit
 
 
+class OpenAlert(msgspec.Struct, gc=False, kw_only=True):
+    """What a person was told under one code and has not acknowledged."""
+
+    code: str
+    severity: str  # the worst so far
+    text: str  # the newest
+    since_ns: int
+    last_ns: int
+    count: int = 1
+
+
 class Money:
     """The account as we know it. Attributes are read by everyone, written by the folds alone."""
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_ended", "_ended_parents", "approvals", "audit", "cash_difference_nanos", "closed_sync", "code_steps",
-        "day_base_equity_nanos",
-        "difference_sync_id", "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign",
-        "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "link", "link_since_ns",
-        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "safe", "seq", "settings", "sync", "tats", "trading_date", "ts_ns",
+        "_ended", "_ended_parents", "alerts", "approvals", "audit", "cash_difference_nanos", "closed_sync",
+        "code_steps", "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates",
+        "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches",
+        "ledger", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds",
+        "orders", "parents", "reservations", "rivals", "safe", "seq", "settings", "sync", "synced", "tats",
+        "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -95,6 +107,9 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.synced = False  # a complete sync since the trader started
+        self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
+        self.rivals: list[str] = []  # orders met in this step that only another trader can have sent
         self.approvals: list[Approval] = []  # commands that wait for a second person
         self.audit = Seal()
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent

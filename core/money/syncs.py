@@ -8,6 +8,7 @@ from core import events as e
 from core.ids import is_own_ref
 from core.ledger import UNCLAIMED
 from core.money import kills
+from core.money.rivals import meet_rival
 from core.money.state import Money
 from core.orders import Fact, Order, State
 from core.reconcile import SYNC_SPACING_NS, Sync, cash_difference_nanos, order_differences, position_differences
@@ -29,6 +30,7 @@ def _open_reported(m: Money, event: e.OpenOrderReported) -> None:
     sync.open[event.order_id] = event
     order = m.orders.get(event.order_id)
     if order is None:
+        meet_rival(m, event.order_ref)
         _adopt(m, event)
     elif order.state is State.UNKNOWN and event.status != e.PENDING_SUBMIT:
         order.perm_id = event.perm_id or order.perm_id
@@ -120,6 +122,7 @@ def _sync_completed(m: Money, event: e.SyncCompleted) -> None:
         else:
             order.absent_syncs = 0
     found = position_differences(sync, m.ledger.holdings, m.settings.symbols) + order_differences(sync, m.orders)
+    m.synced = True
     m.last_sync_ts_ns = m.ts_ns
     m.last_sync_id = sync.sync_id
     m.cash_difference_nanos = cash_difference_nanos(sync, m.ledger)

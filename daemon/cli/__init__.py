@@ -12,7 +12,20 @@ from typing import Final, cast
 import typer
 
 from core.errors import ConfigError, QuantdError, Refused
-from daemon.cli import account, audit, books, database, diff, doctor, gateway, operate, operators, records, trader
+from daemon.cli import (
+    account,
+    alerts,
+    audit,
+    books,
+    database,
+    diff,
+    doctor,
+    gateway,
+    operate,
+    operators,
+    records,
+    trader,
+)
 from daemon.control.client import NotReachable
 
 DONE: Final = 0
@@ -35,7 +48,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (trader, operate, operators, audit, account, books, records, diff, doctor, database, gateway):
+for _part in (trader, operate, operators, audit, alerts, account, books, records, diff, doctor, database, gateway):
     _part.register(app)
 
 

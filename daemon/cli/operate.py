@@ -11,6 +11,7 @@ from daemon.cli import options as o
 from daemon.control.client import ControlClient, connected
 from daemon.state_dir import state_directory
 from daemon.status.follower import follower_news, is_running, read_picture
+from daemon.status.guard import guard_runs, news_beside, read_guard
 from daemon.status.picture import Status, named
 
 
@@ -34,7 +35,7 @@ def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = Fals
         if watch and not as_json:
             from daemon.status.screen import watch_status
 
-            watch_status(client.status, lambda: follower_news(directory.path))
+            watch_status(client.status, lambda: news_beside(directory.path))
             return
         _print_status(client.status(), directory.path, as_json=as_json)
         while watch:
@@ -46,11 +47,12 @@ def _print_status(picture: Status, directory: Path, *, as_json: bool) -> None:
     if as_json:
         news = follower_news(directory)
         told = {"running": is_running(directory), "alarms": news.alarms} | (named(read_picture(directory)) or {})
-        o.print_json(named(picture) | {"follower": told})
+        guard = {"running": guard_runs(directory)} | (named(read_guard(directory)) or {})
+        o.print_json(named(picture) | {"follower": told, "guard": guard})
         return
     from daemon.status.screen import print_status
 
-    print_status(picture, follower_news(directory))
+    print_status(picture, news_beside(directory))
 
 
 def why_not(

@@ -9,7 +9,7 @@ import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.commands import follower_command, trader_command, up_command
+from daemon.commands import follower_command, guard_command, trader_command, up_command
 
 # Files come as arguments, so that `check -c one.toml two.toml` takes what a shell pattern gives.
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
@@ -22,7 +22,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Wh
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (run, follow, up, demo, check, train, warm, bench, version):
+    for command in (run, follow, guard, up, demo, check, train, warm, bench, version):
         app.command()(command)
 
 
@@ -38,9 +38,15 @@ def follow(config: Config, state: o.State = None) -> None:
     _become(follower_command(config, state=state))
 
 
+def guard(config: Config, state: o.State = None) -> None:
+    """Watch the trader's lease, cancel its orders when it runs out, deliver alerts."""
+    _check_there(config)
+    _become(guard_command(config, state=state))
+
+
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, and the paper gateway that the config may name: started, restarted when they
-    crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, and the paper gateway that the config may name:
+    started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
@@ -48,13 +54,17 @@ def up(config: Config, as_json: o.Json = False) -> None:
     from daemon.config import load_config
     from daemon.control.client import is_alive
     from daemon.status.follower import is_running
+    from daemon.status.guard import guard_runs
 
     loaded = load_config(config)
     if is_alive(Path(loaded.control.socket)):
         raise ConfigError(f"state_dir {loaded.state_dir}: a trader is running there: stop it first")
     if is_running(Path(loaded.state_dir)):
         raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
-    _become(up_command(config, as_json=as_json, gateway=loaded.up.gateway))
+    if guard_runs(Path(loaded.state_dir)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: a guard is running there: stop it first")
+    guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
+    _become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
 
 
 def _check_there(config: Path) -> None:

@@ -78,6 +78,7 @@ def check(config: Config, problems: Problems) -> None:
     check_feed(config, problems)
     check_record(config.record, problems)
     check_authority(config, problems)
+    check_guard(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     if config.fees.plan not in DEFAULT_PLANS:
@@ -88,6 +89,24 @@ def check(config: Config, problems: Problems) -> None:
             f"{config.control.socket} is longer than the {SOCKET_LENGTH_MAX} bytes a socket may have",
             "set a shorter path",
         )
+
+
+def check_guard(config: Config, problems: Problems) -> None:
+    """Client ids are distinct, and every target of alerts can be reached by exactly one way."""
+    if config.guard.client_id == config.ib.client_id:
+        problems.add("guard.client_id", f"{config.ib.client_id} is the trader's too", "give the guard its own, e.g. 12")
+    names = [target.name for target in config.alerts.to]
+    for at, target in enumerate(config.alerts.to):
+        field = f"alerts.to[{at}]"
+        ways = [bool(target.command), bool(target.urls_file), bool(target.urls_variable)]
+        if sum(ways) != 1:
+            problems.add(field, f"has {sum(ways)} ways", "give one of command, urls_file and urls_variable")
+        if target.command and not target.command[0].strip():
+            problems.add(f"{field}.command", "names no program", "write the program first, then its arguments")
+        if target.urls_file:
+            readable(target.urls_file, f"{field}.urls_file", problems)
+        if target.name in names[:at]:
+            problems.add(f"{field}.name", f"{target.name} is named twice", "give each its own name")
 
 
 def check_record(record: RecordSettings, problems: Problems) -> None:

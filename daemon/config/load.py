@@ -18,7 +18,7 @@ from daemon.config.check import check, check_raw, live_defaults, model_params, s
 from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.paths import absolute, expanded
-from daemon.config.schema import AuthoritySettings, Config, StrategySettings
+from daemon.config.schema import AlertTarget, AuthoritySettings, Config, StrategySettings
 from daemon.digests import digest
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig
@@ -124,6 +124,7 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         state_dir=state_dir,
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
+        alerts=msgspec.structs.replace(config.alerts, to=_with_url_files(config, folder, problems)),
         up=msgspec.structs.replace(config.up, gateway=absolute(gateway, folder, "up.gateway", problems))
         if gateway
         else config.up,
@@ -138,6 +139,17 @@ def _with_secret_paths(authority: AuthoritySettings, folder: Path, problems: Pro
             path = absolute(operator.totp_secret_file, folder, field, problems)
             operators[name] = msgspec.structs.replace(operator, totp_secret_file=path)
     return msgspec.structs.replace(authority, operators=operators)
+
+
+def _with_url_files(config: Config, folder: Path, problems: Problems) -> tuple[AlertTarget, ...]:
+    return tuple(
+        msgspec.structs.replace(
+            target, urls_file=absolute(target.urls_file, folder, f"alerts.to[{at}].urls_file", problems)
+        )
+        if target.urls_file
+        else target
+        for at, target in enumerate(config.alerts.to)
+    )
 
 
 def _with_model_paths(

@@ -133,6 +133,19 @@ class Adopt(Request, frozen=True, tag="adopt"):
     cash: str = "0"
 
 
+class Ack(Request, frozen=True, tag="ack"):
+    """The alerts of one code have been seen, or of all."""
+
+    code: str | None = None
+
+
+class Lease(Request, frozen=True, tag="lease"):
+    """The cluster says who may trade this account, for the next `valid_s` seconds."""
+
+    holder: str
+    valid_s: float
+
+
 class Arm(Request, frozen=True, tag="arm"):
     """Changed code, config or models with this digest may trade."""
 
@@ -153,13 +166,12 @@ class Feature(Request, frozen=True, tag="feature"):
 
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
-    | Adopt | Arm | Feature
+    | Adopt | Arm | Feature | Ack | Lease
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ping", "challenge",
+    "feature", "ack", "lease", "ping", "challenge",
 )  # fmt: skip
-
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 
 _DECODER: Final = msgspec.json.Decoder(AnyRequest)

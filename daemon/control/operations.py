@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.events import AnyEvent, CommandRefused, DeployArmed
+from core.events import AnyEvent, CommandRefused, DeployArmed, LeaseGranted
 from core.notes import Failure
 from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
@@ -33,6 +33,11 @@ class TraderOperations:
             text = f"{event.digest} is not what runs: it is {running}"
             self.refused(CommandRefused(command="arm", operator=event.operator, authority=event.authority, why=text))
             return Reply(ok=False, text=text)
+        if type(event) is LeaseGranted:
+            presence = self._trader.presence
+            refusal = "this trader has no broker to be kept from" if presence is None else presence.granted(event)
+            if refusal:
+                return Reply(ok=False, text=refusal)
         runner.engine.reply = (True, "done")
         try:
             runner.step(event, self._trader.driver.catch_up())

@@ -18,12 +18,17 @@ from core.units import CASH_NANOS_MAX, parse_nanos
 from daemon.authority.verify import PEER, Authority, Identity, Unproven
 from daemon.control import messages as m
 from daemon.control.lines import LineServer
+from daemon.lease import boottime_ns
 from daemon.status.picture import Status, cut, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
 ADOPTED_AT: Final = ("average", "mark")
 FLOAT32_MAX: Final = 3.4028234663852886e38
 FEATURE_AGE_S_MIN: Final = 0.001
+CODE_LENGTH_MAX: Final = 64
+HOLDER_LENGTH_MAX: Final = 253  # a host name, a pod's name
+LEASE_S_MIN: Final = 1.0
+LEASE_S_MAX: Final = 300.0
 FEATURE_AGE_S_MAX: Final = 31_536_000.0
 REFUSALS_PER_MINUTE_MAX: Final = 120  # journalled; the others are only answered
 WHY_MAX: Final = 300
@@ -166,6 +171,10 @@ class ControlServer(LineServer):
             return self._feature(request)
         if type(request) is m.Adopt:
             return self._adopted(request, operator)
+        if type(request) is m.Ack:
+            return e.AlertAcknowledged(code=_code(request.code), operator=operator, authority="peer")
+        if type(request) is m.Lease:
+            return _granted(request)
         arm = cast(m.Arm, request)
         if not arm.digest or len(arm.digest) > 128 or not arm.digest.isalnum():
             raise _Unacceptable("digest: take the one that `quantd status` shows")
@@ -257,6 +266,20 @@ def _reason(text: str) -> str:
     if not text.isprintable():
         raise _Unacceptable("reason: has control characters or line breaks: write one plain line")
     return text
+
+
+def _code(code: str | None) -> str:
+    if code is not None and not (0 < len(code) <= CODE_LENGTH_MAX and code.isprintable()):
+        raise _Unacceptable("code: take one that `quantd status` shows, or none for all")
+    return code or ""
+
+
+def _granted(request: m.Lease) -> e.LeaseGranted:
+    if not 0 < len(request.holder) <= HOLDER_LENGTH_MAX or not request.holder.isprintable():
+        raise _Unacceptable(f"holder: a name of 1 to {HOLDER_LENGTH_MAX} printable characters")
+    if not LEASE_S_MIN <= request.valid_s <= LEASE_S_MAX:
+        raise _Unacceptable(f"valid_s: set it between {LEASE_S_MIN:g} and {LEASE_S_MAX:g} seconds")
+    return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
 
 
 def _resolved(request: m.Resolve, operator: str) -> e.OrderResolved:

@@ -41,7 +41,8 @@ FED: Final = frozenset(
         e.CorporateActionAnnounced, e.ExternalFeatureReceived, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.DayRolled, e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.DeployArmed,
         e.TraderStarted, e.TraderStopped, e.DiskReserveChanged, e.CashAdjusted, e.ClockOffsetMeasured,
-        e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged, e.CommandRefused,
+        e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged, e.CommandRefused, e.LeaseLapsed,
+        e.AlertAcknowledged,
     }
 )  # fmt: skip
 

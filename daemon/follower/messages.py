@@ -77,6 +77,11 @@ def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
 
+def _acknowledged(m: e.AlertAcknowledged, s: Stamp, symbol: SymbolOf) -> Rows:
+    body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
+    yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.code, "seen", m.operator, body)
+
+
 def _refused(m: e.CommandRefused, s: Stamp, symbol: SymbolOf) -> Rows:
     body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, m.command, m.why, m.operator, body)
@@ -175,6 +180,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
+    e.AlertAcknowledged: _acknowledged,
     e.CommandRefused: _refused,
     e.LinkRestored: _link,
     e.LinkDegraded: _link,
@@ -210,8 +216,9 @@ RECORDS_ONLY: Final = frozenset(
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
         e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.ClockOffsetMeasured,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
-        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.AuditSealed,
+        e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
+        e.AuditSealed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered,
+        c.TransferPosition, c.TellKill, c.CloseAlerts, c.KeepApproval, c.SpendApproval, n.Answered,
     }
 )  # fmt: skip

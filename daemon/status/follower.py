@@ -82,8 +82,13 @@ def read_picture(directory: Path) -> FollowerPicture | None:
 
 def is_running(directory: Path) -> bool:
     """Whether a follower holds the lock of this state directory."""
+    return is_locked(directory / LOCK_NAME)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file."""
     try:
-        fd = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

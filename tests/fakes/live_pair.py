@@ -103,17 +103,27 @@ backoff_max_s = 0.5
 class Pair:
     """Files of both, and the processes that are up. Use as a context: whatever is left is killed."""
 
-    def __init__(self, folder: Path, *, feed: str, strategy: str = "", gateway: str = "", trader: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        feed: str,
+        strategy: str = "",
+        gateway: str = "",
+        trader: str = "",
+        instruments: str = "",
+        dial: int = 0,  # the port the trader calls, where something stands between the two
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.gateway_file = folder / "gateway.toml"
-        self.trader_file = folder / "trader.toml"
+        self.trader_file = self.guard_file = folder / "trader.toml"
         self.trader_state = folder / "trader"
         self.gateway_state = folder / "gateway"
-        instruments = instruments_of_example()
+        instruments = instruments or instruments_of_example()
         head = GATEWAY.format(state=self.gateway_state, port=self.port)
         self.gateway_file.write_text(head + gateway + feed + "\n" + instruments)
-        head = TRADER.format(state=self.trader_state, port=self.port)
+        head = TRADER.format(state=self.trader_state, port=dial or self.port)
         self.trader_file.write_text(
             head + trader + "\n" + ONE_PERSON + instruments + (strategy or strategies_of_example())
         )
@@ -136,11 +146,14 @@ class Pair:
             self.wait(self.is_ready, "the trader's link is READY", running="trader")
 
     def _launch(self, name: str) -> None:
-        module = {"gateway": ["daemon.gateway", "--config"], "trader": ["daemon.app", "run", "--config"]}[name]
-        file = self.gateway_file if name == "gateway" else self.trader_file
+        command = {
+            "gateway": ["daemon.gateway", "--config", self.gateway_file, "--json"],
+            "trader": ["daemon.app", "run", "--config", self.trader_file, "--json"],
+            "guard": ["daemon.killer", "--config", self.guard_file],
+        }[name]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *module, str(file), "--json"],
+                [sys.executable, "-m", *map(str, command)],
                 cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -169,9 +182,9 @@ class Pair:
             time.sleep(0.02)
 
     def logs(self) -> str:
-        """The last lines of both."""
+        """The last lines of each."""
         found = []
-        for name in ("gateway", "trader"):
+        for name in ("gateway", "trader", "guard"):
             path = self.folder / f"{name}.log"
             if path.exists():
                 found.append(f"--- {name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-25:]))

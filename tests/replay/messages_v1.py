@@ -140,6 +140,8 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.TraderStopped(reason="operator"),
     e.StepFailed(failed_seq=9, error="KeyError: 'BAC'"),
     e.DiskReserveChanged(available=False, free_mb=12),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -182,6 +184,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.VerifyKill(level=3, scope="all", sync_id=5),
     c.TransferPosition(inst=0, qty_nanos=-QTY, px_nanos=PX, reason="acknowledged"),
     c.TransferPosition(inst=0, qty_nanos=QTY, px_nanos=PX, reason="mine", strategy="alpha", deposit_nanos=9),
+    c.CloseAlerts(codes=("LINK_LOST",), by="ops"),
     c.KeepApproval(digest="a1", what="resume account", operator="ops", authority="code:7", until_ns=9),
     c.SpendApproval(digest="a1", operator="ops", second="eve"),
     c.AdjustCash(currency="USD", amount_nanos=7, reason="mine", kind="deposit"),

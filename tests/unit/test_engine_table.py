@@ -10,7 +10,7 @@ from core.money.requests import REQUESTS
 from core.money.syncs import SYNCS
 
 # Commands that change nothing in the books: what they bring about comes back as facts.
-FOLDLESS = {c.RequestSync, c.RaiseAlert}
+FOLDLESS = {c.RequestSync}
 
 
 def test_every_fact_has_a_handler() -> None:

@@ -1,0 +1,1 @@
+"""Telling a person: what the trader's journal and the guard raise, to everybody the config names, until it is seen."""

@@ -1,0 +1,102 @@
+"""What the guard says about itself, in a file beside the journal: its structs, its bytes, and what an operator must
+hear of it. Imports nothing heavy: `quantd status` reads it.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from daemon.lease import read_lease
+from daemon.status.follower import FollowerNews, follower_news, is_locked
+
+FILE_NAME: Final = "guard.json"
+LOCK_NAME: Final = "guard.lock"
+SILENT_SECONDS_MAX: Final = 5.0  # a running guard writes once a second
+
+IDLE: Final = "idle"  # there is no lease, or it was given back
+WATCHING: Final = "watching"
+ACTING: Final = "acting"
+DONE: Final = "done"  # the lease ran out, and nothing is open at the broker
+
+
+class TargetPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """One target of alerts."""
+
+    name: str
+    delivered: int = 0
+    undelivered: int = 0
+    failing_s: float = 0.0
+    error: str = ""
+
+
+class GuardPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """`guard.json`."""
+
+    pid: int
+    wall_ns: int
+    state: str
+    why: str = ""
+    lease: str = ""  # whose it looks at
+    silent_s: float = 0.0  # since its last look
+    open_alerts: tuple[str, ...] = ()  # codes
+    targets: tuple[TargetPicture, ...] = ()
+    fault: str = ""  # why the journal's alerts cannot be read
+
+
+def write_guard(directory: Path, picture: GuardPicture) -> None:
+    """Replace the file whole; not synced."""
+    draft = directory / f"{FILE_NAME}.new"
+    draft.write_bytes(msgspec.json.encode(picture) + b"\n")
+    os.replace(draft, directory / FILE_NAME)
+
+
+def read_guard(directory: Path) -> GuardPicture | None:
+    """None when no guard ever ran here, or the file is another release's."""
+    try:
+        return msgspec.json.decode((directory / FILE_NAME).read_bytes(), type=GuardPicture)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def guard_runs(directory: Path) -> bool:
+    """Whether a guard holds the lock of this state directory."""
+    return is_locked(directory / LOCK_NAME)
+
+
+def news_beside(directory: Path) -> FollowerNews:
+    """What `quantd status` and the screen show of the processes beside the trader."""
+    follower, guard = follower_news(directory), guard_news(directory)
+    if guard is None:
+        return follower
+    return FollowerNews(line=f"{follower.line}  {guard.line}", alarms=(*follower.alarms, *guard.alarms))
+
+
+def guard_news(directory: Path) -> FollowerNews | None:
+    """One line on how it is, and a line for each thing an operator should do something about; None where there is
+    nothing to guard.
+    """
+    picture, lease = read_guard(directory), read_lease(directory)
+    if not guard_runs(directory):
+        if lease is None:
+            return None
+        alarm = "guard not running: nobody cancels when the trader dies, nobody is told: start `quantd guard -c FILE`"
+        return FollowerNews(line="guard not running", alarms=(alarm,))
+    if picture is None:
+        return FollowerNews(line="guard starting")
+    silent_s = (time.time_ns() - picture.wall_ns) / 1e9 + picture.silent_s
+    alarms = [f"guard: no look for {silent_s:.0f} s (pid {picture.pid})"] if silent_s > SILENT_SECONDS_MAX else []
+    if picture.state in (ACTING, DONE):
+        alarms.append(f"guard {picture.state}: {picture.why}")
+    if picture.fault:
+        alarms.append(f"guard: {picture.fault}")
+    alarms += [
+        f"alerts: {one.undelivered} not delivered to {one.name} for {one.failing_s:.0f} s: {one.error}"
+        for one in picture.targets
+        if one.undelivered
+    ]
+    whose = f" ({picture.lease})" if picture.lease else ""
+    told = f"  alerts open {len(picture.open_alerts)}" if picture.open_alerts else ""
+    return FollowerNews(line=f"guard {picture.state}{whose}{told}", alarms=tuple(alarms))
