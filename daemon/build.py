@@ -123,6 +123,7 @@ def _engine(
             sync_interval_ns=config.engine.reconcile_ns,
             ack_timeout_ns=config.engine.ack_timeout_ns,
             kill_retry_ns=config.engine.kill_retry_ns,
+            kill_alert_ns=config.engine.kill_alert_ns,
             equity_note_interval_ns=config.engine.equity_note_interval_ns,
             cash_tolerance_bp=config.engine.cash_tolerance_bp,
             cash_tolerance_nanos=config.engine.cash_tolerance_nanos,

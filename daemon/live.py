@@ -18,6 +18,7 @@ from broker.ib.adapter import IbAdapter
 from core import commands as c
 from core import events as e
 from core.errors import BrokerFault, Bug, ConfigError
+from core.latches import ACCOUNT
 from core.ports import Clock
 from core.units import NANO
 from daemon.announced import announced_clock
@@ -209,6 +210,7 @@ class LiveDriver:
         self._fetch(runner.money.trading_date)
         async with asyncio.timeout(CLOSE_S):
             await adapter.start()
+        self._resend_kill(runner)
         self._arm(runner.next_ns)
         self._beat()
         while not self._over():
@@ -223,6 +225,11 @@ class LiveDriver:
             await self._leave()
         trader.leave_on_failure()
         return False
+
+    def _resend_kill(self, runner: Runner) -> None:
+        """A kill that is not verified is the first thing a new session is sent (journalled before; asked again)."""
+        if self._config.mode != "shadow" and any(k.level <= ACCOUNT and not k.verified_ns for k in runner.money.kills):
+            runner.machine.cancel_all("kill: not verified before the trader ended", runner.now_ns)
 
     def _beat(self) -> None:
         """With `engine.keep_warm`: the order path of a shadow runs whenever there is nothing to read."""

@@ -30,6 +30,7 @@ class StateDirectory:
         self.journal = path / "journal"
         self.control_socket = path / "control.sock"
         self.card_file = path / "trader.json"
+        self.kill_file = path / "KILL"  # made by anybody: the trader kills the account (daemon/kill_switch.py)
         self.lock_file = path / "trader.lock"
         self._lock = -1
 
@@ -65,6 +66,16 @@ class StateDirectory:
             return None
         except (OSError, msgspec.DecodeError) as fault:
             raise ConfigError(f"{self.card_file}: {fault}: remove it and start the trader again") from fault
+
+    def leave_kill_file(self, reason: str) -> bool:
+        """For a trader that does not answer: it latches when it next looks. False when that is not possible."""
+        fresh = self.path / f"KILL.new-{os.getpid()}"
+        try:
+            fresh.write_text(reason + "\n")
+            os.replace(fresh, self.kill_file)
+        except OSError:
+            return False
+        return True
 
     def socket_in_use(self) -> Path:
         """The control socket, also where the config put it elsewhere."""

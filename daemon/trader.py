@@ -17,13 +17,14 @@ from typing import Final, Protocol
 from core import events as e
 from core import records as r
 from core.errors import Bug
-from core.latches import STRATEGY
+from core.latches import PROCESS, STRATEGY
 from daemon.authority.sealing import Sealing
 from daemon.authority.verify import Authority
 from daemon.config import Config
 from daemon.control.operations import TraderOperations
 from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
+from daemon.kill_switch import KillSwitch
 from daemon.killer.latch import put_aside, read_latch
 from daemon.log import AlertLog, open_log
 from daemon.machine import SESSION_READY
@@ -97,6 +98,8 @@ class Trader:
         self.log = open_log()
         self._alerts = AlertLog(self.log)
         self.warm: KeepWarm | None = None
+        self.operations = TraderOperations(self)
+        self.kill_switch = KillSwitch(self)
         self.authority = Authority(
             config.authority,
             account=config.account.id,
@@ -105,6 +108,7 @@ class Trader:
         )
         self.presence: Presence | None = None  # with a broker: the right to send
         self.driver = self._driver()
+        self._began_ns = 0
         self._drain_until_ns = 0
         self._flatten_until_ns = 0
         self._next_progress_s = 0.0
@@ -115,6 +119,7 @@ class Trader:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop, signal.Signals(number).name)
+        self.kill_switch.listen(loop)
         self.state.lock()
         try:
             tables = await self.driver.open()
@@ -184,7 +189,7 @@ class Trader:
         self._begin(now_ns, tables, recovered, fresh=fresh)
         self.control = ControlServer(
             Path(self.config.control.socket),
-            TraderOperations(self),
+            self.operations,
             self.authority,
             symbols=self.config.symbols,
             strategies=tuple(self.config.strategies),
@@ -200,6 +205,7 @@ class Trader:
             )
         )
         self.warm = keep_warm(self.config, tables, self.log)
+        self.kill_switch.open()
         self.phase = "ready"
         self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
@@ -218,6 +224,7 @@ class Trader:
     def _begin(self, now_ns: int, tables: ReferenceTables, recovered: Recovered, *, fresh: bool) -> None:
         """Reference records, then the first inputs of this run."""
         runner = self.active_runner
+        self._began_ns = now_ns
         latch = read_latch(self.state.path) if self.config.guarded else None
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
         seq = runner.engine.seq
@@ -265,14 +272,22 @@ class Trader:
 
     # ---- between steps -----------------------------------------------------------------------------------------
     def tend(self) -> None:
-        """Between steps: disk, snapshot, progress."""
+        """Between steps: kills, disk, snapshot, progress."""
         runner = self.active_runner
+        self.kill_switch.look()
+        self._end_after_kill()
         runner.watch_disk()
         self._sealing.seal()
         self._tell_alerts()
         self._snapshots.tend()
         if not self.quiet:
             self._progress()
+
+    def _end_after_kill(self) -> None:
+        """A kill of the process ends it, once the broker was seen to be empty; until then it is needed for that."""
+        for kill in self.active_runner.money.kills:
+            if kill.level == PROCESS and not kill.over_ns and kill.verified_ns > self._began_ns:
+                self.request_stop("a kill of the process, verified")
 
     def request_stop(self, reason: str) -> None:
         """Ask for a clean stop; the loop steps it. A second signal changes nothing."""
@@ -301,6 +316,8 @@ class Trader:
         """Whether strategies with on_stop = flatten are still closing; they stay latched until an operator resumes."""
         runner = self.active_runner
         names = [name for name, strategy in self.config.strategies.items() if strategy.on_stop == "flatten"]
+        killed = [kill for kill in runner.money.kills if not kill.over_ns]
+        names = [name for name in names if not any(kill.covers("", name) for kill in killed)]  # nobody asked for it
         if not self._flatten_until_ns:
             self._flatten_until_ns = runner.now_ns + FLATTEN_NS
             for name in names:

@@ -21,6 +21,7 @@ from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strateg
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
 SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
+BY_ITSELF: Final = "trader"  # the operator of what the trader does by a setting (on_stop, on_disable)
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
 ACTIONS_PER_STEP_MAX: Final = 8  # a parent may end, be planned again and place within one step; more is a loop
@@ -146,16 +147,17 @@ class Trading:
             return
 
     def _flattening(self, strategy: str, inst: int) -> bool:
-        """An operator's flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A
-        later kill ends it, an earlier one must be verified first: nothing else of the scope may be open.
+        """A flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A later kill
+        ends it; an earlier one must be verified first, and only a person's flatten overrules it.
         """
-        symbol = self.symbols[inst]
-        binding = self.money.latches.binding(strategy=strategy, symbol=symbol)
-        asked_seq = max((latch.asked_seq for latch in binding if latch.code == FLATTEN), default=-1)
-        return asked_seq >= 0 and not any(
-            not kill.over_ns and kill.covers(symbol, strategy) and (not kill.verified_ns or kill.seq > asked_seq)
-            for kill in self.money.kills
-        )
+        money, symbol = self.money, self.symbols[inst]
+        kills = [kill for kill in money.kills if not kill.over_ns and kill.covers(symbol, strategy)]
+        for latch in money.latches.binding(strategy=strategy, symbol=symbol):
+            if latch.code == FLATTEN and not any(
+                latch.by == BY_ITSELF or not kill.verified_ns or kill.seq > latch.asked_seq for kill in kills
+            ):
+                return True
+        return False
 
     def _flatten(self, strategy: str, inst: int) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""

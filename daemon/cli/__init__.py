@@ -20,7 +20,9 @@ from daemon.cli import (
     database,
     diff,
     doctor,
+    drill,
     gateway,
+    kill,
     operate,
     operators,
     records,
@@ -48,7 +50,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _part in (trader, operate, operators, audit, alerts, account, books, records, diff, doctor, database, gateway):
+for _part in (
+    trader,
+    operate,
+    kill,
+    drill,
+    operators,
+    audit,
+    alerts,
+    account,
+    books,
+    records,
+    diff,
+    doctor,
+    database,
+    gateway,
+):
     _part.register(app)
 
 

@@ -21,8 +21,6 @@ def register(app: typer.Typer) -> None:
     app.command("why-not")(why_not)
     app.command()(halt)
     app.command()(resume)
-    app.command()(kill)
-    app.command()(flatten)
     app.command()(acknowledge)
     app.command()(arm)
     app.command()(feature)
@@ -96,16 +94,6 @@ def resume(
     """Lift a halt or kill."""
     with o.proving(state, name, code) as client:
         o.print_raw(client.request("resume", reason=reason, strategy=strategy, symbol=symbol))
-
-
-def kill(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Block, cancel every order and verify."""
-    _operate(state, "kill", reason=reason, strategy=strategy, symbol=symbol)
-
-
-def flatten(reason: o.Reason, strategy: o.Strategy = None, symbol: o.Symbol = None, state: o.State = None) -> None:
-    """Close positions with orders that can only reduce them."""
-    _operate(state, "flatten", reason=reason, strategy=strategy, symbol=symbol)
 
 
 def acknowledge(

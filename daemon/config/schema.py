@@ -252,6 +252,7 @@ class EngineIntervals(Table, frozen=True):
     reconcile_s: Annotated[float, Meta(ge=1.0, le=86_400.0)] = 30.0  # a full synchronisation this often
     ack_timeout_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 5.0  # an order without an answer is then UNKNOWN
     kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
+    kill_alert_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 10.0  # a kill not verified by then is told as such
     equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
     keep_warm: bool = False  # while nothing happens, run the order path on a shadow that can send nothing
     # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
@@ -277,6 +278,11 @@ class EngineIntervals(Table, frozen=True):
     def kill_retry_ns(self) -> int:
         """The same in nanoseconds."""
         return round(self.kill_retry_s * ONE_SECOND_NS)
+
+    @property
+    def kill_alert_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.kill_alert_s * ONE_SECOND_NS)
 
     @property
     def equity_note_interval_ns(self) -> int:

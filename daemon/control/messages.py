@@ -82,7 +82,13 @@ class Resume(Scoped, frozen=True, tag="resume"):
 
 
 class Kill(Scoped, frozen=True, tag="kill"):
-    """Block, cancel and verify."""
+    """Block, cancel and verify; `process` = the account, and the trader ends once that is verified."""
+
+    process: bool = False
+
+
+class GetKills(Request, frozen=True, tag="kills"):
+    """The report of every kill (daemon/status/kills.py)."""
 
 
 class Flatten(Scoped, frozen=True, tag="flatten"):
@@ -166,11 +172,11 @@ class Feature(Request, frozen=True, tag="feature"):
 
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
-    | Adopt | Arm | Feature | Ack | Lease
+    | Adopt | Arm | Feature | GetKills | Ack | Lease
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
-    "feature", "ack", "lease", "ping", "challenge",
+    "feature", "kills", "ack", "lease", "ping", "challenge",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

@@ -13,6 +13,7 @@ from daemon.recovery import deploy_digest
 from daemon.runner import StepError
 from daemon.status.adoption import adoption_of
 from daemon.status.build import ProcessFacts, build_status
+from daemon.status.kills import kill_reports
 from daemon.status.picture import Status
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class TraderOperations:
                     )
                     found.append(who | msgspec.structs.asdict(waits))
         return found
+
+    def kills(self) -> list[dict[str, Any]]:
+        """The report of every kill."""
+        return kill_reports(self._trader.active_runner.engine)
 
     def adoption(self) -> dict[str, Any]:
         """What the broker holds and our books lack."""

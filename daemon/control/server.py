@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 
 from core import events as e
-from core.latches import ACCOUNT, LEVEL_NAMES, STRATEGY, SYMBOL
+from core.latches import ACCOUNT, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL
 from core.money.approvals import CODE
 from core.units import CASH_NANOS_MAX, parse_nanos
 from daemon.authority.verify import PEER, Authority, Identity, Unproven
@@ -60,6 +60,10 @@ class Operations(Protocol):
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """Every blocker in gate order: value, limit, since when, who can lift it."""
+        ...
+
+    def kills(self) -> list[dict[str, Any]]:
+        """The report of every kill, oldest first (daemon/status/kills.py)."""
         ...
 
     def adoption(self) -> dict[str, Any]:
@@ -113,6 +117,8 @@ class ControlServer(LineServer):
             authority = self.authority
             return m.done(request.id, m.Challenge(account=authority.account, epoch=authority.epoch()))
         try:
+            if type(request) is m.GetKills:
+                return m.done(request.id, self.operations.kills())
             if type(request) is m.GetAdoption:
                 return m.done(request.id, self.operations.adoption())
             if type(request) is m.WhyNot:
@@ -215,6 +221,10 @@ class ControlServer(LineServer):
     def _scope(self, request: m.Scoped) -> tuple[int, str]:
         if request.strategy is not None and request.symbol is not None:
             raise _Unacceptable("give a strategy or a symbol, not both")
+        if type(request) is m.Kill and request.process:
+            if request.strategy is not None or request.symbol is not None:
+                raise _Unacceptable("the process is all of it: give no strategy and no symbol")
+            return PROCESS, ""
         if request.strategy is not None:
             return STRATEGY, self._check_name("strategy", request.strategy, self.strategies)
         if request.symbol is not None:

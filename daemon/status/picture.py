@@ -149,6 +149,8 @@ class KillRow(Row, frozen=True):
     scope: str
     since_ns: int
     verified_ns: int
+    open: int = 0  # orders of ours, and of others, that are not off yet
+    others_open: int = 0
 
 
 class Counters(msgspec.Struct, frozen=True, gc=False, kw_only=True):

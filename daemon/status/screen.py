@@ -175,7 +175,11 @@ def _warnings(status: Status, follower: FollowerNews) -> list[Text]:
     ]
     if status.link_why:
         told.append(f"link {status.link}: {status.link_why}")
-    told += [f"KILL of {k.level} {k.scope} not verified yet" for k in status.kills if not k.verified_ns]
+    told += [
+        f"KILL of {k.level} {k.scope} not verified yet: {k.open} orders open, {k.others_open} of others"
+        for k in status.kills
+        if not k.verified_ns
+    ]
     told += [f"strategy {row.name} disabled: {row.reason}" for row in status.strategies if not row.enabled]
     told += [f"difference: {line}" for line in status.differences]
     if status.unknown:

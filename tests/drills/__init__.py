@@ -67,6 +67,18 @@ def _gateway_state(number: int) -> PartResult:
     return run_part(number)
 
 
+def _kill(number: int) -> PartResult:
+    from tests.drills.kill import run_part
+
+    return run_part(number)
+
+
+def _risk_days(number: int) -> PartResult:
+    from tests.drills.risk_days import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -122,5 +134,19 @@ DRILLS: Final = (
         "one of a gateway that lived, byte by byte; a part is one script with 8 deaths",
         parts=200,
         part=_gateway_state,
+    ),
+    Drill(
+        name="kill",
+        meaning="the scripted kill of 40 working orders (`quantd drill kill`) in real time: acknowledgements up to 3 s "
+        "late, a cancel refused, the line cut; and 40 random runs around kills; a part is one of each",
+        parts=10,
+        part=_kill,
+    ),
+    Drill(
+        name="risk_days",
+        meaning="the five BAC and IBM days with every control on its factory limit: refusals by control and day, none "
+        "unexplained; a part is the whole tape, with a strategy of its size and with one ten times as large",
+        parts=2,
+        part=_risk_days,
     ),
 )

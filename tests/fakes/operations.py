@@ -3,7 +3,9 @@
 from typing import Any
 
 from core import events as e
+from core.money.kills import Kill
 from daemon.control.server import Reply
+from daemon.status.kills import journalled_report
 from daemon.status.picture import Counters, FeedRow, Status
 
 
@@ -47,6 +49,16 @@ class FakeOperations:
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """One blocker."""
         return [{"control": 31, "code": "HALTED", "value": "2", "limit": "0", "lift": "operator", "symbol": symbol}]
+
+    def kills(self) -> list[dict[str, Any]]:
+        """Every kill is verified at once."""
+        made = [event for event in self.events if type(event) is e.OperatorKilled]
+        return [
+            journalled_report(
+                Kill(level=x.level, scope=x.scope, since_ns=1, reason=x.reason, by=x.operator, verified_ns=2), 2
+            )
+            for x in made
+        ]
 
     def adoption(self) -> dict[str, Any]:
         """What the test set; by default the books agree with the broker."""
