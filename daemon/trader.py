@@ -207,6 +207,7 @@ class Trader:
         self.warm = keep_warm(self.config, tables, self.log)
         self.kill_switch.open()
         self.phase = "ready"
+        self.log.info("authority", who=self.authority.told)
         self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
         gc.freeze()

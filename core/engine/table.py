@@ -395,5 +395,5 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
     e.LeaseLapsed: presence.on_lapsed,
-    e.AlertAcknowledged: presence.on_alert_acknowledged,
+    e.AlertAcknowledged: answered(presence.on_alert_acknowledged),
 }

@@ -6,7 +6,7 @@ from typing import Any, Final
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
 from core.money import kills
-from core.money.approvals import Seal, spend_code
+from core.money.approvals import Seal
 from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.orders import Fact, State
@@ -218,10 +218,6 @@ def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
 
-def _operated(m: Money, event: Any) -> None:
-    spend_code(m.code_steps, event)
-
-
 def _audit_sealed(m: Money, event: e.AuditSealed) -> None:
     m.audit = Seal(count=event.count, digest=event.digest, seq=m.seq)
 
@@ -247,14 +243,5 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.TraderStarted: _trader_started,
     e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
-    e.OperatorHalted: _operated,
-    e.OperatorKilled: _operated,
-    e.OperatorFlattened: _operated,
-    e.OperatorResumed: _operated,
-    e.OrderResolved: _operated,
-    e.DifferenceAcknowledged: _operated,
-    e.AccountAdopted: _operated,
-    e.DeployArmed: _operated,
-    e.CommandRefused: _operated,
     e.AuditSealed: _audit_sealed,
 }

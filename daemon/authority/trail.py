@@ -39,12 +39,12 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
         r.INPUT: _tags(
             e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.OrderResolved,
             e.DifferenceAcknowledged, e.AccountAdopted, e.DeployArmed, e.CommandRefused, e.TriggerFired,
-            e.TraderStarted, e.TraderStopped, e.StepFailed,
+            e.TraderStarted, e.TraderStopped, e.StepFailed, e.LeaseLapsed, e.AlertAcknowledged,
         ),
         r.NOTE: _tags(n.Answered),
         r.COMMAND: _tags(
             c.MoveLadder, c.SetStrategy, c.SettleOrder, c.AdjustCash, c.TransferPosition, c.VerifyKill, c.TellKill,
-            c.KeepApproval, c.SpendApproval,
+            c.KeepApproval, c.SpendApproval, c.CloseAlerts,
         ),
     }
 }  # fmt: skip
