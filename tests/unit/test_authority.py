@@ -1,5 +1,6 @@
 """Operators' proofs: good ones are taken once, everything else is refused with its remedy, and trying is bounded."""
 
+import base64
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_a_signature_lives_a_minute_at_most() -> None:
     for nonce, expires_ns, says in (("n" * 32, world.wall_ns + EXPIRY_NS_MAX + 1, "for less"), ("n", 0, "nonce")):
         expires_ns = expires_ns or world.wall_ns + 10**9
         text = signed_bytes(RESUME, account=ACCOUNT, epoch=EPOCH, operator="ann", nonce=nonce, expires_ns=expires_ns)
-        signature = keys.base64.b64encode(KEYS["ann"].sign(text)).decode()
+        signature = base64.b64encode(KEYS["ann"].sign(text)).decode()
         assert says in world.refusal(world.give(nonce=nonce, expires_ns=expires_ns, signature=signature))
 
 
