@@ -15,6 +15,7 @@ from core.errors import ConfigError, QuantdError, Refused
 from daemon.cli import (
     account,
     alerts,
+    audit,
     books,
     database,
     diff,
@@ -58,6 +59,7 @@ for _part in (
     panic,
     drill,
     operators,
+    audit,
     alerts,
     account,
     risk,
