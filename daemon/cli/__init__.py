@@ -25,6 +25,7 @@ from daemon.cli import (
     operators,
     records,
     risk,
+    surveil,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -50,7 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _part in (
-    trader, operate, kill, operators, alerts, account, risk, books, records, diff, doctor, database, gateway,
+    trader, operate, kill, operators, alerts, account, risk, books, records, surveil, diff, doctor, database, gateway,
 ):  # fmt: skip
     _part.register(app)
 
