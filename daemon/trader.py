@@ -97,6 +97,8 @@ class Trader:
         self.log = open_log()
         self._alerts = AlertLog(self.log)
         self.warm: KeepWarm | None = None
+        self.operations = TraderOperations(self)
+        self.kill_switch = KillSwitch(self)
         self.authority = Authority(
             config.authority,
             account=config.account.id,

@@ -20,6 +20,11 @@ class Crowds:
         self._by_inst: list[tuple[tuple[int, int], ...]] = []
         self.arrange()
 
+    def take(self, account: AccountBounds) -> None:
+        """Limits that changed."""
+        self._account = account
+        self.arrange()
+
     def arrange(self) -> None:
         """Look up the caps of all buckets."""
         concentration = self._concentration

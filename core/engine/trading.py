@@ -104,8 +104,8 @@ class Trading:
         self.ts_ns = 0
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
-        self.refused: list[Refusal] = []  # in this step, by a control of REPEATING
         self.second = ""  # the other person behind it, where two were needed
+        self.refused: list[Refusal] = []  # in this step, by a control of REPEATING
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark

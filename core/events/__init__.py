@@ -99,8 +99,7 @@ AnyEvent = (
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
-    | LeaseLapsed | AlertAcknowledged
-    | LimitChanged | OverrideGranted
+    | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 

@@ -220,7 +220,7 @@ class Counters:
 
     def state(self, ts_ns: int) -> CountersState:
         """What counts at a time."""
-        strategies = {name: windows.state(ts_ns) for name, windows in self.windows.items()}
+        strategies = {name: windows.state(ts_ns) for name, windows in sorted(self.windows.items())}
         return CountersState(
             account=self.account.state(ts_ns),
             strategies={name: state for name, state in strategies.items() if any(state)},

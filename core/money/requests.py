@@ -252,28 +252,6 @@ def _transfer(m: Money, command: c.TransferPosition) -> None:
 _SEVERITIES: Final = ("info", "warning", "critical")
 
 
-def _alert(m: Money, command: c.RaiseAlert) -> None:
-    """What a person must see stays open until one says that it was seen."""
-    if command.severity == "info":
-        return
-    known = m.alerts.pop(command.code, None)  # the newest is last
-    if known is None:
-        known = OpenAlert(
-            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
-        )
-        if len(m.alerts) >= ALERTS_OPEN_MAX:
-            del m.alerts[next(iter(m.alerts))]
-    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
-        known.severity = command.severity
-    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
-    m.alerts[command.code] = known
-
-
-def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
-    for code in command.codes:
-        m.alerts.pop(code, None)
-
-
 def _set_limit(m: Money, command: c.SetLimit) -> None:
     m.limit_changes.set(
         LimitChange(
@@ -321,6 +299,28 @@ def _grant_override(m: Money, command: c.GrantOverride) -> None:
 
 def _drop_override(m: Money, command: c.DropOverride) -> None:
     m.limit_changes.drop(command.override_id)
+
+
+def _alert(m: Money, command: c.RaiseAlert) -> None:
+    """What a person must see stays open until one says that it was seen."""
+    if command.severity == "info":
+        return
+    known = m.alerts.pop(command.code, None)  # the newest is last
+    if known is None:
+        known = OpenAlert(
+            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
+        )
+        if len(m.alerts) >= ALERTS_OPEN_MAX:
+            del m.alerts[next(iter(m.alerts))]
+    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
+        known.severity = command.severity
+    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
+    m.alerts[command.code] = known
+
+
+def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
+    for code in command.codes:
+        m.alerts.pop(code, None)
 
 
 def _keep_approval(m: Money, command: c.KeepApproval) -> None:

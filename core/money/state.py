@@ -70,9 +70,9 @@ class Money:
         "_configured", "_ended", "_ended_parents", "alerts", "approvals", "cash_difference_nanos", "closed_sync",
         "code_steps", "conditions", "counters", "day_base_equity_nanos", "difference_sync_id", "differences",
         "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id",
-        "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns", "live_orders",
-        "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations", "rivals",
-        "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
+        "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns", "live_orders", "live_parents",
+        "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations", "rivals", "safe", "seq",
+        "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -190,9 +190,9 @@ class Money:
         if not self.ledger.execute(execution):
             self.odds.append((execution.order_id, f"execution {execution.exec_id} reported again"))
             return False
-        self.counters.day.trades += 1
         if self.kills:
             kills.filled(self.kills, execution, self.settings.symbols)
+        self.counters.day.trades += 1
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))

@@ -9,6 +9,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
@@ -21,6 +22,7 @@ from core.rows import QUOTE
 from core.units import NANO
 from daemon.bench.samples import Line, Samples, judged, percentiles
 from daemon.bench.world import PORT_SINK, SinkPort, World, config_of, opened, tables_of
+from daemon.reference.hours import number_of
 from daemon.warm import KeepWarm
 
 STEP_NS: Final = NANO // 50  # between two quotes: the shortest cadence of the strategy, twice
@@ -106,7 +108,7 @@ class Seesaw:
         self.world = world
         self.port = SinkPort()
         world.into(self.port)
-        first = world.tables.slow[0].effective_from  # the market's own volume is known from its first day on
+        first = number_of(date.fromisoformat(world.config.feed.synthetic.start_date))  # the market begins to exist
         self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day and s.date >= first]
         open_ns = self._sessions[0].open_ns
         self._session = 0

@@ -19,10 +19,12 @@ from daemon.cli import (
     database,
     diff,
     doctor,
+    drill,
     gateway,
     kill,
     operate,
     operators,
+    panic,
     records,
     risk,
     surveil,
@@ -51,8 +53,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _part in (
-    trader, operate, kill, operators, alerts, account, risk, books, records, surveil, diff, doctor, database, gateway,
-):  # fmt: skip
+    trader,
+    operate,
+    kill,
+    panic,
+    drill,
+    operators,
+    alerts,
+    account,
+    risk,
+    books,
+    records,
+    surveil,
+    diff,
+    doctor,
+    database,
+    gateway,
+):
     _part.register(app)
 
 

@@ -47,12 +47,15 @@ class ProcessFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     link_why: str = ""  # as the adapter says it; "" = it does not
 
 
+UNTOLD_MAX: Final = 1_024  # alerts between two looks of the log
+
+
 class Tally:
     """Counts what passes through the runner, and remembers the last few refusals, fills and alerts."""
 
     __slots__ = (
         "alerts", "children", "decisions", "events", "fills", "gaps", "last_alerts", "last_fills", "last_refusals",
-        "link_why", "parents", "refusals", "rows", "symbols",
+        "link_why", "parents", "refusals", "rows", "symbols", "untold",
     )  # fmt: skip
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
@@ -70,6 +73,7 @@ class Tally:
         self.last_refusals: deque[s.RefusalRow] = deque(maxlen=s.RECENT_MAX)
         self.last_fills: deque[s.FillRow] = deque(maxlen=s.RECENT_MAX)
         self.last_alerts: deque[s.AlertRow] = deque(maxlen=s.RECENT_MAX)
+        self.untold: deque[s.AlertRow] = deque(maxlen=UNTOLD_MAX)  # for the log: a flood must not hide a kill
 
     def take_rows(self, count: int) -> None:
         """Market rows applied without an event object."""
@@ -109,6 +113,7 @@ class Tally:
             self.alerts += 1
             row = s.AlertRow(ts_ns=ts_ns, severity=command.severity, code=command.code, text=s.cut(command.text))
             self.last_alerts.append(row)
+            self.untold.append(row)
 
     def take_note(self, ts_ns: int, note: object) -> None:
         """One note of the engine. A runner that does not see every decision sets `decisions` itself."""

@@ -211,19 +211,30 @@ class LiveWorld:
     def ready(self, *, order_id_next: int = 801, sync_id: int = 1, cash: int = 1_000_000, **evidence: Any) -> None:
         """Log-in, link and a complete synchronisation; `evidence` are facts of it."""
         self.tell(e.OrderIdsSeen(order_id_next=order_id_next), e.LinkRestored(reason="session"))
+        self.tell(e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0))
+        self.tell(*(e.ShortableChanged(inst=at, level_milli=3_000) for at in range(len(self.config.instruments))))
         self.sync(sync_id=sync_id, cash=cash, facts=evidence.get("facts", ()))
 
     def sync(self, *, sync_id: int, cash: int = 1_000_000, facts: Any = ()) -> None:
         """One complete synchronisation."""
         self.tell(e.SyncStarted(sync_id=sync_id), *facts)
         self.tell(e.CashReported(sync_id=sync_id, currency="USD", cash_nanos=cash * NANO))
+        funds = cash * NANO
+        self.tell(
+            e.AccountValued(sync_id=sync_id, equity_with_loan_nanos=funds, available_nanos=funds, excess_nanos=funds)
+        )
         self.tell(e.SyncCompleted(sync_id=sync_id, complete=True))
 
-    def reference(self, inst: int, date: int = DATE, missing: str = "") -> None:
+    def reference(self, inst: int, date: int = DATE, missing: str = "", adv: int = 10_000_000) -> None:
         """The slow numbers of a day."""
         self.tell(
             e.ReferenceArrived(
-                inst=inst, effective_from=date, previous_close_nanos=20 * NANO, missing=missing, source="test"
+                inst=inst,
+                effective_from=date,
+                previous_close_nanos=20 * NANO,
+                adv_nanos=adv * NANO,
+                missing=missing,
+                source="test",
             )
         )
 

@@ -147,7 +147,7 @@ class Pair:
 
     def _launch(self, name: str) -> None:
         command = {
-            "gateway": ["daemon.gateway", "--json", "--config", self.gateway_file],
+            "gateway": ["daemon.gateway", "--config", self.gateway_file, "--json"],
             "trader": ["daemon.app", "run", "--config", self.trader_file, "--json"],
             "guard": ["daemon.killer", "--config", self.guard_file],
         }[name]

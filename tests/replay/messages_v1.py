@@ -155,6 +155,8 @@ EVENTS: Final[tuple[Message, ...]] = (
         control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block",
         operator="ann", authority="signed:k1", second="bob",
     ),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (

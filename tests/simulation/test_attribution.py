@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from core import commands as c
 from core import events as e
@@ -22,6 +23,7 @@ class Sound(Accident):
         return event
 
 
+@pytest.mark.slow
 def test_every_order_says_whose_it_is() -> None:
     """A schedule's orders name strategy and algo and no person; a flatten's name the person who asked for it."""
     world = Sound(OPEN)

@@ -13,7 +13,14 @@ import numpy as np
 
 from broker.sim.config import VenueConfig
 from core.fees import DEFAULT_PLANS
-from core.reference import CodeVersion, ConfigResolved, FeesLoaded, InstrumentLoaded, SessionsLoaded
+from core.reference import (
+    CodeVersion,
+    ConfigResolved,
+    FeesLoaded,
+    InstrumentLoaded,
+    InstrumentReference,
+    SessionsLoaded,
+)
 from core.rows import PRINT, QUOTE, ROW
 from core.units import NANO
 from daemon.build import Restored, build_machine
@@ -97,7 +104,10 @@ def tables() -> ReferenceTables:
         sessions=(SessionsLoaded(table=session_table()),),
         instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(base_config())),
         fees=FeesLoaded(plan="ibkr_pro_fixed", rows=DEFAULT_PLANS["ibkr_pro_fixed"]),
-        slow=(),
+        slow=tuple(
+            InstrumentReference(inst=inst, effective_from=DATE, adv_nanos=10_000_000 * NANO, until=DATES[-1])
+            for inst in range(2)
+        ),
     )
 
 
