@@ -97,6 +97,7 @@ class Exchange:
             link=state.link, state=state.inbox,
         )  # fmt: skip
         self._books = state.venue.books
+        self.tells = any(entry[2] == TELL for entry in state.agenda)  # what a broker would tell beside orders
         for book in self._books:
             watch[book.inst] += len(book.orders)
         if fresh:
@@ -149,8 +150,9 @@ class Exchange:
         self._books[inst].halted = halted
 
     def session_ready(self, ts_ns: int) -> None:
-        """The session of a trader in this process begins: what a broker would tell beside orders is told from now on."""
+        """The session of a trader in this process begins: what a broker tells beside orders is told from now on."""
         self._move_to(ts_ns)
+        self.tells = True
         self._tell_borrow(ts_ns)
         self._agenda.push(ts_ns, TELL, 0, None)
 

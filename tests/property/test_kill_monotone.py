@@ -136,7 +136,13 @@ class World:
         cash = money.ledger.cash["USD"]
         live.tell(e.SyncStarted(sync_id=self.syncs), *facts)
         live.tell(e.CashReported(sync_id=self.syncs, currency="USD", cash_nanos=cash))
-        live.tell(e.SyncCompleted(sync_id=self.syncs, complete=True))
+        funds = 1_000_000 * NANO
+        live.tell(
+            e.AccountValued(
+                sync_id=self.syncs, equity_with_loan_nanos=funds, available_nanos=funds, excess_nanos=funds
+            ),
+            e.SyncCompleted(sync_id=self.syncs, complete=True),
+        )
 
     def _restart(self) -> None:
         """A crash, and a start from the journal."""

@@ -41,6 +41,20 @@ def test_borrow_and_time_from_the_session_on(borrow: str, level: int, count: int
     assert {fact.offset_ns for fact in venue.of(ClockOffsetMeasured)} == {0}
 
 
+def test_a_restart_goes_on_telling() -> None:
+    """The next time is in the venue's own agenda; one left by a release that told nothing tells nothing by itself."""
+    venue = driver()
+    venue.restart()
+    assert not venue.exchange.tells
+    venue.exchange.session_ready(at(10))
+    venue.until(10)
+    venue.restart()
+    assert venue.exchange.tells
+    before = len(venue.of(ClockOffsetMeasured))
+    venue.until(10 + CLOCK_TOLD_NS / NANO)
+    assert len(venue.of(ClockOffsetMeasured)) == before + 1
+
+
 def test_margins_of_a_question() -> None:
     """Half long and half short beyond the proceeds; a sale that closes frees; an answer takes both ways' time."""
     venue = driver()
