@@ -27,6 +27,7 @@ from daemon.cli import (
     panic,
     records,
     risk,
+    surveil,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -63,6 +64,7 @@ for _part in (
     risk,
     books,
     records,
+    surveil,
     diff,
     doctor,
     database,
