@@ -285,6 +285,10 @@ class Monitor(Protocol):
         """After every equity mark."""
         ...
 
+    def on_refused(self, refusal: Refusal) -> list[c.MoveLadder]:
+        """After a refusal that only a mistake explains, which is counted already."""
+        ...
+
     def on_fact(self, event: Any, ts_ns: int) -> Sequence[c.MoveLadder]:
         """After a fact of `watched`."""
         ...

@@ -42,6 +42,7 @@ class AlertLog:
     def start_at(self, tally: "Tally") -> None:
         """Alerts of the journal so far were told by an earlier run."""
         self._seen = tally.alerts
+        tally.untold.clear()
 
     def has_news(self, tally: "Tally") -> bool:
         """Whether there is anything to tell."""
@@ -53,7 +54,8 @@ class AlertLog:
         if fresh <= 0:
             return
         self._seen = tally.alerts
-        known = list(tally.last_alerts)[-fresh:]
+        known = list(tally.untold)[-fresh:]
+        tally.untold.clear()
         if fresh > len(known):
             self._log.warning("alerts not shown", count=fresh - len(known), see="quantd journal show --kind command")
         for row in known:

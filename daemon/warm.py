@@ -139,6 +139,7 @@ class KeepWarm:
                 runner.step(e.OrderCancelled(order_id=order_id), self._ts_ns)
             money.tats.clear()  # without time rates and repetitions would only ever grow
             money.duplicates.load([])
+            money.counters.forget()
         else:
             runner.on_quote(*self._row)
             self.orders += len(money.live_orders)
@@ -169,6 +170,8 @@ def _ready(runner: Runner, session: Session, ts_ns: int) -> None:
         ),
         e.DayRolled(date=session.date),
         e.LinkRestored(reason=SESSION_READY),
+        e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),  # what a broker or venue would tell beside orders
+        *(e.ShortableChanged(inst=inst, level_milli=3_000) for inst in range(len(runner.engine.symbols))),
         e.SyncStarted(sync_id=1),
         e.CashReported(sync_id=1, currency=money.settings.currency, cash_nanos=money.settings.start_cash_nanos),
         e.SyncCompleted(sync_id=1, complete=True),

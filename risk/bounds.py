@@ -10,6 +10,7 @@ from core.errors import ConfigError
 from core.instruments import STK, Instrument
 from core.rates import RateLimit
 from core.units import BP, NANO
+from risk.count_bounds import CountBounds, DeploymentBounds, count_bounds, deployment_bounds
 from risk.limits import (
     BOOK_ROWS,
     FACTORY_CLASS,
@@ -61,6 +62,13 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     symbol_exit_slack_ns: int
     working_orders_max: int
     working_exit_reserve: int
+    counts: CountBounds
+    changes_day_max: int
+    order_trade_ratio_max: int
+    order_trade_messages_min: int
+    messages_second_max: int
+    order_messages_second_max: int  # without those kept for cancels
+    message_exit_reserve: int
     margin_long_bp: int
     margin_short_bp: int
     margin_free_bp: int  # exposure up to this share of equity needs no closer look, whatever its side
@@ -89,6 +97,8 @@ class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gross_share_bp_max: int
     day_loss_soft_bp: int
     day_loss_hard_bp: int
+    counts: CountBounds
+    deployment: DeploymentBounds
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -242,6 +252,8 @@ def _account_values(limits: Limits) -> dict[str, int]:
     for kind in ("account", "strategy", "symbol"):
         if values[f"rate_{kind}_orders"] > values[f"rate_{kind}_seconds"]:
             raise ConfigError(f"limits.account.rate_{kind}_orders: more than one order per ns: lower it")
+    if values["messages_second_cancels"] >= values["messages_second_max"]:
+        raise ConfigError("limits.account.messages_second_cancels: nothing is left for orders: lower it")
     return values
 
 
@@ -293,7 +305,7 @@ def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> Book
     v = {}
     for row in BOOK_ROWS:
         value = set_value(own, row, f"limits.strategy.{strategy}")
-        v[row.name] = account[row.name] if value is None else min(value, account[row.name])
+        v[row.name] = account[row.name] if value is None else _tightest(row, [value, account[row.name]])
     _refuse_soft_above_hard(v, f"limits.strategy.{strategy}")
     return BookBounds(
         gross_max_nanos=v["gross_max"],
@@ -301,6 +313,8 @@ def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> Book
         gross_share_bp_max=v["gross_share_bp_max"],
         day_loss_soft_bp=v["day_loss_soft_bp"],
         day_loss_hard_bp=v["day_loss_hard_bp"],
+        counts=count_bounds(v),
+        deployment=deployment_bounds(v),
     )
 
 
@@ -407,6 +421,13 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         symbol_exit_slack_ns=_slack(*pace["symbol"], reserve),
         working_orders_max=v["working_orders_max"],
         working_exit_reserve=v["working_exit_reserve"],
+        counts=count_bounds(v),
+        changes_day_max=v["changes_day_max"],
+        order_trade_ratio_max=v["order_trade_ratio_max"],
+        order_trade_messages_min=v["order_trade_messages_min"],
+        messages_second_max=v["messages_second_max"],
+        order_messages_second_max=v["messages_second_max"] - v["messages_second_cancels"],
+        message_exit_reserve=v["message_exit_reserve"],
         margin_long_bp=v["margin_long_bp"],
         margin_short_bp=v["margin_short_bp"],
         margin_free_bp=BP * BP // max(v["margin_long_bp"], v["margin_short_bp"]),

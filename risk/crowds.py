@@ -21,7 +21,7 @@ class Crowds:
         self.arrange()
 
     def take(self, account: AccountBounds) -> None:
-        """Caps that changed."""
+        """Limits that changed."""
         self._account = account
         self.arrange()
 

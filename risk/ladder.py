@@ -10,12 +10,14 @@ import msgspec
 
 from core import events as e
 from core.commands import MoveLadder
-from core.latches import ACCOUNT, ACTIVE, PROCESS, REDUCING, Latch
+from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, REDUCING, STRATEGY, Latch
 from core.money.state import LINK_NAMES, READY
+from core.notes import Failure, Refusal
 from core.ports import Context
 from core.units import NANO
 from risk import triggers as t
 from risk.bounds import Resolved
+from risk.checks import duplicate_order, repeated_execution
 from risk.in_force import LimitsInForce
 from risk.limits import Limits
 from risk.triggers import BY_LATCH, LIFTS_ITSELF, MONITOR, Judge, Probe
@@ -26,6 +28,7 @@ Moves = list[MoveLadder]
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(WatchState).decode
+REPEATS: Final = (repeated_execution.CONTROL, duplicate_order.CONTROL)
 
 
 def lifts_itself(code: str) -> bool:
@@ -142,6 +145,35 @@ class Ladder:
     def on_order(self, ts_ns: int) -> None:
         """An order or a replace was sent."""
         self._watch.state.orders.add(ts_ns)
+
+    def on_refused(self, refusal: Refusal) -> list[MoveLadder]:
+        """A strategy that repeats itself is halted: by control 11 at once, by 12 after too many duplicates."""
+        moves: list[MoveLadder] = []
+        for failure in refusal.failures:
+            if failure.control not in REPEATS or not self._is_repeating(refusal.strategy, failure):
+                continue
+            held = self._context.money.latches.held(STRATEGY, refusal.strategy)
+            if all(latch.code != failure.code for latch in held):
+                move = MoveLadder(
+                    level=STRATEGY,
+                    scope=refusal.strategy,
+                    state=HALTED,
+                    code=failure.code,
+                    reason="it repeats itself without a person",
+                    by=MONITOR,
+                    value=failure.value,
+                    limit=failure.limit,
+                )
+                moves.append(move)
+        return moves
+
+    def _is_repeating(self, strategy: str, failure: Failure) -> bool:
+        book = self._resolved.books.get(strategy)
+        if book is None:
+            return False  # not configured: the gate takes nothing of it anyway
+        if failure.control != duplicate_order.CONTROL:
+            return True
+        return self._context.money.counters.tally(strategy).duplicates_day >= book.counts.duplicate_refusals_max
 
     def on_odd(self, ts_ns: int) -> None:
         """Something odd, or no answer."""

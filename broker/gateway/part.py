@@ -76,6 +76,7 @@ Handler = Callable[[Client, Fields], None]
 # executions End, duplicates, other orders of arrival, fill before the acknowledgement) needs no part: the server's
 # edge does it.
 FILL_AFTER_CANCEL: Final = "fill_after_cancel"  # a cancel arrives: Cancelled is told, yet the rest was filled before
+REJECT_CANCEL: Final = "reject_cancel"  # a cancel is refused (161), the order works on
 REJECT_MODIFY: Final = "reject_modify"  # a modify is refused (201), the order stays as it was
 REJECT_ORDER: Final = "reject_order"  # a good new order is refused (201)
 LOST_ORDER: Final = "lost_order"  # a new order is taken from the socket and never exists

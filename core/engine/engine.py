@@ -39,6 +39,8 @@ class Engine(Trading):
     def _end(self) -> Records:
         if self.money.odds or self.money.rivals:
             table.report_odds(self)
+        if self.refused:
+            ladder.on_refused(self)
         clock.rearm(self)
         self.next_deadline_ns = self.timers.next_ns()
         return self.records

@@ -14,7 +14,6 @@ from core.engine.trading import FLATTEN, Trading
 from core.latches import ACCOUNT, HALTED, LEVEL_NAMES, STRATEGY, SYMBOL
 from core.money.kills import Kill, standing
 from core.money.state import DOWN
-from core.orders import State
 from core.parents import ParentState
 
 KILL: Final = "KILL"  # code of the latch
@@ -31,7 +30,7 @@ def on_killed(engine: Trading, event: e.OperatorKilled) -> None:
         refence(engine)
     _end_parents(engine, level, scope, "kill")
     _drop_targets(engine, level, scope, to_zero=False)
-    _cancel(engine, level, scope, event.reason, again=before is not None)
+    _cancel(engine, level, scope, event.reason, before)
     engine.emit(c.RequestSync(reason="verify kill"))
     live, where = len(in_scope(engine, level, scope)), where_of(level, scope)
     if before is not None and not before.verified_ns:
@@ -41,15 +40,14 @@ def on_killed(engine: Trading, event: e.OperatorKilled) -> None:
     engine.reply = (True, f"{where} killed; {live} orders being cancelled and verified")
 
 
-def _cancel(engine: Trading, level: int, scope: str, reason: str, *, again: bool) -> None:
-    """Whatever is live in a scope. For the account one message reaches everybody's orders; an order that was refused
-    to it is asked for by its number too.
+def _cancel(engine: Trading, level: int, scope: str, reason: str, before: Kill | None) -> None:
+    """Whatever is live in a scope. For the account one message reaches everybody's orders; those that were refused to
+    it `before` are asked for by their numbers too.
     """
     text = f"kill: {reason}"
     if level <= ACCOUNT:
-        refused = [order.order_id for order in in_scope(engine, level, scope) if order.state is not State.CANCELLING]
         engine.emit(c.CancelAllOrders(reason=text))
-        for order_id in refused if again else ():
+        for order_id in () if before is None else tuple(before.refused):
             engine.emit(c.CancelOrder(order_id=order_id, reason=text))
         return
     for order in in_scope(engine, level, scope):
@@ -68,7 +66,7 @@ def chase_kills(engine: Trading) -> None:
         if money.link == DOWN:
             continue
         if in_scope(engine, kill.level, kill.scope) or (kill.level <= ACCOUNT and money.foreign):
-            _cancel(engine, kill.level, kill.scope, kill.reason, again=True)
+            _cancel(engine, kill.level, kill.scope, kill.reason, kill)
         engine.emit(c.RequestSync(reason="verify kill"))
 
 

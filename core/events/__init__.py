@@ -30,6 +30,7 @@ from core.events.market import (
 from core.events.operator import (
     AccountAdopted,
     AlertAcknowledged,
+    AuditSealed,
     CommandRefused,
     DayRolled,
     DeployArmed,
@@ -98,11 +99,10 @@ AnyEvent = (
     | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed | CommandRefused
+    | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
     | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
-    | LeaseLapsed | AlertAcknowledged
-    | LimitChanged | OverrideGranted
+    | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 
@@ -128,6 +128,7 @@ __all__ = [
     "AccountValued",
     "AlertAcknowledged",
     "AnyEvent",
+    "AuditSealed",
     "BandChanged",
     "CancelRejected",
     "CashAdjusted",

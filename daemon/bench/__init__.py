@@ -130,6 +130,13 @@ def _wire() -> Iterator[Line]:
     yield from wire.wire()
 
 
+def _kill() -> Iterator[Line]:
+    from daemon.bench import kill
+
+    yield reference_line()
+    yield from kill.kill()
+
+
 def _gateway() -> Iterator[Line]:
     from daemon.bench import gateway
 
@@ -138,6 +145,7 @@ def _gateway() -> Iterator[Line]:
 
 BESIDE: Final = {
     "wire": ("reference",),
+    "kill": ("reference",),
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
     "score": ("reference",),
@@ -163,5 +171,6 @@ BENCHES: Final[dict[str, Bench]] = {
     "memory": _memory,
     "follow": _follow,
     "wire": _wire,
+    "kill": _kill,
     "gateway": _gateway,
 }

@@ -71,6 +71,20 @@ orders_minute_soft = 500_000
 orders_minute_hard = 500_000
 working_orders_max = 2_000
 working_per_side_max = 2_000
+# Fifty schedules a second, at two prices in turn: what counts over time would take it for a broken program.
+value_second_max = 4_000_000_000
+value_minute_max = 4_000_000_000
+value_hour_max = 4_000_000_000
+quantity_second_max = 1_000_000_000
+quantity_minute_max = 1_000_000_000
+quantity_hour_max = 1_000_000_000
+parents_day_max = 1_000_000
+parents_unattended_max = 1_000_000
+duplicate_window_seconds = 0.01
+changes_day_max = 1_000_000
+order_trade_ratio_max = 1_000_000
+messages_second_max = 1_000_000
+deployment_orders_day_max = 1_000_000
 clock_age_seconds_max = 1_000_000_000
 borrow_age_seconds_max = 1_000_000_000
 """
@@ -216,10 +230,11 @@ def crowd(seesaw: Seesaw, orders: int) -> None:
 
 
 def trial(order_id: int, number: int, *, inst: int) -> c.OrderIntent:
-    """A small order of nobody's schedule, at one of fifty prices on its own side."""
+    """A small order of nobody's schedule, each of another size, at one of fifty prices on its own side."""
     side = 1 if number % 2 else -1
     return c.OrderIntent(
-        order_id=order_id, parent_id=0, slice_no=number, strategy="reversion", inst=inst, side=side, qty_nanos=NANO,
+        order_id=order_id, parent_id=0, slice_no=number, strategy="reversion", inst=inst, side=side,
+        qty_nanos=(1 + number // 50 % 20) * NANO,
         order_type=c.LMT, limit_px_nanos=MID - side * (1 + number % 50) * CENT,
     )  # fmt: skip
 

@@ -15,16 +15,20 @@ from core.errors import ConfigError, QuantdError, Refused
 from daemon.cli import (
     account,
     alerts,
+    audit,
     books,
     database,
     diff,
     doctor,
+    drill,
     gateway,
     kill,
     operate,
     operators,
+    panic,
     records,
     risk,
+    surveil,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -50,8 +54,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _part in (
-    trader, operate, kill, operators, alerts, account, risk, books, records, diff, doctor, database, gateway,
-):  # fmt: skip
+    trader,
+    operate,
+    kill,
+    panic,
+    drill,
+    operators,
+    audit,
+    alerts,
+    account,
+    risk,
+    books,
+    records,
+    surveil,
+    diff,
+    doctor,
+    database,
+    gateway,
+):
     _part.register(app)
 
 

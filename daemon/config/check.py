@@ -97,6 +97,8 @@ def check_guard(config: Config, problems: Problems) -> None:
     """Client ids are distinct, and every target of alerts can be reached by exactly one way."""
     if config.guard.client_id == config.ib.client_id:
         problems.add("guard.client_id", f"{config.ib.client_id} is the trader's too", "give the guard its own, e.g. 12")
+    if config.panic.client_id in (config.ib.client_id, config.guard.client_id):
+        problems.add("panic.client_id", f"{config.panic.client_id} is another's too", "give it its own, e.g. 14")
     names = [target.name for target in config.alerts.to]
     for at, target in enumerate(config.alerts.to):
         field = f"alerts.to[{at}]"

@@ -261,6 +261,8 @@ class AuthoritySettings(Table, frozen=True):
     """
 
     operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
+    owner: str = ""  # who answers for the controls: named in the self-assessment
+    control_owners: dict[str, str] = {}  # who answers for single ones instead, by the number of the control
     # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
     persons: Annotated[int, Meta(ge=1, le=2)] = 2
     two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed
@@ -336,6 +338,15 @@ class GuardSettings(Table, frozen=True):
     holder: str = ""  # our name in that lease; empty = the machine's host name
 
 
+class PanicSettings(Table, frozen=True):
+    """`quantd panic`: everything off at the broker, without a trader."""
+
+    client_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 14  # of its own session; nobody else's
+    # Whom to call, with the number of the broker's trade desk; printed when orders or positions are left.
+    desk: Annotated[str, Meta(max_length=400, examples=["IBKR trade desk +1 …"])] = ""
+    deadline_s: Annotated[float, Meta(ge=1.0, le=3_600.0)] = 30.0  # it tries this long to see the list of orders empty
+
+
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -394,6 +405,7 @@ class Config(Table, frozen=True):
     ib: IbSettings = IbSettings()  # the broker
     up: UpSettings = UpSettings()  # processes
     guard: GuardSettings = GuardSettings()  # dead man's switch
+    panic: PanicSettings = PanicSettings()  # everything off
     alerts: AlertSettings = AlertSettings()  # who is told
 
     @property

@@ -1,8 +1,8 @@
 """`python -m daemon.killer --config FILE [--state DIR] [--parent PID]`: the guard process. `quantd guard` execs into
 it.
 
-A stop waits until no lease depends on it: a guard that ended first would leave the orders of a dying trader alone. A
-second one ends it at once.
+A stop waits until the trader is seen to be alive, or its orders are seen to be gone: a guard that ended before would
+leave the orders of a dying trader alone. A second one ends it at once.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
     from daemon.killer.guard import LOOK_S, Guard
     from daemon.log import open_log
     from daemon.state_dir import StateDirectory
-    from daemon.status.guard import LOCK_NAME, GuardPicture, write_guard
+    from daemon.status.guard import ACTING, LOCK_NAME, WATCHING, GuardPicture, write_guard
 
     assert __debug__, "never run with -O: invariants are asserted"
     config = load_config(path, state_dir=state_dir)
@@ -98,15 +98,13 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
         while stops.asked < 2:
             if config.guarded:
                 guard.look()
-            if stops.asked and not guard.at_stake:
+            if stops.asked and guard.may_leave():
                 break
             time.sleep(LOOK_S)
     finally:
         delivery.close()
-    if guard.at_stake:
-        log.critical(
-            "guard stopped twice: nobody watches the trader's orders", state=guard.state, lease=guard.lease_name
-        )
+    if guard.state in (WATCHING, ACTING):
+        log.warning("nobody watches the trader's orders now", state=guard.state, lease=guard.lease_name)
     log.info("stopped")
     return EXIT_DONE
 

@@ -52,6 +52,7 @@ class Guard:
         self._backoff_s = BACKOFF_S_MIN
         self._try_at_s = 0.0
         self._told = ""
+        self._leaving = 0  # which renewal of the lease it was when a stop was asked for
         self.looked_s = time.monotonic()
         self.state, self.why = IDLE, "no trader has held a lease here"
 
@@ -60,10 +61,14 @@ class Guard:
         """Whose lease it looks at, for people."""
         return "" if self._lease is None else self._lease.name
 
-    @property
-    def at_stake(self) -> bool:
-        """Whether orders may be left alone if this process ended now."""
-        return self.state in (WATCHING, ACTING)
+    def may_leave(self) -> bool:
+        """Whether nothing is left alone if this process ends: a trader that is being watched has to show first that it
+        lives, by renewing its lease.
+        """
+        if self.state in (WATCHING, ACTING) and self._lease is not None:
+            first = self._leaving = self._leaving or self._lease.sequence
+            return self.state == WATCHING and self._lease.sequence > first
+        return True
 
     # ---- looking -----------------------------------------------------------------------------------------------
     def look(self) -> None:

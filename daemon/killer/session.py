@@ -84,8 +84,14 @@ class KillSession:
         self._server_lost = ""
 
     def open(self) -> None:
-        """Connect and log in. Raises Trouble; ClientIdTaken when another connection has the client id."""
+        """Connect and log in. Raises Trouble; ClientIdTaken when another connection has the client id.
+
+        A gateway may tell a client's open orders at its log-in, with an End that looks like any other: all of that has
+        come when an answer to the first question has.
+        """
         self._talk.open()
+        self._talk.send("reqCurrentTime")
+        self._end_of("currentTime")
 
     def close(self) -> None:
         """Hang up."""
@@ -117,7 +123,11 @@ class KillSession:
         self._talk.send("reqAllOpenOrders")
         if then is not None:
             then()
+        self._talk.send(
+            "reqCurrentTime"
+        )  # and nothing that was asked for before is still to come when this is answered
         self._end_of("openOrderEnd")
+        self._end_of("currentTime")
         found: dict[tuple[int, int, int], OpenOrder] = {}
         for entry in self._talk.entries:
             order = _read_order(entry)
@@ -148,9 +158,7 @@ class KillSession:
 
     def _end_of(self, name: str) -> None:
         if not self._talk.wait(lambda: bool(self._talk.named(name)), LIST_S):
-            raise Trouble(
-                f"{self._talk.where} has not sent {name} within {LIST_S:g} s", "the gateway hangs: restart it"
-            )
+            raise Trouble(f"{self._talk.where} has sent no {name} within {LIST_S:g} s", "the gateway hangs: restart it")
 
     def _look_at_link(self) -> None:
         """Whether the gateway has the broker's servers behind it: without them its list is only its memory."""

@@ -44,7 +44,12 @@ class ProcessFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     changed: str = ""
     control_errors: int = 0
     clock: str = ""
+    running: dict[str, str] = {}
+    authority: str = ""
     link_why: str = ""  # as the adapter says it; "" = it does not
+
+
+UNTOLD_MAX: Final = 1_024  # alerts between two looks of the log
 
 
 class Tally:
@@ -52,7 +57,7 @@ class Tally:
 
     __slots__ = (
         "alerts", "children", "decisions", "events", "fills", "gaps", "last_alerts", "last_fills", "last_refusals",
-        "link_why", "parents", "refusals", "rows", "symbols",
+        "link_why", "parents", "refusals", "rows", "symbols", "untold",
     )  # fmt: skip
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
@@ -70,6 +75,7 @@ class Tally:
         self.last_refusals: deque[s.RefusalRow] = deque(maxlen=s.RECENT_MAX)
         self.last_fills: deque[s.FillRow] = deque(maxlen=s.RECENT_MAX)
         self.last_alerts: deque[s.AlertRow] = deque(maxlen=s.RECENT_MAX)
+        self.untold: deque[s.AlertRow] = deque(maxlen=UNTOLD_MAX)  # for the log: a flood must not hide a kill
 
     def take_rows(self, count: int) -> None:
         """Market rows applied without an event object."""
@@ -109,6 +115,7 @@ class Tally:
             self.alerts += 1
             row = s.AlertRow(ts_ns=ts_ns, severity=command.severity, code=command.code, text=s.cut(command.text))
             self.last_alerts.append(row)
+            self.untold.append(row)
 
     def take_note(self, ts_ns: int, note: object) -> None:
         """One note of the engine. A runner that does not see every decision sets `decisions` itself."""
@@ -146,6 +153,9 @@ def build_status(context: Context, tally: Tally, process: ProcessFacts) -> s.Sta
         feed=_first(_feed(context, process.ts_ns, tally.gaps), s.SYMBOLS_MAX, "feed", more),
         link_why="" if money.sendable() == READY else s.cut(_link_why(money, tally, process.link_why)),
         clock=process.clock,
+        running=process.running,
+        authority=process.authority,
+        audit=f"{money.audit.count}:{money.audit.digest}",
         **_blocks(money, more),
         **_working(context, more),
         refusals=tuple(tally.last_refusals),
@@ -226,6 +236,11 @@ def _blocks(money: Money, more: dict[str, int]) -> dict[str, Any]:
             s.RECENT_MAX,
             "strategies",
             more,
+        ),
+        "approvals": tuple(
+            s.ApprovalRow(what=s.cut(kept.what), operator=kept.operator, until_ns=kept.until_ns)
+            for kept in money.approvals[-s.RECENT_MAX :]
+            if kept.until_ns > money.ts_ns
         ),
         "kills": _first(
             [

@@ -12,6 +12,7 @@ from risk.checks import (
     clock,
     concentration,
     day_loss,
+    deployment,
     drawdown,
     duplicate_order,
     fail_closed,
@@ -21,6 +22,7 @@ from risk.checks import (
     link_ready,
     margin,
     market_quality,
+    message_budget,
     order_notional,
     order_quantity,
     order_rate,
@@ -29,6 +31,7 @@ from risk.checks import (
     position,
     price_bands,
     price_collar,
+    repeated_execution,
     restricted,
     risk_measured,
     self_trade,
@@ -36,6 +39,7 @@ from risk.checks import (
     short_sale,
     unexplained_difference,
     unknown_order,
+    value_window,
     working_orders,
 )
 from risk.view import GateView
@@ -69,6 +73,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     clock,
     # permission
     restricted,
+    deployment,
     # validity, session, data
     order_validity,
     session_hours,
@@ -82,9 +87,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     duplicate_order,
     self_trade,
     order_rate,
+    value_window,
+    repeated_execution,
     working_orders,
     # borrow
     short_sale,
+    message_budget,
     # what it may add up to
     position,
     gross_exposure,

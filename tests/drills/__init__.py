@@ -67,6 +67,24 @@ def _gateway_state(number: int) -> PartResult:
     return run_part(number)
 
 
+def _guard(number: int) -> PartResult:
+    from tests.drills.guard import run_part
+
+    return run_part(number)
+
+
+def _kill(number: int) -> PartResult:
+    from tests.drills.kill import run_part
+
+    return run_part(number)
+
+
+def _risk_days(number: int) -> PartResult:
+    from tests.drills.risk_days import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -110,6 +128,14 @@ DRILLS: Final = (
         part=_gateway_crash,
     ),
     Drill(
+        name="guard",
+        meaning="a trader with fifty working orders under its guard: announced restart, SIGSTOP and SIGCONT, kill -9, "
+        "one by one and by global cancel, a guard that dies over its cancels; all gone within 5 s of the lease's end, "
+        "no order after it, HALTED at the start; a part is one story",
+        parts=10,
+        part=_guard,
+    ),
+    Drill(
         name="fuzz",
         meaning="a million pieces of bad input (noise, cut, oversized and mutated frames) into the paper gateway (even "
         "parts) and into the adapter (odd parts): no crash, no hang, no order; a part is 20,000",
@@ -122,5 +148,19 @@ DRILLS: Final = (
         "one of a gateway that lived, byte by byte; a part is one script with 8 deaths",
         parts=200,
         part=_gateway_state,
+    ),
+    Drill(
+        name="kill",
+        meaning="the scripted kill of 40 working orders (`quantd drill kill`) in real time: acknowledgements up to 3 s "
+        "late, a cancel refused, the line cut; and 40 random runs around kills; a part is one of each",
+        parts=10,
+        part=_kill,
+    ),
+    Drill(
+        name="risk_days",
+        meaning="the five BAC and IBM days with every control on its factory limit: refusals by control and day, none "
+        "unexplained; a part is the whole tape, with a strategy of its size and with one ten times as large",
+        parts=2,
+        part=_risk_days,
     ),
 )

@@ -102,7 +102,7 @@ gross_max = 250_000
 net_max = 250_000
 
 """
-    + ONE_PERSON
+    + ONE_PERSON.replace("persons = 1", "persons = {persons}")
     + """
 [journal]
 segment_mib = {segment_mib}
@@ -128,6 +128,7 @@ DEFAULTS: dict[str, Any] = {
     "snapshot_every": 1_000_000,
     "after_crash": "as_latched",
     "reversion": "true",
+    "persons": 1,
     "more": "",  # further tables
 }
 

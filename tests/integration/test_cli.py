@@ -275,7 +275,7 @@ def test_help_needs_no_daemon(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     commands = (
         "run follow up demo status orders positions fills why-not halt resume kill flatten acknowledge arm feature "
-        "adopt diff doctor journal replay why check train db warm bench version"
+        "drill adopt diff doctor journal replay why check train db warm bench version"
     )
     for command in commands.split():
         assert f"  {command} " in out, command

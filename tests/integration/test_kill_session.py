@@ -56,6 +56,7 @@ def is_ours(order: OpenOrder) -> bool:
 async def test_one_by_one_and_then_everything(tmp_path: Path) -> None:
     """The trader's client id takes its own orders back and names the rest; a global cancel takes that too."""
     async with serving(tmp_path, random_rows(5, count=3_000, seconds=600), speed=SPEED) as gateway:
+        gateway.server.download_open_orders = True  # as some gateways do: lists that nobody asked for
         mine, _ = await orders_of_two(gateway)
         with pytest.raises(ClientIdTaken, match="326"):
             await asyncio.to_thread(kill, gateway, TRADER, everything=False)

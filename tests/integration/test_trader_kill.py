@@ -1,5 +1,8 @@
 """Kill, halt, flatten and resume in the middle of a fast replay of the real trader."""
 
+import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,9 @@ import pytest
 from core import commands as c
 from core import events as e
 from core import records as r
-from core.latches import ACCOUNT, STRATEGY, SYMBOL
+from core.latches import ACCOUNT, PROCESS, STRATEGY, SYMBOL
 from daemon import cli
-from daemon.control.client import connected, is_alive
+from daemon.control.client import ControlClient, connected, is_alive
 from daemon.control.operations import TraderOperations
 from daemon.recovery import verify_replay
 from tests.fakes.operators import give_key
@@ -217,3 +220,53 @@ def as_rows(latches: Any) -> list[list[str]]:
 def answers(folder: Path) -> bool:
     """Whether the trader listens."""
     return is_alive(folder / "control.sock")
+
+
+def test_signals_and_the_kill_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIGUSR1 and a file anybody made kill the account, each under its own name; SIGUSR2 ends the process with the
+    proof; the next start is HALTED, and a kill file that lies there is latched before anything is sent.
+    """
+    rig = Rig(tmp_path, events_per_second=5.0)
+    rig.config_path.write_text(rig.config_path.read_text().replace('speed = "max"', 'speed = "200x"'))
+    with TraderProcess(rig.config_path) as trader:
+        while not answers(tmp_path):
+            assert trader.process.poll() is None
+        with connected(tmp_path / "control.sock") as client:
+            trader.process.send_signal(signal.SIGUSR1)
+            wait_for(trader, lambda: by_of(client) == ["SIGUSR1"])
+            wait_for(trader, lambda: all(kill.verified_ns for kill in client.status().kills))
+            (tmp_path / "KILL").write_bytes(b"  the desk\ncalled \x00\xff ")
+            wait_for(trader, lambda: not (tmp_path / "KILL").exists())
+            assert by_of(client)[1].startswith("kill file of ")
+        trader.process.send_signal(signal.SIGUSR2)
+        summary = trader.summary()
+    assert (summary["stopped_by"], summary["open_orders"]) == ("a kill of the process, verified", 0)
+    assert len(list(tmp_path.glob("KILL.seen-*"))) == 1
+    moves = [x for _, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder]
+    assert [(x.level, x.by.partition(" of ")[0]) for x in moves] == [
+        (ACCOUNT, "SIGUSR1"), (ACCOUNT, "kill file"), (PROCESS, "SIGUSR2"),
+    ]  # fmt: skip
+    assert moves[1].reason == "the desk called \ufffd"
+    seq = rig.records(r.COMMAND)[-1][0]
+    os.mkfifo(tmp_path / "KILL")
+    with TraderProcess(rig.config_path) as trader:
+        while not answers(tmp_path):
+            assert trader.process.poll() is None
+        with connected(tmp_path / "control.sock") as client:
+            assert client.status().ladder == "HALTED"
+        assert quantd(capsys, tmp_path, "kill", "--process", "--reason", "over")[0] == 0
+        assert trader.summary()["stopped_by"] == "a kill of the process, verified"
+    again = [x.reason for at, x in rig.records(r.COMMAND) if at > seq and type(x) is c.MoveLadder]
+    assert again == ["kill file (not a plain file)", "over"]
+    assert reached(rig, ACCOUNT, "", seq) == []
+
+
+def by_of(client: ControlClient) -> list[str]:
+    """Who killed the account, in order."""
+    return [report["by"] for report in json.loads(bytes(client.request("kills"))) if report["level"] == "account"]
+
+
+def wait_for(trader: TraderProcess, condition: Callable[[], bool]) -> None:
+    """Until it holds, as long as the trader lives."""
+    while not condition():
+        assert trader.process.poll() is None, trader.process.communicate()

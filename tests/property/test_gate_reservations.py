@@ -37,6 +37,7 @@ TIGHT = Limits(
         rate_symbol_orders=1_000,
         working_per_side_max=100,
         working_orders_max=1_000,
+        messages_second_max=1_000,
     )
 )
 ISSUER, SECTOR, CLUSTER = 60_000 * NANO, 80_000 * NANO, 40_000 * NANO

@@ -118,10 +118,16 @@ def config_with(venue: VenueConfig, *, reconcile_s: int) -> Config:
     )
 
 
-def new_machine(config: Config, *, with_venue: bool = True, restored: Restored | None = None) -> Machine:
+def new_machine(
+    config: Config,
+    *,
+    with_venue: bool = True,
+    restored: Restored | None = None,
+    reference: ReferenceTables | None = None,
+) -> Machine:
     """A machine as the trader builds it. The kernels' start-up check is left to their own tests."""
     with patch("strategies.pipeline.assert_live_equals_batch"):
-        return build_machine(config, tables(), with_venue=with_venue, restored=restored)
+        return build_machine(config, reference or tables(), with_venue=with_venue, restored=restored)
 
 
 def make_tape(seed: int, *, seconds: int) -> Any:

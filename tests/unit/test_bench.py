@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, follow, main, orders, scored, tape, wire
+from daemon.bench import BENCHES, features, follow, kill, main, orders, scored, tape, wire
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -169,6 +169,18 @@ def test_follow_lines(no_recordings: None, monkeypatch: pytest.MonkeyPatch) -> N
     assert whole["per_s"] > 0
     assert lag["market_rows"] >= follow.BLOCK_ROWS
     assert 0 < lag["p50_lag_s"] <= lag["max_lag_s"]
+
+
+@pytest.mark.slow
+def test_kill_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real trader process under ticks: every kill reaches the wire, and is answered."""
+    monkeypatch.setattr(wire, "SYMBOLS", 3)
+    monkeypatch.setattr(kill, "WARM", 0)
+    sent, latched = kill.kill(kills=2, ticks=1_000)
+    assert [sent["name"], latched["name"]] == ["kill.wire", "kill.latched"]
+    for line in (sent, latched):
+        _timed(line)
+        assert line["samples"] == 2
 
 
 @pytest.mark.slow

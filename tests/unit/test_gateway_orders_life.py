@@ -4,7 +4,7 @@ import pytest
 from ib_async import ExecutionFilter, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder
 
 from broker.gateway.orders.settings import OrderSettings
-from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, NASTY_STATUS, REJECT_MODIFY, REJECT_ORDER
+from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, NASTY_STATUS, REJECT_CANCEL, REJECT_MODIFY, REJECT_ORDER
 from core.units import NANO
 from tests.fakes.gateway_peer import VENUE, Rig, market_rig
 from tests.fakes.tape import CLOSE_S, Tape, at
@@ -194,7 +194,7 @@ def test_modifies_change_price_size_and_time_in_force() -> None:
 
 
 def test_faults_strike_where_they_say() -> None:
-    """Each is a fate of a single order: refused, lost, told twice, filled after its cancel, not modified."""
+    """Each is a fate of a single order: refused, lost, told twice, filled after its cancel, kept as it is."""
     rig = market_rig()
     peer = rig.client()
     rig.faults.due = [REJECT_ORDER]
@@ -211,6 +211,16 @@ def test_faults_strike_where_they_say() -> None:
     rig.faults.due = [REJECT_MODIFY]
     peer.place(3, limit("BUY", 100, 9.98))
     assert peer.news() == ["error 201"]
+    rig.faults.due = [REJECT_CANCEL]
+    peer.ask.cancelOrder(3)
+    assert peer.news() == ["error 161"]
+    peer.place(4, limit("BUY", 100, 9.97))
+    rig.wait()
+    peer.news()
+    rig.faults.due = [REJECT_CANCEL]
+    peer.ask.reqGlobalCancel()
+    rig.wait(1)
+    assert peer.news() == ["error 161", *CANCELLED], "of two orders one is taken back"
     rig.faults.due = [FILL_AFTER_CANCEL]
     peer.ask.cancelOrder(3)
     rig.wait(1)

@@ -111,6 +111,7 @@ def test_orders_leave_only_after_a_complete_sync(tmp_path: Path) -> None:
     world = LiveWorld(config, tables_of(config))
     world.begin()
     world.tell(e.OrderIdsSeen(order_id_next=5), e.LinkRestored(reason="session"))
+    world.tell(e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0))
     world.reference(0)
     world.make_it_buy()
     assert world.runner.money.sendable() == UNSYNCED

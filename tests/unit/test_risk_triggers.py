@@ -127,6 +127,7 @@ def test_a_price_that_doubles_breaches_the_value_limit() -> None:
     bench = Bench(breach_hard_bp=12_000, day_loss_soft_bp=9_999, day_loss_hard_bp=9_999)
     bench.world.hold(0, 990)
     assert bench.mark(3) == []
+    moves: Any = []
     for _ in range(2):
         bench.world.ts_ns += SECOND
         bench.world.quote(0, 115 * NANO - CENT, 115 * NANO + CENT)

@@ -63,6 +63,7 @@ class Active(msgspec.Struct, array_like=True, kw_only=True):
     until_ns: int  # NEVER = until it is cleared
     stage_ns: int  # its own next moment
     draws: int = 0
+    struck: int = 0
 
 
 class _Kept(msgspec.Struct, array_like=True, kw_only=True):
@@ -148,10 +149,16 @@ class FaultPart:
         """One draw of every active fault of the name."""
         struck = False
         for fault in self._kept.active:
-            if fault.name == name:
-                fault.draws += 1
-                ppm = int(self._values(fault)["chance"])
-                struck = self._chance.hits(ppm, fault.number, STRIKE, fault.draws) or struck
+            if fault.name != name:
+                continue
+            values = self._values(fault)
+            times = int(values.get("times", 0))
+            if times and fault.struck >= times:
+                continue
+            fault.draws += 1
+            if self._chance.hits(int(values["chance"]), fault.number, STRIKE, fault.draws):
+                fault.struck += 1
+                struck = True
         return struck
 
     # ---- commands ----------------------------------------------------------------------------------------------
@@ -204,6 +211,7 @@ class FaultPart:
                 "name": fault.name,
                 "parameters": " ".join(f"{name}={value}" for name, value in fault.given.items()),
                 "since_ns": fault.from_ns,
+                "struck": fault.struck,
                 "until_ns": 0 if fault.until_ns == NEVER else fault.until_ns,
             }
             for fault in self._kept.active

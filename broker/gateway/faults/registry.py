@@ -172,6 +172,7 @@ KINDS: Final = (
         name=part.FILL_AFTER_CANCEL, hook="part", doc="a cancelled order turns out to be filled",
         parameters=(_chance(),),
     ),
+    FaultKind(name=part.REJECT_CANCEL, hook="part", doc="a cancel is refused: 161", parameters=(_chance(), _TIMES)),
     FaultKind(name=part.REJECT_MODIFY, hook="part", doc="a modify is refused: 201", parameters=(_chance(),)),
     FaultKind(name=part.REJECT_ORDER, hook="part", doc="a good order is refused: 201", parameters=(_chance(),)),
     FaultKind(

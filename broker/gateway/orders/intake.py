@@ -14,9 +14,18 @@ from broker.gateway.orders.request import PlaceRequest, read_request
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.orders.terms import new_record
 from broker.gateway.orders.voice import Voice
-from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, REJECT_MODIFY, Client, Field, Fields, World
+from broker.gateway.part import (
+    FILL_AFTER_CANCEL,
+    LOST_ORDER,
+    REJECT_CANCEL,
+    REJECT_MODIFY,
+    Client,
+    Field,
+    Fields,
+    World,
+)
 from broker.gateway.registry import ORDER_ID_MAX, Registry
-from core.commands import CancelAllOrders
+from core.commands import CancelAllOrders, CancelOrder
 
 DUPLICATE_ID: Final = Refusal(103, "Duplicate order id")
 FILLED_MODIFY: Final = Refusal(104, "Cannot modify a filled order.")
@@ -191,7 +200,7 @@ class Intake:
         elif record.stage == DONE:
             text = f"OrderId {order_id} that needs to be cancelled can not be cancelled, state: {record.status}."
             client.error(order_id, 10148, text)
-        else:
+        elif not self._refuses_cancel(client, record):
             self.cancel_order(record)
 
     def cancel_order(self, record: OrderRecord) -> None:
@@ -210,18 +219,35 @@ class Intake:
     def cancel_all(self, client: Client, fields: Fields) -> None:
         """reqGlobalCancel: every order of the account, whoever placed it."""
         faults = self._world.faults
+        spared = False
         for record in list(self._journal.live.values()):
             if record.stage != SENT:
                 if record.stage != DONE:  # a parent before it took it along
                     self.cancel_order(record)
+            elif self._refuses_cancel(client, record):
+                spared = True
             elif not faults.server_lost:
                 record.cancelling = True
                 if self._settings.tell_pending_cancel:
                     self._voice.status(record)
             else:
                 self._lifecycle.cancel_at_venue(record)
-        if not faults.server_lost:
+        if spared and not faults.server_lost:
+            for record in list(self._journal.live.values()):
+                if record.stage == SENT and record.cancelling:
+                    one = CancelOrder(order_id=record.number, reason="client")
+                    self._world.exchange.submit(one, ts_ns=self._world.now_ns)
+        elif not faults.server_lost:
             self._world.exchange.submit(CancelAllOrders(reason="client"), ts_ns=self._world.now_ns)
+
+    def _refuses_cancel(self, client: Client, record: OrderRecord) -> bool:
+        """By plan: an order at the venue stays there; whoever asked is told if the order is its own."""
+        if record.stage != SENT or record.cancelling or not self._world.faults.strikes(REJECT_CANCEL):
+            return False
+        if record.client_id == client.client_id:
+            text = "Cancel attempted when order is not in a cancellable state. Order permId ="
+            client.error(record.order_id, 161, f"{text}{record.perm_id}")
+        return True
 
 
 def _same_order(record: OrderRecord, draft: Draft, request: PlaceRequest) -> bool:
