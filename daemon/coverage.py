@@ -73,7 +73,7 @@ def account_limits(limits: Limits) -> dict[str, str]:
     return {name: text_of(row, own_value(limits, ACCOUNT, row) or 0) for name, row in ROWS.items()}
 
 
-class _Market(msgspec.Struct):
+class _Market(msgspec.Struct, frozen=True):
     index: str = ""
 
 

@@ -55,7 +55,7 @@ CONTROLS: Final = (
     _row(25, "drawdown"),
     _row(26, "kill levels", "core/engine/kill.py, daemon/kill_switch.py, risk/checks/ladder_state.py"),
     _row(27, "kill is verified", "core/engine/kill.py, core/money/kills.py, daemon/killer/panic.py"),
-    _row(28, "attribution", "core/commands.py"),
+    _row(28, "attribution", "core/commands.py, core/orders.py, core/engine/trading.py"),
     _row(29, "reduce-only state", "risk/checks/ladder_state.py, risk/view.py"),
     _row(30, "dead-man", "daemon/lease.py, daemon/presence.py, daemon/killer/guard.py, daemon/killer/session.py"),
     _row(31, "latches survive", "core/latches.py, core/money/snapshot.py"),
@@ -73,7 +73,7 @@ CONTROLS: Final = (
     _row(43, "deployment limits", "risk/checks/deployment.py"),
     _row(44, "drills", "daemon/drill/kill.py, tests/drills/kill.py", IN_PART),  # the kill; no stress of twice the peak
     _row(45, "self-assessment"),
-    _row(46, "surveillance"),
+    _row(46, "surveillance", "daemon/surveil/patterns.py"),
     _row(47, "exclusive control", "risk/gate.py, core/ports.py"),
     _row(48, "fail closed", "risk/checks/fail_closed.py"),
 )

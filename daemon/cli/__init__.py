@@ -28,6 +28,7 @@ from daemon.cli import (
     panic,
     records,
     risk,
+    surveil,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -65,6 +66,7 @@ for _part in (
     risk,
     books,
     records,
+    surveil,
     diff,
     doctor,
     database,

@@ -29,6 +29,8 @@ def check(o: OrderIntent, v: GateView) -> int:
         return 0
     if len(t.instruments) >= d.instruments_max:
         return CONTROL
+    if len(t.instruments) < d.venues_max:
+        return 0  # fewer instruments than venues: no need to count these
     return CONTROL if v.history.venues(o.inst) > d.venues_max else 0
 
 

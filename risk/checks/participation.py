@@ -36,6 +36,8 @@ def check(o: OrderIntent, v: GateView) -> int:
         return CONTROL
     if v.ts_ns - v.slot_ns < VOLUME_INTERVAL_NS and o.qty_nanos * BP <= v.slot_qty * b.participation_bp_max:
         return 0
+    if not v.volume_since_ns and v.ts_ns < v.rules.expected_until_ns:
+        return CONTROL if o.qty_nanos * BP > v.rules.expected_nanos * b.participation_bp_max else 0
     return CONTROL if o.qty_nanos * BP > entry_volume(v, o.inst) * b.participation_bp_max else 0
 
 

@@ -142,6 +142,7 @@ class Accident:
         self.cut = Cut(self.machine)
         self.refusals: dict[str, int] = {}
         self.alerts: list[str] = []
+        self.records: list[tuple[int, int, Any]] = []
         self.second = 0  # how far it is
         self.sent = 0  # shares in orders that left
         for event in (
@@ -162,6 +163,7 @@ class Accident:
         self._dispatch(records, ts_ns)
 
     def _dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> None:
+        self.records += records
         for kind, _, message in records:
             if kind == NOTE and isinstance(message, Refusal):
                 code = message.failures[0].code
@@ -189,10 +191,14 @@ class Accident:
             if self.sent > 10 * SHARES:
                 return
 
+    def hears(self, event: Any) -> Any:
+        """What the trader hears of a fact of the venue."""
+        return self.cut.passes(event)
+
     def _until(self, ts_ns: int) -> None:
         while (found := self.machine.next_fact(ts_ns)) is not None:
             at_ns, event = found
-            heard = self.cut.passes(event)
+            heard = self.hears(event)
             if heard is not None:
                 self.step(heard, at_ns)
 
