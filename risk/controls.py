@@ -68,8 +68,8 @@ CONTROLS: Final = (
     _row(38, "alerts", "daemon/alerts/desk.py, daemon/alerts/delivery.py, core/engine/presence.py"),
     _row(39, "limit changes are audited"),
     _row(40, "override of a block"),
-    _row(41, "two-person re-arm"),
-    _row(42, "deploy integrity"),
+    _row(41, "two-person re-arm", "core/engine/authority.py, daemon/authority/verify.py"),
+    _row(42, "deploy integrity", "daemon/authority/deploy.py, daemon/recovery.py, core/engine/ladder.py"),
     _row(43, "deployment limits", "risk/checks/deployment.py"),
     _row(44, "drills", "daemon/drill/kill.py, tests/drills/kill.py", IN_PART),  # the kill; no stress of twice the peak
     _row(45, "self-assessment"),
