@@ -385,10 +385,11 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),
     e.CommandRefused: _nothing,
+    e.AuditSealed: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
     e.LeaseLapsed: presence.on_lapsed,
-    e.AlertAcknowledged: presence.on_alert_acknowledged,
+    e.AlertAcknowledged: answered(presence.on_alert_acknowledged),
 }

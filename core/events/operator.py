@@ -158,6 +158,16 @@ class OverrideGranted(Event, frozen=True, tag=95):
     lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
 
 
+class AuditSealed(Event, frozen=True, tag=89):
+    """The audited records so far and the head of their hash chain (daemon/authority/trail.py); `rules` says which
+    records are audited.
+    """
+
+    count: int
+    digest: str
+    rules: int
+
+
 class LeaseLapsed(Event, frozen=True, tag=98):
     """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
     acted on its orders. Nothing was sent since.

@@ -6,7 +6,7 @@ from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
-from core.money.approvals import Approval
+from core.money.approvals import Approval, Seal
 from core.money.conditions import Conditions, widened
 from core.money.counters import CountersState
 from core.money.kills import Kill
@@ -65,6 +65,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     conditions: Conditions | None = None
     sent: list[tuple[int, int, SentKey]] = []
     counters: CountersState | None = None  # none: written before they were kept
+    audit: Seal = Seal()
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -127,6 +128,7 @@ def dump(m: Money) -> bytes:
             conditions=m.conditions,
             sent=m.duplicates.state(),
             counters=m.counters.state(m.ts_ns),
+            audit=m.audit,
         )
     )
 
@@ -161,7 +163,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
     "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
-    "kills", "safe", "synced", "approvals", "code_steps",
+    "kills", "safe", "synced", "approvals", "code_steps", "audit",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from core.errors import ConfigError, QuantdError, Refused
 from daemon.cli import (
     account,
     alerts,
+    audit,
     books,
     database,
     diff,
@@ -59,6 +60,7 @@ for _part in (
     panic,
     drill,
     operators,
+    audit,
     alerts,
     account,
     risk,

@@ -138,6 +138,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     ),
     e.DeployArmed(digest="d1", reason="release", operator="ops"),
     e.CommandRefused(command="resume", operator="ops", authority="peer", why="unsigned"),
+    e.AuditSealed(count=3, digest="ab" * 32, rules=1),
     e.TraderStarted(
         epoch=3, mode="live", ended="crash", after_crash="halted", guard_fired=True, changed="code,model", safe=True,
         venue_in_process=True,
