@@ -151,6 +151,7 @@ class OpenParent(Command, frozen=True, tag=21):
     arrival_mid_nanos: int = 0
     purpose: int = INTENT_SCHEDULE
     urgency: int = 0
+    operator: str = ""  # who asked for it, where no strategy did
 
 
 class EndParent(Command, frozen=True, tag=22):
@@ -260,13 +261,6 @@ class TransferPosition(Command, frozen=True, tag=32):
     deposit_nanos: int = 0  # signed value that joins the account as neither profit nor loss
 
 
-class CloseAlerts(Command, frozen=True, tag=70):
-    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
-
-    codes: tuple[str, ...]
-    by: str
-
-
 class SetLimit(Command, frozen=True, tag=33):
     """An operator's change of one limit (control 39); texts as the config writes them."""
 
@@ -313,6 +307,13 @@ class DropOverride(Command, frozen=True, tag=36):
     reason: str
 
 
+class CloseAlerts(Command, frozen=True, tag=70):
+    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
+
+    codes: tuple[str, ...]
+    by: str
+
+
 class KeepApproval(Command, frozen=True, tag=60):
     """One person gave a command that needs two (control 41): it waits for another person's same command."""
 
@@ -349,17 +350,21 @@ class TripBreaker(Command, frozen=True, tag=46):
     previous_close_nanos: int
 
 
+class CountRefusal(Command, frozen=True, tag=50):
+    """The gate refused an order of a strategy in a way that only a mistake explains: how often is remembered."""
+
+    strategy: str
+    control: int
+
+
 BROKER_COMMANDS: Final = (PlaceOrder, ReplaceOrder, CancelOrder, CancelAllOrders, RequestSync, AskWhatIf)
 
 AnyCommand = (
     PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf | RaiseAlert
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
-    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | CloseAlerts
-    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition
-    | SetLimit | RevertLimit | GrantOverride | DropOverride
-    | KeepApproval | SpendApproval
-    | TellKill
-    | RestrictShorts | TripBreaker
+    | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
+    | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
+    | TripBreaker | CountRefusal
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ An instrument may stand in several clusters: those a person wrote down, and thos
 measurement takes the place of the one before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -34,7 +34,7 @@ class Bucket(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Concentration:
     """Gross value by bucket, in nanos of the base currency."""
 
-    __slots__ = ("_by_inst", "_clusters", "_instruments", "_measured", "buckets", "of", "used", "version")
+    __slots__ = ("_by_inst", "_clusters", "_instruments", "_measured", "_watching", "buckets", "of", "used")
 
     def __init__(self, instruments: tuple[Instrument, ...]) -> None:
         self._instruments = instruments
@@ -44,7 +44,7 @@ class Concentration:
         self.buckets: tuple[Bucket, ...] = ()
         self.of: list[tuple[int, ...]] = []  # numbers of the buckets of an instrument
         self.used: list[int] = []  # by bucket; one list for good: the gate keeps hold of it
-        self.version = 0  # grows when buckets change
+        self._watching: list[Callable[[], None]] = []
         self._arrange()
 
     def add(self, inst: int, change_nanos: int) -> None:
@@ -53,6 +53,10 @@ class Concentration:
         used = self.used
         for bucket in self.of[inst]:
             used[bucket] += change_nanos
+
+    def watch(self, look_again: Callable[[], None]) -> None:
+        """Whoever keeps numbers of buckets is told when they change."""
+        self._watching.append(look_again)
 
     def set_clusters(self, clusters: Clusters) -> None:
         """Clusters as written down, by name."""
@@ -95,4 +99,5 @@ class Concentration:
                 of[inst].append(number)
         self.of = [tuple(numbers) for numbers in of]
         self.used[:] = [sum(self._by_inst[inst] for inst in bucket.members) for bucket in self.buckets]
-        self.version += 1
+        for look_again in self._watching:
+            look_again()

@@ -181,6 +181,8 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
     absent_syncs: int = 0  # complete syncs that did not show it while UNKNOWN
     absent_since_ns: int = 0
     story: Story = []
+    algo: str = ""  # control 28, with `strategy` and `purpose`: what made the order, and which operator asked for it
+    operator: str = ""
 
     @property
     def live(self) -> bool:

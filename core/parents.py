@@ -54,6 +54,9 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     what_if: int = 0  # the question that was asked of the broker before anything of it may be sent; 0 = none
     what_if_due_ns: int = 0  # > 0 = AWAITING_MARGIN: its answer must come until then
     what_if_px_nanos: int = 0
+    sent: int = 0  # child orders sent since a person last resumed the strategy (control 11); none that never left
+    sent_nanos: int = 0  # quantity of all children ever sent
+    operator: str = ""  # who asked for it, where no strategy did (control 28)
 
     @property
     def active(self) -> bool:

@@ -71,6 +71,8 @@ class Context:
         if slow.previous_close_nanos:
             self.previous_close_nanos[slow.inst] = slow.previous_close_nanos
         self.volumes.take(slow)
+        for forget in self._forgetting:
+            forget(slow.inst)
 
     def take_reference(self, slow: ReferenceArrived) -> None:
         """Slow numbers from the broker: they hold on their day, and make the instrument ready when complete."""
@@ -98,7 +100,7 @@ class Context:
             self.take_reference(slow)
 
     def on_rules(self, forget: Callable[[int], None]) -> None:
-        """Whoever remembers an instrument's rules of the day is told to look again when they change."""
+        """Whoever remembers an instrument's rules or volume of the day is told to look again when they change."""
         self._forgetting.append(forget)
 
 
@@ -271,6 +273,10 @@ class Monitor(Protocol):
 
     def on_mark(self, ts_ns: int) -> list[c.MoveLadder]:
         """After every equity mark."""
+        ...
+
+    def on_refused(self, refusal: Refusal) -> list[c.MoveLadder]:
+        """After a refusal that only a mistake explains, which is counted already."""
         ...
 
     def state(self) -> list[tuple[int, str, str, int]]:

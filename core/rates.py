@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 
 NANOS_PER_SECOND: Final = 1_000_000_000
-DuplicateKey = tuple[int, int, int, int, int, int, int]  # inst, side, qty, limit, parent, slice, version
+SentKey = tuple[str, int, int, int, int, int]  # strategy, inst, side, qty, limit, purpose
+NO_SENDER: Final = -1
 
 
 class RateLimit(msgspec.Struct, gc=False):
@@ -30,37 +31,37 @@ def conforms(tat_ns: int, ts_ns: int, limit: RateLimit) -> bool:
 
 
 class DuplicateWindow:
-    """Orders sent within `window_ns`. At most two expire per insertion: it never scans."""
+    """Orders sent within `window_ns`, and by which parent. At most two expire per insertion: it never scans."""
 
     __slots__ = ("_keys", "_queue", "window_ns")
 
     def __init__(self, window_ns: int) -> None:
         self.window_ns = window_ns
-        self._queue: deque[tuple[int, DuplicateKey]] = deque()
-        self._keys: dict[DuplicateKey, int] = {}
+        self._queue: deque[tuple[int, int, SentKey]] = deque()  # when, parent, what
+        self._keys: dict[SentKey, tuple[int, int]] = {}
 
-    def seen(self, key: DuplicateKey, ts_ns: int) -> bool:
-        """Whether the same order left within the window."""
-        sent = self._keys.get(key)
-        return sent is not None and ts_ns - sent < self.window_ns
+    def sender(self, key: SentKey, ts_ns: int) -> int:
+        """Parent of the same order that left within the window (0 = it had none); NO_SENDER = none left."""
+        last = self._keys.get(key)
+        return last[1] if last is not None and ts_ns - last[0] < self.window_ns else NO_SENDER
 
-    def add(self, key: DuplicateKey, ts_ns: int) -> None:
+    def add(self, key: SentKey, ts_ns: int, parent_id: int) -> None:
         """Remember an order that is being sent."""
-        self._keys[key] = ts_ns
+        self._keys[key] = (ts_ns, parent_id)
         queue = self._queue
-        queue.append((ts_ns, key))
+        queue.append((ts_ns, parent_id, key))
         for _ in range(2):
             if not queue or ts_ns - queue[0][0] < self.window_ns:
                 return
-            sent, old = queue.popleft()
-            if self._keys.get(old) == sent:
+            sent, parent_id, old = queue.popleft()
+            if self._keys.get(old) == (sent, parent_id):
                 del self._keys[old]
 
-    def state(self) -> list[tuple[int, DuplicateKey]]:
+    def state(self) -> list[tuple[int, int, SentKey]]:
         """For a snapshot."""
         return list(self._queue)
 
-    def load(self, state: list[tuple[int, DuplicateKey]]) -> None:
+    def load(self, state: list[tuple[int, int, SentKey]]) -> None:
         """From a snapshot."""
         self._queue = deque(state)
-        self._keys = {key: sent for sent, key in state}
+        self._keys = {key: (sent, parent_id) for sent, parent_id, key in state}

@@ -33,10 +33,9 @@ def assess(
     (JSON) and test runs (JUnit XML).
     """
     limits = config.limits
-    owner = owner_of(config)
     rows = coverage(history, account_limits(limits))
     for row in rows:
-        row["owner"] = owner
+        row["owner"] = owner_of(config, row["control"])
     return {
         "format": FORMAT,
         "made": moment(ts_ns),
@@ -82,16 +81,10 @@ def limits_digest(limits: Limits) -> str:
     return digest([written, json.dumps(account_limits(limits), sort_keys=True).encode()])
 
 
-def owner_of(config: Config) -> str:
-    """Who answers for the controls."""
-    authority = getattr(config, "authority", None)
-    return str(getattr(authority, "owner", "") or NOT_NAMED)
-
-
-def operators_of(config: Config) -> list[str]:
-    """Who may add risk, as the config approves them."""
-    authority = getattr(config, "authority", None)
-    return sorted(getattr(authority, "operators", None) or ())
+def owner_of(config: Config, control: int = 0) -> str:
+    """Who answers for a control; without a number, for all of them."""
+    authority = config.authority
+    return authority.control_owners.get(str(control)) or authority.owner or NOT_NAMED
 
 
 def _strategy(config: Config, name: str) -> dict[str, Any]:
@@ -107,7 +100,7 @@ def _strategy(config: Config, name: str) -> dict[str, Any]:
         "algo": strategy.execution.algo,
         "algo_parameters": msgspec.to_builtins(strategy.execution.params),
         "owner": owner_of(config),
-        "approved_operators": operators_of(config),
+        "approved_operators": sorted(config.authority.operators),
         "limits": {limit: text_of(ROWS[limit], value) for limit, value in own.items() if value is not None},
     }
 

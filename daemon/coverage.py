@@ -17,12 +17,17 @@ from risk.evidence import CONTRACT, CONTROL_TESTS, SIGNS
 from risk.in_force import ACCOUNT, own_value
 from risk.limits import ROWS, Limits, text_of
 
+BREAKER_CONTROL: Final = 21
 _CODES: Final = {check.CONTROL: check.CODE for check in CHECKS}
 
 
 def coverage(history: History, in_force: dict[str, str]) -> list[dict[str, Any]]:
     """The rows, by control; `in_force` = the account's limits by name."""
-    return [_row(control, history, in_force) for control in CONTROLS]
+    rows = [_row(control, history, in_force) for control in CONTROLS]
+    for row in rows:
+        if row["control"] == BREAKER_CONTROL:
+            row["limits"]["market.index"] = _index_of(history)
+    return rows
 
 
 def _row(control: Control, history: History, in_force: dict[str, str]) -> dict[str, Any]:
@@ -68,8 +73,24 @@ def account_limits(limits: Limits) -> dict[str, str]:
     return {name: text_of(row, own_value(limits, ACCOUNT, row) or 0) for name, row in ROWS.items()}
 
 
+class _Market(msgspec.Struct, frozen=True):
+    index: str = ""
+
+
 class _Journalled(msgspec.Struct):
     limits: Limits = Limits()
+    market: _Market = _Market()
+
+
+def _index_of(history: History) -> str:
+    """The proxy by which the market-wide breaker is seen coming; without one, that the exchange's halts are all."""
+    none = "none: only the exchange's own halts stop trading"
+    if history.config is None:
+        return none
+    try:
+        return msgspec.json.decode(history.config.json, type=_Journalled).market.index or none
+    except msgspec.DecodeError:
+        return none
 
 
 def configured_limits(history: History) -> dict[str, str]:

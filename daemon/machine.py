@@ -106,8 +106,14 @@ class Machine:
             return
         if type(event) is e.HaltChanged:
             self.exchange.on_halt(event.inst, event.halted > 0, ts_ns)
-        elif type(event) is e.LinkRestored and event.reason == SESSION_READY and not self.told_elsewhere:
+        elif not self.told_elsewhere and not self.exchange.tells and self._begins(event):
             self.exchange.session_ready(ts_ns)
+
+    def _begins(self, event: Any) -> bool:
+        """A fresh session with the venue; or a later run whose venue was left by a release that told less."""
+        if type(event) is e.LinkRestored:
+            return bool(event.reason == SESSION_READY)
+        return type(event) is e.TraderStarted and self.engine.money.trading_date > 0
 
     def dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> list[tuple[int, c.NotSent]]:
         """Hand a step's broker commands to the port; returns what the port refused, folded already.

@@ -140,6 +140,8 @@ class Rerun:
             if record.seq != poisoned:
                 raise
             self.unfoldable_seq = record.seq
+        if type(event) is e.DayRolled:  # the tables of the day go with the books
+            self.engine.context.roll(self.engine.money.trading_date)
 
     def _meet_venue(self, record: Record, event: Any) -> None:
         exchange = self.machine.exchange

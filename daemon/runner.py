@@ -13,6 +13,7 @@ from core import events as e
 from core import records as r
 from core.money.state import Money
 from core.rows import ROW_BYTES, unpack_row
+from daemon.authority.trail import AuditChain
 from daemon.hold import Hold
 from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, ORDERS, WATCHED, Machine
@@ -42,6 +43,7 @@ class Runner:
         self.rows_done = 0
         self.controls_here: list[tuple[int, Any]] = []  # feed controls since the last row, for an exact resume
         self.hold: Hold | None = None  # with a live broker: orders wait for the disk while all else goes on
+        self.audit: AuditChain | None = None  # of what people and protections do; sealed by the trader
         self._fsync = journal.durability == "fsync"
         self._live = machine.live_rows
         assert len(machine.live_rows) == LIVE_ROWS_MAX, "the machine was built for another block"
@@ -190,7 +192,10 @@ class Runner:
         if type(event) in FEED_CONTROLS:
             self.controls_here.append((ts_ns, event))
         self.machine.before(event, ts_ns)
-        self.journal.add(r.INPUT, seq, ts_ns, 0, _encode(event))
+        payload = _encode(event)
+        self.journal.add(r.INPUT, seq, ts_ns, 0, payload)
+        if self.audit is not None:
+            self.audit.add(r.INPUT, seq, ts_ns, payload)
         try:
             records = engine.step(e.Stamped(seq, ts_ns, event))
         except Exception as fault:  # edge: whatever the engine raises is journalled with its input, then we leave
@@ -206,8 +211,12 @@ class Runner:
         if not records:
             journal.commit()
             return
-        journal.add_all(ts_ns, cause_seq, [(kind, seq, _encode(message)) for kind, seq, message in records])
+        encoded = [(kind, seq, _encode(message)) for kind, seq, message in records]
+        journal.add_all(ts_ns, cause_seq, encoded)
         journal.commit()
+        if self.audit is not None:
+            for kind, seq, payload in encoded:
+                self.audit.add(kind, seq, ts_ns, payload)
         if self.hold is not None:
             self._dispatch_holding(self.hold, records, ts_ns)
         elif self._fsync and any(type(x[2]) in ORDERS for x in records):

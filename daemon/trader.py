@@ -18,6 +18,7 @@ from core import events as e
 from core import records as r
 from core.errors import Bug
 from core.latches import PROCESS, STRATEGY
+from daemon.authority.sealing import Sealing
 from daemon.authority.verify import Authority
 from daemon.config import Config
 from daemon.control.operations import TraderOperations
@@ -97,6 +98,8 @@ class Trader:
         self.log = open_log()
         self._alerts = AlertLog(self.log)
         self.warm: KeepWarm | None = None
+        self.operations = TraderOperations(self)
+        self.kill_switch = KillSwitch(self)
         self.authority = Authority(
             config.authority,
             account=config.account.id,
@@ -155,6 +158,7 @@ class Trader:
             recovered = recover(directory, self.config, tables)
         rolls = Rolls(self._rolls(tables))
         self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
+        self._sealing = Sealing(self.state, self.runner, self.log, one_for_ever=self.config.broker_feed)
         self.runner.rows_done = self.first_rows = recovered.rows
         self._alerts.start_at(recovered.tally)
         self.runner.controls_here = list(recovered.controls)
@@ -205,6 +209,7 @@ class Trader:
         self.warm = keep_warm(self.config, tables, self.log)
         self.kill_switch.open()
         self.phase = "ready"
+        self.log.info("authority", who=self.authority.told)
         self.log.info("ready", socket=self.config.control.socket, journal=str(self.state.journal))
         gc.collect()
         gc.freeze()
@@ -228,7 +233,9 @@ class Trader:
         seq = runner.engine.seq
         for record in tables.records():
             seq += 1
-            runner.journal.add(r.REFERENCE, seq, now_ns, 0, r.encode(record))
+            payload = r.encode(record)
+            runner.journal.add(r.REFERENCE, seq, now_ns, 0, payload)
+            self._sealing.chain.add(r.REFERENCE, seq, now_ns, payload)
         runner.journal.commit()
         runner.engine.seq = seq
         runner.step(
@@ -245,6 +252,7 @@ class Trader:
             ),
             now_ns,
         )
+        self._sealing.tell_if_short(now_ns)
         if self.config.guarded:
             self.presence = Presence(self.state.path, self.config.guard, runner)
             runner.journal.sync()
@@ -272,6 +280,7 @@ class Trader:
         self.kill_switch.look()
         self._end_after_kill()
         runner.watch_disk()
+        self._sealing.seal()
         self._tell_alerts()
         self._snapshots.tend()
         if not self.quiet:
@@ -327,6 +336,7 @@ class Trader:
             runner.step(e.FeedEnded(rows=runner.rows_done), runner.now_ns)
             runner.step(e.TraderStopped(reason="the tape ended"), runner.now_ns)
             self.phase = "ended"
+        self._sealing.seal()
         self._snapshots.take(ended="clean", feed_ended=ended)
         if self.presence is not None:
             self.presence.leave()

@@ -35,6 +35,7 @@ SLEEP_S_MAX: Final = 0.05
 BEAT_S: Final = 0.001  # between two beats
 SCRATCH_BYTES: Final = 1 << 16  # one beat needs about two thousand
 PX_NANOS: Final = 100 * NANO  # where the reference knows no previous close
+ADV_NANOS: Final = 10**12 * NANO
 
 
 class Scratch(FrameBuilder):
@@ -138,6 +139,7 @@ class KeepWarm:
                 runner.step(e.OrderCancelled(order_id=order_id), self._ts_ns)
             money.tats.clear()  # without time rates and repetitions would only ever grow
             money.duplicates.load([])
+            money.counters.forget()
         else:
             runner.on_quote(*self._row)
             self.orders += len(money.live_orders)
@@ -168,12 +170,16 @@ def _ready(runner: Runner, session: Session, ts_ns: int) -> None:
         ),
         e.DayRolled(date=session.date),
         e.LinkRestored(reason=SESSION_READY),
+        e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0),  # what a broker or venue would tell beside orders
+        *(e.ShortableChanged(inst=inst, level_milli=3_000) for inst in range(len(runner.engine.symbols))),
         e.SyncStarted(sync_id=1),
         e.CashReported(sync_id=1, currency=money.settings.currency, cash_nanos=money.settings.start_cash_nanos),
         e.SyncCompleted(sync_id=1, complete=True),
     )  # fmt: skip
     for fact in facts:
         runner.step(fact, ts_ns)
+    volumes = runner.engine.context.volumes  # nobody tells a shadow what its names trade: more than any limit asks
+    volumes.adv_nanos = [ADV_NANOS] * len(volumes.adv_nanos)
 
 
 def _row(engine: Engine, inst: int, lot: LotRule, ts_ns: int) -> tuple[int, ...]:

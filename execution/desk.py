@@ -13,14 +13,14 @@ from core.ledger import StrategyBook
 from core.money.state import LINK_NAMES, READY
 from core.parents import Parent, ParentState
 from core.ports import Context, DeskPlan
-from core.sessions import PHASE_NAMES, REGULAR
+from core.sessions import PHASE_NAMES
 from core.units import exact_text, round_down
-from execution.algos import IMMEDIATE, find_algo
+from execution.algos import find_algo
+from execution.flatten import flatten_parent
 from execution.settings import ExecutionSettings
 from execution.touch import Days, quote_fault
 
 _ACTIVE = ParentState.ACTIVE
-_PHASES_LOOKED_AT_MAX = 64  # four a day: two weeks without a regular session end the search
 
 
 class NettingDesk:
@@ -64,7 +64,14 @@ class NettingDesk:
 
     def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
         """A parent that closes the whole position; None when there is nothing to close."""
-        return flatten_parent(self._context, strategy=strategy, inst=inst, ts_ns=ts_ns)
+        settings = self._settings.get(strategy, self._default)
+        return flatten_parent(
+            self._context,
+            strategy=strategy,
+            inst=inst,
+            ts_ns=ts_ns,
+            participation_nanos=settings.flatten_participation_nanos,
+        )
 
     def _lot_outside(self, inst: int, ts_ns: int) -> LotRule | None:
         """The lot outside regular hours: of the session's date, or between sessions of the trading date."""
@@ -172,34 +179,3 @@ def _stuck(held: int, target: int, lot_nanos: int) -> DeskPlan | None:
     if abs(target - held) < lot_nanos:
         return None
     return DeskPlan(blocked=f"holds {exact_text(held)}, less than one lot, against the target")
-
-
-def flatten_parent(context: Context, *, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
-    """A parent that closes a position at once, or as soon as the next regular session opens, and keeps trying until
-    that session's close. None when there is no whole lot to close. It asks nobody: the gate judges it as reduce-only.
-    """
-    held = context.money.ledger.held_nanos(strategy, inst)
-    calendar = context.calendars[inst]
-    start = ts_ns
-    for _ in range(_PHASES_LOOKED_AT_MAX):
-        if calendar.phase(start) == REGULAR or not calendar.covers(start):
-            break
-        start = calendar.next_boundary_ns(start)
-    session = calendar.session(start)
-    lot = rule_on(context.instruments[inst].lots, context.money.trading_date if session is None else session.date)
-    qty = 0 if lot is None else round_down(abs(held), lot.increment_nanos)
-    if qty == 0 or session is None:
-        return None
-    return c.OpenParent(
-        parent_id=context.money.next_parent_id,
-        strategy=strategy,
-        inst=inst,
-        side=SELL if held > 0 else BUY,
-        qty_nanos=qty,
-        algo=IMMEDIATE.name,
-        start_ts_ns=start,
-        end_ts_ns=session.close_ns,
-        slices=1,
-        arrival_mid_nanos=context.market.mark_nanos(inst),
-        purpose=c.INTENT_FLATTEN,
-    )

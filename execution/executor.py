@@ -9,6 +9,8 @@ It knows no risk limits (the gate refuses) and no strategy.
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from core import commands as c
 from core.errors import Bug
 from core.instruments import LotRule, increment_at
@@ -18,7 +20,7 @@ from core.parents import Parent, ParentState
 from core.ports import Action, Context
 from core.units import NANO, exact_text, round_down
 from execution.settings import ExecutionSettings
-from execution.stage import Stage, Stages
+from execution.stage import FOREVER_NS, Stage, Stages
 from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passive_px, touch_of
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
@@ -82,6 +84,8 @@ class ChaseExecutor:
         if touch is None or (child is not None and child.state is _INACTIVE):
             return None
         stage = self._stages.at(parent, settings, touch.lot.increment_nanos, ts_ns)
+        if parent.side < 0 and self._is_restricted_short(parent):
+            stage = msgspec.structs.replace(stage, cross_ns=FOREVER_NS)
         want = _want(parent, stage)
         if child is not None and want < child.remaining_nanos:
             # After a late fill of an earlier child. Not a replace: one that is refused could only be tried again at
@@ -92,6 +96,13 @@ class ChaseExecutor:
         if child is None:
             return self._place(parent, settings, stage, touch, want, ts_ns)
         return _adjust(parent, child, settings, stage, touch, want, ts_ns)
+
+    def _is_restricted_short(self, parent: Parent) -> bool:
+        """A short sale under the restriction of Rule 201 must not reach the bid: it rests at the offer to the end."""
+        money = self._context.money
+        if money.conditions.short_until[parent.inst] < money.trading_date:
+            return False
+        return money.ledger.holdings[parent.inst] < parent.remaining_nanos
 
     def _place(
         self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int
@@ -242,6 +253,7 @@ def _intent(parent: Parent, order_id: int, qty_nanos: int, px_nanos: int, child:
         tif=c.DAY,
         purpose=parent.purpose,
         algo=parent.algo,
+        operator=parent.operator,
         version=0 if child is None else child.version + 1,
     )
 

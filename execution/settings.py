@@ -25,6 +25,7 @@ class ExecutionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     cross_ticks_max: int = 2  # how far beyond the far touch a crossing child may pay
     backoff_s: float = 5.0  # wait after a refusal, a reject or a lost child
     grace_s: float = 30.0  # how long it keeps crossing after the end
+    flatten_participation: float = 0.1  # closing by flatten trades this part of the usual volume, if time allows
     child_lots_min: int = 1  # smaller children wait for the next slice, except in the last
 
 
@@ -38,6 +39,7 @@ class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cross_ticks_max: int
     backoff_ns: int
     grace_ns: int
+    flatten_participation_nanos: int  # part of the usual volume, in billionths
     child_lots_min: int
 
 
@@ -54,6 +56,9 @@ def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
         cross_ticks_max=config.cross_ticks_max,
         backoff_ns=_nanos(f"{field}.backoff_s", config.backoff_s, low=100 * MILLISECOND_NS, high=HOUR_NS),
         grace_ns=_nanos(f"{field}.grace_s", config.grace_s, low=0, high=HOUR_NS),
+        flatten_participation_nanos=_nanos(
+            f"{field}.flatten_participation", config.flatten_participation, low=NANO // 1000, high=NANO
+        ),
         child_lots_min=config.child_lots_min,
     )
 

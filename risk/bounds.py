@@ -10,6 +10,7 @@ from core.errors import ConfigError
 from core.instruments import STK, Instrument
 from core.rates import RateLimit
 from core.units import BP, NANO
+from risk.count_bounds import CountBounds, DeploymentBounds, count_bounds, deployment_bounds
 from risk.limits import (
     BOOK_ROWS,
     FACTORY_CLASS,
@@ -60,6 +61,13 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     symbol_exit_slack_ns: int
     working_orders_max: int
     working_exit_reserve: int
+    counts: CountBounds
+    changes_day_max: int
+    order_trade_ratio_max: int
+    order_trade_messages_min: int
+    messages_second_max: int
+    order_messages_second_max: int  # without those kept for cancels
+    message_exit_reserve: int
     margin_long_bp: int
     margin_short_bp: int
     margin_free_bp: int  # exposure up to this share of equity needs no closer look, whatever its side
@@ -87,6 +95,8 @@ class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gross_share_bp_max: int
     day_loss_soft_bp: int
     day_loss_hard_bp: int
+    counts: CountBounds
+    deployment: DeploymentBounds
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -144,6 +154,7 @@ class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     books: dict[str, BookBounds]
     by_strategy: dict[str, tuple[Bounds, ...]]
     strangers: tuple[Bounds, ...]
+    clusters: tuple[tuple[str, tuple[int, ...]], ...]  # of names that move together, by name: instrument rows
 
 
 def rates(limits: Limits) -> Rates:
@@ -177,6 +188,7 @@ def resolve(
             for name in strategies
         },
         strangers=tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments),
+        clusters=_clusters(limits, instruments),
     )
 
 
@@ -238,10 +250,12 @@ def _account_values(limits: Limits) -> dict[str, int]:
     for kind in ("account", "strategy", "symbol"):
         if values[f"rate_{kind}_orders"] > values[f"rate_{kind}_seconds"]:
             raise ConfigError(f"limits.account.rate_{kind}_orders: more than one order per ns: lower it")
+    if values["messages_second_cancels"] >= values["messages_second_max"]:
+        raise ConfigError("limits.account.messages_second_cancels: nothing is left for orders: lower it")
     return values
 
 
-def clusters(limits: Limits, instruments: tuple[Instrument, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def _clusters(limits: Limits, instruments: tuple[Instrument, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """The clusters that a person wrote down, by name, as instrument rows."""
     rows = {instrument.symbol: instrument.inst for instrument in instruments}
     return tuple((cluster.name, tuple(rows[symbol] for symbol in cluster.symbols)) for cluster in limits.cluster)
@@ -289,7 +303,7 @@ def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> Book
     v = {}
     for row in BOOK_ROWS:
         value = set_value(own, row, f"limits.strategy.{strategy}")
-        v[row.name] = account[row.name] if value is None else min(value, account[row.name])
+        v[row.name] = account[row.name] if value is None else _tightest(row, [value, account[row.name]])
     _refuse_soft_above_hard(v, f"limits.strategy.{strategy}")
     return BookBounds(
         gross_max_nanos=v["gross_max"],
@@ -297,6 +311,8 @@ def _book_bounds(limits: Limits, strategy: str, account: dict[str, int]) -> Book
         gross_share_bp_max=v["gross_share_bp_max"],
         day_loss_soft_bp=v["day_loss_soft_bp"],
         day_loss_hard_bp=v["day_loss_hard_bp"],
+        counts=count_bounds(v),
+        deployment=deployment_bounds(v),
     )
 
 
@@ -403,6 +419,13 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         symbol_exit_slack_ns=_slack(*pace["symbol"], reserve),
         working_orders_max=v["working_orders_max"],
         working_exit_reserve=v["working_exit_reserve"],
+        counts=count_bounds(v),
+        changes_day_max=v["changes_day_max"],
+        order_trade_ratio_max=v["order_trade_ratio_max"],
+        order_trade_messages_min=v["order_trade_messages_min"],
+        messages_second_max=v["messages_second_max"],
+        order_messages_second_max=v["messages_second_max"] - v["messages_second_cancels"],
+        message_exit_reserve=v["message_exit_reserve"],
         margin_long_bp=v["margin_long_bp"],
         margin_short_bp=v["margin_short_bp"],
         margin_free_bp=BP * BP // max(v["margin_long_bp"], v["margin_short_bp"]),

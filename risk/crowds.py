@@ -11,26 +11,30 @@ Crowded = tuple[Bucket, int, int]  # the bucket, what would be in it, its cap
 class Crowds:
     """Every instrument's buckets and caps, in basis points of equity."""
 
-    __slots__ = ("_by_inst", "_concentration", "tightest_bp", "version")
+    __slots__ = ("_account", "_by_inst", "_concentration", "tightest_bp")
 
-    def __init__(self) -> None:
-        self.version = -1
+    def __init__(self, concentration: Concentration, account: AccountBounds) -> None:
+        self._account = account
+        self._concentration = concentration
         self.tightest_bp: list[int] = []  # by instrument: gross up to this share of equity can crowd no bucket
         self._by_inst: list[tuple[tuple[int, int], ...]] = []
-        self._concentration: Concentration | None = None
+        self.arrange()
 
-    def arrange(self, concentration: Concentration, account: AccountBounds) -> None:
+    def take(self, account: AccountBounds) -> None:
+        """Limits that changed."""
+        self._account = account
+        self.arrange()
+
+    def arrange(self) -> None:
         """Look up the caps of all buckets."""
-        caps = [bucket_bp(account, bucket) for bucket in concentration.buckets]
+        concentration = self._concentration
+        caps = [bucket_bp(self._account, bucket) for bucket in concentration.buckets]
         self._by_inst = [tuple((number, caps[number]) for number in numbers) for numbers in concentration.of]
         self.tightest_bp = [min(cap for _, cap in crowd) for crowd in self._by_inst]
-        self._concentration = concentration
-        self.version = concentration.version
 
     def crowded(self, inst: int, added_nanos: int, foreign: list[int], equity_bp: int) -> Crowded | None:
         """The first bucket past its share with so much more in it; None = all have room."""
         concentration = self._concentration
-        assert concentration is not None, "arranged before the first order"
         used = concentration.used
         for number, bp in self._by_inst[inst]:
             value = used[number] + foreign[number] + added_nanos

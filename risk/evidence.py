@@ -12,6 +12,9 @@ _START: Final = "tests/integration/test_trader_start.py::"
 _KILL: Final = "tests/integration/test_trader_kill.py::"
 _PITFALLS: Final = "tests/integration/test_ib_pitfalls.py::"
 _CHANGES: Final = "tests/unit/test_limit_changes.py::"
+_CONDITIONS: Final = "tests/unit/test_conditions.py::"
+_BANDS: Final = "tests/unit/test_bands.py::"
+_BROKER: Final = "tests/integration/test_ib_conditions.py::"
 _GATE: Final = "tests/property/test_gate_reservations.py::"
 
 # Beside the contract rows of a control's own check.
@@ -21,6 +24,22 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     5: (f"{_GATE}test_concurrent_orders_never_pass_a_limit",),
     6: (f"{_GATE}test_concurrent_orders_never_pass_a_limit",),
     9: (f"{_GATE}test_the_rate_check_is_the_folds_own_rule",),
+    17: (
+        f"{_CONDITIONS}test_a_fall_of_ten_per_cent_restricts_short_sales_for_two_days",
+        f"{_BROKER}test_margins_borrow_funds_and_time",
+    ),
+    18: (
+        f"{_CONDITIONS}test_a_large_schedule_waits_for_the_broker_s_margin",
+        f"{_CONDITIONS}test_no_answer_refuses_and_the_next_question_waits_its_minute",
+        f"{_BROKER}test_margins_borrow_funds_and_time",
+    ),
+    19: (f"{_CONDITIONS}test_day_trades_are_counted_and_told",),
+    21: (
+        f"{_BANDS}test_bands",
+        f"{_BANDS}test_the_reference_is_the_mean_of_five_minutes",
+        f"{_CONDITIONS}test_the_index_proxy_trips_the_breaker",
+        f"{_CONDITIONS}test_a_halt_holds_everything_until_the_first_quote_after_it",
+    ),
     23: ("tests/integration/test_live_trader.py::test_a_nightly_reset_in_the_middle_of_a_twap",),
     24: (f"{_LADDER}test_one_bad_mark_does_nothing_two_in_a_row_reduce", f"{_LADDER}test_the_hard_limit_halts"),
     26: (f"{_KILL}test_kill_blocks_cancels_verifies",),
@@ -46,6 +65,10 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         f"{_MONEY}test_a_correction_of_a_lost_fill_is_booked",
         f"{_PITFALLS}test_correction_replaces_an_execution_and_a_repeat_is_told_once",
     ),
+    36: (
+        "tests/property/test_clock_offset.py::test_it_never_says_more_than_is_so",
+        f"{_BROKER}test_margins_borrow_funds_and_time",
+    ),
     39: (f"{_CHANGES}test_a_raise_binds_at_once_and_ends_by_itself", f"{_CHANGES}test_the_ceiling_holds_at_load"),
     40: (f"{_CHANGES}test_an_override_lets_one_order_fail_one_control_once",),
     42: (f"{_START}test_a_changed_config_is_halted_until_armed", f"{_START}test_deploy_is_not_lifted_by_resume"),
@@ -58,7 +81,10 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
 
 # Codes of latches and alerts that show a control acting; refusals show it by the control's number.
 SIGNS: Final[dict[int, tuple[str, ...]]] = {
-    21: ("BREAKER", "SHORT_RESTRICTED"),
+    17: ("SHORTS_RESTRICTED",),
+    18: ("MARGIN_REFUSED",),
+    19: ("DAY_TRADES",),
+    21: ("MARKET_BREAKER",),
     22: ("FEED_GAP", "STALE_DATA"),
     23: ("LINK", "LINK_DEGRADED", "LINK_LOST"),
     24: ("DAY_LOSS_SOFT", "DAY_LOSS_HARD"),

@@ -18,7 +18,6 @@ from core.notes import Failure, Refusal
 from core.ports import Context
 from core.sessions import REGULAR
 from core.units import NANO, round_down
-from risk.bounds import clusters
 from risk.checks import CHECKS, Check, ladder_state, participation
 from risk.in_force import LimitsInForce
 from risk.ladder import who_lifts
@@ -49,7 +48,6 @@ class Gate:
         """Resolve the limits. Raises ConfigError on a bad one."""
         self._limits = LimitsInForce(context, limits)
         self._changes = context.money.limit_changes
-        context.concentration.set_clusters(clusters(limits, context.instruments))
         self._context = context
         self._account = account
         self._account_tag = account_tag

@@ -9,9 +9,11 @@ from typing import Final
 from core.commands import MoveLadder
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING, STRATEGY, Latches
 from core.money.state import LINK_NAMES, READY
+from core.notes import Failure, Refusal
 from core.ports import Context
 from core.units import BP, NANO, decimal_text
 from risk.bounds import Resolved
+from risk.checks import duplicate_order, repeated_execution
 from risk.in_force import LimitsInForce
 from risk.limits import Limits
 
@@ -23,6 +25,7 @@ LINK: Final = "LINK"
 STALE_DATA: Final = "STALE_DATA"
 LIFTS_ITSELF: Final = (LINK, STALE_DATA)
 MONITOR: Final = "risk monitor"
+REPEATS: Final = (repeated_execution.CONTROL, duplicate_order.CONTROL)
 
 
 def lifts_itself(code: str) -> bool:
@@ -100,6 +103,34 @@ class Ladder:
             value=decimal_text(loss_nanos),
             limit=decimal_text(limit),
         )
+
+    def on_refused(self, refusal: Refusal) -> list[MoveLadder]:
+        """A strategy that repeats itself is halted: by control 11 at once, by 12 after too many duplicates."""
+        moves: list[MoveLadder] = []
+        for failure in refusal.failures:
+            if failure.control not in REPEATS or not self._is_repeating(refusal.strategy, failure):
+                continue
+            if not _holds(self._context.money.latches, (STRATEGY, refusal.strategy, failure.code)):
+                move = MoveLadder(
+                    level=STRATEGY,
+                    scope=refusal.strategy,
+                    state=HALTED,
+                    code=failure.code,
+                    reason="it repeats itself without a person",
+                    by=MONITOR,
+                    value=failure.value,
+                    limit=failure.limit,
+                )
+                moves.append(move)
+        return moves
+
+    def _is_repeating(self, strategy: str, failure: Failure) -> bool:
+        book = self._resolved.books.get(strategy)
+        if book is None:
+            return False  # not configured: the gate takes nothing of it anyway
+        if failure.control != duplicate_order.CONTROL:
+            return True
+        return self._context.money.counters.tally(strategy).duplicates_day >= book.counts.duplicate_refusals_max
 
     def state(self) -> list[tuple[int, str, str, int]]:
         """The streaks, for a snapshot."""

@@ -100,8 +100,43 @@ BOOK_ROWS: Final = (
     _row(6, "gross_equity_bp_max", 10_000, BASIS_POINTS, "the same as a share of equity (10000 = no leverage)"),
     # 100 %: one strategy may use all of the account's room; lower it as soon as there are several.
     _row(7, "gross_share_bp_max", 10_000, BASIS_POINTS, "a strategy's part of the gross that the account may hold"),
+    # Two orders of the largest legal size at once, ten within a minute, and in an hour no more than twice what the
+    # account may hold: a program that turns its book over more often than that is taken for a broken one.
+    _row(10, "value_second_max", 500_000, MONEY, "value sent within a second (an attempt: cancels give nothing back)"),
+    _row(10, "value_minute_max", 2_500_000, MONEY, "the same within a minute"),
+    _row(10, "value_hour_max", 10_000_000, MONEY, "the same within an hour"),
+    _row(10, "quantity_second_max", 20_000, SHARES, "shares sent within a second"),
+    _row(10, "quantity_minute_max", 100_000, SHARES, "the same within a minute"),
+    _row(10, "quantity_hour_max", 500_000, SHARES, "the same within an hour"),
+    # Half as many children again as planned, and five, is what rejects, cancels by others and chases explain. A
+    # schedule every 23 seconds of a regular session is 1,000 a day; ten such days without a person's look are too many.
+    _row(11, "children_slices_bp_max", 15_000, BASIS_POINTS, "children of one schedule, of its planned slices ..."),
+    _row(11, "children_extra_max", 5, COUNT, "... and so many more", zero=True),
+    _row(11, "parents_day_max", 1_000, COUNT, "schedules of one strategy in a trading day"),
+    _row(11, "parents_unattended_max", 10_000, COUNT, "the same until an operator resumes the strategy, days on end"),
+    # A schedule that waits out the window meets one refusal at a time: twenty in a day is a program that does not wait.
+    _row(12, "duplicate_refusals_max", 20, COUNT, "refused duplicates of one strategy in a day before it is halted"),
     _row(24, "day_loss_soft_bp", 100, BASIS_POINTS, "day's loss of equity that allows exits only"),
     _row(24, "day_loss_hard_bp", 200, BASIS_POINTS, "day's loss of equity that halts"),
+    # Wide on purpose: a replay tries strategies, it does not deploy them. Live sets what each of them was approved for.
+    _row(43, "deployment_instruments_max", 100, COUNT, "instruments that one strategy may ever trade"),
+    _row(43, "deployment_venues_max", 1, COUNT, "venues that one strategy may ever send to"),
+    _row(43, "deployment_px_max", 100_000, MONEY, "highest price of an order"),
+    _row(43, "deployment_order_notional_max", 250_000, MONEY, "largest order by value, when fully deployed"),
+    _row(43, "deployment_orders_day_max", 10_000, COUNT, "orders of one strategy in a day, when fully deployed"),
+    _row(43, "deployment_position_notional_max", 5_000_000, MONEY, "largest position by value, when fully deployed"),
+    _row(
+        43,
+        "deployment_ramp_days",
+        0,
+        COUNT,
+        "trading days from a strategy's first order until it is fully deployed",
+        zero=True,
+        tight_max=True,
+    ),
+    _row(
+        43, "deployment_ramp_start_bp", 1_000, BASIS_POINTS, "part of these three on its first day, then rising evenly"
+    ),
 )
 # The account alone.
 ACCOUNT_ROWS: Final = (
@@ -129,6 +164,15 @@ ACCOUNT_ROWS: Final = (
         12, "duplicate_window_seconds", 5, SECONDS, "the same order again within this time is a mistake", tight_max=True
     ),
     _row(13, "working_orders_max", 50, COUNT, "working orders in all"),
+    # 10,000 changes are one each 2.3 s of a regular session. Fifty messages for one execution are far from what a
+    # schedule needs (a chase per second for most of a minute) and far from what venues call quoting abuse. The broker
+    # takes 50 messages a second; 15 of them always belong to cancels.
+    _row(14, "changes_day_max", 10_000, COUNT, "replaces and cancels of a day before entries stop (cancels still go)"),
+    _row(14, "order_trade_ratio_max", 50, COUNT, "orders, replaces and cancels for one execution, in a day ..."),
+    _row(14, "order_trade_messages_min", 1_000, COUNT, "... judged from so many of them on", zero=True),
+    _row(14, "messages_second_max", 50, COUNT, "orders, replaces and cancels in a second ..."),
+    _row(14, "messages_second_cancels", 15, COUNT, "... of which these are kept for cancels", zero=True),
+    _row(14, "message_exit_reserve", 500, COUNT, "messages above the day's budgets kept for exits", zero=True),
     _row(13, "working_exit_reserve", 5, COUNT, "working orders above both limits kept for exits", zero=True),
     _row(
         17,
@@ -262,6 +306,25 @@ class StrategyLimits(OrderLimits, frozen=True, gc=False, kw_only=True, forbid_un
     gross_share_bp_max: Number | None = None
     day_loss_soft_bp: Number | None = None
     day_loss_hard_bp: Number | None = None
+    value_second_max: Number | None = None
+    value_minute_max: Number | None = None
+    value_hour_max: Number | None = None
+    quantity_second_max: Number | None = None
+    quantity_minute_max: Number | None = None
+    quantity_hour_max: Number | None = None
+    children_slices_bp_max: Number | None = None
+    children_extra_max: Number | None = None
+    parents_day_max: Number | None = None
+    parents_unattended_max: Number | None = None
+    duplicate_refusals_max: Number | None = None
+    deployment_instruments_max: Number | None = None
+    deployment_venues_max: Number | None = None
+    deployment_px_max: Number | None = None
+    deployment_order_notional_max: Number | None = None
+    deployment_orders_day_max: Number | None = None
+    deployment_position_notional_max: Number | None = None
+    deployment_ramp_days: Number | None = None
+    deployment_ramp_start_bp: Number | None = None
 
 
 class AccountLimits(StrategyLimits, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -286,6 +349,12 @@ class AccountLimits(StrategyLimits, frozen=True, gc=False, kw_only=True, forbid_
     rate_exit_reserve_orders: Number | None = None
     duplicate_window_seconds: Number | None = None
     working_orders_max: Number | None = None
+    changes_day_max: Number | None = None
+    order_trade_ratio_max: Number | None = None
+    order_trade_messages_min: Number | None = None
+    messages_second_max: Number | None = None
+    messages_second_cancels: Number | None = None
+    message_exit_reserve: Number | None = None
     working_exit_reserve: Number | None = None
     margin_long_bp: Number | None = None
     margin_short_bp: Number | None = None

@@ -8,23 +8,27 @@ from risk.view import GateView
 
 def entry_volume(v: GateView, inst: int) -> int:
     """Volume of the last five minutes as an entry is judged by, in share nanos."""
-    traded = _traded(v)
-    since, oldest = v.volume_since_ns, v.ts_ns - VOLUME_INTERVAL_NS
-    if since and since <= oldest and (v.phase != REGULAR or v.rules.open_ns <= oldest):
+    ts_ns = v.ts_ns
+    since, oldest, rules = v.volume_since_ns, ts_ns - VOLUME_INTERVAL_NS, v.rules
+    traded = traded_nanos(ts_ns, v.slot_ns, v.slot_qty, v.slot_before)
+    if since and since <= oldest and (v.phase != REGULAR or rules.open_ns <= oldest):
         return traded
-    expected = _expected(v, inst)
+    expected = rules.expected_nanos if ts_ns < rules.expected_until_ns else _expect(v, inst)
     return traded if traded > expected else expected
 
 
 def exit_volume(v: GateView, inst: int) -> int:
     """The same for an exit: what usually trades counts where less did."""
-    traded, expected = _traded(v), _expected(v, inst)
+    traded = traded_nanos(v.ts_ns, v.slot_ns, v.slot_qty, v.slot_before)
+    expected = v.rules.expected_nanos if v.ts_ns < v.rules.expected_until_ns else _expect(v, inst)
     return traded if traded > expected else expected
 
 
-def _traded(v: GateView) -> int:
-    return traded_nanos(v.ts_ns, v.slot_ns, v.slot_qty, v.slot_before)
-
-
-def _expected(v: GateView, inst: int) -> int:
-    return v.volumes.expected_nanos(inst, v.ts_ns, v.rules.open_ns, v.rules.close_ns)
+def _expect(v: GateView, inst: int) -> int:
+    """Looked up once in every slot, and again when the reference changes: the rules are then made anew."""
+    rules = v.rules
+    expected = v.volumes.expected_nanos(inst, v.ts_ns, rules.open_ns, rules.close_ns)
+    if v.phase == REGULAR:
+        rules.expected_nanos = expected
+        rules.expected_until_ns = min(v.ts_ns - v.ts_ns % VOLUME_INTERVAL_NS + VOLUME_INTERVAL_NS, rules.close_ns)
+    return expected

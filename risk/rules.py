@@ -14,12 +14,30 @@ NEVER_PX: Final = 1 << 62
 
 class Rules:
     """The dated rules of one instrument on one day, and its hours; 0 where there is none (the gate denies).
-    One day is looked up once, and again when the broker gives another tick rule.
+    One day is looked up once, and again when the broker gives another tick rule or volume.
     """
 
     __slots__ = (
-        "band_ref", "band_told", "band_until_ns", "close_ns", "complete", "date", "edge_high", "edge_low", "from_ns",
-        "increment", "lot_increment", "lot_minimum", "lower", "moc_cutoff_ns", "open_ns", "ticks", "tier", "until_ns",
+        "band_ref",
+        "band_told",
+        "band_until_ns",
+        "close_ns",
+        "complete",
+        "date",
+        "edge_high",
+        "edge_low",
+        "expected_nanos",
+        "expected_until_ns",
+        "from_ns",
+        "increment",
+        "lot_increment",
+        "lot_minimum",
+        "lower",
+        "moc_cutoff_ns",
+        "open_ns",
+        "ticks",
+        "tier",
+        "until_ns",
         "upper",
     )  # fmt: skip
 
@@ -33,6 +51,7 @@ class Rules:
             lots = rule_on(instrument.lots, date)
             tier = rule_on(instrument.tiers, date)
         self.date = date
+        self.expected_nanos = self.expected_until_ns = 0  # volume of the running slot, by risk/liquidity.py
         self.from_ns = self.until_ns = 0  # the session from pre-open to post-close, where the table speaks for it
         self.open_ns = 0 if session is None else session.open_ns
         self.close_ns = 0 if session is None else session.close_ns

@@ -5,12 +5,10 @@ risk/ that reads market, money and session state for the gate. Prices, quantitie
 from struct import Struct
 from typing import Final
 
-from core.bands import restricts_shorts
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.market import FIELDS, INDEX
-from core.money.conditions import Conditions
-from core.money.requests import duplicate_key
+from core.money.attempts import added
 from core.orders import Order
 from core.ports import NOT_AWAITED, Context
 from core.reservations import contribution
@@ -18,8 +16,10 @@ from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
 from risk.crowds import Crowded, Crowds
-from risk.foreign import ForeignOrders
-from risk.rules import NEVER_PX, NO_RULES, Rules
+from risk.foreign import NO_CROSS, ForeignOrders
+from risk.history import History
+from risk.laid_down import LaidDown
+from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
 _VOLUME: Final = INDEX["volume_from_ns"]
@@ -34,18 +34,11 @@ assert tuple(INDEX)[_VOLUME : _VOLUME + 4] == (
     "volume_from_ns", "volume_nanos", "volume_before_nanos", "volume_since_ns",
 ), "and its volume in this one"  # fmt: skip
 _ALIVE: Final = INDEX["alive_ts_ns"]
-_CHANGED: Final = INDEX["changed_ts_ns"]
-_LOW: Final = INDEX["low_px_nanos"]
-_REF_TS: Final = INDEX["band_ref_ts_ns"]
-_LOWER: Final = INDEX["band_lower_nanos"]
-_UPPER: Final = INDEX["band_upper_nanos"]
-_LIMIT_STATE: Final = INDEX["band_limit_state"]
 ROW_BYTES: Final = FIELDS * 8
 _NEVER: Final = 1 << 62
 _SIDES: Final = (1, -1)
 _TWICE_BP: Final = 2 * BP  # the spread is judged against bid + ask, twice the mid
 EASY_MILLI: Final = 2_500  # level above which shares are there without asking (IB tick 46: 2.5)
-NO_CROSS: Final = -1  # no resting order of ours on the other side
 
 # What unacknowledged differences of the last synchronisation block.
 NO_DIFFERENCE: Final = 0
@@ -53,67 +46,65 @@ BLOCKS_ENTRIES: Final = 1
 BLOCKS_ALL: Final = 2
 
 
-class GateView:
+class GateView(LaidDown):
     """One order's world. `refresh` overwrites every field, so nothing of the order before can be seen."""
 
     __slots__ = (  # noqa: RUF023 - grouped by where they come from
         # the machine's own
-        "_context", "_foreign_of", "_funds", "_resolved", "_rules",
+        "_context", "_foreign_of", "_resolved", "_rules",
         # sums that outlast an order
-        "crowds", "foreign", "volumes",
+        "crowds", "foreign", "history", "volumes",
         # limits and scope
         "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
         "covered", "date", "moc_cutoff_ns", "phase", "unready",
         # market
-        "adv", "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns",
-        "quote_ts_ns", "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns",
-        "changed_ns", "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
+        "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
+        "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns", "changed_ns",
+        "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
         "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
-        "crowd_bp", "replaced", "reserved", "reserved_book", "reserved_side",
+        "reserved", "reserved_book", "reserved_side",
         # state of orders and account
-        "day_base", "day_base_bp", "differences", "disk", "duplicate", "enabled", "equity", "equity_bp", "id_used",
+        "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
         "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
-        # what broker and market lay down
-        "clock_age_ns", "clock_offset_ns", "free_bp", "funds", "funds_free", "funds_missing",
-        "borrow_age_ns", "borrow_level", "borrow_shares", "short_restricted",  # of sells alone
-        "conditions", "exposure",  # for what is not plainly enough
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
         "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
-        "schedule_qty", "value_px",
+        "qty_added", "schedule_qty", "value_added", "value_px",
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
+        super().__init__(context)
         self._context = context
         self._resolved = resolved
         self._rules = [NO_RULES for _ in context.instruments]
         context.on_rules(self._forget)
         self._foreign_of: object = None  # the report that `foreign` sums
         self.foreign = ForeignOrders()
-        self.crowds = Crowds()
         self.volumes = context.volumes
         self.account = resolved.account
         self.limit_fault = ""
+        context.concentration.set_clusters(resolved.clusters)
+        self.crowds = Crowds(context.concentration, resolved.account)
+        context.concentration.watch(self._read_buckets)
         self.bounds: Bounds = resolved.strangers[0]
+        self.history = History(context, self.bounds)
         self.day_base = self.day_base_bp = 0
-        self._funds: object = None
-        self.funds = self.funds_free = NEVER_PX  # no broker's account: nothing but our own estimate
-        self.borrow_level = self.borrow_shares = -1
-        self.borrow_age_ns = _NEVER
-        self.short_restricted = 0
-        self.conditions = context.money.conditions
-        self.exposure = context.exposure
         self.rules = NO_RULES
 
     def bind(self, resolved: Resolved, fault: str) -> None:
         """Take limits that changed; `fault` = why some could not be applied."""
+        self.limit_fault = fault
+        if resolved is self._resolved:
+            return
         self._resolved = resolved
         self.account = resolved.account
-        self.limit_fault = fault
+        self._rules = [NO_RULES for _ in self._rules]  # bands by the old margin
+        self.forget_funds()
+        self.crowds.take(resolved.account)
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
@@ -185,31 +176,7 @@ class GateView:
         self.last = last
         self.last_ts_ns = last_ts
         self.quote_ts_ns = quoted
-        self.changed_ns = unchanged = ts_ns - changed
-        self.frozen = 0 if unchanged <= b.frozen_ns_max else self._frozen(most, ts_ns)
-        self.resumed_ns = ts_ns - resumed if resumed else _NEVER
-        if self.phase == REGULAR:
-            rules = self.rules
-            if rules.band_ref != ref or rules.band_told != told or ts_ns >= rules.band_until_ns:
-                self._set_bands(rules, inst, ref, told)
-            self.edge_low, self.edge_high = rules.edge_low, rules.edge_high
-        else:
-            self.edge_low, self.edge_high = 0, NEVER_PX  # the plan binds in regular hours alone
-
-    def _set_bands(self, rules: Rules, inst: int, ref: int, told: int) -> None:
-        view, at = self._context.market.view, inst * FIELDS
-        rules.set_bands(
-            ref,
-            told,
-            ts_ns=self.ts_ns,
-            previous_close=self._context.previous_close_nanos[inst],
-            margin_bp=self.account.band_margin_bp,
-            row=(view[at + _REF_TS], view[at + _LOWER], view[at + _UPPER], view[at + _LIMIT_STATE]),
-        )
-
-    def _frozen(self, most: int, ts_ns: int) -> int:
-        """1 if another instrument's quote has changed of late: the market moves and this quote does not."""
-        return 1 if ts_ns - max(self._context.market.view[_CHANGED::FIELDS]) <= most else 0
+        self._read_quiet(self._context, inst, unchanged_ns=ts_ns - changed, resumed=resumed, ref=ref, told=told)
 
     def reference_text(self, inst: int) -> str:
         """What the broker's reference of an instrument is, as far as it has come."""
@@ -242,31 +209,19 @@ class GateView:
         self.tat_account = tats.get("a", 0)
         self.tat_strategy = tats.get(b.strategy_rate_key or "s" + strategy, 0)
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
-        self.duplicate = money.duplicates.seen(duplicate_key(o), ts_ns)
-        self.conditions = conditions = money.conditions
-        if o.side < 0:
-            self._read_borrow(conditions, inst)
-        self.funds_missing = self._funds_missing(conditions) if conditions.funds_awaited else 0
-        self.index_until_ns = conditions.index_until_ns
-        self.clock_offset_ns = conditions.clock_offset_ns
-        self.clock_age_ns = ts_ns - conditions.clock_ts_ns if conditions.clock_ts_ns else _NEVER
+        self._read_told(context, o.side, inst)
         self.equity = equity = money.equity_nanos
         self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
         base = money.day_base_equity_nanos
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
-        self._read_books(strategy, book)
-        r = money.reservations
-        crowds, foreign = self.crowds, self.foreign
-        if context.concentration.version != crowds.version:
-            self._read_buckets()
+        foreign = self.foreign
         if money.foreign is not self._foreign_of:
             foreign.sum(context)
             self._foreign_of = money.foreign
-        self.adv = self.volumes.adv_nanos[inst]
-        self.crowd_bp = crowds.tightest_bp[inst]
-        self.replaced = 0
+        self._read_books(strategy, book)
+        r = money.reservations
         self.buy_qty = r.buy_qty[inst] + foreign.buys[inst]
         self.sell_qty = r.sell_qty[inst] + foreign.sells[inst]
         self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
@@ -276,18 +231,24 @@ class GateView:
         self.reserved = r.notional + foreign.value
         self.reserved_book = r.notional_by_strategy.get(strategy, 0)
         self.qty_new = o.qty_nanos
-        parent = money.live_parents.get(o.parent_id)
+        history = self.history
+        history.read(o, b, ts_ns)
+        parent = history.parent
         whole = 0 if parent is None else parent.qty_nanos
         self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
         if o.side > 0:
             limits = r.sell_limits[inst]
-            self.cross_px = limits[0] if limits else NO_CROSS
-            self.side_count = r.buy_count[inst]
+            best = limits[0] if limits else NO_CROSS
+            theirs = foreign.sell_best[inst]
+            self.cross_px = best if theirs == NO_CROSS or 0 <= best < theirs else theirs
+            self.side_count = r.buy_count[inst] + foreign.buy_counts[inst]
             self.reserved_side = r.buy_notional + foreign.buy_value
         else:
             limits = r.buy_limits[inst]
-            self.cross_px = limits[-1] if limits else NO_CROSS
-            self.side_count = r.sell_count[inst]
+            best = limits[-1] if limits else NO_CROSS
+            theirs = foreign.buy_best[inst]
+            self.cross_px = best if best > theirs else theirs
+            self.side_count = r.sell_count[inst] + foreign.sell_counts[inst]
             self.reserved_side = self.reserved - r.buy_notional - foreign.buy_value
         self.id_used = 0
         self.replace_legal = 1
@@ -315,30 +276,6 @@ class GateView:
         self.net = exposure.net
         self.book_gross = exposure.strategy_gross.get(strategy, 0)
         self.mark_missing = exposure.unmarked + self.foreign.unpriced
-        a = self.account
-        self.free_bp = a.margin_free_bp if exposure.rate_bp_max <= a.margin_flat_bp_max else 0
-
-    def _read_borrow(self, conditions: Conditions, inst: int) -> None:
-        """Shares to borrow; whether the short-sale restriction holds: as recorded, or by the day's low now."""
-        told = conditions.borrow[inst]
-        self.borrow_level = told.level_milli
-        self.borrow_shares = told.shares_nanos
-        self.borrow_age_ns = self.ts_ns - told.ts_ns
-        context = self._context
-        low = context.market.view[inst * FIELDS + _LOW]
-        fallen = restricts_shorts(low, context.previous_close_nanos[inst]) if low else False
-        self.short_restricted = 1 if fallen or self.date <= conditions.short_until[inst] else 0
-
-    def _funds_missing(self, conditions: Conditions) -> int:
-        """1 if the broker's account values never came or are old; else they are read."""
-        funds = conditions.funds
-        if funds is None or self.ts_ns - funds.ts_ns > self.account.funds_ns_max:
-            return 1
-        if funds is not self._funds:
-            self._funds = funds
-            self.funds = funds.available_nanos
-            self.funds_free = funds.available_nanos * BP // self.account.margin_flat_bp_max
-        return 0
 
     def _difference_level(self, inst: int) -> int:
         """A cash or foreign position difference leaves this position certain: exits pass."""
@@ -354,8 +291,9 @@ class GateView:
         if own is None or held is None or not _replaceable(own, o):
             self.replace_legal = 0
             return
+        if own.qty_nanos == o.qty_nanos and own.limit_px_nanos == o.limit_px_nanos:
+            self.history.duplicate = 1  # it changes nothing
         self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
-        self.replaced = held.notional_nanos
         self.count -= 1
         self.side_count -= 1
         self.reserved -= held.notional_nanos
@@ -370,13 +308,15 @@ class GateView:
 
     def _read_buckets(self) -> None:
         """Again when clusters were measured anew."""
-        self.crowds.arrange(self._context.concentration, self.account)
+        self.crowds.arrange()
         self._foreign_of = None  # summed by bucket too
 
-    def crowded(self, inst: int) -> Crowded | None:
-        """The first bucket that this order would take past its share of equity."""
-        added = self.notional_new - self.replaced
-        return self.crowds.crowded(inst, added, self.foreign.by_bucket, self.equity_bp)
+    def crowded(self, o: OrderIntent) -> Crowded | None:
+        """The first bucket that this order would take past its share of equity; a replaced order's own share leaves."""
+        own = self._context.money.orders.get(o.order_id) if o.version else None
+        held = None if own is None else contribution(own)
+        added = self.notional_new - (0 if held is None else held.notional_nanos)
+        return self.crowds.crowded(o.inst, added, self.foreign.by_bucket, self.equity_bp)
 
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""
@@ -442,10 +382,12 @@ class GateView:
         notional = -(-value * o.qty_nanos // NANO)
         self.notional = notional
         if not o.version or not self.replace_legal:
-            self.notional_new = notional
+            self.notional_new = self.value_added = notional
+            self.qty_added = o.qty_nanos
             self.exposure_new = self.gross + self.reserved + notional
             return
         own = self._context.money.orders[o.order_id]
+        self.value_added, self.qty_added = added(own, o, notional)
         most = own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos
         dearest = own.notional_nanos if own.notional_nanos > notional else notional
         self.notional_new = share_of(dearest, self.qty_new, most)  # as core.reservations will hold it

@@ -45,6 +45,7 @@ class Market:
         self.snapshots: dict[bytes, Any] = {}  # request id -> what waits for its ticks (life.Snapshot)
         self.tick_ns = 0  # the last tick of any line
         self._touched: list[Line] = []
+        self._lendable: list[Line] = []  # lines with news of shares to borrow
         self._lined = profile != TBT  # quotes come from the line
 
     # ---- ticks, as raw fields ----------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ class Market:
         kind = raw[3]
         if kind == b"89":
             line.shares_nanos = nanos_of(raw[4].decode())
-            self._tell_shortable(line)
+            self._lends(line)
         elif not self._lined and (line.ticked or not line.blind):
             return
         elif kind == b"0":
@@ -155,7 +156,7 @@ class Market:
             self._halt(line, bounded(int(value)))
         elif kind == _SHORTABLE:
             line.shortable_milli = bounded(round(value * 1000))
-            self._tell_shortable(line)
+            self._lends(line)
 
     def _halt(self, line: Line, value: int) -> None:
         """-1 is "not known": it makes no halt, and lifts none."""
@@ -165,9 +166,20 @@ class Market:
             line.halted = value
             self._shell.fact(e.HaltChanged(inst=line.inst, halted=value))
 
-    def _tell_shortable(self, line: Line) -> None:
-        now_ns = self._shell.now_ns
-        if line.shortable_milli >= 0 and now_ns - line.short_told_ns >= SHORTABLE_SPACING_NS:
+    def _lends(self, line: Line) -> None:
+        if line not in self._lendable:
+            self._lendable.append(line)
+
+    def _tell_shortable(self) -> None:
+        """Level and shares come one by one: told together at the end of a read, and not more often than is of use."""
+        now_ns, waiting = self._shell.now_ns, self._lendable
+        self._lendable = []
+        for line in waiting:
+            if line.shortable_milli < 0:
+                continue
+            if now_ns - line.short_told_ns < SHORTABLE_SPACING_NS:
+                self._lendable.append(line)
+                continue
             line.short_told_ns = now_ns
             self._shell.fact(
                 e.ShortableChanged(inst=line.inst, level_milli=line.shortable_milli, shares_nanos=line.shares_nanos)
@@ -176,6 +188,8 @@ class Market:
     # ---- rows --------------------------------------------------------------------------------------------------
     def flush(self) -> None:
         """The end of a socket read: per instrument its volume increment, then its quote if it differs."""
+        if self._lendable:
+            self._tell_shortable()
         touched = self._touched
         if not touched:
             return

@@ -38,7 +38,7 @@ from broker.sim.outbox import Outbox
 from broker.sim.settlement import Settlement
 from broker.sim.snapshot import FORMAT, ExchangeState, decode, encode, opening
 from broker.sim.terms import OrderTerms
-from broker.sim.told import CLOCK_TOLD_NS, borrow_fact, what_if_fact
+from broker.sim.told import BORROW_TOLD_NS, CLOCK_TOLD_NS, borrow_fact, what_if_fact
 from broker.sim.venue import Venue
 from core.errors import Bug
 from core.events import AnyEvent, CancelRejected, ClockOffsetMeasured, ReplaceRejected
@@ -97,6 +97,7 @@ class Exchange:
             link=state.link, state=state.inbox,
         )  # fmt: skip
         self._books = state.venue.books
+        self.tells = any(entry[2] == TELL for entry in state.agenda)  # what a broker would tell beside orders
         for book in self._books:
             watch[book.inst] += len(book.orders)
         if fresh:
@@ -149,13 +150,15 @@ class Exchange:
         self._books[inst].halted = halted
 
     def session_ready(self, ts_ns: int) -> None:
-        """The session of a trader in this process begins: what a broker would tell beside orders is told from now on,
-        shares to borrow once, the time again and again (there is one clock, so it agrees).
-        """
+        """The session of a trader in this process begins: what a broker tells beside orders is told from now on."""
         self._move_to(ts_ns)
+        self.tells = True
+        self._tell_borrow(ts_ns)
+        self._agenda.push(ts_ns, TELL, 0, None)
+
+    def _tell_borrow(self, ts_ns: int) -> None:
         for book in self._books:
             self._outbox.local(borrow_fact(self._config.borrow, book.inst), ts_ns)
-        self._agenda.push(ts_ns, TELL, 0, None)
 
     # ---- commands ----------------------------------------------------------------------------------------------
     def submit(self, command: BrokerCommand, *, ts_ns: int) -> None:
@@ -304,7 +307,9 @@ class Exchange:
             answer = what_if_fact(payload, self._account, self._config, self._mark_nanos)
             self._outbox.send(answer, ts_ns + self._config.latency.down_ns)
         elif kind == TELL:
-            self._outbox.local(ClockOffsetMeasured(offset_ns=0, round_trip_ns=0), ts_ns)
+            self._outbox.local(ClockOffsetMeasured(offset_ns=0, round_trip_ns=0), ts_ns)  # there is one clock
+            if ts_ns // BORROW_TOLD_NS != (ts_ns - CLOCK_TOLD_NS) // BORROW_TOLD_NS:
+                self._tell_borrow(ts_ns)
             self._agenda.push(ts_ns + CLOCK_TOLD_NS, TELL, 0, None)
         elif kind == CANCEL_ALL:
             self._venue.cancel_all(ts_ns)

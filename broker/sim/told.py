@@ -14,6 +14,7 @@ from core.ids import BUY, SELL
 from core.units import NANO, notional_nanos
 
 CLOCK_TOLD_NS: Final = 240 * NANO
+BORROW_TOLD_NS: Final = 6 * 3_600 * NANO
 _LEVELS: Final = {"easy": 3_000, "locate": 2_000, "none": 1_000}  # thousandths, as IB tick 46 has them
 
 

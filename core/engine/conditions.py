@@ -8,6 +8,7 @@ from core import commands as c
 from core import events as e
 from core.bands import breaker_level, breaker_until_ns, restricts_shorts
 from core.engine.deadlines import NEVER
+from core.engine.scope import reconcile_all
 from core.engine.trading import Trading
 from core.parents import Parent
 from core.sessions import REGULAR
@@ -63,6 +64,20 @@ def arm_watch(engine: Trading) -> None:
     """A session has opened or closed, or a look is done: the next one."""
     regular = any(calendar.phase(engine.ts_ns) == REGULAR for calendar in engine.context.calendars)
     engine.timers.watch_ns = engine.ts_ns + WATCH_NS if regular else NEVER
+
+
+def on_halt(engine: Trading, event: e.HaltChanged) -> None:
+    """Everything waits while it lasts; after it for the first quote, and entries for longer (the gate says)."""
+    engine.market.set_halt(event.inst, event.halted, engine.ts_ns)
+    engine.pipeline.gap(event.inst)
+    if not event.halted:
+        reconcile_all(engine)
+
+
+def on_bands(engine: Trading, event: e.BandChanged) -> None:
+    """Price bands as the broker tells them."""
+    lower, upper = event.lower_px_nanos, event.upper_px_nanos
+    engine.market.set_bands(event.inst, lower, upper, event.limit_state, engine.ts_ns)
 
 
 # ---- the broker's what-if -----------------------------------------------------------------------------------------

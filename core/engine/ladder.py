@@ -7,7 +7,7 @@ from core import events as e
 from core.engine.authority import confirmed
 from core.engine.kill import what_is_left, where_of
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
-from core.engine.trading import Trading
+from core.engine.trading import DUPLICATES, Trading
 from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, STRATEGY, Latch, Latches
 from core.money.kills import Kill
 from core.money.state import READY
@@ -200,6 +200,19 @@ def _what_differs(engine: Trading) -> str:
 def mark_of(engine: Trading, inst: int) -> int:
     """The price a position is taken over at; 0 = none known."""
     return engine.market.mark_nanos(inst) or engine.exposure.marks[inst]
+
+
+def on_refused(engine: Trading) -> None:
+    """Orders that only a mistake explains were refused in this step: duplicates are counted, and a strategy that
+    repeats itself is disabled until an operator resumes it (controls 11, 12; RTS 6 article 15(3)).
+    """
+    refused, engine.refused = engine.refused, []
+    for refusal in refused:
+        if any(failure.control == DUPLICATES for failure in refusal.failures):
+            engine.emit(c.CountRefusal(strategy=refusal.strategy, control=DUPLICATES))
+        for move in engine.monitor.on_refused(refusal):
+            engine.emit(c.SetStrategy(strategy=move.scope, enabled=False, reason=f"{move.code}: {move.reason}"))
+            move_ladder(engine, move)
 
 
 def holds(latches: Latches, code: str) -> bool:

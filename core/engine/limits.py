@@ -10,14 +10,16 @@ from typing import Final
 from core import commands as c
 from core import events as e
 from core.engine import ladder
+from core.engine.authority import confirmed, may_add_risk
 from core.engine.trading import Trading
+from core.ids import SIDE_NAMES
+from core.latches import ACCOUNT
 from core.limit_changes import NO_END, OVERRIDES_MAX
-from core.units import NANO
+from core.units import NANO, exact_text
 
 RAISE_NS_MAX: Final = 24 * 3600 * NANO  # one trading day: what should last longer belongs into the config
 OVERRIDE_NS_MAX: Final = 300 * NANO
 LIMIT_STORE: Final = "LIMIT_STORE"
-_UNVERIFIED: Final = ("", "peer")  # authorities that prove no person
 
 
 def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
@@ -67,7 +69,7 @@ def _why_not_until(engine: Trading, event: e.LimitChanged, until_ns: int, *, rai
         return "--until lies in the past: give a later time"
     if not raises:
         return ""
-    if event.authority in _UNVERIFIED:
+    if not may_add_risk(event):
         return "this lets more pass: it needs a proof of who asks (`--as OPERATOR`)"
     if event.value and until_ns == NO_END:
         return "this lets more pass: give --until TIME, at most a day ahead; what should last belongs into the config"
@@ -83,6 +85,11 @@ def on_override_granted(engine: Trading, event: e.OverrideGranted) -> None:
     if refusal:
         engine.reply = (False, refusal)
         return
+    what = _what(engine, event)
+    levels = engine.settings.two_person_levels
+    people = confirmed(engine, event, what, level=levels[0] if levels else ACCOUNT)
+    if not people:
+        return
     engine.emit(
         c.GrantOverride(
             control=event.control,
@@ -95,17 +102,22 @@ def on_override_granted(engine: Trading, event: e.OverrideGranted) -> None:
             reason=event.reason,
             by=event.operator,
             authority=event.authority,
-            second=event.second,
+            second=engine.second,
         )
     )
-    what = f"one order of {event.strategy} in {engine.symbols[event.inst]} may fail control {event.control}"
-    people = event.operator if not event.second else f"{event.operator} and {event.second}"
     engine.alert("OVERRIDE_GRANTED", "critical", f"{what} until {_when(until_ns)}, by {people}: {event.reason}")
     engine.reply = (True, f"{what}, once, until {_when(until_ns)}")
 
 
+def _what(engine: Trading, event: e.OverrideGranted) -> str:
+    """What two persons must agree on, in words."""
+    side, worst = SIDE_NAMES[event.side], f" at {exact_text(event.px_nanos)} or better" if event.px_nanos else ""
+    order = f"one order of {event.strategy}, {side} at most {exact_text(event.qty_nanos)} {engine.symbols[event.inst]}"
+    return f"{order}{worst}, may fail control {event.control}"
+
+
 def _why_not_override(engine: Trading, event: e.OverrideGranted, until_ns: int) -> str:
-    if event.authority in _UNVERIFIED:
+    if not may_add_risk(event):
         return "an override needs a proof of who asks (`--as OPERATOR`)"
     if not engine.ts_ns < until_ns <= engine.ts_ns + OVERRIDE_NS_MAX:
         return f"an override lasts {OVERRIDE_NS_MAX // (60 * NANO)} minutes at most: give --until within that time"

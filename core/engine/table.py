@@ -93,13 +93,6 @@ def _gapped(engine: Trading, event: e.FeedGapped) -> None:
     engine.alert("FEED_GAP", "warning", f"{engine.symbols[event.inst]}: {event.dropped} rows lost, {event.reason}")
 
 
-def _halt_changed(engine: Trading, event: e.HaltChanged) -> None:
-    engine.market.set_halt(event.inst, event.halted, engine.ts_ns)
-    engine.pipeline.gap(event.inst)
-    if not event.halted:
-        reconcile_all(engine)
-
-
 def _external(engine: Trading, event: e.ExternalFeatureReceived) -> None:
     as_of_ns = event.as_of_ns or engine.ts_ns
     engine.pipeline.external(event.name, event.inst, event.value, as_of_ns, event.age_ns_max)
@@ -116,12 +109,6 @@ def _reference(engine: Trading, event: e.ReferenceArrived) -> None:
     engine.context.take_reference(event)
     if not event.missing:
         reconcile_all(engine)  # what waited for the symbol to be ready
-
-
-def _bands(engine: Trading, event: e.BandChanged) -> None:
-    engine.market.set_bands(
-        event.inst, event.lower_px_nanos, event.upper_px_nanos, event.limit_state, engine.ts_ns
-    )  # fmt: skip
 
 
 # ---- orders ----------------------------------------------------------------------------------------------------
@@ -372,9 +359,9 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.LinkLost: _link_lost,
     e.OrderIdsSeen: _nothing,
     e.CashAdjusted: _nothing,
-    e.HaltChanged: _halt_changed,
+    e.HaltChanged: conditions.on_halt,
     e.ShortableChanged: _nothing,
-    e.BandChanged: _bands,
+    e.BandChanged: conditions.on_bands,
     e.WhatIfAnswered: conditions.on_answered,
     e.WhatIfRefused: conditions.on_refused,
     e.ClockOffsetMeasured: _nothing,
@@ -398,10 +385,11 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),
     e.CommandRefused: _nothing,
+    e.AuditSealed: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
     e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
     e.LeaseLapsed: presence.on_lapsed,
-    e.AlertAcknowledged: presence.on_alert_acknowledged,
+    e.AlertAcknowledged: answered(presence.on_alert_acknowledged),
 }

@@ -11,7 +11,7 @@ from core import records as r
 from core.arrivals import Arrivals
 from core.engine.deadlines import NEVER, Deadlines, DeadlineState
 from core.engine.margin import WHAT_IF_NS, WHAT_IF_SPACING_NS, what_if_of
-from core.latches import ACCOUNT, PROCESS
+from core.latches import ACCOUNT, PROCESS, Latch
 from core.money.fold import fold_command
 from core.money.snapshot import dump
 from core.notes import AnyNote, Blocked, Refusal
@@ -21,7 +21,9 @@ from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strateg
 
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
-SIZE_CONTROLS: Final = (1, 2)  # order quantity and value: an exit is cut to them
+DUPLICATES: Final = 12
+REPEATING: Final = (11, DUPLICATES)  # only a mistake explains these refusals: the strategy may have to stop
+SIZE_CONTROLS: Final = (1, 2, 8)  # quantity, value, part of the volume: an exit is cut to them
 BY_ITSELF: Final = "trader"  # the operator of what the trader does by a setting (on_stop, on_disable)
 FLATTEN: Final = "FLATTEN"  # code of the latch an operator's flatten sets
 _ACTIVE: Final = ParentState.ACTIVE
@@ -103,6 +105,7 @@ class Trading:
         self.records: Records = []
         self.reply: tuple[bool, str] = (True, "")  # answer to the last operator fact
         self.second = ""  # the other person behind it, where two were needed
+        self.refused: list[Refusal] = []  # in this step, by a control of REPEATING
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
@@ -131,8 +134,9 @@ class Trading:
         """Bring position and schedules of one strategy in one instrument in line with its target."""
         if self.stopping or self.money.safe:  # SAFE: status and cancels only; whatever raised twice is not asked again
             return
-        if self.money.latches.any_held and self._flattening(strategy, inst):
-            self._flatten(strategy, inst)
+        latch = self._flattening(strategy, inst) if self.money.latches.any_held else None
+        if latch is not None:
+            self._flatten(strategy, inst, operator=latch.by)
             return
         for _ in range(ACTIONS_PER_STEP_MAX):
             plan = self.desk.plan(strategy, inst, self.ts_ns)
@@ -180,7 +184,7 @@ class Trading:
             self.refuse_parent(parent, f"no answer to the what-if within {WHAT_IF_NS // 10**9} s")
         return True
 
-    def _flattening(self, strategy: str, inst: int) -> bool:
+    def _flattening(self, strategy: str, inst: int) -> Latch | None:
         """A flatten holds this scope until resumed; the latch alone says so, so a crash goes on with it. A later kill
         ends it; an earlier one must be verified first, and only a person's flatten overrules it.
         """
@@ -190,10 +194,10 @@ class Trading:
             if latch.code == FLATTEN and not any(
                 latch.by == BY_ITSELF or not kill.verified_ns or kill.seq > latch.asked_seq for kill in kills
             ):
-                return True
-        return False
+                return latch
+        return None
 
-    def _flatten(self, strategy: str, inst: int) -> None:
+    def _flatten(self, strategy: str, inst: int, *, operator: str) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""
         money = self.money
         for parent in money.live_parents.values():
@@ -204,7 +208,7 @@ class Trading:
                 return
         opening = self.desk.flatten(strategy, inst, self.ts_ns)
         if opening is not None:
-            self.emit(opening)
+            self.emit(msgspec.structs.replace(opening, operator=operator))  # control 28: its orders name who asked
             self.work(money.parents[opening.parent_id])
 
     def _note_blocked(self, strategy: str, inst: int, reason: str) -> None:
@@ -257,17 +261,29 @@ class Trading:
             break
         self.timers.set_wake(parent.parent_id, self.executor.wake_ns(parent, self.ts_ns))
 
-    def _sliced(self, intent: c.OrderIntent) -> c.OrderIntent:
-        """An exit larger than one order may be goes out in slices; an entry that large is refused by the gate."""
+    def _sliced(self, intent: c.OrderIntent) -> c.OrderIntent | None:
+        """An exit larger than one order may be goes out in slices; an entry that large is refused by the gate. None =
+        nothing is left to do: the child has the size of a slice already, or was cancelled because it has more.
+        """
         if self.money.ledger.held_nanos(intent.strategy, intent.inst) * intent.side >= 0:
             return intent
         most = self.gate.slice_max_nanos(intent.strategy, intent.inst, intent.side, self.ts_ns)
-        return intent if intent.qty_nanos <= most or not most else msgspec.structs.replace(intent, qty_nanos=most)
+        if intent.qty_nanos <= most or not most:
+            return intent
+        child = self.money.live_orders.get(intent.order_id) if intent.version else None
+        if child is not None and child.qty_nanos > most:
+            self.cancel(child.order_id, "more than one order may be now")
+            return None
+        if child is not None and child.qty_nanos == most and child.limit_px_nanos == intent.limit_px_nanos:
+            return None
+        return msgspec.structs.replace(intent, qty_nanos=most)
 
     def _submit(self, parent: Parent, intent: c.OrderIntent, *, new: bool) -> None:
         verdict = self.gate.approve(intent, self.ts_ns, self.seq + 1)
-        if isinstance(verdict, Refusal) and new and verdict.failures[0].control in SIZE_CONTROLS:
+        if isinstance(verdict, Refusal) and verdict.failures[0].control in SIZE_CONTROLS:
             sliced = self._sliced(intent)
+            if sliced is None:
+                return
             if sliced is not intent:
                 verdict = self.gate.approve(sliced, self.ts_ns, self.seq + 1)
         if isinstance(verdict, c.ApprovedOrder):
@@ -277,6 +293,11 @@ class Trading:
             return
         self.note(verdict)
         until = self.ts_ns + self.executor.backoff_ns(parent)
+        controls = [failure.control for failure in verdict.failures]
+        if any(control in REPEATING for control in controls):
+            self.refused.append(verdict)
+            if DUPLICATES in controls:  # asked again before the window is over it would only be refused again
+                until = max(until, self.ts_ns + self.money.settings.duplicate_window_ns)
         self.emit(c.AdvanceParent(parent_id=parent.parent_id, next_ts_ns=until, chases=parent.chases))
 
     # ---- snapshot ----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from core.events.market import (
 from core.events.operator import (
     AccountAdopted,
     AlertAcknowledged,
+    AuditSealed,
     CommandRefused,
     DayRolled,
     DeployArmed,
@@ -97,10 +98,9 @@ AnyEvent = (
     | RiskMeasured | OrderIdsSeen | ReferenceArrived
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
-    | AccountAdopted | DeployArmed | CommandRefused
+    | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
-    | LeaseLapsed | AlertAcknowledged
-    | LimitChanged | OverrideGranted
+    | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
 
 
@@ -126,6 +126,7 @@ __all__ = [
     "AccountValued",
     "AlertAcknowledged",
     "AnyEvent",
+    "AuditSealed",
     "BandChanged",
     "CancelRejected",
     "CashAdjusted",

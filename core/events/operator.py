@@ -6,6 +6,7 @@ journal older than the field. `second` is the other person where two are needed 
 """
 
 from core.events.base import Event
+from core.latches import ACCOUNT, STRATEGY, SYMBOL
 
 
 class TimeAdvanced(Event, frozen=True, tag=70):
@@ -119,24 +120,6 @@ class CommandRefused(Event, frozen=True, tag=88):
     why: str
 
 
-class LeaseLapsed(Event, frozen=True, tag=98):
-    """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
-    acted on its orders. Nothing was sent since.
-    """
-
-    late_ms: int  # how long the lease had been over; 0 = it had not
-    guard_fired: bool
-    reason: str
-
-
-class AlertAcknowledged(Event, frozen=True, tag=99):
-    """An operator has seen the alerts of one code, or ("") all that are open."""
-
-    code: str
-    operator: str
-    authority: str = ""
-
-
 class LimitChanged(Event, frozen=True, tag=94):
     """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
     config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.
@@ -151,6 +134,11 @@ class LimitChanged(Event, frozen=True, tag=94):
     authority: str = ""
     second: str = ""
     lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+    @property
+    def level(self) -> int:
+        """Of the ladder: whose limit it is."""
+        return {"strategy": STRATEGY, "symbol": SYMBOL}.get(self.scope.partition(".")[0], ACCOUNT)
 
 
 class OverrideGranted(Event, frozen=True, tag=95):
@@ -168,6 +156,34 @@ class OverrideGranted(Event, frozen=True, tag=95):
     authority: str = ""
     second: str = ""
     lasts_ns: int = 0  # instead of `until_ns`: so long from when it is heard
+
+
+class AuditSealed(Event, frozen=True, tag=89):
+    """The audited records so far and the head of their hash chain (daemon/authority/trail.py); `rules` says which
+    records are audited.
+    """
+
+    count: int
+    digest: str
+    rules: int
+
+
+class LeaseLapsed(Event, frozen=True, tag=98):
+    """The trader finds that it was not there for a while: its own lease had run out, the cluster's had, or a guard has
+    acted on its orders. Nothing was sent since.
+    """
+
+    late_ms: int  # how long the lease had been over; 0 = it had not
+    guard_fired: bool
+    reason: str
+
+
+class AlertAcknowledged(Event, frozen=True, tag=99):
+    """An operator has seen the alerts of one code, or ("") all that are open."""
+
+    code: str
+    operator: str
+    authority: str = ""
 
 
 class TraderStarted(Event, frozen=True, tag=90):

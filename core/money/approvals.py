@@ -1,4 +1,5 @@
-"""What waits for a second person (control 41), and which one-time codes are spent: a crash forgets neither.
+"""What waits for a second person (control 41), which one-time codes are spent, and where the audit
+trail stands: a crash forgets none of it.
 
 The rules (who may be the second, what needs one) live in core/engine/authority.py and daemon/authority.
 """
@@ -21,6 +22,14 @@ class Approval(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     authority: str
     since_ns: int
     until_ns: int
+
+
+class Seal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The last seal of the audit trail: from here a start goes on with the chain."""
+
+    count: int = 0
+    digest: str = ""
+    seq: int = 0
 
 
 class Commanded(Protocol):

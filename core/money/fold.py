@@ -1,9 +1,13 @@
 """The only writers of money state: one function for each kind of record."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, get_args
 
 from core import commands as c
+from core import events as e
 from core.money import kills
+from core.money.approvals import spend_code
+from core.money.attempts import uncount
 from core.money.inputs import INPUTS
 from core.money.requests import REQUESTS
 from core.money.state import Money
@@ -11,7 +15,23 @@ from core.money.syncs import SYNCS
 from core.money.told import TOLD
 from core.orders import Fact
 
-_FACTS = INPUTS | SYNCS | TOLD
+Fold = Callable[[Money, Any], None]
+
+
+def _spending(fold: Fold | None) -> Fold:
+    """The fold of a command: its one-time code, if it came with one, is spent whatever becomes of it."""
+
+    def spend(money: Money, event: Any) -> None:
+        spend_code(money.code_steps, event)
+        if fold is not None:
+            fold(money, event)
+
+    return spend
+
+
+COMMANDED: Final = tuple(kind for kind in get_args(e.AnyEvent) if "authority" in kind.__struct_fields__)
+_FACTS: Final[dict[type, Fold]] = INPUTS | SYNCS | TOLD
+_FACTS.update({kind: _spending(_FACTS.get(kind)) for kind in COMMANDED})
 
 
 def fold_input(money: Money, seq: int, ts_ns: int, event: Any) -> None:
@@ -44,6 +64,8 @@ def fold_outcome(money: Money, seq: int, ts_ns: int, outcome: c.AnyOutcome) -> N
     if outcome.version and order.pending_version == outcome.version:
         money.drop_pending(order)
     else:
+        if not outcome.version:
+            uncount(money, order)
         money.advance_order(order, Fact.NOT_SENT)
     if money.kills:
         kills.refused(money.kills, outcome.order_id, outcome.reason)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from core import events as e
 from core.ledger import UNCLAIMED, Execution
 from core.money import kills
-from core.money.approvals import spend_code
+from core.money.approvals import Seal
 from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.money.told import count_day_trade, roll
@@ -197,6 +197,7 @@ def _day_rolled(m: Money, event: e.DayRolled) -> None:
     m.day_base_equity_nanos = m.equity_nanos
     for book in m.ledger.books.values():
         book.day_base_nanos = book.realised_nanos - book.fees_nanos
+    m.counters.roll()
     m.ledger.forget_before(m.ts_ns - 2 * 86_400_000_000_000)
     roll(m, event.date)
 
@@ -224,8 +225,8 @@ def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
 
-def _operated(m: Money, event: Any) -> None:
-    spend_code(m.code_steps, event)
+def _audit_sealed(m: Money, event: e.AuditSealed) -> None:
+    m.audit = Seal(count=event.count, digest=event.digest, seq=m.seq)
 
 
 INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
@@ -249,13 +250,5 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.TraderStarted: _trader_started,
     e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
-    e.OperatorHalted: _operated,
-    e.OperatorKilled: _operated,
-    e.OperatorFlattened: _operated,
-    e.OperatorResumed: _operated,
-    e.OrderResolved: _operated,
-    e.DifferenceAcknowledged: _operated,
-    e.AccountAdopted: _operated,
-    e.DeployArmed: _operated,
-    e.CommandRefused: _operated,
+    e.AuditSealed: _audit_sealed,
 }

@@ -8,33 +8,14 @@ from core.errors import Bug
 from core.latches import ACTIVE, Latch
 from core.ledger import Execution
 from core.limit_changes import LimitChange, Override
-from core.money import kills
+from core.money import attempts, kills
 from core.money.approvals import Approval, keep
 from core.money.kills import Kill
 from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
 from core.money.told import ASKED
 from core.orders import Fact, Order, describe
 from core.parents import NO_ORDER, Parent, ParentState
-from core.rates import DuplicateKey
 from core.story import tell
-
-
-def _count_rate(m: Money, intent: c.OrderIntent) -> None:
-    s, tats, ts = m.settings, m.tats, m.ts_ns
-    for key, limit in (
-        ("a", s.rate_account),
-        ("s" + intent.strategy, s.rate_strategy),
-        ("i" + s.symbols[intent.inst], s.rate_symbol),
-    ):
-        tat = tats.get(key, 0)
-        tats[key] = (tat if tat > ts else ts) + limit.interval_ns
-    m.duplicates.add(duplicate_key(intent), ts)
-
-
-def duplicate_key(intent: c.OrderIntent) -> DuplicateKey:
-    """What makes two orders the same order (control 12); the slice number keeps equal TWAP slices apart."""
-    i = intent
-    return (i.inst, i.side, i.qty_nanos, i.limit_px_nanos, i.parent_id, i.slice_no, i.version)
 
 
 def _place(m: Money, command: c.PlaceOrder) -> None:
@@ -60,19 +41,23 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         sent_ts_ns=m.ts_ns,
         changed_ts_ns=m.ts_ns,
         story=[(m.seq, m.ts_ns, "PLACED")],
+        algo=i.algo,
+        operator=i.operator,
     )
     if approved.override:
         m.limit_changes.drop(approved.override)
     m.next_order_id = i.order_id + 1
     m.orders[i.order_id] = m.live_orders[i.order_id] = order
     m.reservations.open(order)
-    _count_rate(m, i)
+    attempts.placed(m, approved)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
         if parent.child != NO_ORDER:
             raise Bug(f"parent {parent.parent_id} has child {parent.child} and would get {i.order_id}")
         parent.child = parent.last_child = i.order_id
         parent.children = i.slice_no + 1
+        parent.sent += 1
+        parent.sent_nanos += i.qty_nanos
 
 
 def _replace(m: Money, command: c.ReplaceOrder) -> None:
@@ -80,6 +65,7 @@ def _replace(m: Money, command: c.ReplaceOrder) -> None:
     order = m.orders[i.order_id]
     if order.pending_version or not order.live:
         raise Bug(f"replace of an order that cannot take one: {describe(order)}")
+    qty = attempts.replaced(m, order, command.order)
     order.pending_version = i.version
     order.pending_qty_nanos = i.qty_nanos
     order.pending_px_nanos = i.limit_px_nanos
@@ -87,13 +73,14 @@ def _replace(m: Money, command: c.ReplaceOrder) -> None:
     order.changed_ts_ns = m.ts_ns
     tell(order.story, m.seq, m.ts_ns, f"REPLACE {i.version}")
     m.reservations.update(order)
-    _count_rate(m, i)
     parent = m.parents.get(i.parent_id)
     if parent is not None:
         parent.chases += 1
+        parent.sent_nanos += qty
 
 
 def _cancel(m: Money, command: c.CancelOrder) -> None:
+    m.counters.cancel(m.ts_ns)
     order = m.orders.get(command.order_id)
     if order is not None:
         order.cancel_ts_ns = m.ts_ns
@@ -103,6 +90,7 @@ def _cancel(m: Money, command: c.CancelOrder) -> None:
 
 
 def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
+    m.counters.cancel(m.ts_ns)
     for order in list(m.live_orders.values()):
         order.cancel_ts_ns = m.ts_ns
         m.advance_order(order, Fact.CANCEL_SENT)
@@ -130,7 +118,10 @@ def _open_parent(m: Money, command: c.OpenParent) -> None:
         purpose=command.purpose,
         urgency=command.urgency,
         story=[(m.seq, m.ts_ns, "OPENED")],
+        operator=command.operator,
     )
+    if command.purpose == c.INTENT_SCHEDULE:
+        m.counters.open(command.strategy)
     m.next_parent_id = command.parent_id + 1
     m.parents[parent.parent_id] = m.live_parents[parent.parent_id] = parent
 
@@ -176,6 +167,7 @@ def _move_ladder(m: Money, command: c.MoveLadder) -> None:
             asked_seq=m.seq,
         )
     )
+    attempts.lifted(m, command)
     if command.code != "KILL":
         return
     if command.state == ACTIVE:
@@ -260,28 +252,6 @@ def _transfer(m: Money, command: c.TransferPosition) -> None:
 _SEVERITIES: Final = ("info", "warning", "critical")
 
 
-def _alert(m: Money, command: c.RaiseAlert) -> None:
-    """What a person must see stays open until one says that it was seen."""
-    if command.severity == "info":
-        return
-    known = m.alerts.pop(command.code, None)  # the newest is last
-    if known is None:
-        known = OpenAlert(
-            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
-        )
-        if len(m.alerts) >= ALERTS_OPEN_MAX:
-            del m.alerts[next(iter(m.alerts))]
-    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
-        known.severity = command.severity
-    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
-    m.alerts[command.code] = known
-
-
-def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
-    for code in command.codes:
-        m.alerts.pop(code, None)
-
-
 def _set_limit(m: Money, command: c.SetLimit) -> None:
     m.limit_changes.set(
         LimitChange(
@@ -331,6 +301,28 @@ def _drop_override(m: Money, command: c.DropOverride) -> None:
     m.limit_changes.drop(command.override_id)
 
 
+def _alert(m: Money, command: c.RaiseAlert) -> None:
+    """What a person must see stays open until one says that it was seen."""
+    if command.severity == "info":
+        return
+    known = m.alerts.pop(command.code, None)  # the newest is last
+    if known is None:
+        known = OpenAlert(
+            code=command.code, severity=command.severity, text="", since_ns=m.ts_ns, last_ns=m.ts_ns, count=0
+        )
+        if len(m.alerts) >= ALERTS_OPEN_MAX:
+            del m.alerts[next(iter(m.alerts))]
+    if _SEVERITIES.index(command.severity) > _SEVERITIES.index(known.severity):
+        known.severity = command.severity
+    known.text, known.last_ns, known.count = command.text, m.ts_ns, known.count + 1
+    m.alerts[command.code] = known
+
+
+def _close_alerts(m: Money, command: c.CloseAlerts) -> None:
+    for code in command.codes:
+        m.alerts.pop(code, None)
+
+
 def _keep_approval(m: Money, command: c.KeepApproval) -> None:
     approval = Approval(
         digest=command.digest,
@@ -366,6 +358,7 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.VerifyKill: _verify_kill,
     c.TellKill: _tell_kill,
     c.TransferPosition: _transfer,
+    c.CountRefusal: attempts.refused,
     c.RaiseAlert: _alert,
     c.CloseAlerts: _close_alerts,
     c.SetLimit: _set_limit,

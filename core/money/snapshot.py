@@ -6,14 +6,15 @@ from core.events import OpenOrderReported
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
-from core.money.approvals import Approval
+from core.money.approvals import Approval, Seal
 from core.money.conditions import Conditions, widened
+from core.money.counters import CountersState
 from core.money.kills import Kill
 from core.money.state import Money, MoneySettings, OpenAlert
 from core.orders import Order
 from core.parents import Parent
 from core.positions import Position
-from core.rates import DuplicateKey
+from core.rates import SentKey
 from core.reconcile import Difference, Sync
 
 
@@ -43,7 +44,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     latches: tuple[Latch, ...]
     ladder_moves: int
     tats: dict[str, int]
-    recent: list[tuple[int, DuplicateKey]]
+    recent: list[tuple[int, tuple[int, int, int, int, int, int, int]]]  # of earlier releases; not read
     sync: Sync | None
     last_sync_ts_ns: int
     last_sync_id: int
@@ -62,6 +63,9 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     approvals: list[Approval] = []
     code_steps: dict[str, int] = {}
     conditions: Conditions | None = None
+    sent: list[tuple[int, int, SentKey]] = []
+    counters: CountersState | None = None  # none: written before they were kept
+    audit: Seal = Seal()
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -103,7 +107,7 @@ def dump(m: Money) -> bytes:
             latches=tuple(m.latches.held()),
             ladder_moves=m.latches.moves,
             tats=m.tats,
-            recent=m.duplicates.state(),
+            recent=[],
             sync=m.sync,
             last_sync_ts_ns=m.last_sync_ts_ns,
             last_sync_id=m.last_sync_id,
@@ -122,6 +126,9 @@ def dump(m: Money) -> bytes:
             approvals=m.approvals,
             code_steps=m.code_steps,
             conditions=m.conditions,
+            sent=m.duplicates.state(),
+            counters=m.counters.state(m.ts_ns),
+            audit=m.audit,
         )
     )
 
@@ -143,7 +150,9 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     m.latches = Latches(s.latches, s.ladder_moves)
     m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
     m.repace()
-    m.duplicates.load(s.recent)
+    m.duplicates.load(s.sent)
+    if s.counters is not None:
+        m.counters.load(s.counters)
     _load_ledger(m.ledger, s)
     if s.conditions is not None:  # none: written before they were kept
         m.conditions = widened(s.conditions, len(settings.symbols))
@@ -154,7 +163,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
     "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
-    "kills", "safe", "synced", "approvals", "code_steps",
+    "kills", "safe", "synced", "approvals", "code_steps", "audit",
 )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
 from core.limit_changes import LimitChanges, rate_in_force
 from core.money import kills
-from core.money.approvals import Approval
+from core.money.approvals import Approval, Seal
 from core.money.conditions import fresh
+from core.money.counters import Counters
 from core.money.kills import Kill
 from core.orders import Fact, Order, advance, describe
 from core.parents import NO_ORDER, Parent
@@ -66,12 +67,12 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "cash_difference_nanos", "closed_sync",
-        "code_steps", "conditions", "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available",
-        "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id",
-        "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns", "live_orders",
-        "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations", "rivals",
-        "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
+        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "audit", "cash_difference_nanos",
+        "closed_sync", "code_steps", "conditions", "counters", "day_base_equity_nanos", "difference_sync_id",
+        "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos",
+        "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns",
+        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
+        "rivals", "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -101,6 +102,7 @@ class Money:
         self.reservations = Reservations(len(settings.symbols))
         self.tats: dict[str, int] = {}
         self.duplicates = DuplicateWindow(settings.duplicate_window_ns)
+        self.counters = Counters()
         self.sync: Sync | None = None
         self.cash_difference_nanos = 0  # broker less ours at the last complete sync
         self.closed_sync: Sync | None = None  # what the step's SyncCompleted closed, for the engine to conclude from
@@ -115,6 +117,7 @@ class Money:
         self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
         self.rivals: list[str] = []  # orders met in this step that only another trader can have sent
         self.approvals: list[Approval] = []  # commands that wait for a second person
+        self.audit = Seal()
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.conditions = fresh(len(settings.symbols))
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
@@ -190,6 +193,7 @@ class Money:
             return False
         if self.kills:
             kills.filled(self.kills, execution, self.settings.symbols)
+        self.counters.day.trades += 1
         if order is None:
             self.use_id(execution.order_id)
             self.odds.append((execution.order_id, f"fill {execution.exec_id} of an order we do not know"))

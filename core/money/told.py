@@ -43,8 +43,8 @@ def _ask(m: Money, command: c.AskWhatIf) -> None:
 
 
 def _answered(m: Money, event: e.WhatIfAnswered) -> None:
-    """The rate is what the order binds more, per value at the price it was asked for."""
-    for parent in m.live_parents.values():
+    """The rate is what the order binds more, per value at the price it was asked for; whoever asked may be over."""
+    for parent in m.parents.values():
         if parent.what_if != event.request_id or not parent.what_if_due_ns:
             continue
         parent.what_if_due_ns = 0

@@ -82,6 +82,16 @@ class Authority:
         self._nonces: dict[str, int] = {}  # used -> out of date at
         self._failures: dict[tuple[str, str], _Failures] = {}
 
+    @property
+    def told(self) -> str:
+        """Who may add risk, for people."""
+        settings = self.settings
+        if settings.unsigned:
+            return "UNSIGNED: whoever may open the control socket may add risk; only where no money is real"
+        if not settings.operators:
+            return "no operators: nobody may add risk"
+        return f"{settings.persons} of {', '.join(settings.operators)} at {', '.join(settings.two_person_levels)}"
+
     def identify(self, request: AnyRequest, peer: str) -> Identity:
         """Who gives this command. Raises Unproven where a proof is needed and what was given is none.
 

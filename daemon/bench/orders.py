@@ -9,6 +9,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
@@ -21,6 +22,7 @@ from core.rows import QUOTE
 from core.units import NANO
 from daemon.bench.samples import Line, Samples, judged, percentiles
 from daemon.bench.world import PORT_SINK, SinkPort, World, config_of, opened, tables_of
+from daemon.reference.hours import number_of
 from daemon.warm import KeepWarm
 
 STEP_NS: Final = NANO // 50  # between two quotes: the shortest cadence of the strategy, twice
@@ -67,6 +69,20 @@ rate_strategy_orders = 100_000
 rate_account_orders = 100_000
 working_orders_max = 2_000
 working_per_side_max = 2_000
+# Fifty schedules a second, at two prices in turn: what counts over time would take it for a broken program.
+value_second_max = 4_000_000_000
+value_minute_max = 4_000_000_000
+value_hour_max = 4_000_000_000
+quantity_second_max = 1_000_000_000
+quantity_minute_max = 1_000_000_000
+quantity_hour_max = 1_000_000_000
+parents_day_max = 1_000_000
+parents_unattended_max = 1_000_000
+duplicate_window_seconds = 0.01
+changes_day_max = 1_000_000
+order_trade_ratio_max = 1_000_000
+messages_second_max = 1_000_000
+deployment_orders_day_max = 1_000_000
 clock_age_seconds_max = 1_000_000_000
 borrow_age_seconds_max = 1_000_000_000
 """
@@ -92,7 +108,7 @@ class Seesaw:
         self.world = world
         self.port = SinkPort()
         world.into(self.port)
-        first = world.tables.slow[0].effective_from  # the market's own volume is known from its first day on
+        first = number_of(date.fromisoformat(world.config.feed.synthetic.start_date))  # the market begins to exist
         self._sessions = [s for s in world.tables.sessions[0].table.sessions if not s.half_day and s.date >= first]
         open_ns = self._sessions[0].open_ns
         self._session = 0
@@ -211,10 +227,11 @@ def crowd(seesaw: Seesaw, orders: int) -> None:
 
 
 def trial(order_id: int, number: int, *, inst: int) -> c.OrderIntent:
-    """A small order of nobody's schedule, at one of fifty prices on its own side."""
+    """A small order of nobody's schedule, each of another size, at one of fifty prices on its own side."""
     side = 1 if number % 2 else -1
     return c.OrderIntent(
-        order_id=order_id, parent_id=0, slice_no=number, strategy="reversion", inst=inst, side=side, qty_nanos=NANO,
+        order_id=order_id, parent_id=0, slice_no=number, strategy="reversion", inst=inst, side=side,
+        qty_nanos=(1 + number // 50 % 20) * NANO,
         order_type=c.LMT, limit_px_nanos=MID - side * (1 + number % 50) * CENT,
     )  # fmt: skip
 

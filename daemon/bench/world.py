@@ -36,6 +36,7 @@ class SinkPort:
     """Takes broker commands and keeps the last order and the time it took it; says nothing by itself."""
 
     next_due_ns = NEVER
+    tells = False
 
     def __init__(self) -> None:
         self.orders = 0
@@ -73,6 +74,7 @@ class TimedVenue:
         self.on_row = exchange.on_row
         self.on_halt = exchange.on_halt
         self.session_ready = exchange.session_ready
+        self.tells = exchange.tells
         self.snapshot = exchange.snapshot
 
     @property

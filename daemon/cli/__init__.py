@@ -15,6 +15,7 @@ from core.errors import ConfigError, QuantdError, Refused
 from daemon.cli import (
     account,
     alerts,
+    audit,
     books,
     database,
     diff,
@@ -27,6 +28,7 @@ from daemon.cli import (
     panic,
     records,
     risk,
+    surveil,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -58,11 +60,13 @@ for _part in (
     panic,
     drill,
     operators,
+    audit,
     alerts,
     account,
     risk,
     books,
     records,
+    surveil,
     diff,
     doctor,
     database,

@@ -117,18 +117,29 @@ def acknowledge(
 def arm(
     reason: o.Reason,
     digest: Annotated[str | None, typer.Option("--digest", help="What to confirm; default what runs now.")] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", metavar="DIGEST", help="Must be among what runs: as `quantd check` showed it."),
+    ] = None,
     state: o.State = None,
     name: o.As = None,
     code: o.Code = None,
 ) -> None:
-    """Confirm changed code, config or models."""
+    """Confirm changed code, config or models; what runs is shown."""
     with o.proving(state, name, code) as client:
-        wanted = digest or _running_digest(client)
+        wanted = digest or _running_digest(client, expect or [])
         o.print_raw(client.request("arm", digest=wanted, reason=reason))
 
 
-def _running_digest(client: ControlClient) -> str:
+def _running_digest(client: ControlClient, expected: list[str]) -> str:
+    """What runs, shown and compared with what was expected of it."""
+    from daemon.authority.deploy import check_expected
+    from daemon.digests import code_digest
+
     picture = client.status()
+    for part, value in picture.running.items():
+        print(f"running: {part} {value or 'none'}")
+    check_expected(picture.running, expected, code_digest())
     if picture.changed:
         print(f"changed since the run before: {picture.changed}")
     return picture.deploy_digest

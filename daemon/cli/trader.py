@@ -3,13 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
 from daemon.commands import follower_command, guard_command, trader_command, up_command
+
+if TYPE_CHECKING:
+    from daemon.config import Config as CheckedConfig
 
 # Files come as arguments, so that `check -c one.toml two.toml` takes what a shell pattern gives.
 Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The config file.")]
@@ -102,12 +105,25 @@ def check(config: Configs = None, files: Files = None) -> None:
             if is_gateway_file(path):
                 load_gateway(path)
             else:
-                load_config(path)
+                _print_digests(path, load_config(path))
             print(f"{path}: ok")
         except ConfigError as fault:
             faults.append(str(fault))
     if faults:
         raise ConfigError("\n".join(faults))
+
+
+def _print_digests(path: Path, config: "CheckedConfig") -> None:
+    """What a person compares when this file runs: see `quantd arm --expect`."""
+    from daemon.authority.deploy import limits_digest
+    from daemon.config import config_digest, resolved_json
+    from daemon.digests import code_digest
+
+    print(f"{path}: config {config_digest(config)} limits {limits_digest(resolved_json(config))} code {code_digest()}")
+    if config.authority.unsigned:
+        print(f"{path}: UNSIGNED: whoever may open the control socket may add risk (authority.unsigned)")
+    elif not config.authority.operators:
+        print(f"{path}: no operators: nothing that adds risk will be taken ([authority.operators])")
 
 
 def train(config: Config, as_json: o.Json = False) -> int:

@@ -257,6 +257,8 @@ class AuthoritySettings(Table, frozen=True):
     """
 
     operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
+    owner: str = ""  # who answers for the controls: named in the self-assessment
+    control_owners: dict[str, str] = {}  # who answers for single ones instead, by the number of the control
     # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
     persons: Annotated[int, Meta(ge=1, le=2)] = 2
     two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed

@@ -11,7 +11,7 @@ CLASSES: Final = ("etf", "stock")
 NAME_LENGTH_MAX: Final = 60
 
 
-def limit_changed(request: m.SetLimit | m.RevertLimit, operator: str, authority: str) -> e.LimitChanged:
+def limit_changed(request: m.SetLimit | m.RevertLimit, operator: str) -> e.LimitChanged:
     """A value for one scope, or none: back to the config's."""
     value, until_ns, lasts_ns = "", 0, 0
     if type(request) is m.SetLimit:
@@ -29,7 +29,6 @@ def limit_changed(request: m.SetLimit | m.RevertLimit, operator: str, authority:
         lasts_ns=lasts_ns,
         reason=reason_of(request.reason),
         operator=operator,
-        authority=authority,
     )
 
 
@@ -47,7 +46,7 @@ def _scope(request: m.SetLimit | m.RevertLimit) -> str:
 
 
 def override_granted(
-    request: m.Override, operator: str, authority: str, *, symbols: tuple[str, ...], strategies: tuple[str, ...]
+    request: m.Override, operator: str, *, symbols: tuple[str, ...], strategies: tuple[str, ...]
 ) -> e.OverrideGranted:
     """One order of one strategy in one symbol."""
     if request.symbol not in symbols:
@@ -68,5 +67,4 @@ def override_granted(
         lasts_ns=lasts_ns,
         reason=reason_of(request.reason),
         operator=operator,
-        authority=authority,
     )

@@ -184,6 +184,9 @@ class SetLimit(Request, frozen=True, tag="limit-set"):
     What lets more pass is refused without a proof, so that a tightening needs none.
     """
 
+    ADDS_RISK = True
+    ENGINE_DECIDES = True
+
     name: str
     value: str
     reason: str
@@ -195,6 +198,9 @@ class SetLimit(Request, frozen=True, tag="limit-set"):
 
 class RevertLimit(Request, frozen=True, tag="limit-revert"):
     """Take all changes of one limit back."""
+
+    ADDS_RISK = True
+    ENGINE_DECIDES = True
 
     name: str
     reason: str

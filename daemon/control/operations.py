@@ -8,6 +8,7 @@ import msgspec
 
 from core.events import AnyEvent, CommandRefused, DeployArmed, LeaseGranted
 from core.notes import Failure
+from daemon.authority.deploy import running
 from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
 from daemon.runner import StepError
@@ -30,9 +31,9 @@ class TraderOperations:
     def operate(self, event: AnyEvent) -> Reply:
         """Step one operator fact at the tape's present time."""
         runner = self._trader.active_runner
-        running = deploy_digest(self._trader.tables)
-        if type(event) is DeployArmed and event.digest != running:
-            text = f"{event.digest} is not what runs: it is {running}"
+        runs = deploy_digest(self._trader.tables)
+        if type(event) is DeployArmed and event.digest != runs:
+            text = f"{event.digest} is not what runs: it is {runs}"
             self.refused(CommandRefused(command="arm", operator=event.operator, authority=event.authority, why=text))
             return Reply(ok=False, text=text)
         if type(event) is LeaseGranted:
@@ -82,6 +83,8 @@ class TraderOperations:
                 config=str(self._trader.config_path),
                 deploy_digest=deploy_digest(self._trader.tables),
                 changed=self._trader.changed,
+                running=running(self._trader.tables),
+                authority=self._trader.authority.told,
                 control_errors=0 if self._trader.control is None else self._trader.control.malformed,
             ),
         )

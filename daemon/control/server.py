@@ -186,14 +186,14 @@ class ControlServer(LineServer):
             return self._feature(request)
         if type(request) is m.Adopt:
             return self._adopted(request, operator)
+        if isinstance(request, m.SetLimit | m.RevertLimit):
+            return limit_changed(request, operator)
+        if type(request) is m.Override:
+            return override_granted(request, operator, symbols=self.symbols, strategies=self.strategies)
         if type(request) is m.Ack:
             return e.AlertAcknowledged(code=_code(request.code), operator=operator, authority="peer")
         if type(request) is m.Lease:
             return _granted(request)
-        if isinstance(request, m.SetLimit | m.RevertLimit):
-            return limit_changed(request, operator, "")
-        if type(request) is m.Override:
-            return override_granted(request, operator, "", symbols=self.symbols, strategies=self.strategies)
         arm = cast(m.Arm, request)
         if not arm.digest or len(arm.digest) > 128 or not arm.digest.isalnum():
             raise Unacceptable("digest: take the one that `quantd status` shows")

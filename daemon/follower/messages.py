@@ -220,8 +220,9 @@ RECORDS_ONLY: Final = frozenset(
         e.ClockOffsetMeasured, e.AccountValued,
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
+        e.AuditSealed,
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.TellKill, c.KeepApproval, c.SpendApproval, n.Answered, c.CloseAlerts, c.SetLimit,
-        c.RevertLimit, c.GrantOverride, c.DropOverride, c.AskWhatIf, c.RestrictShorts, c.TripBreaker,
+        c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
+        c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
     }
 )  # fmt: skip

@@ -44,6 +44,8 @@ class ProcessFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     changed: str = ""
     control_errors: int = 0
     clock: str = ""
+    running: dict[str, str] = {}
+    authority: str = ""
     link_why: str = ""  # as the adapter says it; "" = it does not
 
 
@@ -151,6 +153,9 @@ def build_status(context: Context, tally: Tally, process: ProcessFacts) -> s.Sta
         feed=_first(_feed(context, process.ts_ns, tally.gaps), s.SYMBOLS_MAX, "feed", more),
         link_why="" if money.sendable() == READY else s.cut(_link_why(money, tally, process.link_why)),
         clock=process.clock,
+        running=process.running,
+        authority=process.authority,
+        audit=f"{money.audit.count}:{money.audit.digest}",
         **_blocks(money, more),
         **_working(context, more),
         refusals=tuple(tally.last_refusals),
@@ -231,6 +236,11 @@ def _blocks(money: Money, more: dict[str, int]) -> dict[str, Any]:
             s.RECENT_MAX,
             "strategies",
             more,
+        ),
+        "approvals": tuple(
+            s.ApprovalRow(what=s.cut(kept.what), operator=kept.operator, until_ns=kept.until_ns)
+            for kept in money.approvals[-s.RECENT_MAX :]
+            if kept.until_ns > money.ts_ns
         ),
         "kills": _first(
             [

@@ -153,6 +153,14 @@ class KillRow(Row, frozen=True):
     others_open: int = 0
 
 
+class ApprovalRow(Row, frozen=True):
+    """One person's command that waits for a second person until `until_ns` (control 41)."""
+
+    what: str
+    operator: str
+    until_ns: int
+
+
 class Counters(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Since this process started. `refusals` by "control code"."""
 
@@ -209,6 +217,10 @@ class Status(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     alerts: tuple[AlertRow, ...] = ()
     more: dict[str, int] = {}
     link_why: str = ""  # the link is not READY
+    approvals: tuple[ApprovalRow, ...] = ()
+    running: dict[str, str] = {}  # version, and digests of code, config, limits and models (control 42)
+    authority: str = ""  # who may add risk
+    audit: str = ""  # COUNT:HEAD of the audit trail
     clock: str = ""  # whose time `ts_ns` is: "" = a tape's, wall, gateway
 
 

@@ -31,9 +31,15 @@ def parent_row(parent: Parent, symbols: tuple[str, ...]) -> s.ParentRow:
         qty=exact_text(parent.qty_nanos),
         filled=exact_text(parent.filled_nanos),
         algo=parent.algo,
-        state="PAUSED" if parent.paused and parent.active else parent.state.name,
+        state=_state_of(parent),
         end_ns=parent.end_ts_ns,
     )
+
+
+def _state_of(parent: Parent) -> str:
+    if parent.active and parent.paused:
+        return "PAUSED"
+    return "AWAITING_MARGIN" if parent.active and parent.what_if_due_ns else parent.state.name
 
 
 def child_row(order: Order, symbols: tuple[str, ...]) -> s.ChildRow:

@@ -173,6 +173,12 @@ def _warnings(status: Status, follower: FollowerNews) -> list[Text]:
         f"{row.state} {row.level} {row.scope} {row.code}: {row.reason} (by {row.by}, {clock(row.since_ns)})"
         for row in status.latches
     ]
+    told += [
+        f"waits for a second person until {clock(row.until_ns)}: {row.what} (by {row.operator})"
+        for row in status.approvals
+    ]
+    if status.authority.startswith("UNSIGNED"):
+        told.append(status.authority)
     if status.link_why:
         told.append(f"link {status.link}: {status.link_why}")
     told += [

@@ -12,6 +12,7 @@ from risk.checks import (
     clock,
     concentration,
     day_loss,
+    deployment,
     duplicate_order,
     fail_closed,
     gross_exposure,
@@ -20,6 +21,7 @@ from risk.checks import (
     link_ready,
     margin,
     market_quality,
+    message_budget,
     order_notional,
     order_quantity,
     order_rate,
@@ -28,12 +30,14 @@ from risk.checks import (
     position,
     price_bands,
     price_collar,
+    repeated_execution,
     restricted,
     self_trade,
     session_hours,
     short_sale,
     unexplained_difference,
     unknown_order,
+    value_window,
     working_orders,
 )
 from risk.view import GateView
@@ -66,6 +70,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     clock,
     # permission
     restricted,
+    deployment,
     # validity, session, data
     order_validity,
     session_hours,
@@ -79,9 +84,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     duplicate_order,
     self_trade,
     order_rate,
+    value_window,
+    repeated_execution,
     working_orders,
     # borrow
     short_sale,
+    message_budget,
     # what it may add up to
     position,
     gross_exposure,

@@ -18,8 +18,8 @@ def check(o: OrderIntent, v: GateView) -> int:
     """While the whole account is within the tightest cap, so is every bucket: the ordinary case looks no further."""
     if v.reduce_only:
         return 0
-    if v.exposure_new > v.equity_bp * v.crowd_bp:
-        if v.crowded(o.inst):
+    if v.exposure_new > v.equity_bp * v.crowds.tightest_bp[o.inst]:
+        if v.crowded(o):
             return CONTROL
     share = v.bounds.book.gross_share_bp_max
     if share >= BP:
@@ -35,7 +35,7 @@ def _account_gross(v: GateView) -> int:
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """The first bucket past its cap, else the strategy's share."""
-    found = v.crowded(o.inst)
+    found = v.crowded(o)
     if found is not None:
         bucket, value, cap = found
         return f"{bucket.kind} {bucket.name or 'unknown'} {decimal_text(value)}", decimal_text(cap)

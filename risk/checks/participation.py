@@ -29,20 +29,22 @@ def check(o: OrderIntent, v: GateView) -> int:
     if v.reduce_only:
         return CONTROL if o.qty_nanos > exit_room(v, o.inst) else 0
     b = v.bounds
-    adv = v.adv
+    adv = v.volumes.adv_nanos[o.inst]
     if adv <= 0 or adv < b.adv_min_nanos:
         return CONTROL
     if v.schedule_qty * BP > adv * b.adv_order_bp_max:
         return CONTROL
     if v.ts_ns - v.slot_ns < VOLUME_INTERVAL_NS and o.qty_nanos * BP <= v.slot_qty * b.participation_bp_max:
         return 0
+    if not v.volume_since_ns and v.ts_ns < v.rules.expected_until_ns:
+        return CONTROL if o.qty_nanos * BP > v.rules.expected_nanos * b.participation_bp_max else 0
     return CONTROL if o.qty_nanos * BP > entry_volume(v, o.inst) * b.participation_bp_max else 0
 
 
 def exit_room(v: GateView, inst: int) -> int:
     """Most that one order of an exit may have by this control; at least the smallest legal order."""
     volume = exit_volume(v, inst)
-    if volume <= 0 and v.adv <= 0:
+    if volume <= 0 and v.volumes.adv_nanos[inst] <= 0:
         return NO_BOUND
     room = volume * v.bounds.participation_bp_max // BP
     return max(room, v.rules.lot_minimum)
@@ -50,14 +52,14 @@ def exit_room(v: GateView, inst: int) -> int:
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """Shares."""
-    b = v.bounds
+    b, adv = v.bounds, v.volumes.adv_nanos[o.inst]
     if v.reduce_only:
         return exact_text(o.qty_nanos), f"{exact_text(exit_room(v, o.inst))} of five minutes' volume"
-    if v.adv <= 0:
+    if adv <= 0:
         return "average daily volume unknown", "a reference of the day, or the broker's"
-    if v.adv < b.adv_min_nanos:
-        return f"{exact_text(v.adv)} a day", f"at least {exact_text(b.adv_min_nanos)}"
-    if v.schedule_qty * BP > v.adv * b.adv_order_bp_max:
-        return exact_text(v.schedule_qty), f"{exact_text(v.adv * b.adv_order_bp_max // BP)} of the average day"
+    if adv < b.adv_min_nanos:
+        return f"{exact_text(adv)} a day", f"at least {exact_text(b.adv_min_nanos)}"
+    if v.schedule_qty * BP > adv * b.adv_order_bp_max:
+        return exact_text(v.schedule_qty), f"{exact_text(adv * b.adv_order_bp_max // BP)} of the average day"
     most = entry_volume(v, o.inst) * b.participation_bp_max // BP
     return exact_text(o.qty_nanos), f"{exact_text(most)} of five minutes' volume"

@@ -1,10 +1,14 @@
-"""Control 15: no order that could trade with a resting order of ours, whatever strategy it belongs to. Cancel the other
-one first.
+"""Control 15: no order that could trade with a resting order of this account: of any strategy, or of another client
+(a person at the broker's own screen) that the last synchronisation showed.
+
+The policy is cancel-newest: the order that would cross does not leave, and what rests keeps its place. Nothing is
+cancelled by this check; whoever wants the new order cancels the other one first.
 """
 
 from core.commands import OrderIntent
 from core.units import exact_text
-from risk.view import NO_CROSS, GateView
+from risk.foreign import NO_CROSS
+from risk.view import GateView
 
 CONTROL: int = 15
 CODE: str = "SELF_TRADE"

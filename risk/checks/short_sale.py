@@ -8,7 +8,8 @@ An order that sells through zero is refused: it would be long in part and short 
 
 from core.commands import OrderIntent
 from core.units import exact_text
-from risk.view import EASY_MILLI, GateView
+from risk.laid_down import EASY_MILLI
+from risk.view import GateView
 
 CONTROL: int = 17
 CODE: str = "SHORT_SALE"

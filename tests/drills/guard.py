@@ -30,7 +30,7 @@ GUARD: Final = 12
 WITNESS: Final = 21
 PLACE, CANCEL, CANCEL_ALL = b"3", b"4", b"58"
 SYMBOLS: Final = ("AAA", "BBB", "CCC", "DDD", "EEE")
-RESTING: Final = 14  # strategies whose orders rest in the first four symbols; one trades all the time in the last
+RESTING: Final = 18  # strategies whose orders rest in the first four symbols; one trades all the time in the last
 
 FEED: Final = """
 [feed]
@@ -89,7 +89,7 @@ global_cancel_after_s = 1.0
 
 
 def strategies() -> str:
-    """Fourteen that send one order a symbol and wait, and one that is busy."""
+    """Eighteen that send one order a symbol and wait, and one that is busy."""
     resting = ", ".join(f'"{symbol}"' for symbol in SYMBOLS[:4])
     found = [
         STRATEGY.format(

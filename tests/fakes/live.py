@@ -225,14 +225,14 @@ class LiveWorld:
         )
         self.tell(e.SyncCompleted(sync_id=sync_id, complete=True))
 
-    def reference(self, inst: int, date: int = DATE, missing: str = "") -> None:
+    def reference(self, inst: int, date: int = DATE, missing: str = "", adv: int = 10_000_000) -> None:
         """The slow numbers of a day."""
         self.tell(
             e.ReferenceArrived(
                 inst=inst,
                 effective_from=date,
                 previous_close_nanos=20 * NANO,
-                adv_nanos=10**6 * NANO,
+                adv_nanos=adv * NANO,
                 missing=missing,
                 source="test",
             )

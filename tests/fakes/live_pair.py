@@ -19,6 +19,7 @@ import msgspec
 
 from daemon.control.client import CommandFailed, NotReachable, connected
 from daemon.journal_fold import JournalFold
+from daemon.status.guard import read_guard
 from daemon.status.picture import Status
 from tests.drills.kill9 import EXAMPLE, market_data
 from tests.fakes.operators import ANN, ONE_PERSON
@@ -142,6 +143,8 @@ class Pair:
             self._launch(name)
         if "gateway" in names:
             self.wait(self._listens, "the gateway listens", running="gateway")
+        if "guard" in names:
+            self.wait(self._guards, "the guard looks", running="guard")
         if "trader" in names:
             self.wait(self.is_ready, "the trader's link is READY", running="trader")
 
@@ -212,6 +215,10 @@ class Pair:
     def books(self) -> JournalFold:
         """The trader's ledger as its journal tells it."""
         return JournalFold(self.trader_state / "journal")
+
+    def _guards(self) -> bool:
+        picture = read_guard(self.trader_state)
+        return picture is not None and picture.pid == self.processes["guard"].pid
 
     def _listens(self) -> bool:
         with contextlib.suppress(OSError):

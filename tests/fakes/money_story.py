@@ -13,6 +13,7 @@ from core.money.state import Money, MoneySettings
 from core.orders import State
 from core.parents import NO_ORDER
 from core.rates import RateLimit
+from tests.fakes.told_story import ToldTurns
 
 SYMBOLS = ("AAA", "BBB")
 STRATEGIES = ("one", "two")
@@ -46,6 +47,7 @@ KINDS = (
     "stranger", "transfer", "deposit", "adjust", "mark", "roll", "halt", "kill", "verify", "lift", "link lost",
     "link restored", "sync", "end", "pause", "advance", "target", "strategy", "failed", "started",
     "limit", "revert", "override",
+    "terms", "market", "ask", "answer",
 )  # fmt: skip
 TURNS = st.lists(
     st.builds(
@@ -58,7 +60,7 @@ TURNS = st.lists(
 
 
 @dataclass
-class Story:
+class Story(ToldTurns):
     """Tells turns to one money state."""
 
     money: Money

@@ -60,7 +60,7 @@ class Adopting:
                 self.refused.append(answer["error"])
             assert money.differences, "a refused adoption must book nothing"
             profit = money.equity_nanos - money.day_base_equity_nanos
-            answer = ask(trader, "adopt", **self.request)
+            answer = self.confirmed(trader, "adopt", **self.request)
             assert answer["ok"], answer
             money.ledger.assert_identity()
             assert money.equity_nanos - money.day_base_equity_nanos == profit, "adopting is no profit"
@@ -71,7 +71,16 @@ class Adopting:
             assert not money.differences
             assert not money.cash_difference_nanos
             assert [latch.code for latch in money.latches.held()] == ["RECONCILE"], "nothing trades before the resume"
-            assert TraderOperations(trader).operate(RESUME).ok
+            assert self.confirmed(trader, "resume", reason="adopted")["ok"]
+
+    def confirmed(self, trader: Slow, command: str, **fields: Any) -> dict[str, Any]:
+        """The answer to the last of as many persons as the config asks for; before that nothing is done."""
+        answer = ask(trader, command, **fields)
+        if trader.config.authority.persons == 2:
+            assert "waiting for a second person" in answer["result"]
+            assert trader.active_runner.money.latches.held()
+            answer = operators.ask(trader.control, command, prover=operators.BOB, **fields)
+        return answer
 
     def wrong(self) -> list[dict[str, Any]]:
         """Requests that must be refused."""
@@ -97,8 +106,10 @@ def position(trader: Slow, strategy: str, inst: int) -> tuple[int, int]:
 
 
 def test_adopting_gives_positions_to_books_and_a_resume_trades_on(tmp_path: Path) -> None:
-    """At average cost, one position to a strategy and one to nobody; synced, resumed, traded on, replayed."""
-    rig = Rig(tmp_path, more=HELD, events_per_second=0.06)
+    """At average cost, one position to a strategy and one to nobody; synced, resumed, traded on, replayed: by two
+    persons.
+    """
+    rig = Rig(tmp_path, more=HELD, events_per_second=0.06, persons=2)
     adopting = Adopting(
         {
             "reason": "first start",
@@ -130,8 +141,8 @@ def test_adopting_gives_positions_to_books_and_a_resume_trades_on(tmp_path: Path
     assert ledger.held_nanos(UNCLAIMED, 1) == -50 * SHARE
     moved = [x for _, x in rig.records(r.COMMAND) if type(x) is c.TransferPosition]
     assert [(x.inst, x.strategy, x.reason) for x in moved] == [
-        (0, "reversion", "ann: first start"),
-        (1, "", "ann: first start"),
+        (0, "reversion", "ann and bob: first start"),
+        (1, "", "ann and bob: first start"),
     ]
     targets = [x.qty_nanos for _, x in rig.records(r.COMMAND) if type(x) is c.SetTarget and x.inst == 0]
     assert targets[0] == 1_000 * SHARE, "the strategy stands where it was put"

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core import events as e
@@ -17,7 +18,7 @@ from core.errors import Bug, ConfigError
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
 from daemon.control import lines as control
 from daemon.control.messages import LINE_BYTES_MAX, PROVEN
-from daemon.control.server import ControlServer, Reply
+from daemon.control.server import REFUSALS_PER_MINUTE_MAX, ControlServer, Reply
 from tests.fakes.operations import FakeOperations
 from tests.fakes.operators import ACCOUNT as ACCOUNT_ID
 from tests.fakes.operators import ANN, EPOCH, an_authority, signed
@@ -351,3 +352,42 @@ async def test_closing_leaves_the_next_daemons_socket(server: ControlServer) -> 
     server.path.write_text("the next one's", encoding="utf-8")
     await server.close()
     assert server.path.exists()
+
+
+RISKY: dict[str, dict[str, Any]] = {
+    "resume": {"reason": "r"},
+    "resolve": {"order_id": 3, "outcome": "lost", "reason": "r"},
+    "acknowledge": {"sync_id": 9, "reason": "r"},
+    "adopt": {"reason": "r", "positions": [{"symbol": "BAC", "qty": "1"}]},
+    "arm": {"digest": "abc", "reason": "r"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", sorted(PROVEN))
+async def test_what_adds_risk_needs_a_proof(server: ControlServer, operations: FakeOperations, command: str) -> None:
+    """Unsigned, changed on the way, or from an operator who may not act there: refused, audited, never a fact."""
+    fields = RISKY[command]
+    unsigned = json.dumps({"id": 1, "command": command} | fields).encode()
+    changed = json.loads(signed(command, fields, prover=ANN, account=ACCOUNT_ID, epoch=EPOCH)) | {"reason": "other"}
+    answers = await talk(server.path, unsigned + b"\n" + json.dumps(changed).encode() + b"\n", answers=2)
+    settings = server.authority.settings
+    ann = settings.operators["ann"]
+    settings.operators["ann"] = msgspec.structs.replace(ann, levels=("strategy",))
+    line = signed(command, fields, prover=ANN, account=ACCOUNT_ID, epoch=EPOCH)
+    try:
+        answers += await talk(server.path, line + b"\n")
+    finally:
+        settings.operators["ann"] = ann
+    assert [(answer["ok"], answer["refused"]) for answer in answers] == [(False, True)] * 3
+    for answer, says in zip(answers, ("--as NAME", "is not that of ann", "not account"), strict=True):
+        assert says in answer["error"]
+    assert operations.events == []
+    assert [x.command for x in operations.refusals] == [command] * 3
+
+
+async def test_a_flood_of_refusals_does_not_fill_the_journal(server: ControlServer, operations: FakeOperations) -> None:
+    """So many a minute are journalled, all are answered."""
+    lines = b'{"id":1,"command":"resume","reason":"r"}\n' * 150
+    answers = await talk(server.path, lines, answers=150)
+    assert len(answers) == 150
+    assert len(operations.refusals) == REFUSALS_PER_MINUTE_MAX

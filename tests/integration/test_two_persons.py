@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from broker.sim.account import Position
 from core import commands as c
 from core import events as e
 from core import notes as n
@@ -90,16 +91,12 @@ def test_what_the_first_person_saw_is_what_the_second_confirms(tmp_path: Path) -
     rig = Rig(tmp_path, persons=2, events_per_second=0.05)
     until: list[int] = []
 
-    def story(trader: Slow) -> None:
-        assert ask(trader.control, "halt", reason="look")["ok"]
-        assert waits(ask(trader.control, "resume", reason="r"))
-        fact(trader, e.TriggerFired(name="SLIPPAGE", level=ACCOUNT, scope="", state=REDUCING, value="9", limit="5"))
-        fact(trader, e.TriggerFired(name="DRIFT", level=ACCOUNT, scope="", state=HALTED, value="9", limit="5"))
-
     def other(trader: Slow) -> None:
         now_ns = trader.active_runner.now_ns
         if not until:
-            story(trader)
+            assert ask(trader.control, "halt", reason="look")["ok"]
+            assert waits(ask(trader.control, "resume", reason="r"))
+            fact(trader, e.TriggerFired(name="SLIPPAGE", level=ACCOUNT, scope="", state=REDUCING, value="9"))
             assert ask(trader.control, "kill", reason="worse")["ok"]
             until.append(now_ns + APPROVAL_NS // 2)
         elif len(until) == 1 and now_ns > until[0]:
@@ -132,6 +129,36 @@ def test_an_approval_survives_a_crash(tmp_path: Path) -> None:
         assert "resumed" in ask(trader.control, "resume", prover=BOB, reason="r")["result"]
 
     rig.run(once(second, after_rows=0))
+    assert verify_replay(rig.journal).difference == ""
+
+
+def test_acknowledging_takes_two_who_saw_the_same(tmp_path: Path) -> None:
+    """The next sync's report has another number and the same difference: the second person confirms that."""
+    rig = Rig(tmp_path, persons=2, events_per_second=0.1)
+
+    def shares_appear(trader: Slow) -> None:
+        exchange = trader.active_runner.machine.exchange
+        assert exchange is not None
+        exchange.account.state.positions.setdefault(1, Position()).qty_nanos += 7 * 10**9
+        trader.request_stop("test")
+
+    rig.run(once(shares_appear))
+    syncs: list[int] = []
+
+    def look(trader: Slow) -> None:
+        money = trader.active_runner.money
+        if not syncs and money.differences and trader.active_runner.engine.market.mark_nanos(1):
+            assert waits(ask(trader.control, "acknowledge", sync_id=money.difference_sync_id, reason="r"))
+            assert latches(trader) == ["RECONCILE"]
+            syncs.append(money.difference_sync_id)
+        elif len(syncs) == 1 and money.difference_sync_id != syncs[0]:
+            syncs.append(money.difference_sync_id)
+            done = ask(trader.control, "acknowledge", prover=BOB, sync_id=syncs[1], reason="r")
+            assert "difference acknowledged" in done["result"]
+            assert latches(trader) == []
+
+    rig.run(look)
+    assert len(syncs) == 2
     assert verify_replay(rig.journal).difference == ""
 
 

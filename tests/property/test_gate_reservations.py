@@ -2,16 +2,19 @@
 position larger, and orders elsewhere change nothing.
 """
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import commands as c
 from core.commands import ApprovedOrder, OrderIntent
+from core.positions import value_at
 from core.rates import RateLimit, conforms
+from core.reservations import contribution
 from core.units import NANO
 from risk.bounds import resolve
 from risk.gate import Gate
-from risk.limits import AccountLimits, Limits
+from risk.limits import AccountLimits, Cluster, Limits
 from tests.fakes.context import ACCOUNT, CENT, NOON, SECOND, TAG, World, build_context
 
 PX = 100 * NANO
@@ -24,6 +27,9 @@ TIGHT = Limits(
         order_equity_bp_max=1_000_000,
         position_equity_bp_max=1_000_000,
         gross_equity_bp_max=1_000_000,
+        issuer_equity_bp_max=1_000_000,
+        sector_unknown_equity_bp_max=1_000_000,
+        country_equity_bp_max=1_000_000,
         margin_long_bp=1,
         margin_short_bp=1,
         rate_account_orders=1_000,
@@ -31,8 +37,26 @@ TIGHT = Limits(
         rate_symbol_orders=1_000,
         working_per_side_max=100,
         working_orders_max=1_000,
+        messages_second_max=1_000,
     )
 )
+ISSUER, SECTOR, CLUSTER = 60_000 * NANO, 80_000 * NANO, 40_000 * NANO
+CROWDED = msgspec.structs.replace(
+    TIGHT,
+    account=msgspec.structs.replace(
+        TIGHT.account,
+        gross_max=10_000_000,
+        position_short_max=1_000,
+        issuer_equity_bp_max=600,
+        sector_equity_bp_max=800,
+        cluster_equity_bp_max=400,
+    ),
+    cluster=(Cluster(name="pair", symbols=("S1", "S2")),),
+)
+CAPS = {"issuer": ISSUER, "sector": SECTOR, "cluster": CLUSTER, "measured cluster": CLUSTER}
+# S0 and S1 are of one issuer and sector; S2 of another issuer and the same sector; S3 stands alone.
+BANKS = {0: {"sector": "banks", "issuer": "ACME"}, 1: {"sector": "banks", "issuer": "ACME"}, 2: {"sector": "banks"},
+         3: {"sector": "tools"}}  # fmt: skip
 # what (0 order, 1 fill, 2 cancel, 3 replace), instrument, side, shares in hundreds, which order, which strategy
 MOVES = st.lists(
     st.tuples(
@@ -55,6 +79,22 @@ def send(world: World, gate: Gate, intent: OrderIntent) -> ApprovedOrder | None:
         return None
     world.place(verdict)
     return verdict
+
+
+def assert_buckets(world: World) -> None:
+    """The running sums are those of positions at their marks and reserved orders, added up anew."""
+    context, money = world.context, world.money
+    by_inst = [
+        abs(value_at(held, mark)) for held, mark in zip(money.ledger.holdings, context.exposure.marks, strict=True)
+    ]
+    held = list(by_inst)
+    for order in money.live_orders.values():
+        reserved = contribution(order)
+        assert reserved is not None
+        by_inst[order.inst] += reserved.notional_nanos
+    for number, bucket in enumerate(context.concentration.buckets):
+        assert context.concentration.used[number] == sum(by_inst[inst] for inst in bucket.members), bucket
+        assert sum(held[inst] for inst in bucket.members) <= CAPS.get(bucket.kind, 1 << 62), bucket
 
 
 def limit_for(side: int) -> int:
@@ -109,6 +149,23 @@ def test_concurrent_orders_never_pass_a_limit(moves: list[Move]) -> None:
             assert held + reservations.buy_qty[inst] <= LONG
             assert reservations.sell_qty[inst] - held <= SHORT
         assert world.context.exposure.gross <= GROSS
+
+
+@settings(max_examples=25)
+@given(MOVES, st.integers(0, 40))
+def test_no_sequence_takes_a_bucket_past_its_cap(moves: list[Move], at: int) -> None:
+    """Whatever is ordered, filled, cancelled and replaced, and whenever a cluster is measured: issuer, sector and
+    clusters hold no more than their caps, and the running sums are right.
+    """
+    world = build_context(limits=CROWDED, instruments=4, changes=BANKS)
+    gate = Gate(world.context, CROWDED, ACCOUNT, TAG)
+    assert_buckets(world)
+    for number, (what, inst, side, hundreds, pick, strategy) in enumerate(moves):
+        if number == at:  # what is measured late finds what is there: only then may a cap be broken already
+            calm = not world.money.live_orders and not any(world.money.ledger.holdings)
+            world.context.concentration.set_measured(((0, 3),) if calm else ())
+        apply(world, gate, (what, (inst * 2 + pick) % 4, side, hundreds, pick, strategy))
+        assert_buckets(world)
 
 
 @settings(max_examples=40)

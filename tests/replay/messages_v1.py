@@ -138,6 +138,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     ),
     e.DeployArmed(digest="d1", reason="release", operator="ops"),
     e.CommandRefused(command="resume", operator="ops", authority="peer", why="unsigned"),
+    e.AuditSealed(count=3, digest="ab" * 32, rules=1),
     e.TraderStarted(
         epoch=3, mode="live", ended="crash", after_crash="halted", guard_fired=True, changed="code,model", safe=True,
         venue_in_process=True,
@@ -155,6 +156,8 @@ EVENTS: Final[tuple[Message, ...]] = (
         control=5, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, until_ns=9, reason="block",
         operator="ann", authority="signed:k1", second="bob",
     ),
+    e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
+    e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -216,6 +219,11 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.TellKill(level=1, scope="", left="#1 WORKING"),
     c.RestrictShorts(inst=0, until=20260704, low_px_nanos=PX, previous_close_nanos=2 * PX),
     c.TripBreaker(level=3, until_ns=6, px_nanos=PX, previous_close_nanos=2 * PX),
+    c.CountRefusal(strategy="alpha", control=12),
+    c.OpenParent(
+        parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,
+        slices=1, purpose=c.INTENT_FLATTEN, operator="ann",
+    ),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

@@ -13,7 +13,14 @@ import numpy as np
 
 from broker.sim.config import VenueConfig
 from core.fees import DEFAULT_PLANS
-from core.reference import CodeVersion, ConfigResolved, FeesLoaded, InstrumentLoaded, SessionsLoaded
+from core.reference import (
+    CodeVersion,
+    ConfigResolved,
+    FeesLoaded,
+    InstrumentLoaded,
+    InstrumentReference,
+    SessionsLoaded,
+)
 from core.rows import PRINT, QUOTE, ROW
 from core.units import NANO
 from daemon.build import Restored, build_machine
@@ -97,7 +104,10 @@ def tables() -> ReferenceTables:
         sessions=(SessionsLoaded(table=session_table()),),
         instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(base_config())),
         fees=FeesLoaded(plan="ibkr_pro_fixed", rows=DEFAULT_PLANS["ibkr_pro_fixed"]),
-        slow=(),
+        slow=tuple(
+            InstrumentReference(inst=inst, effective_from=DATE, adv_nanos=10_000_000 * NANO, until=DATES[-1])
+            for inst in range(2)
+        ),
     )
 
 
@@ -108,10 +118,16 @@ def config_with(venue: VenueConfig, *, reconcile_s: int) -> Config:
     )
 
 
-def new_machine(config: Config, *, with_venue: bool = True, restored: Restored | None = None) -> Machine:
+def new_machine(
+    config: Config,
+    *,
+    with_venue: bool = True,
+    restored: Restored | None = None,
+    reference: ReferenceTables | None = None,
+) -> Machine:
     """A machine as the trader builds it. The kernels' start-up check is left to their own tests."""
     with patch("strategies.pipeline.assert_live_equals_batch"):
-        return build_machine(config, tables(), with_venue=with_venue, restored=restored)
+        return build_machine(config, reference or tables(), with_venue=with_venue, restored=restored)
 
 
 def make_tape(seed: int, *, seconds: int) -> Any:

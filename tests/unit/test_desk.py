@@ -9,7 +9,8 @@ from core import events as e
 from core.latches import ACCOUNT, HALTED, REDUCING, SYMBOL
 from core.ports import DeskPlan
 from core.units import NANO
-from execution.desk import NettingDesk, flatten_parent, need_nanos
+from execution.desk import NettingDesk, need_nanos
+from execution.flatten import SLICE_NS
 from execution.settings import DEFAULT_SETTINGS
 from tests.fakes.trading_context import CENT, CLOSE_NS, OPEN_NS, SHARE, Bench, settings_of
 
@@ -212,22 +213,50 @@ def test_a_paused_parent_is_not_superseded(reason: str) -> None:
 def test_flatten_closes_a_position_and_is_left_alone_by_the_desk() -> None:
     """At once in regular hours, else from the next open; a strategy's target cannot end it."""
     room = Room()
-    assert flatten_parent(room.bench.context, strategy="alpha", inst=0, ts_ns=OPEN_NS) is None
+    assert room.desk.flatten("alpha", 0, OPEN_NS) is None
     room.bench.hold("alpha", 0, -30)
     ladder(room, level=ACCOUNT, scope="", state=HALTED)
-    opened = flatten_parent(room.bench.context, strategy="alpha", inst=0, ts_ns=OPEN_NS + 5)
+    opened = room.desk.flatten("alpha", 0, OPEN_NS + 5)
     assert opened is not None
-    assert room.desk.flatten("alpha", 0, OPEN_NS + 5) == opened
     assert (opened.side, opened.qty_nanos, opened.algo, opened.purpose) == (1, 30 * SHARE, "immediate", 2)
     assert (opened.start_ts_ns, opened.end_ts_ns) == (OPEN_NS + 5, CLOSE_NS)
-    night = flatten_parent(room.bench.context, strategy="alpha", inst=0, ts_ns=CLOSE_NS + 7200 * NANO)
+    night = room.desk.flatten("alpha", 0, CLOSE_NS + 7200 * NANO)
     assert night is not None
     assert night.start_ts_ns == OPEN_NS + 86_400 * NANO
-    over = flatten_parent(room.bench.context, strategy="alpha", inst=0, ts_ns=CLOSE_NS + 86_400 * NANO)
+    over = room.desk.flatten("alpha", 0, CLOSE_NS + 86_400 * NANO)
     assert over is None
     room.bench.fold(opened)
     room.target(-500)
     assert room.blocked().startswith("parent 1 is not a schedule")
+
+
+def test_flatten_takes_the_time_that_liquidity_asks_for() -> None:
+    """A tenth of the usual volume in each half minute, never less than a lot, never beyond the close; at once where
+    nobody knows what trades.
+    """
+    room = Room()
+    bench, volumes = room.bench, room.bench.context.volumes
+    half_minutes = (CLOSE_NS - OPEN_NS) // SLICE_NS
+    bench.hold("alpha", 0, 100)
+
+    def opened(usual: int, start_ns: int = OPEN_NS) -> tuple[str, int, int]:
+        """Algo, slices and seconds, for a name that trades so many shares each half minute."""
+        volumes.adv_nanos[0] = usual * half_minutes * SHARE
+        plan = room.desk.flatten("alpha", 0, start_ns)
+        assert plan is not None
+        assert plan.qty_nanos == 100 * SHARE
+        return plan.algo, plan.slices, (plan.end_ts_ns - plan.start_ts_ns) // NANO
+
+    rest_s = (CLOSE_NS - OPEN_NS) // NANO
+    assert opened(1_000) == ("immediate", 1, rest_s)
+    assert opened(999) == ("twap", 2, 60)
+    assert opened(100) == ("twap", 10, 300)
+    assert opened(1) == ("twap", 100, 3_000), "a lot each half minute"
+    assert opened(100, CLOSE_NS - 100 * NANO) == ("twap", 3, 90), "the close comes first"
+    assert opened(1, CLOSE_NS - 5 * NANO) == ("immediate", 1, 5)
+    assert opened(0) == ("immediate", 1, rest_s)
+    bench.hold("alpha", 0, -100)
+    assert room.desk.flatten("alpha", 0, OPEN_NS) is None
 
 
 def test_settings_of_the_strategy_are_used() -> None:

@@ -8,7 +8,7 @@ from core.orders import State
 from core.parents import Parent, ParentState
 from core.ports import Action
 from core.units import NANO
-from tests.fakes.trading_context import CENT, CLOSE_NS, OPEN_NS, SHARE, Bench, settings_of
+from tests.fakes.trading_context import CENT, CLOSE_NS, DATE, OPEN_NS, SHARE, Bench, settings_of
 
 SETTINGS = settings_of(patience=0.5, chase_s=2.0, cross_ticks_max=1, backoff_s=5.0, grace_s=30.0)
 
@@ -82,6 +82,23 @@ def test_a_sell_mirrors_a_buy() -> None:
     assert summary(desk.send()) == (20, 1002, 0)
     desk.at(10)
     assert summary(desk.send()) == (20, 999, 1)
+
+
+def test_a_restricted_short_sale_rests_to_the_end() -> None:
+    """Under Rule 201 it never reaches for the bid; a sale of what is owned does, and so does one of the day after."""
+    desk = Desk(side=-1)
+    desk.bench.fold(c.RestrictShorts(inst=0, until=DATE, low_px_nanos=900, previous_close_nanos=1000))
+    assert summary(desk.send()) == (20, 1002, 0)
+    desk.at(15)
+    assert desk.act() is None
+    desk.bench.money.trading_date = DATE + 1
+    assert summary(desk.send()) == (20, 999, 1)
+    owner = Desk(side=-1)
+    owner.bench.fold(c.RestrictShorts(inst=0, until=DATE, low_px_nanos=900, previous_close_nanos=1000))
+    owner.bench.hold("alpha", 0, 100)
+    assert summary(owner.send()) == (20, 1002, 0)
+    owner.at(15)
+    assert summary(owner.send()) == (20, 999, 1)
 
 
 def test_the_parents_limit_binds_both_phases() -> None:

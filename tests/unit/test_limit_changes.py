@@ -9,6 +9,7 @@ from core import commands as c
 from core import events as e
 from core.commands import ApprovedOrder
 from core.engine import limits as rules
+from core.engine.trading import EngineSettings
 from core.errors import ConfigError
 from core.latches import ACCOUNT as ACCOUNT_LEVEL
 from core.limit_changes import NEVER_NS, LimitChanges
@@ -38,6 +39,8 @@ class Desk:
             emit=self._emit,
             alert=lambda code, severity, text: self.alerts.append(code),
             symbols=("S0", "S1"),
+            settings=EngineSettings(persons=1),
+            second="",
             strategies={},
             live_orders={},
             reply=(True, ""),
@@ -187,7 +190,8 @@ def test_the_fold_counts_by_the_rate_in_force() -> None:
     desk.set("rate_strategy_orders", "2", authority="peer")
     assert desk.world.money.settings.rate_strategy.interval_ns == SECOND // 2
     for number in range(3):
-        verdict = desk.gate.approve(desk.world.intent(qty_nanos=NANO), desk.world.ts_ns, number + 1)
+        intent = desk.world.intent(qty_nanos=(number + 1) * NANO)
+        verdict = desk.gate.approve(intent, desk.world.ts_ns, number + 1)
         assert isinstance(verdict, ApprovedOrder) is (number < 2)
         if isinstance(verdict, ApprovedOrder):
             desk.world.cancel(desk.world.place(verdict))

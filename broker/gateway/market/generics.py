@@ -42,15 +42,18 @@ class Generics:
         average = self._volumes.get((inst, int(self._tape.days[inst]["date"])), 0)
         if STATS in asked and average:
             tails.append(ticks.size(ticks.AVERAGE_VOLUME, average))
-        if SHORTABLE in asked:
-            shares = self._settings.shortable.get(
-                self._world.instruments[inst].symbol, self._settings.shortable_shares
-            )  # fmt: skip
-            level = _EASY if shares >= _EASY_SHARES else _LOCATE if shares else _NONE
-            tails += [ticks.generic(ticks.SHORTABLE, level), ticks.size(ticks.SHORTABLE_SHARES, shares * NANO)]
+        tails += self.of_day(inst, asked)
         if asked & {MARK_PRICE, _OLD_MARK} and (mark := _mark(shown)):
             tails.append(ticks.price(ticks.MARK, mark, 0, 0))
         return tails + self._counts(inst, asked)
+
+    def of_day(self, inst: int, asked: frozenset[int]) -> list[Tail]:
+        """Shares to borrow: the lender's list of the day."""
+        if SHORTABLE not in asked:
+            return []
+        shares = self._settings.shortable.get(self._world.instruments[inst].symbol, self._settings.shortable_shares)
+        level = _EASY if shares >= _EASY_SHARES else _LOCATE if shares else _NONE
+        return [ticks.generic(ticks.SHORTABLE, level), ticks.size(ticks.SHORTABLE_SHARES, shares * NANO)]
 
     def of_quote(self, before: State, after: State, asked: frozenset[int]) -> list[Tail]:
         """What a change of the quote adds."""

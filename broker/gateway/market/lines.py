@@ -285,6 +285,8 @@ class Lines:
             tails = ticks.trade(LIVE, before, before._replace(volume=0, close=close))
             for line in self._live[inst]:
                 send(line, tails)
+                if line.shows == access.ALL:
+                    send(line, self._generics.of_day(inst, line.generics))
 
     def _show_quote(self, inst: int, before: State, after: State) -> None:
         tails = ticks.quote(LIVE, before, after)
