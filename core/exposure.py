@@ -115,6 +115,10 @@ class Exposure:
         self._open_profit[key] = profit
         self.strategy_unrealised[strategy] = self.strategy_unrealised.get(strategy, 0) + change
 
+    def value_nanos(self, inst: int) -> int:
+        """Signed value of the account's position at its last mark."""
+        return self._by_inst[inst]
+
     def mark_all(self, market: MarketReader, ledger: Ledger) -> None:
         """Re-mark every instrument the account holds."""
         for inst, qty in enumerate(ledger.holdings):

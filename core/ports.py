@@ -1,6 +1,6 @@
 """The seams of the engine: what it needs from strategies, execution, risk and the outside. Siblings meet only here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -271,7 +271,17 @@ class Gate(Protocol):
 class Monitor(Protocol):
     """Watches the account and asks for ladder moves (risk/ladder.py)."""
 
-    def on_mark(self, ts_ns: int) -> list[c.MoveLadder]:
+    @property
+    def watched(self) -> frozenset[type]:
+        """Facts it wants to hear of, after they were handled."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether a latch stands that may lift itself: the marks must go on."""
+        ...
+
+    def on_mark(self, ts_ns: int) -> Sequence[c.MoveLadder]:
         """After every equity mark."""
         ...
 
@@ -279,11 +289,27 @@ class Monitor(Protocol):
         """After a refusal that only a mistake explains, which is counted already."""
         ...
 
-    def state(self) -> list[tuple[int, str, str, int]]:
+    def on_fact(self, event: Any, ts_ns: int) -> Sequence[c.MoveLadder]:
+        """After a fact of `watched`."""
+        ...
+
+    def on_order(self, ts_ns: int) -> None:
+        """An order or a replace was sent."""
+        ...
+
+    def on_odd(self, ts_ns: int) -> None:
+        """The broker said something legal and unusual, or nothing where an answer was due."""
+        ...
+
+    def lifts_itself(self, code: str) -> bool:
+        """Whether a cause goes when it has passed, without a person."""
+        ...
+
+    def dump(self) -> bytes:
         """What it has counted so far, for a snapshot."""
         ...
 
-    def load(self, state: list[tuple[int, str, str, int]]) -> None:
+    def load(self, state: bytes) -> None:
         """From a snapshot."""
         ...
 

@@ -35,6 +35,7 @@ from core.events.operator import (
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    HighWaterReset,
     LeaseLapsed,
     LimitChanged,
     OperatorFlattened,
@@ -98,6 +99,7 @@ AnyEvent = (
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused
+    | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
@@ -145,6 +147,7 @@ __all__ = [
     "FeedEnded",
     "FeedGapped",
     "HaltChanged",
+    "HighWaterReset",
     "LeaseGranted",
     "LeaseLapsed",
     "LimitChanged",
