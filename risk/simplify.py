@@ -41,7 +41,6 @@ def _without_copies(body: list[ast.stmt]) -> list[ast.stmt]:
                 if isinstance(target, ast.Name):
                     values.setdefault(target.id, set()).add(chain_of(node.value))
     copies = {name: chain for name, chains in values.items() for chain in chains if len(chains) == 1 and chain}
-    # A copy of a copy: the second's value begins with the first's name, which is no chain of order or view yet.
 
     class Substitute(ast.NodeTransformer):
         def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
@@ -53,10 +52,10 @@ def _without_copies(body: list[ast.stmt]) -> list[ast.stmt]:
 
         def visit_Name(self, node: ast.Name) -> ast.expr:
             chain = copies.get(node.id, "")
-            return ast.parse(chain, mode="eval").body if chain and isinstance(node.ctx, ast.Load) else node
+            return _expression(chain) if chain and isinstance(node.ctx, ast.Load) else node
 
     left = [kept for statement in body if (kept := Substitute().visit(statement)) is not None]
-    return left if not copies else _without_copies(left)
+    return _without_copies(left) if copies else left  # a copy of a copy shows only now
 
 
 # ---- one branch for each profile -----------------------------------------------------------------------------------
@@ -64,7 +63,7 @@ def _by_profile(body: list[ast.stmt], conditions: list[str]) -> list[ast.stmt]:
     if not conditions:
         return _read_once(body)
     condition, *rest = conditions
-    test = ast.parse(condition, mode="eval").body
+    test = _expression(condition)
     wanted = ast.dump(test)
     if not any(ast.dump(node) == wanted for node in _nodes(body)):
         return _by_profile(body, rest)
@@ -97,7 +96,8 @@ class _Settled(ast.NodeTransformer):
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         test = self._test(node.test)
-        taken, other = self.visit(node.body), self.visit(node.orelse)
+        taken: ast.expr = self.visit(node.body)
+        other: ast.expr = self.visit(node.orelse)
         if isinstance(test, bool):
             return taken if test else other
         return ast.IfExp(test, taken, other)
@@ -117,8 +117,6 @@ class _Settled(ast.NodeTransformer):
                     parts = parts[: at + 1]
                     break
             open_parts = [part for part in parts if not isinstance(part, bool)]
-            if decides in parts and not open_parts:
-                return decides
             if decides in parts:  # what is asked before may be skipped: a condition changes nothing
                 return decides
             if not open_parts:
@@ -156,11 +154,15 @@ def _read_once(body: list[ast.stmt]) -> list[ast.stmt]:
 
     first: list[ast.stmt] = []
     for chain in often:
-        value = ast.parse(chain, mode="eval").body
+        value = _expression(chain)
         assert isinstance(value, ast.Attribute), "a chain ends in an attribute"
         value.value = Locals().visit(value.value)
         first.append(ast.Assign([ast.Name(names[chain], ast.Store())], value))
     return [*first, *(Locals().visit(statement) for statement in body)]
+
+
+def _expression(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
 
 
 def _nodes(body: list[ast.stmt]) -> list[ast.AST]:
