@@ -9,7 +9,7 @@ from risk.laid_down import LaidDown
 
 
 class Holdings(LaidDown):
-    """Its fields are the view's."""
+    """Its fields are the view's. A replaced order's own share is left out by the view, foreign orders are in."""
 
     __slots__ = (
         "book_gross", "book_position", "book_profit", "buy_qty", "count", "cross_px", "enabled", "foreign",

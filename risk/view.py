@@ -64,12 +64,10 @@ class GateView(Holdings):
         "age_ns", "age_ns_max", "ask", "bid", "blind", "good", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
         "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns", "changed_ns",
         "edges", "frozen", "resumed_ns",
-        # what other live orders may still do (a replaced order's own share left out), foreign orders included
         # state of orders and account
         "day_base", "day_base_bp", "differences", "equity", "equity_bp", "free_nanos", "id_used",
         "ladder", "link",
         "replace_legal", "tat_account", "tat_strategy", "tat_symbol",
-        # books
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
         "band", "exposure_new", "limited", "notional", "notional_new", "px", "reduce_only", "reference",
         "qty_added", "value_added", "value_px",

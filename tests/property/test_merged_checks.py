@@ -10,25 +10,16 @@ from core.units import NANO
 from risk.bounds import resolve
 from risk.checks import CHECKS
 from risk.holdings import Holdings
+from risk.laid_down import LaidDown
 from risk.limits import Limits
 from risk.merge import merged
 from risk.view import GateView
 from tests.fakes.context import World, build_context
 
 # objects, not numbers
-OWN = ("account", "bounds", "crowds", "edges", "foreign", "history", "levels", "money", "rules", "volumes")
-    "account",
-    "bounds",
-    "crowds",
-    "edges",
-    "foreign",
-    "history",
-    "levels",
-    "money",
-    "rules",
-    "volumes",
-)  # objects, not numbers
-NUMBERS = [name for name in (*GateView.__slots__, *Holdings.__slots__) if not name.startswith("_") and name not in OWN]
+OWN = ("account", "bounds", "crowds", "edges", "exposure", "foreign", "history", "levels", "money", "rules", "volumes")
+SLOTS = (*GateView.__slots__, *Holdings.__slots__, *LaidDown.__slots__)
+NUMBERS = [name for name in SLOTS if not name.startswith("_") and name not in OWN]
 VALUES = st.one_of(
     st.sampled_from((0, 1, -1, 2, 3, 1 << 62)), st.integers(-(10**6), 10**6), st.integers(-(10**15), 10**15)
 )
