@@ -18,7 +18,8 @@ from daemon.digests import ROOT, code_version, digest
 from daemon.history import History
 from risk.bounds import scopes_of
 from risk.in_force import own_value, rows_of
-from risk.limits import ROWS, Limits, factory_value, set_value, text_of
+from risk.limit_rows import ROWS
+from risk.limits import Limits, factory_value, set_value, text_of
 
 FORMAT: Final = 1
 DRILLS: Final = ROOT / "docs" / "drills"

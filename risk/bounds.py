@@ -11,12 +11,8 @@ from core.instruments import STK, Instrument
 from core.rates import RateLimit
 from core.units import BP, NANO
 from risk.count_bounds import CountBounds, DeploymentBounds, count_bounds, deployment_bounds
+from risk.limit_rows import BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
 from risk.limits import (
-    BOOK_ROWS,
-    FACTORY_CLASS,
-    ORDER_ROWS,
-    ROWS,
-    Limit,
     Limits,
     OrderLimits,
     Restriction,
