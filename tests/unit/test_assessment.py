@@ -63,9 +63,9 @@ def functions_of(path: str) -> set[str]:
 
 
 def test_every_control_is_in_force_and_tested() -> None:
-    """48 rows; each names modules and tests that exist, contract rows included."""
+    """48 rows and our own; each names modules and tests that exist, contract rows included."""
     rows = coverage(History(), {})
-    assert [row["control"] for row in rows][:48] == list(range(1, 49))
+    assert [row["control"] for row in rows] == list(range(1, 50))
     codes = {CONTRACT: {case.code for case in CASES}, COUNTING: {case.code for case in COUNTED_CASES}}
     for row in rows:
         assert row["status"] == IN_FORCE or (row["status"] == IN_PART and row["note"]), row
