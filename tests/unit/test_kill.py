@@ -272,6 +272,7 @@ def test_kills_that_are_not_verified_are_never_forgotten() -> None:
     assert kills[-1].scope == f"S{3 * KILLS_KEPT_MAX - 1}"
 
 
+@pytest.mark.slow
 def test_a_large_position_is_closed_in_slices_the_market_can_take(tmp_path: Path) -> None:
     """After the proof of the kill: reduce-only orders one after the other, none above the limit on participation, until
     nothing is held.
