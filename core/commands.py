@@ -248,6 +248,14 @@ class TellKill(Command, frozen=True, tag=65):
     left: str
 
 
+class MeasureRisk(Command, frozen=True, tag=55):
+    """Ask the worker for `RiskMeasured` of the account as it stands. `first`: there was nothing to measure before, so
+    the age of the answer counts from now.
+    """
+
+    first: bool = False
+
+
 class TransferPosition(Command, frozen=True, tag=32):
     """Take over a position difference an operator acknowledged, at a mark, into the book of nobody; no cash moves. Or
     one that was adopted: into a strategy's book, at what it cost, its present value being a deposit.
@@ -364,7 +372,7 @@ AnyCommand = (
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
     | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
-    | TripBreaker | CountRefusal
+    | TripBreaker | CountRefusal | MeasureRisk
 )  # fmt: skip
 
 

@@ -2,21 +2,40 @@
 and mark; opinion state, because marks come from the market and not from the broker.
 """
 
+from typing import Final
+
 from core.concentration import Concentration
 from core.ledger import Ledger
 from core.market import MarketReader
 from core.money.conditions import MarginRate
-from core.positions import value_at
+from core.positions import Position, value_at
+from core.units import NANO
+
+_FRACTION: Final = 1 << 62  # in place of whole shares
+
+
+class _Book:
+    """One strategy's position, and what it is in the sums with."""
+
+    __slots__ = ("position", "profit", "strategy", "value")
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+        self.strategy = position.strategy
+        self.value = 0
+        self.profit = 0
 
 
 class Exposure:
     """Position values at the last marks, in nanos of the base currency."""
 
     __slots__ = (
+        "_books",
         "_by_inst",
-        "_by_position",
-        "_open_profit",
+        "_held",
+        "_positions",
         "_rates",
+        "_shares",
         "_unmarked",
         "concentration",
         "gross",
@@ -40,10 +59,12 @@ class Exposure:
         self.strategy_unrealised: dict[str, int] = {}
         self.unmarked = 0  # instruments held without any mark: gross, net and equity are not known while > 0
         self._unmarked = [0] * instruments
-        self._open_profit: dict[tuple[str, int], int] = {}
         self._by_inst = [0] * instruments
+        self._held = [0] * instruments  # holdings as of the last mark, and the same in whole shares
+        self._shares = [0] * instruments
         self.concentration: Concentration | None = None  # is told every change of a value; set by the context
-        self._by_position: dict[tuple[str, int], int] = {}
+        self._positions = 0  # of the ledger, as known here
+        self._books: list[list[_Book]] = [[] for _ in range(instruments)]  # who holds, or held, the instrument
         # What positions bind: value times basis points where the broker has told a rate, plain value where it has not.
         self.unrated_long = 0
         self.unrated_short = 0
@@ -59,14 +80,23 @@ class Exposure:
         else:
             mark_nanos = self.marks[inst]
         held = ledger.holdings[inst]
-        value = value_at(held, mark_nanos)
+        if held != self._held[inst]:
+            self._held[inst] = held
+            shares, rest = divmod(held, NANO)
+            self._shares[inst] = shares if rest == 0 else _FRACTION
+        shares = self._shares[inst]
+        # Whole shares need no division: the same value in a fifth of the time.
+        value = shares * mark_nanos if shares != _FRACTION else value_at(held, mark_nanos)
         old = self._by_inst[inst]
         if value != old:
             self._by_inst[inst] = value
-            self._bind(inst, old, -1)
-            self._bind(inst, value, 1)
+            if not self._rates and old >= 0 <= value:
+                self.unrated_long += value - old  # the ordinary case
+            else:
+                self._bind(inst, old, -1)
+                self._bind(inst, value, 1)
             self.net += value - old
-            change = abs(value) - abs(old)
+            change = (value if value >= 0 else -value) - (old if old >= 0 else -old)
             self.gross += change
             if self.concentration is not None:
                 self.concentration.add(inst, change)
@@ -74,8 +104,28 @@ class Exposure:
         if unmarked != self._unmarked[inst]:
             self.unmarked += unmarked - self._unmarked[inst]
             self._unmarked[inst] = unmarked
-        for strategy in ledger.books:
-            self._mark_strategy(strategy, inst, ledger)
+        if len(ledger.positions) != self._positions:
+            self._find_books(ledger)
+        for book in self._books[inst]:
+            position = book.position
+            signed = value if position.qty_nanos == held else value_at(position.qty_nanos, mark_nanos)
+            size = signed if signed >= 0 else -signed
+            if size != book.value:
+                self.strategy_gross[book.strategy] += size - book.value
+                book.value = size
+            profit = signed - position.cost_nanos if mark_nanos else 0
+            if profit != book.profit:
+                self.strategy_unrealised[book.strategy] += profit - book.profit
+                book.profit = profit
+
+    def _find_books(self, ledger: Ledger) -> None:
+        """Again when a strategy first traded an instrument: its position is one object for good."""
+        self._positions = len(ledger.positions)
+        for (strategy, inst), position in ledger.positions.items():
+            if all(book.position is not position for book in self._books[inst]):
+                self._books[inst].append(_Book(position))
+                self.strategy_gross.setdefault(strategy, 0)
+                self.strategy_unrealised.setdefault(strategy, 0)
 
     def _bind(self, inst: int, value: int, sign: int) -> None:
         if not value:
@@ -99,21 +149,9 @@ class Exposure:
         for inst, value in enumerate(self._by_inst):
             self._bind(inst, value, 1)
 
-    def _mark_strategy(self, strategy: str, inst: int, ledger: Ledger) -> None:
-        key = (strategy, inst)
-        position = ledger.positions.get(key)
-        if position is None:
-            return
-        mark = self.marks[inst]
-        signed = value_at(position.qty_nanos, mark)
-        value = signed if signed >= 0 else -signed
-        old = self._by_position.get(key, 0)
-        self._by_position[key] = value
-        self.strategy_gross[strategy] = self.strategy_gross.get(strategy, 0) + value - old
-        profit = signed - position.cost_nanos if mark else 0
-        change = profit - self._open_profit.get(key, 0)
-        self._open_profit[key] = profit
-        self.strategy_unrealised[strategy] = self.strategy_unrealised.get(strategy, 0) + change
+    def value_nanos(self, inst: int) -> int:
+        """Signed value of the account's position at its last mark."""
+        return self._by_inst[inst]
 
     def mark_all(self, market: MarketReader, ledger: Ledger) -> None:
         """Re-mark every instrument the account holds."""

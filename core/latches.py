@@ -85,6 +85,10 @@ class Latches:
             worst = state if state > worst else worst
         return worst
 
+    def holds(self, level: int, scope: str, code: str) -> bool:
+        """Whether this cause holds this scope."""
+        return (level, scope, code) in self._held
+
     def held(self, level: int | None = None, scope: str | None = None) -> list[Latch]:
         """Latches in the order they were set, of one scope or of all."""
         return [

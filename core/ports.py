@@ -1,6 +1,6 @@
 """The seams of the engine: what it needs from strategies, execution, risk and the outside. Siblings meet only here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -91,9 +91,15 @@ class Context:
         for forget in self._forgetting:
             forget(inst)
 
+    def take_clusters(self, clusters: tuple[tuple[int, ...], ...]) -> None:
+        """A worker measured which instruments move together; it takes the place of the measurement before."""
+        self.arrivals.clusters = clusters
+        self.concentration.set_measured(clusters)
+
     def load_arrivals(self, arrivals: Arrivals) -> None:
         """From a snapshot."""
         self.arrivals = arrivals
+        self.concentration.set_measured(arrivals.clusters)
         for inst, rule in arrivals.rules.items():
             self.take_rule(inst, rule)
         for slow in arrivals.slow.values():
@@ -271,7 +277,17 @@ class Gate(Protocol):
 class Monitor(Protocol):
     """Watches the account and asks for ladder moves (risk/ladder.py)."""
 
-    def on_mark(self, ts_ns: int) -> list[c.MoveLadder]:
+    @property
+    def watched(self) -> frozenset[type]:
+        """Facts it wants to hear of, after they were handled."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether a latch stands that may lift itself: the marks must go on."""
+        ...
+
+    def on_mark(self, ts_ns: int) -> Sequence[c.MoveLadder]:
         """After every equity mark."""
         ...
 
@@ -279,11 +295,27 @@ class Monitor(Protocol):
         """After a refusal that only a mistake explains, which is counted already."""
         ...
 
-    def state(self) -> list[tuple[int, str, str, int]]:
+    def on_fact(self, event: Any, ts_ns: int) -> Sequence[c.MoveLadder]:
+        """After a fact of `watched`."""
+        ...
+
+    def on_order(self, ts_ns: int) -> None:
+        """An order or a replace was sent."""
+        ...
+
+    def on_odd(self, ts_ns: int) -> None:
+        """The broker said something legal and unusual, or nothing where an answer was due."""
+        ...
+
+    def lifts_itself(self, code: str) -> bool:
+        """Whether a cause goes when it has passed, without a person."""
+        ...
+
+    def dump(self) -> bytes:
         """What it has counted so far, for a snapshot."""
         ...
 
-    def load(self, state: list[tuple[int, str, str, int]]) -> None:
+    def load(self, state: bytes) -> None:
         """From a snapshot."""
         ...
 

@@ -79,6 +79,21 @@ class ModelLoaded(Reference, frozen=True, tag=7):
     digest: str
 
 
+class HistoryLoaded(Reference, frozen=True, tag=8):
+    """Daily closes of one instrument from a file, ascending by date (yyyymmdd): for the risk worker."""
+
+    inst: int
+    dates: tuple[int, ...]
+    closes_nanos: tuple[int, ...]
+
+
 AnyReference = (
-    ConfigResolved | CodeVersion | SessionsLoaded | InstrumentLoaded | FeesLoaded | InstrumentReference | ModelLoaded
+    ConfigResolved
+    | CodeVersion
+    | SessionsLoaded
+    | InstrumentLoaded
+    | FeesLoaded
+    | InstrumentReference
+    | ModelLoaded
+    | HistoryLoaded
 )

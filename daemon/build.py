@@ -135,6 +135,7 @@ def _engine(
             ack_timeout_ns=config.engine.ack_timeout_ns,
             kill_retry_ns=config.engine.kill_retry_ns,
             kill_alert_ns=config.engine.kill_alert_ns,
+            risk_interval_ns=config.risk.interval_ns,
             equity_note_interval_ns=config.engine.equity_note_interval_ns,
             cash_tolerance_bp=config.engine.cash_tolerance_bp,
             cash_tolerance_nanos=config.engine.cash_tolerance_nanos,
@@ -153,7 +154,12 @@ def _engine(
         desk=NettingDesk(context, settings=execution, default=DEFAULT_SETTINGS),
         executor=ChaseExecutor(context, settings=execution, default=DEFAULT_SETTINGS),
         gate=Gate(context, config.limits, account=config.account.id, account_tag=config.account.tag),
-        monitor=Ladder(context, config.limits),
+        monitor=Ladder(
+            context,
+            config.limits,
+            mark_interval_ns=config.engine.mark_interval_ns,
+            sync_interval_ns=config.engine.reconcile_ns,
+        ),
     )
 
 

@@ -27,6 +27,8 @@ from daemon.hold import Hold
 from daemon.machine import NEVER, Machine
 from daemon.recovery import Recovered
 from daemon.reference.tables import ReferenceTables, build_reference
+from daemon.riskworker.asking import Histories, rules_of
+from daemon.riskworker.client import RiskWorker
 from daemon.runner import Runner, StepError
 from daemon.warm import BEAT_S
 
@@ -150,6 +152,7 @@ class LiveDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._disk = ThreadPoolExecutor(1, "fsync")
+        self.risk_worker: RiskWorker | None = None
         self._reference_date = 0
         self._collect_s = 0.0
 
@@ -183,6 +186,8 @@ class LiveDriver:
             self._sink.close()
         if self._timer is not None:
             self._timer.cancel()
+        if self.risk_worker is not None:
+            await self.risk_worker.close()
         adapter, self.adapter = self.adapter, None
         if adapter is not None:
             try:
@@ -206,6 +211,10 @@ class LiveDriver:
             runner.machine.port = adapter
             if self._config.journal.durability == "fsync":
                 runner.hold = Hold(runner.journal, self._disk, self._release, self._fail)
+        rules = rules_of(self._config, trader.tables)
+        self.risk_worker = RiskWorker(rules, Histories(trader.tables), self._step, trader.log)
+        runner.machine.measurer = self.risk_worker
+        self.risk_worker.start()
         self._blind("the trader was away")
         self._fetch(runner.money.trading_date)
         async with asyncio.timeout(CLOSE_S):

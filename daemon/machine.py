@@ -6,7 +6,7 @@ journal, clock or socket.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from broker.sim.exchange import Exchange
 from core import commands as c
@@ -29,6 +29,16 @@ VENUE_FACTS: Final = (
 )  # fmt: skip
 # What it says too, in the place of a broker that is not there; a shadow's broker says it itself.
 VENUE_OR_BROKER_FACTS: Final = (e.LinkRestored, e.ShortableChanged, e.ClockOffsetMeasured)
+
+
+class Measurer(Protocol):
+    """Who measures risk: in this process at once, or a worker, whose answer comes later as a fact."""
+
+    def measure(self, engine: Engine, ts_ns: int) -> e.RiskMeasured | None:
+        """The answer, or None: it comes later, or not at all."""
+        ...
+
+
 FEED_CONTROLS: Final = (e.HaltChanged, e.FeedGapped)
 SESSION_READY: Final = "simulated venue"  # reason of the LinkRestored that the shell itself sends at the first start
 
@@ -37,6 +47,7 @@ class Machine:
     """One engine with its port. With neither exchange nor port (replay verify) commands go nowhere."""
 
     port: BrokerPort | None = None  # a live broker's; set by the running trader alone
+    measurer: Measurer | None = None  # answers `MeasureRisk`; set by the running trader alone
     may_send: Callable[[], str] | None = None  # why no order may leave at this moment ("" = it may); with a broker
 
     def __init__(
@@ -51,6 +62,7 @@ class Machine:
         self.engine = engine
         self.exchange = exchange
         self.cancels_first = cancels_first  # orders of a step leave after all else: they wait for the disk
+        self.measured: list[e.RiskMeasured] = []  # answers to be stepped after the dispatch
         self.told_elsewhere = told_elsewhere  # a shadow's broker tells borrow and time
         self.dispatching = False  # a broker that answers at once must wait for the step's other commands
         self.live_rows = live_rows  # where the pipeline puts the rows it is handed one by one
@@ -128,6 +140,11 @@ class Machine:
             known = type(message)
             if known not in _SENT:
                 continue
+            if known is c.MeasureRisk:
+                answer = None if self.measurer is None else self.measurer.measure(self.engine, ts_ns)
+                if answer is not None:
+                    self.measured.append(answer)
+                continue
             if known not in ORDERS:
                 reason = self._submit(message, ts_ns)
                 if reason and known is c.CancelOrder:  # it still works: a kill must not take it for asked
@@ -168,7 +185,7 @@ class Machine:
 
 
 _TIME: Final = e.TimeAdvanced()
-_SENT: Final = frozenset(c.BROKER_COMMANDS)
+_SENT: Final = frozenset({*c.BROKER_COMMANDS, c.MeasureRisk})
 ORDERS: Final = frozenset({c.PlaceOrder, c.ReplaceOrder})
 
 __all__ = [

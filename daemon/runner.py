@@ -262,6 +262,9 @@ class Runner:
             self.journal.add(r.OUTCOME, seq, ts_ns, 0, _encode(outcome))
         if refused:
             self.journal.commit()
+        measured = self.machine.measured
+        while measured:
+            self.step(measured.pop(), ts_ns)
 
     def _fail(self, failed_seq: int, ts_ns: int, fault: Exception) -> None:
         """Poison rule: the input that broke the step and the error are journalled; everything is cancelled."""

@@ -14,6 +14,7 @@ from daemon.config.feed_spec import feed_spec
 from daemon.pace import TapeClock
 from daemon.recovery import Recovered
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days
+from daemon.riskworker.asking import MeasuredHere
 from daemon.warm import doze
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class TapeDriver:
         return client
 
     async def resume(self, recovered: Recovered) -> None:
-        """Rows that are journalled are not asked for again."""
+        """Rows that are journalled are not asked for again. A worker on the wall's clock cannot follow a tape."""
+        if self._tables is None:
+            raise Bug("the tape is resumed before its tables are there")
+        recovered.machine.measurer = MeasuredHere(self._config, self._tables)
         if recovered.rows:
             await self.close()
             self._feed = await self._open(self._tables, skip_rows=recovered.rows)

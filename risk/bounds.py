@@ -27,6 +27,7 @@ from risk.limits import (
     text_of,
     whole,
 )
+from risk.watch_bounds import WatchBounds, watch_bounds
 
 # Restriction of an instrument (control 16).
 FREE: Final = 0
@@ -85,6 +86,7 @@ class AccountBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     clock_ns_max: int
     line_ns_max: int
     resume_sync_age_ns_max: int
+    watch: WatchBounds
 
 
 class BookBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -443,4 +445,5 @@ def _account_bounds(limits: Limits, v: dict[str, int]) -> AccountBounds:
         clock_ns_max=v["clock_age_seconds_max"],
         line_ns_max=v["line_seconds_max"],
         resume_sync_age_ns_max=v["resume_sync_age_seconds_max"],
+        watch=watch_bounds(v),
     )

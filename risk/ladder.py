@@ -1,30 +1,33 @@
-"""Who may move the ladder: the day-loss monitor (control 24) moves it down, and the rules say which latches lift by
-themselves and what must hold before an operator may lift the others. The latches themselves live in core.latches.
-
-The only state here is how many marks in a row showed a breach: a restart asks for that many marks again.
+"""Who may move the ladder: the monitor moves it down when a trigger fires (risk/triggers.py), and the rules say which
+latches lift by themselves and what must hold before an operator may lift the others. The latches themselves live in
+core.latches. What is counted here is opinion state: a restart of another program counts again.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
+import msgspec
+
+from core import events as e
 from core.commands import MoveLadder
-from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING, STRATEGY, Latches
+from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, REDUCING, STRATEGY, Latch
 from core.money.state import LINK_NAMES, READY
 from core.notes import Failure, Refusal
 from core.ports import Context
-from core.units import BP, NANO, decimal_text
+from core.units import NANO
+from risk import triggers as t
 from risk.bounds import Resolved
 from risk.checks import duplicate_order, repeated_execution
 from risk.in_force import LimitsInForce
 from risk.limits import Limits
+from risk.triggers import BY_LATCH, LIFTS_ITSELF, MONITOR, Judge, Probe
+from risk.watch import Watch, WatchState, new_state
 
-# Latch codes with a rule of their own. Every code not listed here is lifted by an operator, with a reason.
-DAY_LOSS_SOFT: Final = "DAY_LOSS_SOFT"
-DAY_LOSS_HARD: Final = "DAY_LOSS_HARD"
 KILL: Final = "KILL"
-LINK: Final = "LINK"
-STALE_DATA: Final = "STALE_DATA"
-LIFTS_ITSELF: Final = (LINK, STALE_DATA)
-MONITOR: Final = "risk monitor"
+Moves = list[MoveLadder]
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(WatchState).decode
 REPEATS: Final = (repeated_execution.CONTROL, duplicate_order.CONTROL)
 
 
@@ -41,68 +44,107 @@ def who_lifts(code: str) -> str:
 class Ladder:
     """Implements core.ports.Monitor."""
 
-    __slots__ = ("_context", "_limits", "_streaks")
+    __slots__ = ("_context", "_facts", "_good_since", "_judge", "_limits", "_watch", "watched")
 
-    def __init__(self, context: Context, limits: Limits) -> None:
+    def __init__(
+        self, context: Context, limits: Limits, *, mark_interval_ns: int = NANO, sync_interval_ns: int = 0
+    ) -> None:
         """Resolve the limits. Raises ConfigError on a bad one."""
         self._context = context
         self._limits = LimitsInForce(context, limits)
-        self._streaks: dict[tuple[int, str, str], int] = {}  # (level, scope, code) -> marks in a row
+        self._watch = Watch(context, mark_interval_ns=mark_interval_ns, sync_interval_ns=sync_interval_ns)
+        self._judge = Judge()
+        self._good_since: dict[tuple[int, str, str], int] = {}  # latches that may lift themselves: good since then
+        self._facts: dict[type, Callable[[Any, int], Moves]] = {
+            e.OrderFilled: self._filled,
+            e.ExecutionReported: self._executed,
+            e.ExecutionCorrected: self._executed,
+            e.OrderRejected: self._rejected,
+            e.ReplaceRejected: self._rejected,
+            e.OrderInactivated: self._rejected,
+            e.LinkDegraded: self._cut_off,
+            e.LinkLost: self._cut_off,
+            e.ClockOffsetMeasured: self._clock_measured,
+            e.RiskMeasured: self._risk_measured,
+            e.OperatorResumed: self._resumed,
+        }
+        self.watched = frozenset(self._facts)
 
     @property
     def _resolved(self) -> Resolved:
         return self._limits.resolved()
 
-    def on_mark(self, ts_ns: int) -> list[MoveLadder]:
-        """Moves for every loss limit that enough marks in a row show to be breached and that is not latched yet."""
-        if self._context.exposure.unmarked:
-            return []  # a position without a mark: equity is not known, and control 48 blocks entries
-        moves: list[MoveLadder] = []
-        account = self._resolved.account
-        self._watch(moves, ACCOUNT, "", account.day_loss_soft_bp, account.day_loss_hard_bp)
-        for strategy, book in self._resolved.books.items():
-            self._watch(moves, STRATEGY, strategy, book.day_loss_soft_bp, book.day_loss_hard_bp)
+    def lifts_itself(self, code: str) -> bool:
+        """Whether the cause may lift its own latch."""
+        return code in LIFTS_ITSELF
+
+    @property
+    def waits(self) -> bool:
+        """Whether a latch stands that may lift itself."""
+        latches = self._context.money.latches
+        return latches.any_held and any(latch.code in LIFTS_ITSELF for latch in latches.held())
+
+    # ---- marks -------------------------------------------------------------------------------------------------
+    def on_mark(self, ts_ns: int) -> Moves:
+        """Moves for every trigger that enough marks show beyond a level and that is not latched yet; and for every
+        latch that may lift itself and has been good for long enough.
+        """
+        judge, latches = self._judge, self._context.money.latches
+        moves: Moves = []
+        judge.moves = moves
+        if not self._context.exposure.unmarked:
+            self._watch.sample_moves(ts_ns)
+        self._look(judge, ts_ns)
+        if latches.any_held:
+            self._lift(moves, ts_ns)
+        elif self._good_since:
+            self._good_since.clear()
         return moves
 
-    def _watch(self, moves: list[MoveLadder], level: int, scope: str, soft_bp: int, hard_bp: int) -> None:
-        loss = self._loss_nanos(level, scope)
-        base, scaled = self._context.money.day_base_equity_nanos, loss * BP  # `_breached`, once a second and limit
-        for code, state, bp in ((DAY_LOSS_SOFT, REDUCING, soft_bp), (DAY_LOSS_HARD, HALTED, hard_bp)):
-            key = (level, scope, code)
-            if base > 0 and scaled < base * bp:
-                self._streaks[key] = 0
+    def _look(self, judge: Judge, ts_ns: int) -> None:
+        watch, resolved = self._watch, self._resolved
+        judge.least, judge.of = resolved.account.watch.trigger_breaches, resolved.account.watch.trigger_marks
+        watch.silences(judge, resolved, ts_ns)
+        watch.ages(judge, resolved, ts_ns)
+        watch.rates(judge, resolved, ts_ns)
+        if self._context.exposure.unmarked:
+            return  # a position without a mark: equity is not known, and control 48 blocks entries
+        watch.losses(judge, resolved)
+        watch.exposures(judge, resolved)
+        watch.positions(judge, resolved)
+
+    def _lift(self, moves: Moves, ts_ns: int) -> None:
+        """REDUCING to ACTIVE, for connectivity and stale data, and only if nothing else tripped the same orders."""
+        held = self._context.money.latches.held()
+        quiet_ns = self._resolved.account.watch.lift_quiet_seconds
+        others = [latch for latch in held if latch.code not in LIFTS_ITSELF]
+        standing = {}
+        for latch in held:
+            key = (latch.level, latch.scope, latch.code)
+            if latch.code not in LIFTS_ITSELF or self._still_bad(latch):
                 continue
-            streak = self._streaks[key] = self._streaks.get(key, 0) + 1
-            if streak >= self._resolved.account.day_loss_marks and not _holds(self._context.money.latches, key):
-                moves.append(self._move(level, scope, code, state, loss, bp))
+            standing[key] = since = self._good_since.get(key, ts_ns)
+            alone = not any(o.level <= ACCOUNT or (o.level, o.scope) == (latch.level, latch.scope) for o in others)
+            if alone and ts_ns - since >= quiet_ns:
+                moves.append(_lifted(latch, (ts_ns - since) // NANO))
+                self._judge.samples.bits.pop(key, None)
+        self._good_since = standing
 
-    def _loss_nanos(self, level: int, scope: str) -> int:
-        """Loss since the day roll, > 0 = lost. A strategy's open profit counts in full, overnight ones included."""
+    def _still_bad(self, latch: Latch) -> bool:
+        """Whether the cause was there at this mark."""
         money = self._context.money
-        if level == ACCOUNT:
-            return money.day_base_equity_nanos - money.equity_nanos
-        book = money.ledger.books.get(scope)
-        if book is None:
-            return 0
-        open_profit = self._context.exposure.strategy_unrealised.get(scope, 0)
-        return book.day_base_nanos - (book.realised_nanos - book.fees_nanos) - open_profit
+        if latch.code == t.LINK.code:
+            return money.sendable() != READY or bool(money.differences)  # a clean sync since the link came back
+        return bool(self._judge.samples.bits.get((latch.level, latch.scope, latch.code), 0) & 1)
 
-    def _breached(self, loss_nanos: int, bp: int) -> bool:
-        base = self._context.money.day_base_equity_nanos
-        return base <= 0 or loss_nanos * BP >= base * bp
+    # ---- facts -------------------------------------------------------------------------------------------------
+    def on_fact(self, event: Any, ts_ns: int) -> Moves:
+        """What a fact alone shows, without waiting for a mark."""
+        return self._facts[type(event)](event, ts_ns)
 
-    def _move(self, level: int, scope: str, code: str, state: int, loss_nanos: int, bp: int) -> MoveLadder:
-        limit = self._context.money.day_base_equity_nanos * bp // BP
-        return MoveLadder(
-            level=level,
-            scope=scope,
-            state=state,
-            code=code,
-            reason=f"day's loss reached {bp} bp of the day's first equity",
-            by=MONITOR,
-            value=decimal_text(loss_nanos),
-            limit=decimal_text(limit),
-        )
+    def on_order(self, ts_ns: int) -> None:
+        """An order or a replace was sent."""
+        self._watch.state.orders.add(ts_ns)
 
     def on_refused(self, refusal: Refusal) -> list[MoveLadder]:
         """A strategy that repeats itself is halted: by control 11 at once, by 12 after too many duplicates."""
@@ -110,7 +152,8 @@ class Ladder:
         for failure in refusal.failures:
             if failure.control not in REPEATS or not self._is_repeating(refusal.strategy, failure):
                 continue
-            if not _holds(self._context.money.latches, (STRATEGY, refusal.strategy, failure.code)):
+            held = self._context.money.latches.held(STRATEGY, refusal.strategy)
+            if all(latch.code != failure.code for latch in held):
                 move = MoveLadder(
                     level=STRATEGY,
                     scope=refusal.strategy,
@@ -132,19 +175,91 @@ class Ladder:
             return True
         return self._context.money.counters.tally(strategy).duplicates_day >= book.counts.duplicate_refusals_max
 
-    def state(self) -> list[tuple[int, str, str, int]]:
-        """The streaks, for a snapshot."""
-        return [(level, scope, code, streak) for (level, scope, code), streak in self._streaks.items()]
+    def on_odd(self, ts_ns: int) -> None:
+        """Something odd, or no answer."""
+        self._watch.state.errors.add(ts_ns)
 
-    def load(self, state: list[tuple[int, str, str, int]]) -> None:
+    def _filled(self, event: e.OrderFilled, ts_ns: int) -> Moves:
+        order = self._context.money.orders.get(event.order_id)
+        strategy = ""
+        if order is not None:
+            strategy = order.strategy
+            self._watch.count_fill(order, event.side, event.qty_nanos, event.px_nanos, ts_ns)
+        return self._breached(event.inst, strategy)
+
+    def _executed(self, event: e.ExecutionReported | e.ExecutionCorrected, ts_ns: int) -> Moves:
+        order = self._context.money.orders.get(event.order_id)
+        return [] if order is None else self._breached(order.inst, order.strategy)
+
+    def _breached(self, inst: int, strategy: str) -> Moves:
+        resolved = self._limits.resolved()
+        moves: Moves = []
+        if not self._watch.within(resolved, inst, strategy):
+            self._judge.moves = moves
+            self._watch.filled(self._judge, resolved, inst, strategy)
+        return moves
+
+    def _rejected(self, event: Any, ts_ns: int) -> Moves:
+        self._watch.state.rejects.add(ts_ns)
+        return []
+
+    def _cut_off(self, event: e.LinkDegraded | e.LinkLost, ts_ns: int) -> Moves:
+        """Control 23: exits only until the link is back, clean and quiet."""
+        if self._context.money.latches.holds(ACCOUNT, "", t.LINK.code):
+            self._good_since.pop((ACCOUNT, "", t.LINK.code), None)
+            return []
+        reason = f"{t.LINK.what}: code {event.code} {event.reason}".strip()
+        return [MoveLadder(level=ACCOUNT, scope="", state=REDUCING, code=t.LINK.code, reason=reason, by=MONITOR)]
+
+    def _clock_measured(self, event: e.ClockOffsetMeasured, ts_ns: int) -> Moves:
+        self._watch.state.clock_offset_ns = event.offset_ns
+        judge = self._ready()
+        self._watch.clock(judge, self._resolved)
+        return judge.moves
+
+    def _risk_measured(self, event: e.RiskMeasured, ts_ns: int) -> Moves:
+        judge = self._ready()
+        self._watch.measured(judge, self._resolved)
+        return judge.moves
+
+    def _ready(self) -> Judge:
+        """The judge for samples of their own pace."""
+        judge, watch = self._judge, self._resolved.account.watch
+        judge.moves, judge.least, judge.of = [], watch.trigger_breaches, watch.trigger_marks
+        return judge
+
+    def _resumed(self, event: e.OperatorResumed, ts_ns: int) -> Moves:
+        """What an operator lifted is counted from zero: the same fills are no new reason."""
+        latches, bits = self._context.money.latches, self._judge.samples.bits
+        for key in [key for key in bits if not latches.holds(*key)]:
+            del bits[key]
+        for strategy, window in self._watch.state.slippage.items():
+            if event.level <= ACCOUNT or event.scope == strategy:
+                window.clear()
+        return []
+
+    # ---- snapshot ----------------------------------------------------------------------------------------------
+    def dump(self) -> bytes:
+        """All that is counted."""
+        state = self._watch.state
+        state.samples = [(*key, bits) for key, bits in self._judge.samples.bits.items()]
+        state.good_since = [(*key, since) for key, since in self._good_since.items()]
+        return _encode(state)
+
+    def load(self, state: bytes) -> None:
         """From a snapshot."""
-        self._streaks = {(level, scope, code): streak for level, scope, code, streak in state}
+        self._watch.state = found = _decode(state) if state else new_state()
+        self._judge.samples.bits = {(level, scope, code): bits for level, scope, code, bits in found.samples}
+        self._good_since = {(level, scope, code): since for level, scope, code, since in found.good_since}
 
+    # ---- lifting -----------------------------------------------------------------------------------------------
     def may_lift(self, level: int, scope: str, code: str) -> str:
         """Why an operator must not lift a latch now; "" = it may be lifted. Each reason names a remedy."""
         money = self._context.money
-        if code in (DAY_LOSS_SOFT, DAY_LOSS_HARD):
-            return self._loss_stands(level, scope, code)
+        if code in BY_LATCH and code not in LIFTS_ITSELF:
+            stands = self._stands(level, scope, code)
+            if stands:
+                return stands
         if code == KILL:
             for kill in money.kills:
                 if kill.level == level and kill.scope == scope and not kill.verified_ns:
@@ -155,19 +270,14 @@ class Ladder:
             return f"link is {LINK_NAMES[money.link]}: wait until it is READY"
         return self._sync_too_old(level)
 
-    def _loss_stands(self, level: int, scope: str, code: str) -> str:
-        if level == ACCOUNT:
-            bounds = self._resolved.account
-            bp = bounds.day_loss_soft_bp if code == DAY_LOSS_SOFT else bounds.day_loss_hard_bp
-        else:
-            book = self._resolved.books.get(scope)
-            if book is None:
-                return ""
-            bp = book.day_loss_soft_bp if code == DAY_LOSS_SOFT else book.day_loss_hard_bp
-        loss = self._loss_nanos(level, scope)
-        if not self._breached(loss, bp):
-            return ""
-        return f"the loss of {decimal_text(loss)} still stands: wait for the day roll, or raise the limit"
+    def _stands(self, level: int, scope: str, code: str) -> str:
+        probe = Probe()
+        self._look(probe, self._context.money.ts_ns)
+        self._watch.clock(probe, self._resolved)
+        self._watch.measured(probe, self._resolved)
+        value = probe.standing.get((level, scope, code), "")
+        trigger = BY_LATCH[code]
+        return f"{trigger.what} of {value} still stands: {trigger.remedy}" if value else ""
 
     def _sync_too_old(self, level: int) -> str:
         """States: HALTED is left only after a clean reconcile that is young enough (0 = not asked: replay)."""
@@ -179,6 +289,12 @@ class Ladder:
         return "" if age <= most else f"the last sync is {age // NANO} s old, limit {most // NANO} s: run a sync first"
 
 
-def _holds(latches: Latches, key: tuple[int, str, str]) -> bool:
-    level, scope, code = key
-    return any(latch.code == code for latch in latches.held(level, scope))
+def _lifted(latch: Latch, quiet_s: int) -> MoveLadder:
+    return MoveLadder(
+        level=latch.level,
+        scope=latch.scope,
+        state=ACTIVE,
+        code=latch.code,
+        reason=f"passed: good for {quiet_s} s",
+        by=MONITOR,
+    )

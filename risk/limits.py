@@ -10,6 +10,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.units import CASH_NANOS_MAX, exact_text, parse_nanos
+from risk.watch_rows import watch_rows
 
 Number = int | float | str
 
@@ -264,6 +265,7 @@ ACCOUNT_ROWS: Final = (
     _row(36, "clock_offset_seconds_max", 0.5, SECONDS, "difference between our clock and the broker's"),
     _row(36, "clock_age_seconds_max", 600, SECONDS, "age of its last measurement (one a minute is usual)"),
     _row(24, "day_loss_marks", 2, COUNT, "marks in a row that must show the loss (against one bad tick)"),
+    *watch_rows(_row, basis_points=BASIS_POINTS, seconds=SECONDS, count=COUNT),
     _row(
         32, "resume_sync_age_seconds_max", 0, SECONDS, "age of the last sync at a resume; 0 = not asked", zero_off=True
     ),
@@ -374,6 +376,40 @@ class AccountLimits(StrategyLimits, frozen=True, gc=False, kw_only=True, forbid_
     line_seconds_max: Number | None = None
     day_loss_marks: Number | None = None
     resume_sync_age_seconds_max: Number | None = None
+    breach_soft_bp: Number | None = None
+    breach_hard_bp: Number | None = None
+    drawdown_soft_bp: Number | None = None
+    drawdown_hard_bp: Number | None = None
+    trigger_marks: Number | None = None
+    trigger_breaches: Number | None = None
+    lift_quiet_seconds: Number | None = None
+    feed_seconds_soft: Number | None = None
+    line_seconds_soft: Number | None = None
+    slippage_soft_bp: Number | None = None
+    slippage_hard_bp: Number | None = None
+    slippage_fills_min: Number | None = None
+    volatility_soft_multiple: Number | None = None
+    volatility_hard_multiple: Number | None = None
+    orders_minute_soft: Number | None = None
+    orders_minute_hard: Number | None = None
+    rejects_minute_soft: Number | None = None
+    rejects_minute_hard: Number | None = None
+    errors_soft: Number | None = None
+    errors_hard: Number | None = None
+    sync_seconds_soft: Number | None = None
+    sync_seconds_hard: Number | None = None
+    clock_soft_milliseconds: Number | None = None
+    clock_hard_milliseconds: Number | None = None
+    risk_seconds_soft: Number | None = None
+    var_soft_bp: Number | None = None
+    var_hard_bp: Number | None = None
+    cvar_soft_bp: Number | None = None
+    cvar_hard_bp: Number | None = None
+    stress_soft_bp: Number | None = None
+    stress_hard_bp: Number | None = None
+    exit_days_soft: Number | None = None
+    exit_days_hard: Number | None = None
+    assumed_volatility_bp: Number | None = None
 
 
 class ClassLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ from risk.crowds import Crowded, Crowds
 from risk.foreign import NO_CROSS, ForeignOrders
 from risk.history import History
 from risk.laid_down import LaidDown
+from risk.levels import Levels
 from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
@@ -53,7 +54,7 @@ class GateView(LaidDown):
         # the machine's own
         "_context", "_foreign_of", "_resolved", "_rules",
         # sums that outlast an order
-        "crowds", "foreign", "history", "volumes",
+        "crowds", "foreign", "history", "volumes", "levels",
         # limits and scope
         "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
@@ -68,7 +69,7 @@ class GateView(LaidDown):
         # state of orders and account
         "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
         "ladder", "link",
-        "replace_legal", "safe", "tat_account", "tat_strategy", "tat_symbol",
+        "replace_legal", "risk_since_ns", "safe", "tat_account", "tat_strategy", "tat_symbol",
         # books
         "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
@@ -84,6 +85,7 @@ class GateView(LaidDown):
         context.on_rules(self._forget)
         self._foreign_of: object = None  # the report that `foreign` sums
         self.foreign = ForeignOrders()
+        self.levels = Levels()
         self.volumes = context.volumes
         self.account = resolved.account
         self.limit_fault = ""
@@ -216,6 +218,10 @@ class GateView(LaidDown):
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
+        self.risk_since_ns = money.risk_since_ns
+        levels = self.levels
+        if money.high_water_nanos != levels.peak or money.risk is not levels.risk or levels.account is not self.account:
+            levels.read(money, self.account)
         foreign = self.foreign
         if money.foreign is not self._foreign_of:
             foreign.sum(context)

@@ -23,6 +23,7 @@ HOUR_NS: Final = 3_600 * NANO
 PPM: Final = 1_000_000
 DAILY: Final = "daily bars"
 MINUTES: Final = "minute bars"
+CLOSES_MAX: Final = 260  # days of closes that the risk worker looks at
 _ADV_DAYS: Final = 20
 _ADV_DAYS_MIN: Final = 5  # fewer days make no average
 _SHARES_MAX: Final = 9e9  # of one bar; more does not fit in nanos
@@ -120,7 +121,7 @@ class History:
     def _ask(self, fetch: Fetch, kind: str, now_ns: int) -> None:
         request_id = self._shell.request_id()
         contract = self._contracts.known[fetch.inst]
-        duration, size = ("2 M", "1 day") if kind == DAILY else (f"{self._days} D", "1 min")
+        duration, size = ("1 Y", "1 day") if kind == DAILY else (f"{self._days} D", "1 min")
         fetch.bars[kind] = []
         self._next_request_ns = now_ns + SPACING_NS
         self._open[request_id] = (fetch, kind, now_ns + self._shell.patience_ns(TIMEOUT_NS))
@@ -193,6 +194,8 @@ class History:
                 curve_ppm=curve,
                 missing=", ".join(missing),
                 source="IBKR historical bars",
+                close_dates=tuple(_date_of(bar) for bar in daily[-CLOSES_MAX:]),
+                closes_nanos=tuple(nanos_of_float(bar.close) for bar in daily[-CLOSES_MAX:]),
             )
         )
 

@@ -7,7 +7,7 @@ from core.engine import limits
 from core.engine.conditions import arm_watch, watch
 from core.engine.deadlines import NEVER
 from core.engine.kill import chase_kills
-from core.engine.ladder import move_ladder
+from core.engine.ladder import take_moves
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
 from core.money.state import DOWN, READY
@@ -24,9 +24,12 @@ def rearm(engine: Trading) -> None:
     timers = engine.timers
     money = engine.money
     timers.limit_ns = money.limit_changes.until_ns
-    if timers.mark_ns == NEVER and (money.live_orders or money.live_parents or engine.retry or _exposed(engine)):
+    busy = money.live_orders or money.live_parents or engine.retry or _exposed(engine) or engine.monitor.waits
+    if timers.mark_ns == NEVER and busy:
         closed = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
         timers.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
+    if timers.risk_ns == NEVER and engine.settings.risk_interval_ns and (money.live_orders or _exposed(engine)):
+        timers.risk_ns, timers.risk_first = engine.ts_ns, True
     if timers.sync_ns == NEVER and money.link == READY:
         timers.sync_ns = engine.ts_ns + engine.settings.sync_interval_ns
     if money.kills and timers.kill_ns == NEVER and any(not kill.verified_ns for kill in money.kills):
@@ -51,6 +54,8 @@ def fire(engine: Trading) -> None:
     if timers.mark_ns <= now:
         timers.mark_ns = NEVER
         _on_mark(engine)
+    if timers.risk_ns <= now:
+        _on_risk(engine)
     if timers.watch_ns <= now:
         watch(engine)
         arm_watch(engine)
@@ -69,6 +74,8 @@ def on_boundary(engine: Trading) -> None:
     timers.boundary_ns = min(calendar.next_boundary_ns(engine.ts_ns) for calendar in engine.context.calendars)
     if timers.boundary_ns <= engine.ts_ns:
         timers.boundary_ns = NEVER  # the table ends here; the gate denies from now on
+    if timers.risk_ns != NEVER:  # measured rarely while all was closed
+        timers.risk_ns, timers.risk_first = engine.ts_ns, True
     watch(engine)  # before another day's hours clear the lows
     arm_watch(engine)
     refence(engine)
@@ -79,13 +86,13 @@ def _on_mark(engine: Trading) -> None:
     money, exposure = engine.money, engine.exposure
     watch(engine)
     exposure.mark_all(engine.market, money.ledger)
-    equity = money.ledger.equity_nanos(exposure.marks)
-    if equity != money.equity_nanos and not exposure.unmarked:  # a position without a mark would look lost
-        unrealised = money.ledger.unrealised_nanos(exposure.marks)
+    equity = money.ledger.cash[money.ledger.currency] + exposure.net
+    moved = equity != money.equity_nanos or equity > money.high_water_nanos  # a peak counts when it is marked twice
+    if moved and not exposure.unmarked:  # a position without a mark would look lost
+        unrealised = sum(exposure.strategy_unrealised.values())
         engine.emit(c.MarkEquity(equity_nanos=equity, unrealised_nanos=unrealised))
         _note_equity(engine, unrealised)
-    for move in engine.monitor.on_mark(engine.ts_ns):
-        move_ladder(engine, move)
+    take_moves(engine, engine.monitor.on_mark(engine.ts_ns))
     for order in list(money.live_orders.values()):
         _check_answer(engine, order)
     if engine.retry:
@@ -119,8 +126,21 @@ def _check_answer(engine: Trading, order: Order) -> None:
     if not waiting or engine.ts_ns - since < engine.settings.ack_timeout_ns or engine.money.link == DOWN:
         return
     engine.emit(c.DoubtOrder(order_id=order.order_id, reason="no answer in time"))
+    engine.monitor.on_odd(engine.ts_ns)
     engine.alert("ORDER_UNANSWERED", "warning", engine.money.story_of(order.order_id))
     engine.emit(c.RequestSync(reason="order unanswered"))
+
+
+def _on_risk(engine: Trading) -> None:
+    """Ask for a measurement while there is something to measure; rarely while every market is closed."""
+    timers, now = engine.timers, engine.ts_ns
+    if not engine.money.live_orders and not _exposed(engine):
+        timers.risk_ns = NEVER
+        return
+    closed = all(calendar.phase(now) == CLOSED for calendar in engine.context.calendars)
+    engine.emit(c.MeasureRisk(first=timers.risk_first))
+    timers.risk_first = False
+    timers.risk_ns = now + engine.settings.risk_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
 
 
 def _on_sync(engine: Trading) -> None:

@@ -17,13 +17,18 @@ class DeadlineState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     boundary_ns: int
     kill_ns: int
     noted_ns: int
+    risk_ns: int = NEVER
+    risk_first: bool = True
     watch_ns: int = NEVER
 
 
 class Deadlines:
     """Deadlines of one engine, in UTC nanoseconds; NEVER = not armed."""
 
-    __slots__ = ("_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "sync_ns", "watch_ns")
+    __slots__ = (
+        "_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "risk_first", "risk_ns",
+        "sync_ns", "watch_ns",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int]] = []
@@ -35,6 +40,8 @@ class Deadlines:
         self.limit_ns = NEVER  # when a change of limits ends: money state knows it, so it is in no snapshot
         self.watch_ns = NEVER  # the next look at what the market lays down, in regular hours
         self.noted_ns = 0  # when equity was last noted
+        self.risk_ns = NEVER  # when risk is measured again
+        self.risk_first = True  # there was nothing to measure before
 
     def set_wake(self, parent_id: int, wake_ns: int) -> None:
         """Ask the executor again about a live parent at `wake_ns`."""
@@ -62,6 +69,7 @@ class Deadlines:
         due = self.limit_ns if self.limit_ns < due else due
         due = self.watch_ns if self.watch_ns < due else due
         due = self.boundary_ns if self.boundary_ns < due else due
+        due = self.risk_ns if self.risk_ns < due else due
         return self.kill_ns if self.kill_ns < due else due
 
     def take_wake(self, now_ns: int) -> int:
@@ -83,6 +91,8 @@ class Deadlines:
             boundary_ns=self.boundary_ns,
             kill_ns=self.kill_ns,
             noted_ns=self.noted_ns,
+            risk_ns=self.risk_ns,
+            risk_first=self.risk_first,
             watch_ns=self.watch_ns,
         )
 
@@ -93,4 +103,5 @@ class Deadlines:
         heapq.heapify(self._heap)
         self.mark_ns, self.sync_ns = state.mark_ns, state.sync_ns
         self.boundary_ns, self.kill_ns, self.noted_ns = state.boundary_ns, state.kill_ns, state.noted_ns
+        self.risk_ns, self.risk_first = state.risk_ns, state.risk_first
         self.watch_ns = state.watch_ns

@@ -19,6 +19,8 @@ class Engine(Trading):
         event = stamped.event
         fold_input(self.money, stamped.seq, stamped.ts_ns, event)
         table.HANDLERS[type(event)](self, event)
+        if type(event) in self.monitor.watched:
+            ladder.take_moves(self, self.monitor.on_fact(event, stamped.ts_ns))
         return self._end()
 
     def wake(self, seq: int, ts_ns: int, inst: int) -> Records:

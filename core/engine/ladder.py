@@ -2,13 +2,15 @@
 core/engine/kill.py. What may be lifted is for the monitor in risk/ to say.
 """
 
+from collections.abc import Sequence
+
 from core import commands as c
 from core import events as e
 from core.engine.authority import confirmed
 from core.engine.kill import what_is_left, where_of
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
 from core.engine.trading import DUPLICATES, Trading
-from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, STRATEGY, Latch, Latches
+from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, REDUCING, STATE_NAMES, STRATEGY, Latch, Latches
 from core.money.kills import Kill
 from core.money.state import READY
 from core.orders import State
@@ -25,9 +27,58 @@ def move_ladder(engine: Trading, move: c.MoveLadder) -> None:
     now = engine.money.latches.scope_state(move.level, move.scope)
     if now == HALTED and before != HALTED:
         park(engine, move.level, move.scope, move.code)
+    if now == REDUCING and before < REDUCING and not engine.monitor.lifts_itself(move.code):
+        for order in in_scope(engine, move.level, move.scope):
+            if not order.reduce_only:  # what rests could still add risk; its schedule waits at the gate
+                engine.cancel(order.order_id, move.code)
     if now > before:
         where = where_of(move.level, move.scope)
         engine.alert(move.code, "critical" if now == HALTED else "warning", f"{where}: {move.reason}")
+
+
+def take_moves(engine: Trading, moves: Sequence[c.MoveLadder]) -> None:
+    """What the monitor asks for; where it lifted a latch of its own, trading goes on."""
+    for move in moves:
+        move_ladder(engine, move)
+        if move.state == ACTIVE:
+            engine.alert(move.code, "info", f"{where_of(move.level, move.scope)}: {move.reason}")
+    if any(move.state == ACTIVE for move in moves):
+        unpause(engine)
+        reconcile_all(engine)
+
+
+def on_trigger(engine: Trading, event: e.TriggerFired) -> None:
+    """A monitor outside the engine asks for less, as one more cause of the scope; upward moves are for operators."""
+    held = [x.state for x in engine.money.latches.held(event.level, event.scope) if x.code == event.name]
+    if event.state <= max(held, default=ACTIVE):
+        engine.reply = (True, f"{event.name} holds {where_of(event.level, event.scope)} already")
+        return
+    value = f": {event.value}" if event.value else ""
+    move_ladder(
+        engine,
+        c.MoveLadder(
+            level=event.level,
+            scope=event.scope,
+            state=event.state,
+            code=event.name,
+            reason=event.reason or f"{event.name}{value}",
+            by=event.operator or "monitor",
+            value=event.value,
+            limit=event.limit,
+        ),
+    )
+    engine.reply = (True, f"{where_of(event.level, event.scope)} {STATE_NAMES[event.state]} by {event.name}")
+
+
+def on_risk_measured(engine: Trading, event: e.RiskMeasured) -> None:
+    """Names that move together are one bucket from now on (control 7)."""
+    engine.context.concentration.set_measured(event.clusters)
+
+
+def on_high_water_reset(engine: Trading, event: e.HighWaterReset) -> None:
+    """The drawdown counts from here on; a latch that it set stays until somebody resumes."""
+    engine.alert("HIGH_WATER_RESET", "warning", f"{event.operator}: {event.reason}")
+    engine.reply = (True, "the drawdown counts from the present equity on; what it latched waits for `quantd resume`")
 
 
 def park(engine: Trading, level: int, scope: str, reason: str, *, cancel: bool = True) -> None:

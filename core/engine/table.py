@@ -31,6 +31,7 @@ def report_odds(engine: Trading) -> None:
         ladder.halt(engine, presence.SECOND_TRADER, what)
     for order_id, what in odds:
         engine.note(Odd(order_id=order_id, what=what))
+        engine.monitor.on_odd(engine.ts_ns)
         if any(word in what for word in _ALARMING):
             engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
             if any(word in what for word in _HALTING):
@@ -250,25 +251,6 @@ def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     refence(engine)
 
 
-def _trigger(engine: Trading, event: e.TriggerFired) -> None:
-    """A monitor outside the engine asks for less; upward moves are for operators."""
-    if event.state <= engine.money.latches.scope_state(event.level, event.scope):
-        return
-    ladder.move_ladder(
-        engine,
-        c.MoveLadder(
-            level=event.level,
-            scope=event.scope,
-            state=event.state,
-            code=event.name,
-            reason=event.name,
-            by="monitor",
-            value=event.value,
-            limit=event.limit,
-        ),
-    )
-
-
 def _started(engine: Trading, event: e.TraderStarted) -> None:
     """The start table (docs/operator.md); differences follow with the first complete sync."""
     engine.stopping = False
@@ -369,9 +351,10 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.CorporateActionAnnounced: _nothing,
     e.ReferenceArrived: _reference,
     e.ExternalFeatureReceived: _external,
-    e.TriggerFired: _trigger,
+    e.TriggerFired: ladder.on_trigger,
     e.LeaseGranted: _nothing,
-    e.RiskMeasured: _nothing,
+    e.RiskMeasured: ladder.on_risk_measured,
+    e.HighWaterReset: ladder.on_high_water_reset,
     e.TimeAdvanced: _time,
     e.DayRolled: _day_rolled,
     e.OperatorHalted: answered(ladder.on_halted),

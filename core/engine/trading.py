@@ -37,6 +37,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sync_interval_ns: int = 30_000_000_000
     ack_timeout_ns: int = 5_000_000_000
     kill_retry_ns: int = 2_000_000_000
+    risk_interval_ns: int = 0  # risk is measured this often while there is any; 0 = never
     kill_alert_ns: int = 10_000_000_000
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
@@ -62,8 +63,9 @@ class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retry: list[tuple[str, int]]
     stopping: bool
     unsynced: bool
-    monitor: list[tuple[int, str, str, int]]
+    monitor: list[tuple[int, str, str, int]]  # as releases before `watch` kept it
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
+    watch: bytes = b""
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -290,6 +292,7 @@ class Trading:
             if verdict.override:
                 self.alert("OVERRIDE_USED", "critical", f"order {intent.order_id} used override {verdict.override}")
             self.emit(c.PlaceOrder(order=verdict) if new else c.ReplaceOrder(order=verdict))
+            self.monitor.on_order(self.ts_ns)
             return
         self.note(verdict)
         until = self.ts_ns + self.executor.backoff_ns(parent)
@@ -312,7 +315,8 @@ class Trading:
             retry=list(self.retry),
             stopping=self.stopping,
             unsynced=self.unsynced,
-            monitor=self.monitor.state(),
+            monitor=[],
+            watch=self.monitor.dump(),
             arrivals=self.context.arrivals,
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
@@ -329,7 +333,8 @@ class Trading:
         self.retry = dict.fromkeys(opinion.retry)
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
-        self.monitor.load(opinion.monitor)
+        if opinion.watch:
+            self.monitor.load(opinion.watch)
         self.context.load_arrivals(opinion.arrivals)
         self.timers.limit_ns = self.money.limit_changes.until_ns
         self.next_deadline_ns = self.timers.next_ns()

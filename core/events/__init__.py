@@ -36,6 +36,7 @@ from core.events.operator import (
     DeployArmed,
     DifferenceAcknowledged,
     DiskReserveChanged,
+    HighWaterReset,
     LeaseLapsed,
     LimitChanged,
     OperatorFlattened,
@@ -99,6 +100,7 @@ AnyEvent = (
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
+    | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
 )  # fmt: skip
@@ -147,6 +149,7 @@ __all__ = [
     "FeedEnded",
     "FeedGapped",
     "HaltChanged",
+    "HighWaterReset",
     "LeaseGranted",
     "LeaseLapsed",
     "LimitChanged",

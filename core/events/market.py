@@ -133,6 +133,9 @@ class TriggerFired(Event, frozen=True, tag=58):
     state: int
     value: str = ""
     limit: str = ""
+    reason: str = ""
+    operator: str = ""
+    authority: str = ""
 
 
 class LeaseGranted(Event, frozen=True, tag=59):
@@ -143,12 +146,28 @@ class LeaseGranted(Event, frozen=True, tag=59):
 
 
 class RiskMeasured(Event, frozen=True, tag=60):
-    """Slow risk numbers from a worker."""
+    """Slow risk numbers of the account as it stood at `as_of_ns`; losses are positive, of one day.
+
+    `var_nanos` and `cvar_nanos` are at 99 % and the larger of the historical and the exponentially weighted one.
+    """
 
     as_of_ns: int
     var_nanos: int
     cvar_nanos: int
     worst_stress_nanos: int
+    equity_nanos: int = 0  # what the losses are a share of
+    gross_nanos: int = 0
+    var95_nanos: int = 0
+    cvar95_nanos: int = 0
+    historical_var_nanos: int = 0  # 99 %, from the days as they were
+    weighted_var_nanos: int = 0  # 99 %, normal, recent days weigh more
+    worst_stress: str = ""  # name of the scenario
+    stresses: tuple[tuple[str, int], ...] = ()  # (scenario, loss)
+    days_to_exit_milli: int = 0  # of the position that takes longest
+    slowest_inst: int = -1
+    observations: int = 0  # days of history behind the numbers
+    assumed: tuple[int, ...] = ()  # instruments held without a history: a high volatility is assumed
+    clusters: tuple[tuple[int, ...], ...] = ()  # instruments that move together
 
 
 class ReferenceArrived(Event, frozen=True, tag=61):
@@ -165,3 +184,6 @@ class ReferenceArrived(Event, frozen=True, tag=61):
     curve_ppm: tuple[int, ...] = ()
     missing: str = ""  # comma separated; empty = complete
     source: str = ""
+    # Daily closes before this day, ascending; dates as yyyymmdd. For the risk worker.
+    close_dates: tuple[int, ...] = ()
+    closes_nanos: tuple[int, ...] = ()

@@ -120,6 +120,15 @@ class CommandRefused(Event, frozen=True, tag=88):
     why: str
 
 
+class HighWaterReset(Event, frozen=True, tag=69):
+    """An operator lets the drawdown (control 25) count from the present equity on."""
+
+    reason: str
+    operator: str
+    authority: str = ""
+    second: str = ""
+
+
 class LimitChanged(Event, frozen=True, tag=94):
     """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
     config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.

@@ -188,8 +188,7 @@ def _order_ids_seen(m: Money, event: e.OrderIdsSeen) -> None:
 def _cash_adjusted(m: Money, event: e.CashAdjusted) -> None:
     m.ledger.adjust(event.currency, event.amount_nanos)
     if event.kind == "deposit" and event.currency == m.settings.currency:
-        m.high_water_nanos += event.amount_nanos
-        m.day_base_equity_nanos += event.amount_nanos
+        m.deposit(event.amount_nanos)
 
 
 def _day_rolled(m: Money, event: e.DayRolled) -> None:
@@ -225,6 +224,16 @@ def _disk_changed(m: Money, event: e.DiskReserveChanged) -> None:
     m.disk_available = event.available
 
 
+def _risk_measured(m: Money, event: e.RiskMeasured) -> None:
+    if m.risk is None or event.as_of_ns >= m.risk.as_of_ns:
+        m.risk = event
+        m.risk_since_ns = event.as_of_ns
+
+
+def _high_water_reset(m: Money, event: e.HighWaterReset) -> None:
+    m.high_water_nanos = m.equity_nanos
+
+
 def _audit_sealed(m: Money, event: e.AuditSealed) -> None:
     m.audit = Seal(count=event.count, digest=event.digest, seq=m.seq)
 
@@ -250,5 +259,7 @@ INPUTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     e.TraderStarted: _trader_started,
     e.StepFailed: _step_failed,
     e.DiskReserveChanged: _disk_changed,
+    e.RiskMeasured: _risk_measured,
+    e.HighWaterReset: _high_water_reset,
     e.AuditSealed: _audit_sealed,
 }

@@ -186,8 +186,15 @@ def _set_strategy(m: Money, command: c.SetStrategy) -> None:
 
 
 def _mark_equity(m: Money, command: c.MarkEquity) -> None:
+    """A peak counts when two marks in a row show it: one bad tick would leave a drawdown for ever."""
+    peak = min(m.equity_nanos, command.equity_nanos)
     m.equity_nanos = command.equity_nanos
-    m.high_water_nanos = max(m.high_water_nanos, command.equity_nanos)
+    m.high_water_nanos = max(m.high_water_nanos, peak)
+
+
+def _measure_risk(m: Money, command: c.MeasureRisk) -> None:
+    if command.first or not m.risk_since_ns:
+        m.risk_since_ns = m.ts_ns
 
 
 def _settle(m: Money, command: c.SettleOrder) -> None:
@@ -352,6 +359,7 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.MoveLadder: _move_ladder,
     c.SetStrategy: _set_strategy,
     c.MarkEquity: _mark_equity,
+    c.MeasureRisk: _measure_risk,
     c.SettleOrder: _settle,
     c.AdjustCash: _adjust_cash,
     c.DoubtOrder: _doubt,

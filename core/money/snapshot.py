@@ -2,7 +2,7 @@
 
 import msgspec
 
-from core.events import OpenOrderReported
+from core.events import OpenOrderReported, RiskMeasured
 from core.latches import Latch, Latches
 from core.ledger import Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
@@ -62,6 +62,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     limits_version: int = 0
     approvals: list[Approval] = []
     code_steps: dict[str, int] = {}
+    risk: RiskMeasured | None = None
+    risk_since_ns: int = 0
     conditions: Conditions | None = None
     sent: list[tuple[int, int, SentKey]] = []
     counters: CountersState | None = None  # none: written before they were kept
@@ -125,6 +127,8 @@ def dump(m: Money) -> bytes:
             limits_version=m.limit_changes.version,
             approvals=m.approvals,
             code_steps=m.code_steps,
+            risk=m.risk,
+            risk_since_ns=m.risk_since_ns,
             conditions=m.conditions,
             sent=m.duplicates.state(),
             counters=m.counters.state(m.ts_ns),
@@ -163,7 +167,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
     "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
-    "kills", "safe", "synced", "approvals", "code_steps", "audit",
+    "kills", "safe", "synced", "approvals", "code_steps", "audit", "risk", "risk_since_ns",
 )  # fmt: skip
 
 

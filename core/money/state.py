@@ -72,7 +72,8 @@ class Money:
         "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos",
         "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns",
         "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "rivals", "safe", "seq", "settings", "sync", "synced", "tats", "trading_date", "ts_ns",
+        "risk", "risk_since_ns", "rivals", "safe", "seq", "settings", "sync", "synced", "tats",
+        "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -113,6 +114,8 @@ class Money:
         self.foreign: dict[int, e.OpenOrderReported] = {}
         self.kills: list[Kill] = []
         self.safe = False
+        self.risk: e.RiskMeasured | None = None  # the newest measurement
+        self.risk_since_ns = 0  # its age counts from here: as of when it is, or since when one is waited for
         self.synced = False  # a complete sync since the trader started
         self.alerts: dict[str, OpenAlert] = {}  # by code: told, and acknowledged by nobody yet (control 38)
         self.rivals: list[str] = []  # orders met in this step that only another trader can have sent

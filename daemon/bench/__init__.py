@@ -54,6 +54,18 @@ def _gate() -> Iterator[Line]:
     yield from orders.gate()
 
 
+def _monitor() -> Iterator[Line]:
+    from daemon.bench import risk
+
+    yield from risk.monitor()
+
+
+def _risk_worker() -> Iterator[Line]:
+    from daemon.bench import risk
+
+    yield from risk.worker()
+
+
 def _replay() -> Iterator[Line]:
     from daemon.bench import tape
 
@@ -145,6 +157,8 @@ BENCHES: Final[dict[str, Bench]] = {
     "fsync": _orders,
     "step_quote": _orders,
     "gate": _gate,
+    "monitor": _monitor,
+    "risk_worker": _risk_worker,
     "features": _features,
     "tick_to_order": _orders,
     "replay": _replay,

@@ -22,6 +22,7 @@ from daemon.journal import JournalWriter
 from daemon.machine import NEVER, SESSION_READY, Machine
 from daemon.recovery import RunnerState, take_snapshot
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days, day_rolls
+from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
 
@@ -97,6 +98,7 @@ class World:
         self.config = config
         self.tables = tables
         self.machine: Machine = build_machine(config, tables, with_venue=True)
+        self.machine.measurer = MeasuredHere(config, tables)
         self.directory = folder / "journal"
         self.journal = JournalWriter(self.directory, now_ns=time.time_ns(), durability=durability, reserve_bytes=0)
         account = config.account
@@ -123,6 +125,13 @@ class World:
         runner.step(started, now_ns)
         runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns)), now_ns)
         runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
+
+    def measure(self, ts_ns: int) -> None:
+        """What the engine asks for as soon as something works: the risk of this moment."""
+        assert self.machine.measurer is not None
+        measured = self.machine.measurer.measure(self.runner.engine, ts_ns)
+        if measured is not None:
+            self.runner.step(measured, ts_ns)
 
     def snapshot(self) -> Path:
         """Write the state of this moment, as the trader does."""

@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,8 @@ def register(app: typer.Typer) -> None:
     app.command()(resume)
     app.command()(acknowledge)
     app.command()(arm)
+    app.command()(trigger)
+    app.command("reset-peak")(reset_peak)
     app.command()(feature)
 
 
@@ -143,6 +145,31 @@ def _running_digest(client: ControlClient, expected: list[str]) -> str:
     if picture.changed:
         print(f"changed since the run before: {picture.changed}")
     return picture.deploy_digest
+
+
+def trigger(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What fired, such as model-drift.")],
+    reason: o.Reason,
+    level: Annotated[
+        Literal["soft", "hard"], typer.Option("--level", help="soft = exits only, hard = halted.")
+    ] = "soft",
+    value: Annotated[str, typer.Option("--value", metavar="TEXT", help="What was measured.")] = "",
+    limit: Annotated[str, typer.Option("--limit", metavar="TEXT", help="What was allowed.")] = "",
+    strategy: o.Strategy = None,
+    symbol: o.Symbol = None,
+    state: o.State = None,
+) -> None:
+    """Take risk off because a monitor outside says so; latched until `quantd resume`."""
+    _operate(
+        state, "trigger", name=name, reason=reason, severity=level, value=value, limit=limit, strategy=strategy,
+        symbol=symbol,
+    )  # fmt: skip
+
+
+def reset_peak(reason: o.Reason, state: o.State = None, name: o.As = None, code: o.Code = None) -> None:
+    """Let the drawdown count from the present equity on."""
+    with o.proving(state, name, code) as client:
+        o.print_raw(client.request("reset-peak", reason=reason))
 
 
 def feature(

@@ -111,8 +111,15 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         for name, strategy in config.strategies.items()
     }
     record, gateway = config.record, config.up.gateway
+    instruments = tuple(
+        msgspec.structs.replace(one, history=absolute(one.history, folder, f"instruments[{at}].history", problems))
+        if one.history
+        else one
+        for at, one in enumerate(config.instruments)
+    )
     return msgspec.structs.replace(
         config,
+        instruments=instruments,
         authority=_with_secret_paths(config.authority, folder, problems),
         strategies=strategies,
         record=msgspec.structs.replace(

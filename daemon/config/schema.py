@@ -19,6 +19,7 @@ from core.units import parse_nanos
 from daemon.config.guarding import AlertSettings, GuardSettings, PanicSettings
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
+from risk.scenarios import RiskSettings
 
 NAME: Final = r"^[A-Za-z0-9_]{1,24}$"
 TICKER: Final = r"^[A-Z0-9][A-Z0-9 .]{0,15}$"
@@ -169,6 +170,9 @@ class InstrumentSettings(Table, frozen=True):
     luld_tier: Literal[1, 2] | None = None
     luld_tiers: tuple[DatedTier, ...] = ()  # dated tiers, instead of luld_tier
     reference: tuple[DatedReference, ...] = ()  # dated slow numbers
+    # CSV file of daily closes (yyyymmdd,close; ascending) for the risk worker on a tape, relative to this file; empty =
+    # a high volatility is assumed. A broker's feed brings its own.
+    history: str = ""
 
 
 class MarketSettings(Table, frozen=True):
@@ -345,6 +349,7 @@ class Config(Table, frozen=True):
     control: ControlSettings = ControlSettings()  # commands
     authority: AuthoritySettings = AuthoritySettings()  # operators
     engine: EngineIntervals = EngineIntervals()  # intervals
+    risk: RiskSettings = RiskSettings()  # the measure of risk
     ib: IbSettings = IbSettings()  # the broker
     up: UpSettings = UpSettings()  # processes
     guard: GuardSettings = GuardSettings()  # dead man's switch

@@ -6,7 +6,7 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, ClassVar, Final, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
@@ -170,6 +170,23 @@ class Feature(Request, frozen=True, tag="feature"):
     symbol: str | None = None
 
 
+class Trigger(Scoped, frozen=True, tag="trigger"):
+    """A monitor outside (drift of a model, a desk's own limit) takes risk off: soft = exits only, hard = halted."""
+
+    name: str
+    severity: Literal["soft", "hard"] = "soft"
+    value: str = ""
+    limit: str = ""
+
+
+class ResetPeak(Request, frozen=True, tag="reset-peak"):
+    """Let the drawdown count from the present equity on."""
+
+    ADDS_RISK = True
+
+    reason: str
+
+
 class GetLimits(Request, frozen=True, tag="limits"):
     """Limits as configured, changed and in force: of the account and all that other scopes say, or what binds one
     strategy, one symbol or both.
@@ -227,10 +244,12 @@ class Override(Request, frozen=True, tag="override"):
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
+    | Trigger | ResetPeak
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
+    "trigger", "reset-peak",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

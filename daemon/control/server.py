@@ -19,6 +19,7 @@ from daemon.control import messages as m
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
 from daemon.control.lines import LineServer
+from daemon.control.trigger_requests import triggered
 from daemon.lease import boottime_ns
 from daemon.status.picture import Status, cut, encode_status
 
@@ -173,6 +174,8 @@ class ControlServer(LineServer):
             self.operations.refused(refused)
 
     def _event(self, request: m.AnyRequest, operator: str) -> e.AnyEvent:
+        if type(request) is m.Trigger:
+            return triggered(request, *self._scope(request), operator)
         if isinstance(request, m.Scoped):
             level, scope = self._scope(request)
             made = _SCOPED[type(request)]
@@ -190,6 +193,8 @@ class ControlServer(LineServer):
             return limit_changed(request, operator)
         if type(request) is m.Override:
             return override_granted(request, operator, symbols=self.symbols, strategies=self.strategies)
+        if type(request) is m.ResetPeak:
+            return e.HighWaterReset(reason=reason_of(request.reason), operator=operator)
         if type(request) is m.Ack:
             return e.AlertAcknowledged(code=_code(request.code), operator=operator, authority="peer")
         if type(request) is m.Lease:

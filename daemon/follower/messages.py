@@ -180,6 +180,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
+    e.HighWaterReset: _operator,
     e.AlertAcknowledged: _acknowledged,
     e.LimitChanged: _operator,
     e.OverrideGranted: _operator,
@@ -214,7 +215,7 @@ ORDER_EVENTS: Final = frozenset(
 )  # fmt: skip
 RECORDS_ONLY: Final = frozenset(
     {
-        r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference,
+        r.SessionsLoaded, r.FeesLoaded, r.InstrumentReference, r.HistoryLoaded,
         e.QuoteChanged, e.TradePrinted, e.FeedGapped, e.FeedEnded, e.SyncStarted, e.PositionReported, e.CashReported,
         e.HaltChanged, e.ShortableChanged, e.BandChanged, e.WhatIfAnswered, e.WhatIfRefused,
         e.ClockOffsetMeasured, e.AccountValued,
@@ -224,5 +225,6 @@ RECORDS_ONLY: Final = frozenset(
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
+        c.MeasureRisk,
     }
 )  # fmt: skip

@@ -25,6 +25,7 @@ from core.reference import (
     ConfigResolved,
     FeeRow,
     FeesLoaded,
+    HistoryLoaded,
     InstrumentLoaded,
     InstrumentReference,
     ModelLoaded,
@@ -34,6 +35,7 @@ from core.reference import (
 from core.sessions import Calendar, SessionTable
 from daemon.config import Config, config_digest, instruments_of, reference_of, resolved_json
 from daemon.digests import ROOT, code_version
+from daemon.reference.histories import histories_of
 from daemon.reference.hours import HOURS, day_of, local_day, local_ns, number_of
 from daemon.reference.synthetic import synthetic_reference
 from daemon.serving import model_records
@@ -55,10 +57,20 @@ class ReferenceTables(msgspec.Struct, frozen=True, kw_only=True):
     fees: FeesLoaded
     slow: tuple[InstrumentReference, ...]  # previous closes and volumes, as far as they are known
     models: tuple[ModelLoaded, ...] = ()
+    histories: tuple[HistoryLoaded, ...] = ()  # daily closes, where the config names a file
 
     def records(self) -> tuple[Reference, ...]:
         """In the order in which they are journalled."""
-        return (self.config, self.code, *self.sessions, *self.instruments, self.fees, *self.slow, *self.models)
+        return (
+            self.config,
+            self.code,
+            *self.sessions,
+            *self.instruments,
+            self.fees,
+            *self.slow,
+            *self.models,
+            *self.histories,
+        )
 
     @property
     def contracts(self) -> tuple[Instrument, ...]:
@@ -130,6 +142,7 @@ def build_reference(config: Config, *, first: date, last: date) -> ReferenceTabl
         fees=FeesLoaded(plan=config.fees.plan, rows=DEFAULT_PLANS[config.fees.plan]),
         slow=slow,
         models=model_records(config),
+        histories=histories_of(config),
     )
 
 
@@ -150,6 +163,7 @@ def from_records(records: Iterable[Reference]) -> ReferenceTables:
             "fees": by_type[FeesLoaded][-1],
             "slow": by_type.get(InstrumentReference, []),
             "models": by_type.get(ModelLoaded, []),
+            "histories": by_type.get(HistoryLoaded, []),
         },
         ReferenceTables,
     )

@@ -13,6 +13,7 @@ from risk.checks import (
     concentration,
     day_loss,
     deployment,
+    drawdown,
     duplicate_order,
     fail_closed,
     gross_exposure,
@@ -32,6 +33,7 @@ from risk.checks import (
     price_collar,
     repeated_execution,
     restricted,
+    risk_measured,
     self_trade,
     session_hours,
     short_sale,
@@ -63,6 +65,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     # state
     ladder_state,
     day_loss,
+    drawdown,
     fail_closed,
     link_ready,
     unexplained_difference,
@@ -97,4 +100,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     participation,
     margin,
     intraday_margin,
+    risk_measured,
 )

@@ -150,6 +150,33 @@ def account(**values: Any) -> Limits:
     return Limits(account=AccountLimits(**values))
 
 
+def peak(units: int) -> Step:
+    """Equity stands at a height for two marks."""
+
+    def mark(w: World) -> None:
+        equity(units)(w)
+        equity(units)(w)
+
+    return mark
+
+
+def deposit(units: int) -> Step:
+    """The owner brings money, or takes it."""
+    return lambda w: w.event(e.CashAdjusted(currency="USD", amount_nanos=units * NANO, kind="deposit"))
+
+
+def risk_of(**numbers: Any) -> Step:
+    """The worker says what the risk is now."""
+
+    def measure(w: World) -> None:
+        zero = {"var_nanos": 0, "cvar_nanos": 0, "worst_stress_nanos": 0, "equity_nanos": 1_000_000 * NANO}
+        w.event(e.RiskMeasured(**({"as_of_ns": w.ts_ns} | zero | numbers)))
+
+    return measure
+
+
+RESET = e.HighWaterReset(reason="test", operator="test")
+MINUTE = 60 * SECOND
 LONG_HOURS = account(extended_hours=True)
 
 
@@ -503,6 +530,33 @@ CASES: tuple[Case, ...] = (
     Case("DAY_LOSS", IN, "another strategy", after(lose("beta", 10_000)), False),
     Case("DAY_LOSS", MISSING, "day base", after(forget_day_base), True),
     Case("DAY_LOSS", EXIT, "lost", sell_of(100, equity(900_000)), False),
+    # ---- 25 drawdown: 5 % below the peak of 1,000,000
+    Case("DRAWDOWN", IN, "fall", after(equity(950_001)), False),
+    Case("DRAWDOWN", OUT, "fall", after(equity(950_000)), True),
+    Case("DRAWDOWN", IN, "one mark makes no peak", after(equity(1_100_000), equity(1_000_000)), False),
+    Case("DRAWDOWN", IN, "from a new peak", after(peak(1_100_000), equity(1_045_001)), False),
+    Case("DRAWDOWN", OUT, "from a new peak", after(peak(1_100_000), equity(1_045_000)), True),
+    Case("DRAWDOWN", IN, "after a withdrawal", after(deposit(-100_000), equity(855_001)), False),
+    Case("DRAWDOWN", OUT, "after a withdrawal", after(deposit(-100_000), equity(855_000)), True),
+    Case("DRAWDOWN", IN, "reset", after(equity(900_000), lambda w: w.event(RESET)), False),
+    Case("DRAWDOWN", MISSING, "peak", after(setting("high_water_nanos", 0)), True),
+    Case("DRAWDOWN", EXIT, "fallen", sell_of(100, equity(900_000)), False),
+    # ---- 49 measured risk: 4 % VaR, 5 % CVaR, 20 % stress, 5 days, of 1,000,000; 60 s old
+    Case("MEASURED_RISK", IN, "var", after(risk_of(var_nanos=40_000 * NANO - 1)), False),
+    Case("MEASURED_RISK", OUT, "var", after(risk_of(var_nanos=40_000 * NANO)), True),
+    Case("MEASURED_RISK", IN, "cvar", after(risk_of(cvar_nanos=50_000 * NANO - 1)), False),
+    Case("MEASURED_RISK", OUT, "cvar", after(risk_of(cvar_nanos=50_000 * NANO)), True),
+    Case("MEASURED_RISK", IN, "stress", after(risk_of(worst_stress_nanos=200_000 * NANO - 1)), False),
+    Case("MEASURED_RISK", OUT, "stress", after(risk_of(worst_stress_nanos=200_000 * NANO)), True),
+    Case("MEASURED_RISK", IN, "days to exit", after(risk_of(days_to_exit_milli=4_999)), False),
+    Case("MEASURED_RISK", OUT, "days to exit", after(risk_of(days_to_exit_milli=5_000, slowest_inst=0)), True),
+    Case("MEASURED_RISK", OUT, "no equity", after(risk_of(equity_nanos=0, var_nanos=1)), True),
+    Case("MEASURED_RISK", IN, "old and something held", after(held("beta", 1), risk_of(), later(60 * SECOND)), False),
+    Case("MEASURED_RISK", OUT, "old and something held", after(held("beta", 1), risk_of(), later(MINUTE + 1)), True),
+    Case("MEASURED_RISK", OUT, "old and something works", after(resting(1), risk_of(), later(MINUTE + 1)), True),
+    Case("MEASURED_RISK", IN, "old and nothing to measure", after(risk_of(), later(MINUTE + 1)), False),
+    Case("MEASURED_RISK", MISSING, "never measured", after(held("beta", 1), setting("risk_since_ns", 0)), True),
+    Case("MEASURED_RISK", EXIT, "beyond", sell_of(100, risk_of(var_nanos=90_000 * NANO)), False),
     # ---- 48 fail closed
     Case("FAIL_CLOSED", IN, "all there", buy(), False),
     Case("FAIL_CLOSED", MISSING, "disk", after(setting("disk_available", False)), True),

@@ -229,6 +229,7 @@ def build_context(
     world.event(e.LinkRestored(reason="test"))
     world.event(e.AccountValued(sync_id=1, equity_with_loan_nanos=FUNDS, available_nanos=FUNDS, excess_nanos=FUNDS))
     world.money.last_sync_ts_ns = world.money.ts_ns  # a complete sync came with it
+    world.money.risk_since_ns = 1 << 62  # a worker measures at any time
     world.event(e.ClockOffsetMeasured(offset_ns=0, round_trip_ns=0))
     for inst in range(instruments):
         world.event(e.ShortableChanged(inst=inst, level_milli=3_000))

@@ -23,6 +23,7 @@ from daemon.recovery import Recovered, recover
 from daemon.reference import tables as reference
 from daemon.reference.hours import day_of
 from daemon.reference.tables import ReferenceTables, build_reference, day_rolls
+from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
 from tests.fakes.operators import ONE_PERSON
@@ -167,6 +168,7 @@ class LiveWorld:
         rolls = Rolls(day_rolls(tables.sessions[0].table, day_roll="20:00", timezone="America/New_York"))
         self.runner = Runner(self.machine, self.journal, tally, roll=rolls)
         self.machine.port = self.broker
+        self.machine.measurer = MeasuredHere(config, tables)
         self.sink = LiveSink(self.runner, self.clock, self._arm, self.failures.append)
         self._bids: dict[int, int] = {}
         self._execs = 0

@@ -103,6 +103,7 @@ class Bench:
         self.executor = ChaseExecutor(self.context, settings={}, default=settings)
         self.fold(e.LinkRestored())
         self.context.money.last_sync_ts_ns = self.context.money.ts_ns  # a complete sync came with it
+        self.context.money.risk_since_ns = 1 << 62  # a worker measures at any time
         self.fold(e.DayRolled(date=DATE))
         self.quote(0, 1000, 1002)
         self.quote(1, 2000, 2001)

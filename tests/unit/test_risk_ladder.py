@@ -9,11 +9,12 @@ from core.notes import Refusal
 from core.reconcile import Difference
 from core.units import NANO
 from risk.gate import Gate
-from risk.ladder import DAY_LOSS_HARD, DAY_LOSS_SOFT, KILL, LINK, Ladder, lifts_itself
+from risk.ladder import KILL, Ladder, lifts_itself
 from risk.limits import AccountLimits, Limits, Restriction
 from tests.fakes.context import ACCOUNT, CENT, HOUR, MIDNIGHT, NOON, SECOND, TAG, World, build_context
 
 PX = 100 * NANO
+DAY_LOSS_SOFT, DAY_LOSS_HARD, LINK = "DAY_LOSS_SOFT", "DAY_LOSS_HARD", "LINK"
 
 
 def equity(world: World, units: int) -> None:
