@@ -1,6 +1,6 @@
 """The limits as a person writes them: one table of names, units and factory values, and the structs a config file is
 read into. Amounts are decimal numbers of dollars, shares, seconds or basis points; `whole` is the one place where
-they become integers. What binds an order is resolved in risk/bounds.py. Knows no order, position or market.
+they become integers. What binds an order is folded in risk/resolve.py. Knows no order, position or market.
 """
 
 from collections.abc import Iterator
