@@ -1,7 +1,8 @@
-"""What a live broker delivered of the reference: tick rules, slow numbers of the day.
+"""What came of the reference during the run: tick rules and slow numbers of the day from a live broker, and which names
+move together from a worker.
 
-Opinion state: kept in snapshots, fetched again after a start that throws opinion away. Owns nothing the tables of
-core/reference.py own; where both speak of a day, the broker's own word is the later one and holds.
+Opinion state: kept in snapshots, fetched and measured again after a start that throws opinion away. Owns nothing the
+tables of core/reference.py own; where both speak of a day, the broker's own word is the later one and holds.
 """
 
 from typing import Final
@@ -27,6 +28,7 @@ class Arrivals(msgspec.Struct, kw_only=True):
 
     rules: dict[int, LiveRule] = {}
     slow: dict[int, ReferenceArrived] = {}
+    clusters: tuple[tuple[int, ...], ...] = ()  # instruments that were measured last to move together
 
     def rule(self, event: MarketRuleChanged, trading_date: int) -> LiveRule | None:
         """Remember a tick rule; None when it says what we know. A rule keeps the day since which it holds."""

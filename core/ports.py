@@ -91,9 +91,15 @@ class Context:
         for forget in self._forgetting:
             forget(inst)
 
+    def take_clusters(self, clusters: tuple[tuple[int, ...], ...]) -> None:
+        """A worker measured which instruments move together; it takes the place of the measurement before."""
+        self.arrivals.clusters = clusters
+        self.concentration.set_measured(clusters)
+
     def load_arrivals(self, arrivals: Arrivals) -> None:
         """From a snapshot."""
         self.arrivals = arrivals
+        self.concentration.set_measured(arrivals.clusters)
         for inst, rule in arrivals.rules.items():
             self.take_rule(inst, rule)
         for slow in arrivals.slow.values():

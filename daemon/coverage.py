@@ -13,7 +13,7 @@ from core.units import NANO
 from daemon.history import History, Sign
 from risk.checks import CHECKS
 from risk.controls import CONTROLS, Control, limits_of
-from risk.evidence import CONTRACT, CONTROL_TESTS, SIGNS
+from risk.evidence import CONTRACT, CONTROL_TESTS, COUNTED, COUNTING, SIGNS
 from risk.in_force import ACCOUNT, own_value
 from risk.limits import ROWS, Limits, text_of
 
@@ -36,6 +36,7 @@ def _row(control: Control, history: History, in_force: dict[str, str]) -> dict[s
         "control": control.number,
         "name": control.name,
         "status": control.status,
+        "note": control.note,
         "code": _CODES.get(control.number, ""),
         "limits": {name: in_force.get(name, "") for name in limits_of(control.number)},
         "where": control.where,
@@ -49,7 +50,8 @@ def _row(control: Control, history: History, in_force: dict[str, str]) -> dict[s
 def tests_of(control: int) -> tuple[str, ...]:
     """Ids of the tests that hold a control: the contract rows of its check, then those named beside them."""
     code = _CODES.get(control)
-    own = () if code is None else (f"{CONTRACT}[{code}-*]",)
+    table = COUNTING if control in COUNTED else CONTRACT
+    own = () if code is None else (f"{table}[{code}-*]",)
     return own + CONTROL_TESTS.get(control, ())
 
 

@@ -6,6 +6,13 @@ its rows there (`CONTRACT`). Decides nothing.
 from typing import Final
 
 CONTRACT: Final = "tests/contract/test_checks.py::test_check"
+COUNTING: Final = "tests/contract/test_counting_checks.py::test_check"
+COUNTED: Final = (10, 11, 12, 13, 14, 15, 43)  # whose rows stand in the second table
+_KNIGHT: Final = "tests/simulation/test_knight.py::test_one_control_alone_stops_it"
+_CAPS: Final = "tests/property/test_sent_caps.py::"
+_TRIGGERS: Final = "tests/unit/test_risk_triggers.py::"
+_LIQUIDITY: Final = "tests/unit/test_liquidity.py::"
+_TRADER: Final = "tests/integration/test_trader_limits.py::test_limits_change_and_end"
 _MONEY: Final = "tests/unit/test_money_faults.py::"
 _LADDER: Final = "tests/unit/test_risk_ladder.py::"
 _START: Final = "tests/integration/test_trader_start.py::"
@@ -51,7 +58,7 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         f"{_TRIGGERS}test_a_peak_is_marked_twice",
     ),
     26: (f"{_KILL}test_kill_blocks_cancels_verifies",),
-    27: (f"{_KILL}test_kill_blocks_cancels_verifies",),
+    27: (f"{_KILL}test_kill_blocks_cancels_verifies", "tests/unit/test_kill.py::test_others_orders_hold_up_the_proof"),
     29: (f"{_GATE}test_an_exit_never_makes_a_position_larger",),
     31: (
         f"{_START}test_a_clean_stop_goes_on_as_latched",
@@ -62,6 +69,7 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         "tests/unit/test_live_runner.py::test_orders_leave_only_after_a_complete_sync",
     ),
     33: (
+        _KNIGHT,
         f"{_START}test_a_difference_halts_until_acknowledged",
         f"{_START}test_a_large_cash_difference_reduces_until_acknowledged",
     ),
@@ -77,8 +85,15 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         "tests/property/test_clock_offset.py::test_it_never_says_more_than_is_so",
         f"{_BROKER}test_margins_borrow_funds_and_time",
     ),
-    39: (f"{_CHANGES}test_a_raise_binds_at_once_and_ends_by_itself", f"{_CHANGES}test_the_ceiling_holds_at_load"),
-    40: (f"{_CHANGES}test_an_override_lets_one_order_fail_one_control_once",),
+    39: (
+        _TRADER,
+        f"{_CHANGES}test_a_raise_binds_at_once_and_ends_by_itself",
+        f"{_CHANGES}test_the_ceiling_holds_at_load",
+    ),
+    40: (
+        _TRADER,
+        f"{_CHANGES}test_an_override_lets_one_order_fail_one_control_once",
+    ),
     42: (f"{_START}test_a_changed_config_is_halted_until_armed", f"{_START}test_deploy_is_not_lifted_by_resume"),
     45: ("tests/unit/test_assessment.py::test_the_pack_is_complete",),
     49: (
@@ -88,7 +103,43 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     ),
     47: (
         "tests/tidy/test_approved_order.py::test_only_the_gate_makes_one",
-        "tests/unit/test_ib_precautions.py::test_no_order_bypasses_the_precautions",
+        "tests/unit/test_exclusive_control.py::test_no_order_bypasses_the_precautions",
+    ),
+    8: (
+        f"{_LIQUIDITY}test_a_name_of_little_volume_takes_no_entry",
+        f"{_LIQUIDITY}test_an_exit_is_cut_to_a_part_of_the_volume",
+    ),
+    10: (_KNIGHT, f"{_CAPS}test_what_is_sent_stays_within_its_caps", f"{_CAPS}test_a_rolling_sum_never_under_counts"),
+    11: (_KNIGHT, "tests/simulation/test_knight.py::test_only_a_person_lets_it_go_on"),
+    12: (_KNIGHT,),
+    22: (f"{_TRIGGERS}test_a_silent_line_and_a_silent_feed",),
+    25: (f"{_TRIGGERS}test_drawdown_needs_two_of_three_marks", f"{_TRIGGERS}test_a_peak_is_marked_twice"),
+    28: ("tests/integration/test_trader_kill.py::test_flatten_closes_with_orders_that_only_reduce",),
+    30: (
+        "tests/integration/test_guard.py::test_a_trader_that_restarts_hangs_and_dies",
+        "tests/unit/test_presence.py::test_who_was_away_sends_nothing_and_is_halted",
+    ),
+    37: (
+        "tests/unit/test_presence.py::test_a_lease_is_renewed_by_turns_and_never_after_its_end",
+        "tests/integration/test_guard_rules.py::test_it_acts_a_second_after_the_end_and_once",
+    ),
+    38: (
+        "tests/unit/test_alerts.py::test_at_once_then_quiet_then_again_until_it_is_seen",
+        "tests/unit/test_alerts.py::test_a_raised_alert_is_delivered_and_survives_a_restart",
+    ),
+    41: (
+        "tests/integration/test_two_persons.py::test_one_person_cannot_resume_an_account",
+        "tests/integration/test_two_persons.py::test_an_approval_survives_a_crash",
+    ),
+    44: ("tests/integration/test_kill_drill.py::test_the_kill_drill",),
+    46: (
+        "tests/unit/test_surveil.py::test_what_was_planted_is_found",
+        "tests/unit/test_surveil.py::test_a_clean_day_is_clean",
+    ),
+    48: (f"{_CHANGES}test_a_change_that_no_longer_fits_denies_entries_and_halts",),
+    49: (
+        "tests/integration/test_risk_worker.py::test_a_killed_worker_reduces_within_a_minute_and_comes_back",
+        "tests/unit/test_risk_measure.py::test_a_larger_book_is_a_larger_risk",
     ),
 }
 

@@ -40,11 +40,13 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
             e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.OrderResolved,
             e.DifferenceAcknowledged, e.AccountAdopted, e.DeployArmed, e.CommandRefused, e.TriggerFired,
             e.TraderStarted, e.TraderStopped, e.StepFailed, e.LeaseLapsed, e.AlertAcknowledged,
+            e.LimitChanged, e.OverrideGranted,
         ),
         r.NOTE: _tags(n.Answered),
         r.COMMAND: _tags(
             c.MoveLadder, c.SetStrategy, c.SettleOrder, c.AdjustCash, c.TransferPosition, c.VerifyKill, c.TellKill,
-            c.KeepApproval, c.SpendApproval, c.CloseAlerts,
+            c.KeepApproval, c.SpendApproval, c.CloseAlerts, c.SetLimit,
+            c.RevertLimit, c.GrantOverride, c.DropOverride,
         ),
     }
 }  # fmt: skip

@@ -17,7 +17,7 @@ from daemon.authority.keys import key_id, read_secret
 from daemon.authority.proof import signed_bytes
 from daemon.authority.totp import decode_secret, find_step
 from daemon.config.schema import AuthoritySettings, OperatorSettings
-from daemon.control.messages import AnyRequest, Proof
+from daemon.control.messages import AnyRequest, Feature, Proof
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -98,7 +98,8 @@ class Authority:
         A command that cuts risk is taken in any case, as its peer's when the proof is worth nothing.
         """
         try:
-            if request.proof is not None:
+            # A feature's fact names nobody: it could not say that a code is spent.
+            if request.proof is not None and type(request) is not Feature:
                 return self._verified(request, request.proof)
             if request.ADDS_RISK and not request.ENGINE_DECIDES and not self.settings.unsigned:
                 raise Unproven(SIGN if self.settings.operators else NO_OPERATORS, claimed=peer)

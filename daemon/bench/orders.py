@@ -255,7 +255,7 @@ def gate(*, rounds: int = 10, each: int = 1000) -> Iterator[Line]:
                         _approve(seesaw, each, taken[name])
     for name, samples in taken.items():
         line = {"name": f"gate.{name}", "orders": len(samples.kept), **samples.times}
-        yield judged(line, p50_us=5, p99_us=10)
+        yield judged(line, p50_us=8, p99_us=15)
 
 
 def _approve(seesaw: Seesaw, count: int, samples: Samples) -> None:

@@ -186,3 +186,23 @@ def test_arming_takes_two_and_a_strategy_one(tmp_path: Path) -> None:
     refused = [x for _, x in rig.records(r.INPUT) if type(x) is e.CommandRefused]
     assert [(x.command, x.operator, x.authority) for x in refused] == [("arm", "ann", f"signed:{ANN.key_id}")]
     assert verify_replay(rig.journal).difference == ""
+
+
+def test_a_live_account_is_armed_before_it_trades(tmp_path: Path) -> None:
+    """Its first start is halted like a changed program: nobody has confirmed what runs there."""
+    rig = Rig(tmp_path, persons=2)
+
+    def first_start(trader: Slow) -> None:
+        started = e.TraderStarted(
+            epoch=trader.active_runner.money.epoch, mode="live", ended="new", after_crash="halted", guard_fired=False,
+            changed="", venue_in_process=True,
+        )  # fmt: skip
+        fact(trader, started)
+        assert latches(trader) == ["DEPLOY"]
+        assert "quantd arm" in ask(trader.control, "resume", reason="r")["error"]
+        assert waits(ask(trader.control, "arm", digest=deploy_digest(trader.tables), reason="r"))
+        assert ask(trader.control, "arm", prover=BOB, digest=deploy_digest(trader.tables), reason="r")["ok"]
+        assert latches(trader) == []
+        trader.request_stop("test")
+
+    rig.run(once(first_start))

@@ -22,7 +22,7 @@ from daemon.authority.verify import (
     Unproven,
 )
 from daemon.config.schema import AuthoritySettings, OperatorSettings
-from daemon.control.messages import Halt, Resume
+from daemon.control.messages import Feature, Halt, Resume
 from tests.fakes.operators import ACCOUNT, ANN, BOB, EPOCH, KEYS, SETTINGS
 
 NOW_NS = 1_800_000_000 * 10**9
@@ -191,6 +191,8 @@ def test_without_a_proof_only_risk_is_cut() -> None:
         identity = world.authority.identify(request, "socket")
         assert (identity.operator, identity.authority) == ("socket", "peer")
     assert world.authority.identify(world.give(halt), "socket").operator == "ann"
+    feature = Feature(id=1, name="heat", value=1.0, age_s=5)
+    assert world.authority.identify(world.give(feature), "socket").operator == "socket"
 
 
 def test_unsigned_must_be_said() -> None:

@@ -151,6 +151,12 @@ def test_generic_ticks_are_what_the_market_knows() -> None:
     market.play(Tape().print(2.6, 1002, 50)).until(at(2.75))
     strings = [call for call in client.taken() if call[0] == "tickString" and call[2] == 48]
     assert strings == [("tickString", 9, 48, f"10.02;50;{at(2.6) // 10**6};200;10.01;true")]
+    client.taken()
+    market.play(Tape().quote(20 * 3_600, 1000, 1002)).until(at(20 * 3_600 + 1))  # the next day, with the lender's list
+    assert [call for call in client.taken() if call[2] in (46, 89)] == [
+        ("tickGeneric", 9, 46, 3.0),
+        ("tickSize", 9, 89, 10_000_000.0),
+    ]
 
 
 def test_limits_and_errors_of_lines() -> None:

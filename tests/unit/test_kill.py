@@ -270,3 +270,41 @@ def test_kills_that_are_not_verified_are_never_forgotten() -> None:
     assert sum(1 for kill in kills if not kill.verified_ns) == 3 * KILLS_KEPT_MAX // 2
     assert sum(1 for kill in kills if kill.verified_ns) == KILLS_KEPT_MAX
     assert kills[-1].scope == f"S{3 * KILLS_KEPT_MAX - 1}"
+
+
+def test_a_large_position_is_closed_in_slices_the_market_can_take(tmp_path: Path) -> None:
+    """After the proof of the kill: reduce-only orders one after the other, none above the limit on participation, each
+    placed when the one before is done, until nothing is held.
+    """
+    world = opened(tmp_path)
+    held = 3_000 * NANO
+    position = {"inst": 0, "average_cost_nanos": 20 * NANO}
+    world.quote(0, 20 * NANO)
+    world.sync(sync_id=2, facts=[e.PositionReported(sync_id=2, qty_nanos=held, **position)])
+    money = world.runner.money
+    adopted = e.AccountAdopted(
+        positions=((0, held, ""),), at="average", cash_nanos=money.cash_difference_nanos, reason="x", operator="ann"
+    )
+    world.tell(adopted)
+    assert world.runner.engine.reply[0], world.runner.engine.reply
+    world.tell(killed(), flattened())
+    assert not world.broker.orders()
+    world.clock.ts_ns += SECOND
+    world.sync(sync_id=3, facts=[e.PositionReported(sync_id=3, qty_nanos=held, **position)])
+    most = world.runner.engine.gate.slice_max_nanos("", 0, -1, world.clock.ts_ns)
+    assert 0 < most < held
+    sizes = []
+    for _ in range(20):
+        if not money.ledger.holdings[0]:
+            break
+        world.quote(0, 20 * NANO, after_ns=6 * SECOND)
+        assert len(world.broker.orders()) == len(sizes) + 1, list(world.runner.tally.last_refusals)
+        order = world.broker.orders()[-1]
+        sizes.append(order.qty_nanos)
+        assert (order.side, order.purpose) == (-1, c.INTENT_FLATTEN)
+        assert money.orders[order.order_id].reduce_only
+        world.fill(order, 20 * NANO)
+    assert sum(sizes) == held
+    assert max(sizes) <= most
+    assert len(sizes) >= 3
+    verified(world)

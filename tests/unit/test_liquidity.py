@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from core import commands as c
 from core import events as e
+from core.arrivals import Arrivals
 from core.concentration import CLUSTER, Concentration
+from core.exposure import Exposure
 from core.latches import ACCOUNT
 from core.market import VOLUME_INTERVAL_NS, MarketReader, apply_row, new_market
+from core.money.snapshot import dump, load
+from core.ports import Context
 from core.rows import BAR, BAR_VOLUME, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
 from core.units import NANO
 from core.volume import Volumes, traded_nanos
-from tests.fakes.context import HOUR, MIDNIGHT, NOON, make_instrument
+from tests.fakes.context import ADV, DATE, HOUR, MIDNIGHT, NOON, build_context, make_instrument
 from tests.fakes.live import CENT, SECOND, LiveWorld, opened
 
 OPEN, CLOSE = MIDNIGHT + 9 * HOUR + HOUR // 2, MIDNIGHT + 16 * HOUR
@@ -110,6 +115,44 @@ def test_a_measured_cluster_takes_the_place_of_the_one_before() -> None:
     assert [b.members for b in concentration.buckets if b.kind == "measured cluster"] == [(0, 1)]
     assert told == sorted(told) or len(told) == 3
     assert len(told) == 3, "the same measurement again changes nothing"
+
+
+def test_measured_clusters_and_volumes_outlive_a_snapshot() -> None:
+    """They bind orders, so a start from a snapshot has them at once."""
+    world = build_context(instruments=3)
+    context = world.context
+    context.take_clusters(((0, 2),))
+    slow = e.ReferenceArrived(inst=1, effective_from=DATE, previous_close_nanos=NANO, adv_nanos=7 * NANO)
+    world.money.trading_date = DATE
+    context.take_reference(slow)
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(context.arrivals), type=Arrivals)
+    fresh = build_context(instruments=3)
+    fresh.money.trading_date = DATE
+    fresh.context.load_arrivals(kept)
+    assert fresh.context.concentration.buckets == context.concentration.buckets
+    assert fresh.context.volumes.adv_nanos == context.volumes.adv_nanos == [ADV, 7 * NANO, ADV]
+
+
+def test_buckets_of_a_restored_account_hold_what_the_orders_do() -> None:
+    """Sums are rebuilt from what works when a context is made around an account that exists already."""
+    world = build_context()
+    world.rest(qty_nanos=10 * NANO)
+    world.hold(1, -5)
+    before = list(world.context.concentration.used)
+    money = load(world.money.settings, dump(world.money))
+    exposure = Exposure(2)
+    again = Context(
+        instruments=world.context.instruments,
+        calendars=world.context.calendars,
+        previous_close_nanos=[0, 0],
+        money=money,
+        market=world.context.market,
+        exposure=exposure,
+    )
+    for inst, mark in enumerate(world.context.exposure.marks):
+        exposure.mark(inst, mark, money.ledger)
+    assert again.concentration.used == before
+    assert sum(before) > 0
 
 
 # ---- through the engine ------------------------------------------------------------------------------------------
