@@ -53,10 +53,6 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         f"{_TRIGGERS}test_the_link_reduces_and_lifts_itself_after_a_clean_sync",
     ),
     24: (f"{_LADDER}test_one_bad_mark_does_nothing_two_in_a_row_reduce", f"{_LADDER}test_the_hard_limit_halts"),
-    25: (
-        f"{_TRIGGERS}test_drawdown_needs_two_of_three_marks",
-        f"{_TRIGGERS}test_a_peak_is_marked_twice",
-    ),
     26: (f"{_KILL}test_kill_blocks_cancels_verifies",),
     27: (f"{_KILL}test_kill_blocks_cancels_verifies", "tests/unit/test_kill.py::test_others_orders_hold_up_the_proof"),
     29: (f"{_GATE}test_an_exit_never_makes_a_position_larger",),
@@ -96,11 +92,6 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     ),
     42: (f"{_START}test_a_changed_config_is_halted_until_armed", f"{_START}test_deploy_is_not_lifted_by_resume"),
     45: ("tests/unit/test_assessment.py::test_the_pack_is_complete",),
-    49: (
-        f"{_TRIGGERS}test_measured_risk_is_latched_by_two_of_three_measurements",
-        "tests/unit/test_risk_measure.py::test_a_hundred_days_by_hand",
-        "tests/integration/test_risk_worker.py::test_a_killed_worker_reduces_within_a_minute_and_comes_back",
-    ),
     47: (
         "tests/tidy/test_approved_order.py::test_only_the_gate_makes_one",
         "tests/unit/test_exclusive_control.py::test_no_order_bypasses_the_precautions",
