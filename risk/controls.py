@@ -1,6 +1,6 @@
 """The 48 risk controls this daemon is held to and one of our own (49), and where each of them is: `quantd risk
-coverage` prints this table, and docs/risk.md is made from it and from the checks (`risk_page`; a test holds the file to it).
-Decides nothing.
+coverage` prints this table, and docs/risk.md is made from it and from the checks (`risk_page`; a test holds the file
+to it). Decides nothing.
 """
 
 from typing import Final
