@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from risk.checks import CHECKS
-from risk.limits import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
+from risk.limit_rows import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
 
 IN_FORCE: Final = "in force"
 IN_PART: Final = "in part"

@@ -10,7 +10,6 @@ COUNTING: Final = "tests/contract/test_counting_checks.py::test_check"
 COUNTED: Final = (10, 11, 12, 13, 14, 15, 43)  # whose rows stand in the second table
 _KNIGHT: Final = "tests/simulation/test_knight.py::test_one_control_alone_stops_it"
 _CAPS: Final = "tests/property/test_sent_caps.py::"
-_TRIGGERS: Final = "tests/unit/test_risk_triggers.py::"
 _LIQUIDITY: Final = "tests/unit/test_liquidity.py::"
 _TRADER: Final = "tests/integration/test_trader_limits.py::test_limits_change_and_end"
 _MONEY: Final = "tests/unit/test_money_faults.py::"
@@ -92,6 +91,12 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     ),
     42: (f"{_START}test_a_changed_config_is_halted_until_armed", f"{_START}test_deploy_is_not_lifted_by_resume"),
     45: ("tests/unit/test_assessment.py::test_the_pack_is_complete",),
+    49: (
+        f"{_TRIGGERS}test_measured_risk_is_latched_by_two_of_three_measurements",
+        "tests/unit/test_risk_measure.py::test_a_hundred_days_by_hand",
+        "tests/unit/test_risk_measure.py::test_a_larger_book_is_a_larger_risk",
+        "tests/integration/test_risk_worker.py::test_a_killed_worker_reduces_within_a_minute_and_comes_back",
+    ),
     47: (
         "tests/tidy/test_approved_order.py::test_only_the_gate_makes_one",
         "tests/unit/test_exclusive_control.py::test_no_order_bypasses_the_precautions",
@@ -104,7 +109,6 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     11: (_KNIGHT, "tests/simulation/test_knight.py::test_only_a_person_lets_it_go_on"),
     12: (_KNIGHT,),
     22: (f"{_TRIGGERS}test_a_silent_line_and_a_silent_feed",),
-    25: (f"{_TRIGGERS}test_drawdown_needs_two_of_three_marks", f"{_TRIGGERS}test_a_peak_is_marked_twice"),
     28: ("tests/integration/test_trader_kill.py::test_flatten_closes_with_orders_that_only_reduce",),
     30: (
         "tests/integration/test_guard.py::test_a_trader_that_restarts_hangs_and_dies",
@@ -128,10 +132,6 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         "tests/unit/test_surveil.py::test_a_clean_day_is_clean",
     ),
     48: (f"{_CHANGES}test_a_change_that_no_longer_fits_denies_entries_and_halts",),
-    49: (
-        "tests/integration/test_risk_worker.py::test_a_killed_worker_reduces_within_a_minute_and_comes_back",
-        "tests/unit/test_risk_measure.py::test_a_larger_book_is_a_larger_risk",
-    ),
 }
 
 # Codes of latches and alerts that show a control acting; refusals show it by the control's number.

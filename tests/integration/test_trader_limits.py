@@ -20,7 +20,7 @@ from tests.fakes.trader import Rig, Slow, install
 from tests.integration.test_trader_kill import at, busy
 
 HOUR_NS = 3600 * NANO
-BLOCK = {"strategy": "reversion", "symbol": "AAA", "side": "buy", "qty": "100", "reason": "block"}
+BLOCK: dict[str, Any] = {"strategy": "reversion", "symbol": "AAA", "side": "buy", "qty": "100", "reason": "block"}
 
 
 def request(

@@ -24,7 +24,8 @@ from daemon.journal import JournalWriter
 from risk.checks import CHECKS
 from risk.controls import CONTROLS, IN_FORCE, IN_PART
 from risk.evidence import CONTRACT, CONTROL_TESTS, COUNTING, SIGNS
-from risk.limits import ROWS, AccountLimits, Limits
+from risk.limit_rows import ROWS
+from risk.limits import AccountLimits, Limits
 from tests.contract.test_checks import CASES
 from tests.contract.test_counting_checks import CASES as COUNTED_CASES
 from tests.fakes.operators import OPERATORS

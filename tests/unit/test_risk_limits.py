@@ -7,23 +7,12 @@ import pytest
 
 from core.errors import ConfigError
 from core.units import NANO
-from risk.bounds import AccountBounds, Bounds, rates, resolve
+from risk.bounds import AccountBounds, Bounds
 from risk.checks import CHECKS
 from risk.controls import CONTROLS, IN_FORCE, LATER, limits_of, risk_page
-from risk.limits import (
-    ACCOUNT_ROWS,
-    BOOK_ROWS,
-    FACTORY_CLASS,
-    ORDER_ROWS,
-    ROWS,
-    AccountLimits,
-    Limits,
-    OrderLimits,
-    Restriction,
-    StrategyLimits,
-    factory_value,
-    unset,
-)
+from risk.limit_rows import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS
+from risk.limits import AccountLimits, Limits, OrderLimits, Restriction, StrategyLimits, factory_value, unset
+from risk.resolve import rates, resolve
 from tests.fakes.context import SECOND, build_context
 from tests.risk_page import PAGE
 
