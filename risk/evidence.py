@@ -52,10 +52,6 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         f"{_TRIGGERS}test_the_link_reduces_and_lifts_itself_after_a_clean_sync",
     ),
     24: (f"{_LADDER}test_one_bad_mark_does_nothing_two_in_a_row_reduce", f"{_LADDER}test_the_hard_limit_halts"),
-    25: (
-        f"{_TRIGGERS}test_drawdown_needs_two_of_three_marks",
-        f"{_TRIGGERS}test_a_peak_is_marked_twice",
-    ),
     26: (f"{_KILL}test_kill_blocks_cancels_verifies",),
     27: (f"{_KILL}test_kill_blocks_cancels_verifies", "tests/unit/test_kill.py::test_others_orders_hold_up_the_proof"),
     29: (f"{_GATE}test_an_exit_never_makes_a_position_larger",),
