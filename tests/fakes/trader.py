@@ -100,6 +100,8 @@ params = {{ duration_s = 240, slices = 4 }}
 order_notional_max = 60_000
 gross_max = 250_000
 net_max = 250_000
+feed_seconds_soft = 600 # this market has an event every few seconds, and a minute without one now and then
+line_seconds_soft = 900
 
 """
     + ONE_PERSON.replace("persons = 1", "persons = {persons}")

@@ -14,7 +14,7 @@ from risk.resolve import resolve
 from risk.view import GateView
 from tests.fakes.context import World, build_context
 
-OWN = ("account", "bounds", "crowds", "foreign", "history", "rules", "volumes")  # objects, not numbers
+OWN = ("account", "bounds", "crowds", "foreign", "history", "levels", "rules", "volumes")  # objects, not numbers
 NUMBERS = [name for name in GateView.__slots__ if not name.startswith("_") and name not in OWN]
 VALUES = st.one_of(
     st.sampled_from((0, 1, -1, 2, 3, 1 << 62)), st.integers(-(10**6), 10**6), st.integers(-(10**15), 10**15)
