@@ -90,6 +90,7 @@ borrow_age_seconds_max = 1_000_000_000
 sync_seconds_soft = 1_000_000_000 # nobody answers here
 sync_seconds_hard = 1_000_000_000
 risk_seconds_soft = 1_000_000_000
+whatif_notional_min = 4_000_000_000
 """
 
 
