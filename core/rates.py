@@ -33,29 +33,29 @@ def conforms(tat_ns: int, ts_ns: int, limit: RateLimit) -> bool:
 class DuplicateWindow:
     """Orders sent within `window_ns`, and by which parent. At most two expire per insertion: it never scans."""
 
-    __slots__ = ("_keys", "_queue", "window_ns")
+    __slots__ = ("_queue", "keys", "window_ns")
 
     def __init__(self, window_ns: int) -> None:
         self.window_ns = window_ns
         self._queue: deque[tuple[int, int, SentKey]] = deque()  # when, parent, what
-        self._keys: dict[SentKey, tuple[int, int]] = {}
+        self.keys: dict[SentKey, tuple[int, int]] = {}
 
     def sender(self, key: SentKey, ts_ns: int) -> int:
         """Parent of the same order that left within the window (0 = it had none); NO_SENDER = none left."""
-        last = self._keys.get(key)
+        last = self.keys.get(key)
         return last[1] if last is not None and ts_ns - last[0] < self.window_ns else NO_SENDER
 
     def add(self, key: SentKey, ts_ns: int, parent_id: int) -> None:
         """Remember an order that is being sent."""
-        self._keys[key] = (ts_ns, parent_id)
+        self.keys[key] = (ts_ns, parent_id)
         queue = self._queue
         queue.append((ts_ns, parent_id, key))
         for _ in range(2):
             if not queue or ts_ns - queue[0][0] < self.window_ns:
                 return
             sent, parent_id, old = queue.popleft()
-            if self._keys.get(old) == (sent, parent_id):
-                del self._keys[old]
+            if self.keys.get(old) == (sent, parent_id):
+                del self.keys[old]
 
     def state(self) -> list[tuple[int, int, SentKey]]:
         """For a snapshot."""
@@ -64,4 +64,4 @@ class DuplicateWindow:
     def load(self, state: list[tuple[int, int, SentKey]]) -> None:
         """From a snapshot."""
         self._queue = deque(state)
-        self._keys = {key: (sent, parent_id) for sent, parent_id, key in state}
+        self.keys = {key: (sent, parent_id) for sent, parent_id, key in state}

@@ -16,8 +16,8 @@ class ForeignOrders:
     """Sums over `money.foreign`. Values at the worse of limit and offer, rounded up."""
 
     __slots__ = (
-        "buy_best", "buy_counts", "buy_value", "buys", "by_bucket", "sell_best", "sell_counts", "sells", "unpriced",
-        "value",
+        "any_known", "buy_best", "buy_counts", "buy_value", "buys", "by_bucket", "sell_best", "sell_counts", "sells",
+        "unpriced", "value",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class ForeignOrders:
         self.sell_counts: list[int] = []
         self.buy_best: list[int] = []  # dearest bid, cheapest offer; NO_CROSS = none, without a price it takes any
         self.sell_best: list[int] = []
+        self.any_known = False  # whether there is anything to add
         self.value = 0  # of all of them, those in names we do not know included
         self.buy_value = 0
         self.unpriced = 0  # orders whose value nobody knows: what is reserved is not known while there are any
@@ -41,6 +42,7 @@ class ForeignOrders:
         self.buy_best, self.sell_best = [NO_CROSS] * instruments, [NO_CROSS] * instruments
         self.by_bucket = [0] * len(context.concentration.buckets)
         self.value = self.buy_value = self.unpriced = 0
+        self.any_known = bool(context.money.foreign)
         for report in context.money.foreign.values():
             rest = report.qty_nanos - report.filled_nanos
             known = 0 <= report.inst < instruments

@@ -15,23 +15,32 @@ from risk.count_bounds import DeploymentBounds, ramped
 class History:
     """One order's past; `read` overwrites every field."""
 
-    __slots__ = ("_context", "_ramps", "counters", "deployment", "duplicate", "parent", "tally", "windows")
+    __slots__ = (
+        "_context", "_ramps", "_venues", "counters", "deployment", "duplicate", "parent", "schedule_qty", "tally",
+        "windows",
+    )  # fmt: skip
 
     def __init__(self, context: Context, bounds: Bounds) -> None:
         self._context = context
         self._ramps: dict[str, tuple[DeploymentBounds, int, DeploymentBounds]] = {}  # by strategy: of, on day, ramped
+        self._venues: dict[str, tuple[Tally, int, frozenset[str]]] = {}  # by strategy: of which count
         self.counters = context.money.counters
         self.tally: Tally = NOBODY
         self.windows: ValueWindows = NOTHING
         self.parent: Parent | None = None  # the order's schedule
+        self.schedule_qty = 0  # of the whole schedule, at least of the order
         self.duplicate = 0
         self.deployment: DeploymentBounds = bounds.book.deployment
 
     def read(self, o: OrderIntent, bounds: Bounds, ts_ns: int) -> None:
         """Everything of one order."""
         money, counters, strategy = self._context.money, self.counters, o.strategy
-        self.parent = money.live_parents.get(o.parent_id)
-        sender = money.duplicates.sender(duplicate_key(o), ts_ns)
+        self.parent = parent = money.live_parents.get(o.parent_id)
+        self.schedule_qty = o.qty_nanos
+        if parent is not None and parent.qty_nanos > o.qty_nanos:
+            self.schedule_qty = parent.qty_nanos
+        duplicates, key = money.duplicates, duplicate_key(o)
+        sender = duplicates.sender(key, ts_ns) if key in duplicates.keys else NO_SENDER
         self.duplicate = 0 if sender == NO_SENDER else self._repeats(o, sender)
         tally = self.tally = counters.tallies.get(strategy, NOBODY)
         self.windows = counters.windows.get(strategy, NOTHING)
@@ -61,5 +70,9 @@ class History:
 
     def venues(self, inst: int) -> int:
         """How many venues the strategy would have sent to with this instrument."""
-        instruments = self._context.instruments
-        return len({instruments[traded].exchange for traded in (*self.tally.instruments, inst)})
+        instruments, tally = self._context.instruments, self.tally
+        of, count, venues = self._venues.get(tally.strategy, (NOBODY, 0, frozenset[str]()))
+        if of is not tally or count != len(tally.instruments):  # a tally's instruments only ever grow
+            venues = frozenset(instruments[traded].exchange for traded in tally.instruments)
+            self._venues[tally.strategy] = (tally, len(tally.instruments), venues)
+        return len(venues) + (instruments[inst].exchange not in venues)

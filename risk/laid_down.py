@@ -1,5 +1,5 @@
 """What broker and market lay down (core.money.conditions, price bands), as one order sees it: clock,
-borrow, the broker's funds, bands, a quote that does not move. The base of the gate's view, which calls it once per
+borrow, the broker's funds, bands. The base of the gate's view, which calls it once per
 order. Decides nothing.
 """
 
@@ -10,13 +10,13 @@ from core.exposure import Exposure
 from core.market import FIELDS, INDEX
 from core.money.conditions import Conditions
 from core.ports import Context
-from core.sessions import REGULAR
 from core.units import BP
-from risk.bounds import AccountBounds, Bounds
+from risk.bounds import AccountBounds
 from risk.rules import NEVER_PX, Rules
 
 EASY_MILLI: Final = 2_500  # level above which shares are there without asking (IB tick 46: 2.5)
 _NEVER: Final = 1 << 62
+_NOT_MEASURED: Final = -1
 _CHANGED: Final = INDEX["changed_ts_ns"]
 _LOW: Final = INDEX["low_px_nanos"]
 _REF_TS: Final = INDEX["band_ref_ts_ns"]
@@ -29,49 +29,29 @@ class LaidDown:
     """Its fields are the view's. Those of borrow are of sales alone: a buy leaves them as they were."""
 
     __slots__ = (
-        "borrow_age_ns", "borrow_level", "borrow_shares", "changed_ns", "clock_age_ns", "clock_offset_ns", "conditions",
-        "edge_high", "edge_low", "exposure", "free_bp", "frozen", "funds", "funds_free", "funds_missing",
-        "index_until_ns", "resumed_ns", "short_restricted",
+        "_clock_offset_ns", "_clock_ts_ns", "borrow_age_ns", "borrow_level", "borrow_shares", "clock_until_ns",
+        "exposure", "free_bp", "funds", "funds_free", "funds_missing", "short_restricted",
     )  # fmt: skip
 
     # Of the view, read here.
     account: AccountBounds
     age_ns_max: int
-    bounds: Bounds
-    date: int
-    phase: int
     rules: Rules
     ts_ns: int
 
     def __init__(self, context: Context) -> None:
-        self.conditions: Conditions = context.money.conditions
         self.exposure: Exposure = context.exposure
         self.borrow_level = self.borrow_shares = -1
         self.borrow_age_ns = _NEVER
         self.short_restricted = 0
-        self.changed_ns = self.frozen = self.resumed_ns = 0
-        self.edge_low = self.index_until_ns = self.clock_offset_ns = 0
-        self.edge_high = NEVER_PX
-        self.clock_age_ns = _NEVER
         self.free_bp = self.funds_missing = 0
-        self.forget_funds()
+        self.forget_told()
 
-    def forget_funds(self) -> None:
+    def forget_told(self) -> None:
         """Limits changed; or no broker's account: then nothing but our own estimate binds."""
         self.funds = self.funds_free = NEVER_PX
-
-    def _read_quiet(self, context: Context, inst: int, *, unchanged_ns: int, resumed: int, ref: int, told: int) -> None:
-        """How long the quote has stood, how long ago a halt ended, and how near to a band a touch may come."""
-        self.changed_ns = unchanged_ns
-        self.frozen = 0 if unchanged_ns <= self.bounds.frozen_ns_max else self._is_frozen(context)
-        self.resumed_ns = self.ts_ns - resumed if resumed else _NEVER
-        if self.phase != REGULAR:  # the plan binds in regular hours alone
-            self.edge_low, self.edge_high = 0, NEVER_PX
-            return
-        rules = self.rules
-        if rules.band_ref != ref or rules.band_told != told or self.ts_ns >= rules.band_until_ns:
-            self._set_bands(context, inst, ref, told)
-        self.edge_low, self.edge_high = rules.edge_low, rules.edge_high
+        self._clock_ts_ns = self._clock_offset_ns = 0
+        self.clock_until_ns = _NOT_MEASURED  # until when the clock was compared with the broker's, and right
 
     def _is_frozen(self, context: Context) -> int:
         """1 if another instrument's quote has changed of late: the market moves and this quote does not."""
@@ -89,16 +69,21 @@ class LaidDown:
         )
 
     def _read_told(self, context: Context, side: int, inst: int) -> None:
-        """Clock, breaker, funds; borrow for sales alone."""
-        self.conditions = conditions = context.money.conditions
-        self.index_until_ns = conditions.index_until_ns
-        self.clock_offset_ns = conditions.clock_offset_ns
-        self.clock_age_ns = self.ts_ns - conditions.clock_ts_ns if conditions.clock_ts_ns else _NEVER
+        """Clock and funds; borrow for sales alone."""
+        conditions = context.money.conditions
+        if conditions.clock_ts_ns != self._clock_ts_ns or conditions.clock_offset_ns != self._clock_offset_ns:
+            self._read_clock(conditions)
         self.funds_missing = self._read_funds(conditions) if conditions.funds_awaited else 0
         a = self.account
         self.free_bp = a.margin_free_bp if self.exposure.rate_bp_max <= a.margin_flat_bp_max else 0
         if side < 0:
             self._read_borrow(context, conditions, inst)
+
+    def _read_clock(self, conditions: Conditions) -> None:
+        a, offset = self.account, conditions.clock_offset_ns
+        self._clock_ts_ns, self._clock_offset_ns = conditions.clock_ts_ns, offset
+        right = conditions.clock_ts_ns and abs(offset) <= a.clock_offset_ns_max
+        self.clock_until_ns = conditions.clock_ts_ns + a.clock_ns_max if right else _NOT_MEASURED
 
     def _read_borrow(self, context: Context, conditions: Conditions, inst: int) -> None:
         """Shares to borrow; whether the short-sale restriction holds: as recorded, or by the day's low now."""
@@ -108,7 +93,7 @@ class LaidDown:
         self.borrow_age_ns = self.ts_ns - told.ts_ns
         low = context.market.view[inst * FIELDS + _LOW]
         fallen = restricts_shorts(low, context.previous_close_nanos[inst]) if low else False
-        self.short_restricted = 1 if fallen or self.date <= conditions.short_until[inst] else 0
+        self.short_restricted = 1 if fallen or self.rules.date <= conditions.short_until[inst] else 0
 
     def _read_funds(self, conditions: Conditions) -> int:
         """1 if the broker's account values never came or are old; else they are read."""

@@ -16,10 +16,9 @@ _FAR: Final = 1 << 62
 class Levels:
     """One account's, as of the last `read`."""
 
-    __slots__ = ("account", "age_ns", "floor", "over", "peak", "risk", "text")
+    __slots__ = ("age_ns", "floor", "over", "peak", "risk", "text")
 
     def __init__(self) -> None:
-        self.account: AccountBounds | None = None
         self.peak = _NO_PEAK
         self.risk: RiskMeasured | None = None
         self.floor = _FAR  # equity at or below it is a soft drawdown
@@ -27,10 +26,13 @@ class Levels:
         self.text = ("", "")  # which, and the level
         self.age_ns = 0  # how old a measurement may be
 
+    def forget(self) -> None:
+        """Limits changed."""
+        self.peak = _NO_PEAK
+
     def read(self, money: Money, account: AccountBounds) -> None:
         """Once for each change."""
         watch = account.watch
-        self.account = account
         self.age_ns = watch.risk_seconds_soft
         self.peak = peak = money.high_water_nanos
         self.floor = peak - -(-peak * watch.drawdown_soft_bp // BP) if peak > 0 else _FAR

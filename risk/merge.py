@@ -10,13 +10,13 @@ import builtins
 import copy
 import inspect
 import textwrap
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 from core.commands import OrderIntent
 from core.errors import Bug
+from risk.simplify import simplified
 from risk.view import GateView
 
 CheckFunction = Callable[[OrderIntent, GateView], int]
@@ -34,7 +34,7 @@ def merged(checks: tuple[CheckFunction, ...]) -> CheckFunction:
     body: list[ast.stmt] = []
     for number, check in enumerate(checks):
         body += _Translation(check, number, names).statements()
-    body = _read_once(body)
+    body = simplified(body)
     body.append(ast.Return(ast.Constant(0)))
     arguments = ast.arguments(
         posonlyargs=[], args=[ast.arg(_ORDER), ast.arg(_VIEW)], kwonlyargs=[], kw_defaults=[], defaults=[]
@@ -135,31 +135,3 @@ def _branch(test: ast.expr, taken: list[ast.stmt], other: list[ast.stmt]) -> lis
     if taken:
         return [ast.If(test, taken, other)]
     return [ast.If(ast.UnaryOp(ast.Not(), test), other, [])] if other else []
-
-
-def _read_once(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Attributes of order and view that are read more than twice become locals: no check changes either. What is read
-    twice is mostly read once, in one of two branches.
-    """
-
-    def local(node: ast.AST) -> str:
-        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
-            return ""
-        return f"{node.value.id}_{node.attr}" if node.value.id in (_ORDER, _VIEW) else ""
-
-    reads = Counter(name for statement in body for node in ast.walk(statement) if (name := local(node)))
-    often = [name for name, count in reads.items() if count > 2]
-
-    class Locals(ast.NodeTransformer):
-        def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-            name = local(node)
-            if name in often:
-                return ast.Name(name, node.ctx)
-            self.generic_visit(node)
-            return node
-
-    first = [
-        ast.Assign([ast.Name(name, ast.Store())], ast.Attribute(ast.Name(name[0], ast.Load()), name[2:], ast.Load()))
-        for name in often
-    ]
-    return [*first, *(Locals().visit(statement) for statement in body)]

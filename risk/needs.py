@@ -17,7 +17,7 @@ def reserved_bp(o: OrderIntent, v: GateView) -> int:
 
 def new_bp(o: OrderIntent, v: GateView) -> int:
     """This order, at its own rate if the broker told one."""
-    rate = v.conditions.rates.get((o.inst, o.side))
+    rate = v.money.conditions.rates.get((o.inst, o.side))
     flat = v.account.margin_long_bp if o.side > 0 else v.account.margin_short_bp
     return v.notional_new * (flat if rate is None else rate.initial_bp)
 
@@ -37,7 +37,7 @@ def funds_bp(o: OrderIntent, v: GateView) -> int:
 def maintenance_bp(v: GateView) -> int:
     """Equity that must be kept (control 19): by the rule for all, by the broker's rates where these are higher."""
     least, x = v.account.maintenance_bp, v.exposure
-    adds = v.exposure_new - v.gross  # working orders and this one
+    adds = v.exposure_new - v.exposure.gross  # working orders and this one
     rated = (x.unrated_long + x.unrated_short + adds) * least + x.rated_maintenance
     plain = v.exposure_new * least
     return rated if rated > plain else plain

@@ -7,6 +7,7 @@ from typing import Final
 
 from core.commands import LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
+from core.latches import ACTIVE
 from core.market import FIELDS, INDEX
 from core.money.attempts import added
 from core.orders import Order
@@ -16,15 +17,15 @@ from core.sessions import CLOSED, POST, PRE, REGULAR
 from core.units import BP, NANO, share_of
 from risk.bounds import Bounds, Resolved
 from risk.crowds import Crowded, Crowds
-from risk.foreign import NO_CROSS, ForeignOrders
+from risk.foreign import ForeignOrders
 from risk.history import History
-from risk.laid_down import LaidDown
+from risk.holdings import Holdings
 from risk.levels import Levels
 from risk.rules import NO_RULES, Rules
 
 # The leading fields of a market row and those of its volume, read in one go; the order is asserted below.
 _VOLUME: Final = INDEX["volume_from_ns"]
-_MARKET: Final = Struct(f"17q{(_VOLUME - 17) * 8}x4q")
+_MARKET: Final = Struct(f"2q16x3q1q8x8q{(_VOLUME - 17) * 8}x4q")
 _MARKET_FIELDS: Final = (
     "bid_px_nanos", "ask_px_nanos", "bid_qty_nanos", "ask_qty_nanos", "usable", "quote_ts_ns", "alive_ts_ns",
     "last_px_nanos", "last_qty_nanos", "last_ts_ns", "blind", "halted", "jump_ts_ns", "changed_ts_ns", "resumed_ts_ns",
@@ -47,41 +48,40 @@ BLOCKS_ENTRIES: Final = 1
 BLOCKS_ALL: Final = 2
 
 
-class GateView(LaidDown):
+class GateView(Holdings):
     """One order's world. `refresh` overwrites every field, so nothing of the order before can be seen."""
 
     __slots__ = (  # noqa: RUF023 - grouped by where they come from
         # the machine's own
-        "_context", "_foreign_of", "_resolved", "_rules",
+        "_context", "_foreign_of", "_instruments", "_resolved", "_rules",
         # sums that outlast an order
-        "crowds", "foreign", "history", "volumes", "levels",
+        "crowds", "history", "volumes", "levels",
         # limits and scope
         "account", "bounds", "limit_fault", "rules", "ts_ns",
         # session: phase of core.sessions, 1 = the table speaks for this time
-        "covered", "date", "moc_cutoff_ns", "phase", "unready",
+        "phase", "unready",
         # market
-        "age_ns", "age_ns_max", "ask", "bid", "blind", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
+        "age_ns", "age_ns_max", "ask", "bid", "blind", "good", "halted", "jump_ns", "last", "last_ts_ns", "quote_ts_ns",
         "slot_before", "slot_ns", "slot_qty", "spread_wide", "stale", "usable", "volume_since_ns", "changed_ns",
-        "edge_high", "edge_low", "frozen", "index_until_ns", "resumed_ns",
+        "edges", "frozen", "resumed_ns",
         # what other live orders may still do (a replaced order's own share left out), foreign orders included
-        "buy_qty", "book_buy_qty", "book_sell_qty", "count", "cross_px", "in_doubt", "sell_qty", "side_count",
-        "reserved", "reserved_book", "reserved_side",
         # state of orders and account
-        "day_base", "day_base_bp", "differences", "disk", "enabled", "equity", "equity_bp", "id_used",
+        "day_base", "day_base_bp", "differences", "equity", "equity_bp", "free_nanos", "id_used",
         "ladder", "link",
-        "replace_legal", "risk_since_ns", "safe", "tat_account", "tat_strategy", "tat_symbol",
+        "replace_legal", "tat_account", "tat_strategy", "tat_symbol",
         # books
-        "book_gross", "book_position", "book_profit", "gross", "mark_missing", "net", "position",
         # this order: reduce-only, its price as judged, its reference and band, its value and what it would reserve
-        "band", "exposure_new", "limited", "notional", "notional_new", "px", "qty_new", "reduce_only", "reference",
-        "qty_added", "schedule_qty", "value_added", "value_px",
+        "band", "exposure_new", "limited", "notional", "notional_new", "px", "reduce_only", "reference",
+        "qty_added", "value_added", "value_px",
     )  # fmt: skip
 
     def __init__(self, context: Context, resolved: Resolved) -> None:
         super().__init__(context)
         self._context = context
+        self.money = context.money
         self._resolved = resolved
         self._rules = [NO_RULES for _ in context.instruments]
+        self._instruments = len(self._rules)
         context.on_rules(self._forget)
         self._foreign_of: object = None  # the report that `foreign` sums
         self.foreign = ForeignOrders()
@@ -105,16 +105,15 @@ class GateView(LaidDown):
         self._resolved = resolved
         self.account = resolved.account
         self._rules = [NO_RULES for _ in self._rules]  # bands by the old margin
-        self.forget_funds()
+        self.forget_told()
+        self.levels.forget()
         self.crowds.take(resolved.account)
 
     def refresh(self, o: OrderIntent, ts_ns: int, *, entry: bool = False) -> None:
         """Read everything one order needs. `entry` judges it by the entry profile even if it would reduce."""
         inst = o.inst
-        if not 0 <= inst < len(self._rules):
-            raise Bug(f"order {o.order_id} names instrument {inst}; there are {len(self._rules)}")
-        if o.side not in _SIDES:
-            raise Bug(f"order {o.order_id} has side {o.side}")
+        if not 0 <= inst < self._instruments or o.side not in _SIDES:
+            raise Bug(f"order {o.order_id}: instrument {inst} of {self._instruments}, side {o.side}")
         self.ts_ns = ts_ns
         resolved = self._resolved
         bounds = resolved.by_strategy.get(o.strategy)
@@ -133,16 +132,18 @@ class GateView(LaidDown):
         if not rules.from_ns <= ts_ns < rules.until_ns:
             rules = self._find_rules(inst, ts_ns)
         self.rules = rules
-        self.date = rules.date
         ready = self._context.reference_dates[inst]
         self.unready = 1 if ready != NOT_AWAITED and ready != rules.date and rules.date else 0
-        self.moc_cutoff_ns = rules.moc_cutoff_ns
-        if rules is NO_RULES:
+        if rules.open_ns <= ts_ns < rules.close_ns:
+            self.phase = REGULAR
+        elif rules is NO_RULES:
             self.phase = CLOSED
-            self.covered = 1 if self._context.calendars[inst].covers(ts_ns) else 0
-            return
-        self.covered = 1
-        self.phase = PRE if ts_ns < rules.open_ns else REGULAR if ts_ns < rules.close_ns else POST
+        else:
+            self.phase = PRE if ts_ns < rules.open_ns else POST
+
+    def covered(self, inst: int) -> bool:
+        """Whether the session table speaks for this time."""
+        return self._context.calendars[inst].covers(self.ts_ns)
 
     def _forget(self, inst: int) -> None:
         self._rules[inst] = NO_RULES
@@ -160,25 +161,31 @@ class GateView(LaidDown):
 
     def _read_market(self, inst: int, ts_ns: int) -> None:
         b = self.bounds
-        view = self._context.market.view
+        context = self._context
         (
-            bid, ask, _, _, usable, quoted, alive, last, _, last_ts, blind, halted, jump, changed, resumed, ref, told,
-            self.slot_ns, self.slot_qty, self.slot_before, self.volume_since_ns,
-        ) = _MARKET.unpack_from(view, inst * ROW_BYTES)  # fmt: skip
+            bid, ask, usable, self.quote_ts_ns, alive, self.last, self.last_ts_ns, blind, self.halted, jump, changed,
+            resumed, ref, told, self.slot_ns, self.slot_qty, self.slot_before, self.volume_since_ns,
+        ) = _MARKET.unpack_from(context.market.view, inst * ROW_BYTES)  # fmt: skip
         self.bid = bid
         self.ask = ask
         self.blind = blind
-        self.halted = halted
         self.usable = usable
         self.jump_ns = ts_ns - jump if jump else _NEVER
         self.age_ns = age = ts_ns - alive
         self.age_ns_max = most = b.age_ns_max_regular if self.phase == REGULAR else b.age_ns_max_extended
-        self.stale = 0 if age <= most else self._silent(age, most, ts_ns)
-        self.spread_wide = 1 if usable and (ask - bid) * _TWICE_BP > (ask + bid) * b.spread_bp_max else 0
-        self.last = last
-        self.last_ts_ns = last_ts
-        self.quote_ts_ns = quoted
-        self._read_quiet(self._context, inst, unchanged_ns=ts_ns - changed, resumed=resumed, ref=ref, told=told)
+        self.stale = stale = 0 if age <= most else self._silent(age, most, ts_ns)
+        self.spread_wide = wide = 1 if usable and (ask - bid) * _TWICE_BP > (ask + bid) * b.spread_bp_max else 0
+        self.good = 0 if blind or stale or wide else usable
+        self.changed_ns = unchanged = ts_ns - changed
+        self.frozen = 0 if unchanged <= b.frozen_ns_max else self._is_frozen(context)
+        self.resumed_ns = ts_ns - resumed if resumed else _NEVER
+        rules = self.rules
+        if self.phase != REGULAR:  # the plan binds in regular hours alone
+            self.edges = NO_RULES
+            return
+        self.edges = rules
+        if rules.band_ref != ref or rules.band_told != told or ts_ns >= rules.band_until_ns:
+            self._set_bands(context, inst, ref, told)
 
     def reference_text(self, inst: int) -> str:
         """What the broker's reference of an instrument is, as far as it has come."""
@@ -201,11 +208,9 @@ class GateView(LaidDown):
         money = context.money
         b = self.bounds
         inst, strategy = o.inst, o.strategy
-        book = (strategy, inst)
-        self.link = money.sendable()
-        self.safe = money.safe
-        self.disk = money.disk_available
-        self.ladder = money.latches.effective(strategy=strategy, symbol=b.symbol)
+        self.link = money.link if money.last_sync_ts_ns >= money.link_since_ns else money.sendable()
+        latches = money.latches
+        self.ladder = latches.effective(strategy=strategy, symbol=b.symbol) if latches.any_held else ACTIVE
         self.differences = self._difference_level(inst) if money.differences else NO_DIFFERENCE
         tats = money.tats
         self.tat_account = tats.get("a", 0)
@@ -213,75 +218,29 @@ class GateView(LaidDown):
         self.tat_symbol = tats.get(b.symbol_rate_key, 0)
         self._read_told(context, o.side, inst)
         self.equity = equity = money.equity_nanos
-        self.equity_bp = equity // BP  # one basis point of equity, down: shares of equity are small products of it
+        self.equity_bp = share = equity // BP  # one basis point of it, down: shares of equity are small products of it
+        self.free_nanos = share * self.free_bp
         base = money.day_base_equity_nanos
         if base != self.day_base:
             self.day_base = base
             self.day_base_bp = base // BP
-        self.risk_since_ns = money.risk_since_ns
         levels = self.levels
-        if money.high_water_nanos != levels.peak or money.risk is not levels.risk or levels.account is not self.account:
+        if money.high_water_nanos != levels.peak or money.risk is not levels.risk:
             levels.read(money, self.account)
         foreign = self.foreign
         if money.foreign is not self._foreign_of:
             foreign.sum(context)
             self._foreign_of = money.foreign
-        self._read_books(strategy, book)
-        r = money.reservations
-        self.buy_qty = r.buy_qty[inst] + foreign.buys[inst]
-        self.sell_qty = r.sell_qty[inst] + foreign.sells[inst]
-        self.book_buy_qty = r.buy_qty_by_book.get(book, 0)
-        self.book_sell_qty = r.sell_qty_by_book.get(book, 0)
-        self.in_doubt = r.in_doubt[inst]
-        self.count = r.count
-        self.reserved = r.notional + foreign.value
-        self.reserved_book = r.notional_by_strategy.get(strategy, 0)
-        self.qty_new = o.qty_nanos
-        history = self.history
-        history.read(o, b, ts_ns)
-        parent = history.parent
-        whole = 0 if parent is None else parent.qty_nanos
-        self.schedule_qty = whole if whole > o.qty_nanos else o.qty_nanos
-        if o.side > 0:
-            limits = r.sell_limits[inst]
-            best = limits[0] if limits else NO_CROSS
-            theirs = foreign.sell_best[inst]
-            self.cross_px = best if theirs == NO_CROSS or 0 <= best < theirs else theirs
-            self.side_count = r.buy_count[inst] + foreign.buy_counts[inst]
-            self.reserved_side = r.buy_notional + foreign.buy_value
-        else:
-            limits = r.buy_limits[inst]
-            best = limits[-1] if limits else NO_CROSS
-            theirs = foreign.buy_best[inst]
-            self.cross_px = best if best > theirs else theirs
-            self.side_count = r.sell_count[inst] + foreign.sell_counts[inst]
-            self.reserved_side = self.reserved - r.buy_notional - foreign.buy_value
+        self.history.read(o, b, ts_ns)
+        self._read_books(o, (strategy, inst))
         self.id_used = 0
         self.replace_legal = 1
+        if foreign.any_known:
+            self._add_foreign(o)
         if o.version:
             self._read_replaced(o)
         elif o.order_id < money.next_order_id:
             self.id_used = 1
-
-    def _read_books(self, strategy: str, key: tuple[str, int]) -> None:
-        context = self._context
-        ledger = context.money.ledger
-        exposure = context.exposure
-        position = ledger.positions.get(key)
-        self.position = ledger.holdings[key[1]]
-        self.book_position = 0 if position is None else position.qty_nanos
-        book = ledger.books.get(strategy)
-        if book is None:
-            self.enabled = False
-            self.book_profit = 0
-        else:
-            self.enabled = book.enabled
-            open_profit = exposure.strategy_unrealised.get(strategy, 0)
-            self.book_profit = book.realised_nanos - book.fees_nanos - book.day_base_nanos + open_profit
-        self.gross = exposure.gross
-        self.net = exposure.net
-        self.book_gross = exposure.strategy_gross.get(strategy, 0)
-        self.mark_missing = exposure.unmarked + self.foreign.unpriced
 
     def _difference_level(self, inst: int) -> int:
         """A cash or foreign position difference leaves this position certain: exits pass."""
@@ -299,7 +258,10 @@ class GateView(LaidDown):
             return
         if own.qty_nanos == o.qty_nanos and own.limit_px_nanos == o.limit_px_nanos:
             self.history.duplicate = 1  # it changes nothing
-        self.qty_new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
+        self.qty_new = new = (own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos) - own.filled_nanos
+        change = new - o.qty_nanos - held.qty_nanos  # against a new order next to the old one
+        self.worst += change
+        self.own_worst += change
         self.count -= 1
         self.side_count -= 1
         self.reserved -= held.notional_nanos
@@ -307,10 +269,8 @@ class GateView(LaidDown):
         self.reserved_side -= held.notional_nanos
         if o.side > 0:
             self.buy_qty -= held.qty_nanos
-            self.book_buy_qty -= held.qty_nanos
         else:
             self.sell_qty -= held.qty_nanos
-            self.book_sell_qty -= held.qty_nanos
 
     def _read_buckets(self) -> None:
         """Again when clusters were measured anew."""
@@ -326,19 +286,15 @@ class GateView(LaidDown):
 
     def _reduces(self, o: OrderIntent) -> int:
         """1 if account and book stay on this side of zero with this and all other resting exits filled."""
-        held, own, qty = self.position, self.book_position, self.qty_new
-        if o.side > 0:
-            account = held + self.buy_qty + qty
-            return 1 if held < 0 and own < 0 and account <= 0 and own + self.book_buy_qty + qty <= 0 else 0
-        account = held - self.sell_qty - qty
-        return 1 if held > 0 and own > 0 and account >= 0 and own - self.book_sell_qty - qty >= 0 else 0
+        opposite = self.position * o.side < 0 and self.book_position * o.side < 0
+        return 1 if opposite and self.worst <= 0 and self.own_worst <= 0 else 0
 
     def _set_reference(self, o: OrderIntent) -> None:
         """Control 3: mid of a good quote, else last trade, else previous close; an exit takes the last known."""
         a, b, ts_ns = self.account, self.bounds, self.ts_ns
         bid, ask = self.bid, self.ask
         spread = 0
-        if self.usable and not self.blind and not self.stale and not self.spread_wide:
+        if self.good:
             self.reference = reference = (bid + ask) // 2
             spread = ask - bid
         elif self.reduce_only:
@@ -347,19 +303,24 @@ class GateView(LaidDown):
             self.reference = reference = self.last
         else:
             self.reference = reference = self._context.previous_close_nanos[o.inst]
-        band = reference * b.collar_bp // BP
-        rules = self.rules
-        ticks = b.collar_ticks * (rules.increment or rules.increment_at(reference))
-        band = ticks if ticks > band else band
-        spreads = b.collar_spreads * spread
-        band = spreads if spreads > band else band
-        self.band = band * a.exit_collar_multiple if self.reduce_only else band
         if self.limited:
-            self.px = o.limit_px_nanos
+            self.px = px = o.limit_px_nanos
         elif o.order_type == MKT:
-            self.px = ask if o.side > 0 else bid
+            self.px = px = ask if o.side > 0 else bid
         else:
-            self.px = reference  # an auction price is not known before
+            self.px = px = reference  # an auction price is not known before
+        # Spreads alone are part of the band: the price that lies within them needs the rest of it not.
+        self.band = band = b.collar_spreads * spread
+        if (px - reference if o.side > 0 else reference - px) > band:
+            self.band = self._whole_band(reference, band)
+
+    def _whole_band(self, reference: int, spreads: int) -> int:
+        """Control 3: the widest of share, ticks and spreads; wider for an exit."""
+        b, rules = self.bounds, self.rules
+        band = reference * b.collar_bp // BP
+        ticks = b.collar_ticks * (rules.increment or rules.increment_at(reference))
+        band = max(band, ticks, spreads)
+        return band * self.account.exit_collar_multiple if self.reduce_only else band
 
     def _last_known(self) -> int:
         """The youngest of last quote and last trade within the exit's age limit; a wide quote is no price."""
@@ -390,14 +351,14 @@ class GateView(LaidDown):
         if not o.version or not self.replace_legal:
             self.notional_new = self.value_added = notional
             self.qty_added = o.qty_nanos
-            self.exposure_new = self.gross + self.reserved + notional
+            self.exposure_new = self.exposure.gross + self.reserved + notional
             return
         own = self._context.money.orders[o.order_id]
         self.value_added, self.qty_added = added(own, o, notional)
         most = own.qty_nanos if own.qty_nanos > o.qty_nanos else o.qty_nanos
         dearest = own.notional_nanos if own.notional_nanos > notional else notional
         self.notional_new = share_of(dearest, self.qty_new, most)  # as core.reservations will hold it
-        self.exposure_new = self.gross + self.reserved + self.notional_new
+        self.exposure_new = self.exposure.gross + self.reserved + self.notional_new
 
 
 def _replaceable(own: Order, o: OrderIntent) -> bool:

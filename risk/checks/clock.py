@@ -13,16 +13,12 @@ LIFT: str = "by itself: when the broker's time has been compared and agrees; set
 
 def check(o: OrderIntent, v: GateView) -> int:
     """Both signs."""
-    a = v.account
-    most = a.clock_offset_ns_max
-    if v.clock_age_ns <= a.clock_ns_max and -most <= v.clock_offset_ns <= most:
-        return 0
-    return 0 if v.reduce_only else CONTROL
+    return CONTROL if v.ts_ns > v.clock_until_ns and not v.reduce_only else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """Offset or age."""
-    a = v.account
-    if v.clock_age_ns > a.clock_ns_max:
+    a, told = v.account, v.money.conditions
+    if not told.clock_ts_ns or v.ts_ns - told.clock_ts_ns > a.clock_ns_max:
         return "never compared with the broker's, or too long ago", f"within {exact_text(a.clock_ns_max)} s"
-    return f"off by {exact_text(v.clock_offset_ns)} s", f"{exact_text(a.clock_offset_ns_max)} s"
+    return f"off by {exact_text(told.clock_offset_ns)} s", f"{exact_text(a.clock_offset_ns_max)} s"

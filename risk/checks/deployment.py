@@ -22,8 +22,7 @@ def check(o: OrderIntent, v: GateView) -> int:
         return CONTROL
     if t.orders_day >= d.orders_day_max and not o.version:
         return CONTROL
-    held = v.book_position + v.book_buy_qty + v.qty_new if o.side > 0 else v.book_sell_qty + v.qty_new - v.book_position
-    if held * v.value_px > d.position_notional_max_nanos * NANO:
+    if v.own_worst * v.value_px > d.position_notional_max_nanos * NANO:
         return CONTROL
     if o.inst in t.instruments:
         return 0
@@ -43,9 +42,8 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return f"order of {exact_text(v.notional)}", exact_text(d.order_notional_max_nanos)
     if t.orders_day >= d.orders_day_max and not o.version:
         return f"order {t.orders_day + 1} of the day", str(d.orders_day_max)
-    held = v.book_position + v.book_buy_qty + v.qty_new if o.side > 0 else v.book_sell_qty + v.qty_new - v.book_position
-    if held * v.value_px > d.position_notional_max_nanos * NANO:
-        return f"position of {exact_text(held * v.value_px // NANO)}", exact_text(d.position_notional_max_nanos)
+    if v.own_worst * v.value_px > d.position_notional_max_nanos * NANO:
+        return f"position of {exact_text(v.own_worst * v.value_px // NANO)}", exact_text(d.position_notional_max_nanos)
     if len(t.instruments) >= d.instruments_max:
         return f"instrument {len(t.instruments) + 1}", str(d.instruments_max)
     return f"{v.history.venues(o.inst)} venues", str(d.venues_max)

@@ -14,7 +14,7 @@ LIFT: str = "operator: supply what is missing, or enable the strategy"
 def check(o: OrderIntent, v: GateView) -> int:
     """Deny on anything absent."""
     b = v.bounds
-    if v.safe or not v.disk or not b.supported:
+    if v.money.safe or not v.money.disk_available or not b.supported:
         return CONTROL
     if not v.rules.complete:
         return CONTROL
@@ -28,9 +28,9 @@ def check(o: OrderIntent, v: GateView) -> int:
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """What is missing, and what is asked for."""
     b = v.bounds
-    if v.safe:
+    if v.money.safe:
         return "SAFE mode", "normal mode"
-    if not v.disk:
+    if not v.money.disk_available:
         return "disk reserve lost", "disk reserve"
     if not b.supported:
         return f"{b.symbol} is out of scope", "stock or ETF in the account currency"
@@ -41,7 +41,7 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     if v.mark_missing:
         return f"{v.mark_missing} held without a mark", "every position marked"
     if v.unready:
-        return f"not ready: {v.reference_text(o.inst)}", f"the reference of {v.date}"
+        return f"not ready: {v.reference_text(o.inst)}", f"the reference of {v.rules.date}"
     if not b.known:
         return f"strategy {o.strategy or 'unnamed'} is not configured", "a configured strategy"
     return f"strategy {o.strategy} is disabled", "enabled"

@@ -21,7 +21,7 @@ def check(o: OrderIntent, v: GateView) -> int:
     if gross > a.gross_max_nanos or gross > v.equity_bp * a.gross_equity_bp_max:
         return CONTROL
     new = v.notional_new
-    if (v.net if o.side > 0 else -v.net) + v.reserved_side + new > a.net_max_nanos:
+    if (v.exposure.net if o.side > 0 else -v.exposure.net) + v.reserved_side + new > a.net_max_nanos:
         return CONTROL
     book = v.bounds.book
     own = v.book_gross + v.reserved_book + new
@@ -32,7 +32,7 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """The first bound that breaks."""
     a, book = v.account, v.bounds.book
     gross = v.exposure_new
-    net = o.side * v.net + v.reserved_side + v.notional_new
+    net = o.side * v.exposure.net + v.reserved_side + v.notional_new
     own = v.book_gross + v.reserved_book + v.notional_new
     for name, value, most in (
         ("gross", gross, a.gross_max_nanos),

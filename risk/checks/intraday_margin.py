@@ -24,14 +24,15 @@ def check(o: OrderIntent, v: GateView) -> int:
         return 0
     if a.pattern_day_trader == _DENY and _is_barred(v):
         return CONTROL
-    if v.exposure_new <= v.equity_bp * v.free_bp:
+    if v.exposure_new <= v.free_nanos:
         return 0
     return CONTROL if maintenance_bp(v) > v.equity * BP else 0
 
 
 def _is_barred(v: GateView) -> bool:
     return (
-        v.equity < v.account.day_trade_equity_min_nanos and v.conditions.day_trade_count() >= v.account.day_trades_max
+        v.equity < v.account.day_trade_equity_min_nanos
+        and v.money.conditions.day_trade_count() >= v.account.day_trades_max
     )
 
 
@@ -41,7 +42,7 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     if a.pattern_day_trader == _DENY and _is_barred(v):
         least = decimal_text(a.day_trade_equity_min_nanos)
         return (
-            f"{v.conditions.day_trade_count()} day trades in five days",
+            f"{v.money.conditions.day_trade_count()} day trades in five days",
             f"fewer than {a.day_trades_max} below {least} of equity",
         )
     return f"{decimal_text(maintenance_bp(v) // BP)} to be maintained", decimal_text(v.equity)

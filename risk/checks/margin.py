@@ -19,7 +19,7 @@ def check(o: OrderIntent, v: GateView) -> int:
         return 0
     if v.equity <= 0 or v.funds_missing:
         return CONTROL
-    if v.exposure_new <= v.equity_bp * v.free_bp and v.exposure_new <= v.funds_free:
+    if v.exposure_new <= v.free_nanos and v.exposure_new <= v.funds_free:
         return 0
     if initial_bp(o, v) > v.equity * BP:
         return CONTROL

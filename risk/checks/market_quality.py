@@ -14,9 +14,8 @@ LIFT: str = "by itself: when the data is good again"
 
 def check(o: OrderIntent, v: GateView) -> int:
     """It stops entries, and exits without a limit."""
-    if v.usable and not (v.blind or v.stale or v.spread_wide or v.frozen):
-        if v.ask > v.bid and v.jump_ns >= v.bounds.jump_quiet_ns:
-            return 0
+    if v.good and not v.frozen and v.ask > v.bid and v.jump_ns >= v.bounds.jump_quiet_ns:
+        return 0
     return 0 if v.reduce_only and v.limited else CONTROL
 
 

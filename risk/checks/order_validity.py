@@ -38,25 +38,27 @@ _NONE: Final[tuple[int, ...]] = ()
 
 def check(o: OrderIntent, v: GateView) -> int:
     """Every rule; tick and lot need the day's rules, which control 48 asks for."""
-    if o.tif not in _LEGAL.get(o.order_type, _NONE) or not v.replace_legal:
-        return CONTROL
-    if o.tif == GTC and not v.account.good_till_cancelled:
-        return CONTROL
-    if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
+    if o.tif != DAY or o.gtd_ts_ns or o.order_type not in _LEGAL:  # all types that are legal are so for the day
+        if o.tif not in _LEGAL.get(o.order_type, _NONE):
+            return CONTROL
+        if o.tif == GTC and not v.account.good_till_cancelled:
+            return CONTROL
+        if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
+            return CONTROL
+    if not v.replace_legal or o.stop_px_nanos or o.qty_nanos <= 0:
         return CONTROL
     limit = o.limit_px_nanos
-    if (limit <= 0) if v.limited else limit:
-        return CONTROL
-    if o.stop_px_nanos or o.qty_nanos <= 0:
-        return CONTROL
     rules = v.rules
     if rules.lot_increment and (o.qty_nanos % rules.lot_increment or o.qty_nanos < rules.lot_minimum):
         return CONTROL
     if v.limited:
+        if limit <= 0:
+            return CONTROL
         tick = rules.increment or rules.increment_at(limit)
         if tick and limit % tick:
             return CONTROL
-    return 0
+        return 0
+    return CONTROL if limit else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:

@@ -32,7 +32,7 @@ def check(o: OrderIntent, v: GateView) -> int:
     adv = v.volumes.adv_nanos[o.inst]
     if adv <= 0 or adv < b.adv_min_nanos:
         return CONTROL
-    if v.schedule_qty * BP > adv * b.adv_order_bp_max:
+    if v.history.schedule_qty * BP > adv * b.adv_order_bp_max:
         return CONTROL
     if v.ts_ns - v.slot_ns < VOLUME_INTERVAL_NS and o.qty_nanos * BP <= v.slot_qty * b.participation_bp_max:
         return 0
@@ -59,7 +59,7 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return "average daily volume unknown", "a reference of the day, or the broker's"
     if adv < b.adv_min_nanos:
         return f"{exact_text(adv)} a day", f"at least {exact_text(b.adv_min_nanos)}"
-    if v.schedule_qty * BP > adv * b.adv_order_bp_max:
-        return exact_text(v.schedule_qty), f"{exact_text(adv * b.adv_order_bp_max // BP)} of the average day"
+    if v.history.schedule_qty * BP > adv * b.adv_order_bp_max:
+        return exact_text(v.history.schedule_qty), f"{exact_text(adv * b.adv_order_bp_max // BP)} of the average day"
     most = entry_volume(v, o.inst) * b.participation_bp_max // BP
     return exact_text(o.qty_nanos), f"{exact_text(most)} of five minutes' volume"

@@ -16,16 +16,13 @@ def check(o: OrderIntent, v: GateView) -> int:
     if v.reduce_only:
         return 0
     b = v.bounds
+    worst = v.worst
+    own = v.own_worst
     if o.side > 0:
-        worst = v.position + v.buy_qty + v.qty_new
-        own = v.book_position + v.book_buy_qty + v.qty_new
         if worst > b.position_long_max_nanos or own > b.book_long_max_nanos:
             return CONTROL
-    else:
-        worst = v.sell_qty + v.qty_new - v.position
-        own = v.book_sell_qty + v.qty_new - v.book_position
-        if worst > b.position_short_max_nanos or own > b.book_short_max_nanos:
-            return CONTROL
+    elif worst > b.position_short_max_nanos or own > b.book_short_max_nanos:
+        return CONTROL
     bp = b.book_equity_bp_max
     if worst * v.value_px > v.equity_bp * b.position_equity_bp_max * NANO:
         return CONTROL
@@ -36,12 +33,10 @@ def check(o: OrderIntent, v: GateView) -> int:
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """The first bound that breaks, of the account and then of the book."""
-    b = v.bounds
+    b, worst, own = v.bounds, v.worst, v.own_worst
     if o.side > 0:
-        worst, own = v.position + v.buy_qty + v.qty_new, v.book_position + v.book_buy_qty + v.qty_new
         most, most_own = b.position_long_max_nanos, b.book_long_max_nanos
     else:
-        worst, own = v.sell_qty + v.qty_new - v.position, v.book_sell_qty + v.qty_new - v.book_position
         most, most_own = b.position_short_max_nanos, b.book_short_max_nanos
     side = "long" if o.side > 0 else "short"
     if worst > most:

@@ -19,20 +19,24 @@ def check(o: OrderIntent, v: GateView) -> int:
         return CONTROL
     if v.reduce_only:
         return 0
-    if v.ts_ns < v.index_until_ns or v.resumed_ns < v.account.halt_quiet_ns:
+    if v.ts_ns < v.money.conditions.index_until_ns or v.resumed_ns < v.account.halt_quiet_ns:
         return CONTROL
-    return CONTROL if v.usable and (v.ask >= v.edge_high or v.bid <= v.edge_low) else 0
+    return CONTROL if v.usable and (v.ask >= v.edges.edge_high or v.bid <= v.edges.edge_low) else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """The first reason."""
     if v.halted:
         return f"halted ({v.halted})", "trading"
-    if v.ts_ns < v.index_until_ns:
-        return "market-wide breaker", f"from {v.index_until_ns} on"
+    if v.ts_ns < v.money.conditions.index_until_ns:
+        return "market-wide breaker", f"from {v.money.conditions.index_until_ns} on"
     quiet = v.account.halt_quiet_ns
     if v.resumed_ns < quiet:
         return f"resumed {exact_text(v.resumed_ns)} s ago", f"{exact_text(quiet)} s"
-    if v.edge_high < v.edge_low:
+    low, high = v.edges.edge_low, v.edges.edge_high
+    if high < low:
         return "limit state", "quotes inside the bands"
-    return f"quote {exact_text(v.bid)} / {exact_text(v.ask)}", f"{exact_text(v.edge_low)} .. {exact_text(v.edge_high)}"
+    return (
+        f"quote {exact_text(v.bid)} / {exact_text(v.ask)}",
+        f"{exact_text(low)} .. {exact_text(high)}",
+    )

@@ -20,12 +20,12 @@ def check(o: OrderIntent, v: GateView) -> int:
         return 0
     if v.levels.over:
         return CONTROL
-    return CONTROL if v.ts_ns - v.risk_since_ns > v.levels.age_ns and (v.gross or v.count) else 0
+    return CONTROL if v.ts_ns - v.money.risk_since_ns > v.levels.age_ns and (v.exposure.gross or v.count) else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """The level that is passed, or the age."""
     if v.levels.over:
         return v.levels.text
-    age = f"measured {(v.ts_ns - v.risk_since_ns) // NANO} s ago" if v.risk_since_ns else "never measured"
+    age = f"measured {(v.ts_ns - v.money.risk_since_ns) // NANO} s ago" if v.money.risk_since_ns else "never measured"
     return age, f"<= {v.levels.age_ns // NANO} s"

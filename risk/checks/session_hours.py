@@ -20,7 +20,7 @@ def check(o: OrderIntent, v: GateView) -> int:
     if o.tif == OPG:
         return 0 if phase == PRE and not o.outside_rth else CONTROL
     if o.order_type == MOC or o.order_type == LOC:
-        return 0 if phase == REGULAR and v.ts_ns <= v.moc_cutoff_ns and not o.outside_rth else CONTROL
+        return 0 if phase == REGULAR and v.ts_ns <= v.rules.moc_cutoff_ns and not o.outside_rth else CONTROL
     if phase == REGULAR:
         return CONTROL if o.outside_rth and not v.bounds.extended_hours else 0
     return 0 if o.outside_rth and v.bounds.extended_hours and o.order_type == LMT else CONTROL
@@ -29,14 +29,14 @@ def check(o: OrderIntent, v: GateView) -> int:
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """Where the day stands and what would be legal."""
     phase = PHASE_NAMES[v.phase]
-    if not v.covered:
+    if not v.covered(o.inst):
         return "no session table for this time", "a table that covers it"
     if v.phase == CLOSED:
         return phase, "an open session"
     if o.tif == OPG:
         return phase, "on-open orders before the open"
     if o.order_type == MOC or o.order_type == LOC:
-        return f"{phase} at {v.ts_ns}", f"on-close orders in regular hours until {v.moc_cutoff_ns}"
+        return f"{phase} at {v.ts_ns}", f"on-close orders in regular hours until {v.rules.moc_cutoff_ns}"
     if not v.bounds.extended_hours:
         return phase, "regular hours only"
     return phase, "limit orders flagged for extended hours"

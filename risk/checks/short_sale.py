@@ -18,20 +18,20 @@ LIFT: str = "by itself: when shares can be borrowed and the restriction is over;
 
 def check(o: OrderIntent, v: GateView) -> int:
     """Owned first: everything else is a short sale."""
-    if o.side > 0 or v.position >= v.sell_qty + v.qty_new:
+    if o.side > 0 or v.worst <= 0:
         return 0
     if v.position > v.sell_qty:
         return CONTROL
     if v.borrow_level <= EASY_MILLI or v.borrow_age_ns > v.account.borrow_ns_max:
         return CONTROL
-    if v.borrow_shares >= 0 and v.sell_qty + v.qty_new - v.position > v.borrow_shares:
+    if 0 <= v.borrow_shares < v.worst:
         return CONTROL
     return CONTROL if v.short_restricted and (not v.limited or o.limit_px_nanos <= v.bid or not v.usable) else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """What is missing, and the remedy."""
-    short = v.sell_qty + v.qty_new - v.position
+    short = v.worst
     if v.position > v.sell_qty:
         own = exact_text(v.position - v.sell_qty)
         return f"sells through zero: {exact_text(v.qty_new)} of {own} owned", f"sell {own} first, the rest by itself"

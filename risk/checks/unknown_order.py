@@ -10,9 +10,9 @@ LIFT: str = "by itself: when evidence settles the order; operator: orders resolv
 
 def check(o: OrderIntent, v: GateView) -> int:
     """Exits pass: what the unknown order may still do is reserved and judged."""
-    return CONTROL if v.in_doubt and not v.reduce_only else 0
+    return CONTROL if v.money.reservations.in_doubt[o.inst] and not v.reduce_only else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
     """How many."""
-    return f"{v.in_doubt} UNKNOWN in {v.bounds.symbol}", "0"
+    return f"{v.money.reservations.in_doubt[o.inst]} UNKNOWN in {v.bounds.symbol}", "0"
