@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 
 from core import commands as c
 from core.units import NANO
-from risk.bounds import resolve
 from risk.checks import CHECKS
 from risk.holdings import Holdings
 from risk.limits import Limits
 from risk.merge import merged
+from risk.resolve import resolve
 from risk.view import GateView
 from tests.fakes.context import World, build_context
 
-# objects, not numbers
 OWN = ("account", "bounds", "crowds", "edges", "foreign", "history", "levels", "money", "rules", "volumes")
 NUMBERS = [name for name in (*GateView.__slots__, *Holdings.__slots__) if not name.startswith("_") and name not in OWN]
 VALUES = st.one_of(
