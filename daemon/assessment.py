@@ -16,9 +16,10 @@ from daemon.config import Config, config_digest
 from daemon.coverage import account_limits, coverage, moment
 from daemon.digests import ROOT, code_version, digest
 from daemon.history import History
-from risk.bounds import scopes_of
 from risk.in_force import own_value, rows_of
-from risk.limits import ROWS, Limits, factory_value, set_value, text_of
+from risk.limit_rows import ROWS
+from risk.limits import Limits, factory_value, set_value, text_of
+from risk.resolve import scopes_of
 
 FORMAT: Final = 1
 DRILLS: Final = ROOT / "docs" / "drills"

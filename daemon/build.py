@@ -29,9 +29,9 @@ from daemon.serving import models_as_recorded
 from execution.desk import NettingDesk
 from execution.executor import ChaseExecutor
 from execution.settings import DEFAULT_SETTINGS, resolve
-from risk.bounds import rates
 from risk.gate import Gate
 from risk.ladder import Ladder
+from risk.resolve import rates
 from strategies.registry import Seat, build, build_pipeline, find_kind, read_params, slots_of
 
 

@@ -15,7 +15,8 @@ from risk.checks import CHECKS
 from risk.controls import CONTROLS, Control, limits_of
 from risk.evidence import CONTRACT, CONTROL_TESTS, COUNTED, COUNTING, SIGNS
 from risk.in_force import ACCOUNT, own_value
-from risk.limits import ROWS, Limits, text_of
+from risk.limit_rows import ROWS
+from risk.limits import Limits, text_of
 
 BREAKER_CONTROL: Final = 21
 _CODES: Final = {check.CONTROL: check.CODE for check in CHECKS}

@@ -22,7 +22,7 @@ from typing import Any, Final
 from core.errors import ConfigError, QuantdError
 from daemon.authority.keys import FOLDER, SUFFIX, new_key, public_text, read_key, write_key
 from daemon.commands import follower_command, trader_command
-from daemon.config.schema import GuardSettings
+from daemon.config.guarding import GuardSettings
 from daemon.control.client import CommandFailed, ControlClient, NotReachable, is_alive
 from daemon.digests import ROOT
 from daemon.log import open_log

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from core import events as e
-from daemon.config.schema import GuardSettings
+from daemon.config.guarding import GuardSettings
 from daemon.killer.latch import is_latched, put_aside, read_latch
 from daemon.lease import TraderLease, boottime_ns
 from daemon.runner import Runner

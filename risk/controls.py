@@ -1,5 +1,6 @@
-"""The 48 risk controls this daemon is held to, and where each of them is: `quantd risk coverage` prints this table, and
-docs/risk.md is made from it and from the checks (`risk_page`; a test holds the file to it). Decides nothing.
+"""The 48 risk controls this daemon is held to and one of our own (49), and where each of them is: `quantd risk
+coverage` prints this table, and docs/risk.md is made from it and from the checks (`risk_page`; a test holds the file
+to it). Decides nothing.
 """
 
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 import msgspec
 
 from risk.checks import CHECKS
-from risk.limits import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
+from risk.limit_rows import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
 
 IN_FORCE: Final = "in force"
 IN_PART: Final = "in part"
@@ -52,9 +53,9 @@ CONTROLS: Final = (
     _row(20, "session and calendar", "risk/checks/session_hours.py"),
     _row(21, "halts and bands", "risk/checks/price_bands.py, core/bands.py, core/engine/conditions.py"),
     _row(22, "stale or insane data", "risk/checks/market_quality.py"),
-    _row(23, "connectivity loss", "risk/checks/link_ready.py"),
-    _row(24, "daily loss", "risk/triggers.py, risk/ladder.py, risk/checks/day_loss.py"),
-    _row(25, "drawdown", "risk/checks/drawdown.py, risk/triggers.py"),
+    _row(23, "connectivity loss", "risk/checks/link_ready.py, risk/ladder.py"),
+    _row(24, "daily loss", "risk/ladder.py, risk/watch.py, risk/checks/day_loss.py"),
+    _row(25, "drawdown", "risk/checks/drawdown.py, risk/ladder.py, risk/watch.py"),
     _row(26, "kill levels", "core/engine/kill.py, daemon/kill_switch.py, risk/checks/ladder_state.py"),
     _row(27, "kill is verified", "core/engine/kill.py, core/money/kills.py, daemon/killer/panic.py"),
     _row(28, "attribution", "core/commands.py, core/orders.py, core/engine/trading.py"),
@@ -80,8 +81,8 @@ CONTROLS: Final = (
     _row(46, "surveillance", "daemon/surveil/patterns.py"),
     _row(47, "exclusive control", "risk/gate.py, core/ports.py"),
     _row(48, "fail closed", "risk/checks/fail_closed.py"),
-    # Beyond the 48: what the risk worker measures.
-    _row(49, "measured risk", "risk/checks/risk_measured.py, daemon/riskworker/client.py"),
+    # Ours, beyond the checklist: value at risk, stress, days to exit.
+    _row(49, "measured risk", "risk/checks/risk_measured.py, risk/measure.py, daemon/riskworker/client.py"),
 )  # fmt: skip
 
 _HEAD: Final = """# Risk: what stops an order, and who can lift it

@@ -10,7 +10,6 @@ COUNTING: Final = "tests/contract/test_counting_checks.py::test_check"
 COUNTED: Final = (10, 11, 12, 13, 14, 15, 43)  # whose rows stand in the second table
 _KNIGHT: Final = "tests/simulation/test_knight.py::test_one_control_alone_stops_it"
 _CAPS: Final = "tests/property/test_sent_caps.py::"
-_TRIGGERS: Final = "tests/unit/test_risk_triggers.py::"
 _LIQUIDITY: Final = "tests/unit/test_liquidity.py::"
 _TRADER: Final = "tests/integration/test_trader_limits.py::test_limits_change_and_end"
 _MONEY: Final = "tests/unit/test_money_faults.py::"
@@ -22,6 +21,7 @@ _CHANGES: Final = "tests/unit/test_limit_changes.py::"
 _CONDITIONS: Final = "tests/unit/test_conditions.py::"
 _BANDS: Final = "tests/unit/test_bands.py::"
 _BROKER: Final = "tests/integration/test_ib_conditions.py::"
+_TRIGGERS: Final = "tests/unit/test_risk_triggers.py::"
 _GATE: Final = "tests/property/test_gate_reservations.py::"
 
 # Beside the contract rows of a control's own check.
@@ -47,7 +47,10 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         f"{_CONDITIONS}test_the_index_proxy_trips_the_breaker",
         f"{_CONDITIONS}test_a_halt_holds_everything_until_the_first_quote_after_it",
     ),
-    23: ("tests/integration/test_live_trader.py::test_a_nightly_reset_in_the_middle_of_a_twap",),
+    23: (
+        "tests/integration/test_live_trader.py::test_a_nightly_reset_in_the_middle_of_a_twap",
+        f"{_TRIGGERS}test_the_link_reduces_and_lifts_itself_after_a_clean_sync",
+    ),
     24: (f"{_LADDER}test_one_bad_mark_does_nothing_two_in_a_row_reduce", f"{_LADDER}test_the_hard_limit_halts"),
     26: (f"{_KILL}test_kill_blocks_cancels_verifies",),
     27: (f"{_KILL}test_kill_blocks_cancels_verifies", "tests/unit/test_kill.py::test_others_orders_hold_up_the_proof"),
@@ -88,6 +91,12 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     ),
     42: (f"{_START}test_a_changed_config_is_halted_until_armed", f"{_START}test_deploy_is_not_lifted_by_resume"),
     45: ("tests/unit/test_assessment.py::test_the_pack_is_complete",),
+    49: (
+        f"{_TRIGGERS}test_measured_risk_is_latched_by_two_of_three_measurements",
+        "tests/unit/test_risk_measure.py::test_a_hundred_days_by_hand",
+        "tests/unit/test_risk_measure.py::test_a_larger_book_is_a_larger_risk",
+        "tests/integration/test_risk_worker.py::test_a_killed_worker_reduces_within_a_minute_and_comes_back",
+    ),
     47: (
         "tests/tidy/test_approved_order.py::test_only_the_gate_makes_one",
         "tests/unit/test_exclusive_control.py::test_no_order_bypasses_the_precautions",
@@ -100,7 +109,6 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
     11: (_KNIGHT, "tests/simulation/test_knight.py::test_only_a_person_lets_it_go_on"),
     12: (_KNIGHT,),
     22: (f"{_TRIGGERS}test_a_silent_line_and_a_silent_feed",),
-    25: (f"{_TRIGGERS}test_drawdown_needs_two_of_three_marks", f"{_TRIGGERS}test_a_peak_is_marked_twice"),
     28: ("tests/integration/test_trader_kill.py::test_flatten_closes_with_orders_that_only_reduce",),
     30: (
         "tests/integration/test_guard.py::test_a_trader_that_restarts_hangs_and_dies",
@@ -124,29 +132,43 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         "tests/unit/test_surveil.py::test_a_clean_day_is_clean",
     ),
     48: (f"{_CHANGES}test_a_change_that_no_longer_fits_denies_entries_and_halts",),
-    49: (
-        "tests/integration/test_risk_worker.py::test_a_killed_worker_reduces_within_a_minute_and_comes_back",
-        "tests/unit/test_risk_measure.py::test_a_larger_book_is_a_larger_risk",
-    ),
 }
 
 # Codes of latches and alerts that show a control acting; refusals show it by the control's number.
 SIGNS: Final[dict[int, tuple[str, ...]]] = {
+    46: ("SLIPPAGE_SOFT", "SLIPPAGE_HARD"),
+    36: ("CLOCK_SOFT", "CLOCK_HARD"),
+    14: ("REJECT_RATE_SOFT", "REJECT_RATE_HARD"),
+    9: ("ORDER_RATE_SOFT", "ORDER_RATE_HARD"),
+    7: ("CONCENTRATION_BREACH_SOFT", "CONCENTRATION_BREACH_HARD"),
+    6: ("EXPOSURE_BREACH_SOFT", "EXPOSURE_BREACH_HARD"),
+    5: ("POSITION_BREACH_SOFT", "POSITION_BREACH_HARD"),
     17: ("SHORTS_RESTRICTED",),
     18: ("MARGIN_REFUSED",),
     19: ("DAY_TRADES",),
-    21: ("MARKET_BREAKER",),
+    21: ("MARKET_BREAKER", "VOLATILITY_SOFT", "VOLATILITY_HARD"),
     22: ("FEED_GAP", "STALE_DATA"),
     23: ("LINK", "LINK_DEGRADED", "LINK_LOST"),
     24: ("DAY_LOSS_SOFT", "DAY_LOSS_HARD"),
     25: ("DRAWDOWN_SOFT", "DRAWDOWN_HARD"),
     26: ("KILL", "FLATTEN", "HALT"),
+    49: (
+        "RISK_STALE",
+        "VAR_SOFT",
+        "VAR_HARD",
+        "CVAR_SOFT",
+        "CVAR_HARD",
+        "STRESS_SOFT",
+        "STRESS_HARD",
+        "EXIT_DAYS_SOFT",
+        "EXIT_DAYS_HARD",
+    ),
     27: ("KILL_VERIFIED",),
     30: ("GUARD",),
     32: ("CRASH", "UNKNOWN", "SAFE"),
-    33: ("RECONCILE", "CASH", "CASH_ADJUSTED", "SYNC_INCOMPLETE"),
+    33: ("RECONCILE", "CASH", "CASH_ADJUSTED", "SYNC_INCOMPLETE", "SYNC_AGE_SOFT", "SYNC_AGE_HARD"),
     34: ("ORDER_UNANSWERED", "ORDER_LOST", "ORDERS_UNKNOWN"),
-    35: ("ODD_EXECUTION", "EXECUTION_CORRECTED"),
+    35: ("ODD_EXECUTION", "EXECUTION_CORRECTED", "ERROR_RATE_SOFT", "ERROR_RATE_HARD"),
     39: ("LIMIT_CHANGED", "LIMIT_REVERTED", "LIMIT_STORE"),
     40: ("OVERRIDE_GRANTED", "OVERRIDE_USED", "OVERRIDE_ENDED"),
     42: ("DEPLOY",),

@@ -12,24 +12,10 @@ import msgspec
 from core.errors import ConfigError
 from core.limit_changes import LIMIT_CHANGES_MAX, LimitVerdict
 from core.ports import Context
-from risk.bounds import Resolved, resolve
-from risk.limits import (
-    BOOK_ROWS,
-    FACTORY_CLASS,
-    ORDER_ROWS,
-    ROWS,
-    YES_NO,
-    Limit,
-    Limits,
-    Number,
-    OrderLimits,
-    StrategyLimits,
-    factory_value,
-    looser,
-    set_value,
-    text_of,
-    whole,
-)
+from risk.bounds import Resolved
+from risk.limit_rows import BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, YES_NO, Limit, Number
+from risk.limits import Limits, OrderLimits, StrategyLimits, factory_value, looser, set_value, text_of, whole
+from risk.resolve import resolve
 
 ACCOUNT: Final = "account"
 VALUE_LENGTH_MAX: Final = 32

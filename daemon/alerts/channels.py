@@ -11,7 +11,7 @@ import msgspec
 
 from core.errors import ConfigError
 from daemon.alerts.desk import Message
-from daemon.config.schema import AlertTarget
+from daemon.config.guarding import AlertTarget
 
 ERROR_MAX: Final = 200
 

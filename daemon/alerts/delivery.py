@@ -20,7 +20,7 @@ from daemon.alerts.channels import Channel, channel_of
 from daemon.alerts.desk import Alert, Desk, Message, Open
 from daemon.alerts.seen import EVERYTHING, take_seen
 from daemon.alerts.tail import AlertTail, Place
-from daemon.config.schema import AlertSettings
+from daemon.config.guarding import AlertSettings
 from daemon.status.guard import TargetPicture
 
 STATE_FILE: Final = "alerts.json"

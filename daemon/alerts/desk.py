@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from core.units import NANO
-from daemon.config.schema import AlertSettings, AlertTarget
+from daemon.config.guarding import AlertSettings, AlertTarget
 
 SEVERITIES: Final = ("info", "warning", "critical")
 OPEN_MAX: Final = 128  # codes; beyond, the one raised longest ago goes

@@ -40,7 +40,7 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
             e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.OrderResolved,
             e.DifferenceAcknowledged, e.AccountAdopted, e.DeployArmed, e.CommandRefused, e.TriggerFired,
             e.TraderStarted, e.TraderStopped, e.StepFailed, e.LeaseLapsed, e.AlertAcknowledged,
-            e.LimitChanged, e.OverrideGranted,
+            e.LimitChanged, e.OverrideGranted, e.HighWaterReset,
         ),
         r.NOTE: _tags(n.Answered),
         r.COMMAND: _tags(

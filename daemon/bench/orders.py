@@ -87,6 +87,10 @@ messages_second_max = 1_000_000
 deployment_orders_day_max = 1_000_000
 clock_age_seconds_max = 1_000_000_000
 borrow_age_seconds_max = 1_000_000_000
+sync_seconds_soft = 1_000_000_000 # nobody answers here
+sync_seconds_hard = 1_000_000_000
+risk_seconds_soft = 1_000_000_000
+whatif_notional_min = 4_000_000_000
 """
 
 
@@ -150,8 +154,15 @@ class Seesaw:
         before = port.orders
         began = perf_counter_ns()
         self.quote(offset)
-        assert port.orders == before + 1, "the quote made no order: the bench's market or limits are wrong"
+        assert port.orders == before + 1, f"the quote made no order: {self._why()}"
         return port.placed_at - began
+
+    def _why(self) -> str:
+        """What stands against an order of this world."""
+        engine = self.world.runner.engine
+        latches = [latch.code for latch in engine.money.latches.held()]
+        blockers = [str(blocker) for name in engine.strategies for blocker in engine.gate.blockers(0, name, self.ts_ns)]
+        return f"latches {latches}, blockers {blockers}, waiting {engine.blocked}"
 
     def _settle(self) -> None:
         """Answer the last order with its whole fill and step what is due before the next quote."""

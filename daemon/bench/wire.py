@@ -95,6 +95,24 @@ rate_strategy_orders = 25
 rate_symbol_orders = 25
 rate_symbol_seconds = 1
 order_notional_max = 100_000
+orders_minute_soft = 500_000 # a program that turns without end: what counts over time would stop it
+orders_minute_hard = 500_000
+value_second_max = 4_000_000_000
+value_minute_max = 4_000_000_000
+value_hour_max = 4_000_000_000
+quantity_second_max = 1_000_000_000
+quantity_minute_max = 1_000_000_000
+quantity_hour_max = 1_000_000_000
+parents_day_max = 1_000_000
+parents_unattended_max = 1_000_000
+duplicate_window_seconds = 0.01
+changes_day_max = 1_000_000
+order_trade_ratio_max = 1_000_000
+messages_second_max = 1_000_000
+deployment_orders_day_max = 1_000_000
+adv_min = 0
+adv_order_bp_max = 10_000
+participation_bp_max = 1_000_000
 [journal]
 reserve_mib = 0
 [engine]

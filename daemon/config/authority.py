@@ -11,7 +11,7 @@ from daemon.config.paths import readable
 from daemon.config.schema import AuthoritySettings, Config, OperatorSettings
 
 KEY_BYTES: Final = 32
-CONTROL_NUMBERS: Final = tuple(str(number) for number in range(1, 49))
+CONTROL_NUMBERS: Final = tuple(str(number) for number in range(1, 50))
 RESERVED: Final = ("guard", "kill_file", "monitor", "trader")  # who acts where no operator does
 ADD: Final = "run `quantd operator add NAME` and put the block it prints into this file"
 
@@ -27,7 +27,7 @@ def check_authority(config: Config, problems: Problems) -> None:
         problems.add("authority.operators", f"are {len(authority.operators)}", f"keep at most {OPERATORS_MAX}")
     for number in authority.control_owners:
         if number not in CONTROL_NUMBERS:
-            problems.add(f"authority.control_owners.{number}", "is no control", "name one by its number, 1 to 48")
+            problems.add(f"authority.control_owners.{number}", "is no control", "name one by its number, 1 to 49")
     if authority.unsigned:
         check_unsigned(config, problems)
     elif not authority.operators:

@@ -31,8 +31,9 @@ from daemon.config.schema import (
 from daemon.kernels import configure
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig, resolve
-from risk.bounds import resolve as fold_limits
-from risk.limits import ROWS, OrderLimits, set_value
+from risk.limit_rows import ROWS
+from risk.limits import OrderLimits, set_value
+from risk.resolve import resolve as fold_limits
 
 LIVE_DEFAULTS: Final = (("journal", "durability", "fsync"), ("start", "after_crash", "halted"))
 RESUME_SYNC_AGE_SECONDS: Final = 60  # a halt is left only after a clean reconcile as young as this

@@ -17,8 +17,9 @@ from core.units import parse_nanos
 from daemon.config.check import check, check_raw, live_defaults, model_params, strategy_params
 from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
+from daemon.config.guarding import AlertTarget
 from daemon.config.paths import absolute, expanded
-from daemon.config.schema import AlertTarget, AuthoritySettings, Config, StrategySettings
+from daemon.config.schema import AuthoritySettings, Config, StrategySettings
 from daemon.digests import digest
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig

@@ -20,7 +20,8 @@ from daemon.config.schema import Config
 from daemon.config.wording import expected, shown, unit_of
 from daemon.kernels import configure
 from execution.algos import ALGOS
-from risk.limits import ROWS, AccountLimits, OrderLimits, StrategyLimits
+from risk.limit_rows import ROWS
+from risk.limits import AccountLimits, OrderLimits, StrategyLimits
 
 HEAD: Final = """\
 # Configuration

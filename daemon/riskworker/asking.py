@@ -9,7 +9,8 @@ from core.engine import Engine
 from core.events import RiskMeasured
 from daemon.config import Config
 from daemon.reference.tables import ReferenceTables
-from risk.limits import ROWS, factory_value, set_value
+from risk.limit_rows import ROWS
+from risk.limits import factory_value, set_value
 from risk.measure import DAYS_MAX, Book, History, Holding, RiskModel, Rules
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from core.limit_changes import NO_END, LimitChange
 from core.ports import Context
 from core.units import NANO
-from risk.bounds import scopes_of
 from risk.in_force import ACCOUNT, LimitsInForce, binding, own_value, rows_of
-from risk.limits import Limit, Limits, factory_value, set_value, text_of
+from risk.limit_rows import Limit
+from risk.limits import Limits, factory_value, set_value, text_of
+from risk.resolve import scopes_of
 
 
 def limit_lines(

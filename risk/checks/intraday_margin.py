@@ -6,7 +6,7 @@ day trades of five days opens nothing more, because what it opens it could not c
 
 from core.commands import OrderIntent
 from core.units import BP, decimal_text
-from risk.limits import WORDS
+from risk.limit_rows import WORDS
 from risk.needs import maintenance_bp
 from risk.view import GateView
 

@@ -20,10 +20,10 @@ from core.notes import Refusal
 from core.orders import State
 from core.reconcile import Difference
 from core.units import NANO
-from risk.bounds import resolve
 from risk.checks import CHECKS
 from risk.gate import Gate
 from risk.limits import AccountLimits, ClassLimits, Cluster, Limits, OrderLimits, Restriction, StrategyLimits
+from risk.resolve import resolve
 from risk.view import GateView
 from tests.fakes.context import (
     ACCOUNT,

@@ -19,8 +19,8 @@ from core.rows import PRINT, QUOTE, ROW
 from core.sessions import Calendar, Session, SessionTable
 from core.units import NANO
 from core.volume import Volumes
-from risk.bounds import rates
 from risk.limits import Limits
+from risk.resolve import rates
 
 SECOND: Final = 1_000_000_000
 HOUR: Final = 3600 * SECOND

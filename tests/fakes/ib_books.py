@@ -12,8 +12,8 @@ from core.money.fold import fold_command, fold_input, fold_outcome
 from core.money.state import Money, MoneySettings
 from core.orders import State
 from core.units import NANO
-from risk.bounds import rates
 from risk.limits import Limits
+from risk.resolve import rates
 from tests.fakes.ib_rig import ACCOUNT, TAG, Rig
 from tests.fakes.sim_driver import order
 

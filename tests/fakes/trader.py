@@ -100,6 +100,11 @@ params = {{ duration_s = 240, slices = 4 }}
 order_notional_max = 60_000
 gross_max = 250_000
 net_max = 250_000
+feed_seconds_soft = 600 # this market has an event every few seconds, and a minute without one now and then
+line_seconds_soft = 900
+adv_min = 1_000 # and so little is traded in it that the size of every order would be refused
+adv_order_bp_max = 10_000
+participation_bp_max = 1_000_000
 
 """
     + ONE_PERSON.replace("persons = 1", "persons = {persons}")

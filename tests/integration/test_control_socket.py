@@ -357,6 +357,7 @@ async def test_closing_leaves_the_next_daemons_socket(server: ControlServer) -> 
 
 RISKY: dict[str, dict[str, Any]] = {
     "resume": {"reason": "r"},
+    "reset-peak": {"reason": "r"},
     "resolve": {"order_id": 3, "outcome": "lost", "reason": "r"},
     "acknowledge": {"sync_id": 9, "reason": "r"},
     "adopt": {"reason": "r", "positions": [{"symbol": "BAC", "qty": "1"}]},

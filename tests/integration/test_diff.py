@@ -64,6 +64,8 @@ class PlainFeed(DirectFeed):
 NOTHING = FeeRow(name=COMMISSION, effective_from=20000101, per="share", rate_nanos=0, source="a test's")
 Change = tuple[str, str]
 
+LATE = "sync_seconds_soft = 1_000_000\nsync_seconds_hard = 1_000_000\n"  # where everything is late, no sync completes
+
 
 @dataclasses.dataclass
 class World:
@@ -79,6 +81,7 @@ class World:
         rig = Rig(self.folder / name, events_per_second=0.15, mark_interval_s=5.0)
         text = rig.config_path.read_text().replace(TWAP, 'algo = "immediate"')
         text = text.replace('mode = "replay"\n', f'mode = "replay"\n{more}')
+        text = text.replace("[limits.account]\n", f"[limits.account]\n{LATE}")
         for old, new in changes:
             assert old in text, old
             text = text.replace(old, new)

@@ -7,7 +7,7 @@ import pytest
 
 from core.units import NANO
 from daemon import lease
-from daemon.config.schema import GuardSettings
+from daemon.config.guarding import GuardSettings
 from daemon.killer import guard as rules
 from daemon.killer import session
 from daemon.killer.guard import Guard

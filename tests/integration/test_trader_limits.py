@@ -20,7 +20,7 @@ from tests.fakes.trader import Rig, Slow, install
 from tests.integration.test_trader_kill import at, busy
 
 HOUR_NS = 3600 * NANO
-BLOCK = {"strategy": "reversion", "symbol": "AAA", "side": "buy", "qty": "100", "reason": "block"}
+BLOCK: dict[str, Any] = {"strategy": "reversion", "symbol": "AAA", "side": "buy", "qty": "100", "reason": "block"}
 
 
 def request(
@@ -42,7 +42,7 @@ def test_limits_change_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     install(monkeypatch)
     rig = Rig(tmp_path, persons=2, more="[limits.ceiling]\nnet_max = 1_000_000\n")
     story: list[Callable[[Slow], None]] = [
-        request("limit-set", name="gross_max", value="1", until="1h", reason="news", says="250000 -> 1"),
+        request("limit-set", name="adv_min", value="90000000", until="1h", reason="news", says="1000 -> 90000000"),
         request(
             "limit-set", ok=False, says="above the ceiling", name="net_max", value="9000000", until="1h", reason="x"
         ),
@@ -50,9 +50,9 @@ def test_limits_change_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         request("limit-set", name="net_max", value="300000", until="30m", reason="more", says="250000 -> 300000"),
         request("limit-set", name="spread_bp_max", value="400", symbol="CCC", reason="thin", says="taken back"),
         request("override", control=48, ok=False, says="may not be overridden", **BLOCK),
-        request("override", control=6, says="second person", **BLOCK),
-        request("override", control=6, ok=False, says="another operator", **BLOCK),
-        request("override", control=6, prover=BOB, says="once, until", **BLOCK),
+        request("override", control=8, says="second person", **BLOCK),
+        request("override", control=8, ok=False, says="another operator", **BLOCK),
+        request("override", control=8, prover=BOB, says="once, until", **BLOCK),
     ]
 
     def tell(trader: Slow) -> None:
@@ -62,7 +62,7 @@ def test_limits_change_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run = rig.run(at(busy(ACCOUNT, ""), tell))
     commands = rig.records(r.COMMAND)
     times = {record.seq: record.ts_ns for record in JournalReader(rig.journal).records(frozenset({r.COMMAND}))}
-    (tightened,) = [seq for seq, x in commands if type(x) is c.SetLimit and x.name == "gross_max"]
+    (tightened,) = [seq for seq, x in commands if type(x) is c.SetLimit and x.name == "adv_min"]
     (reverted,) = [seq for seq, x in commands if type(x) is c.RevertLimit and x.change_id == tightened]
     assert times[reverted] - times[tightened] == HOUR_NS
     orders = [(seq, x.order) for seq, x in commands if type(x) is c.PlaceOrder]

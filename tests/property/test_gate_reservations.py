@@ -12,9 +12,9 @@ from core.positions import value_at
 from core.rates import RateLimit, conforms
 from core.reservations import contribution
 from core.units import NANO
-from risk.bounds import resolve
 from risk.gate import Gate
 from risk.limits import AccountLimits, Cluster, Limits
+from risk.resolve import resolve
 from tests.fakes.context import ACCOUNT, CENT, NOON, SECOND, TAG, World, build_context
 
 PX = 100 * NANO

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from core import commands as c
 from core.units import NANO
-from risk.bounds import resolve
 from risk.checks import CHECKS
 from risk.holdings import Holdings
 from risk.laid_down import LaidDown
 from risk.limits import Limits
 from risk.merge import merged
+from risk.resolve import resolve
 from risk.view import GateView
 from tests.fakes.context import World, build_context
 

@@ -16,6 +16,7 @@ from core.money.state import READY, Money
 from core.orders import State
 from daemon.command_digest import DECIDING, _content
 from daemon.machine import Machine
+from risk.triggers import LIFTS_ITSELF
 from tests.simulation.world import (
     GROSS_MAX,
     ORDER_MAX,
@@ -55,7 +56,11 @@ class Watch:
         self._count(event, ts_ns)
         held = latch_keys(machine.engine.money)
         if not isinstance(event, LIFTING):
-            gone = [key for key in self.latches if key not in held or held[key] < self.latches[key]]
+            gone = [
+                key
+                for key in self.latches
+                if key[2] not in LIFTS_ITSELF and (key not in held or held[key] < self.latches[key])
+            ]
             assert not gone, f"latches {gone} vanished by themselves on {event!r}"
         self.latches = held
         _check_children(machine.engine.money)

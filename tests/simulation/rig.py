@@ -25,6 +25,7 @@ from daemon.config import Config
 from daemon.journal import JournalReader, JournalWriter
 from daemon.machine import SESSION_READY, Machine
 from daemon.rerun import Rerun
+from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
 from tests.simulation.checkers import Watch, latch_keys
@@ -41,7 +42,7 @@ from tests.simulation.schedule import (
     Act,
     Schedule,
 )
-from tests.simulation.world import DATE, START_NS, SYMBOLS, base_config, config_with, make_tape, new_machine
+from tests.simulation.world import DATE, START_NS, SYMBOLS, base_config, config_with, make_tape, new_machine, tables
 
 SEGMENT_BYTES = 256 << 10
 RECONNECT_NS = 40 * MS
@@ -111,6 +112,7 @@ class Rig:
         self.epoch = 1
         self.base = 0  # first row of the present batch
         machine = new_machine(self.config)
+        machine.measurer = MeasuredHere(self.config, tables())
         journal = JournalWriter(
             directory, now_ns=START_NS, segment_bytes=SEGMENT_BYTES, reserve_bytes=0, background=False
         )
@@ -278,6 +280,7 @@ class Rig:
         if parts is not None:
             restored = Restored(money=parts["money"], opinion=parts, exchange=parts["exchange"])
         machine = new_machine(self.config, restored=restored)
+        machine.measurer = MeasuredHere(self.config, tables())
         machine.engine.seq = seq
         rerun = self._rerun(machine, opinion=True, from_seq=seq + 1)
         return machine, rows + rerun.rows, max(machine.now_ns, START_NS)
@@ -302,6 +305,7 @@ class Rig:
         opinion = parts if warm and "opinion" in parts else None
         restored = Restored(money=parts["money"], opinion=opinion, exchange=exchange.snapshot())
         machine = new_machine(self.config, restored=restored)
+        machine.measurer = MeasuredHere(self.config, tables())
         machine.engine.seq = seq
         survivor, machine.exchange = machine.exchange, None
         self._rerun(machine, opinion=warm, from_seq=seq + 1)

@@ -19,7 +19,7 @@ from daemon.alerts.delivery import Delivery
 from daemon.alerts.desk import Alert, Desk, Message, Open
 from daemon.alerts.seen import leave_seen, take_seen
 from daemon.alerts.tail import _TAGS, AlertTail
-from daemon.config.schema import AlertSettings, AlertTarget
+from daemon.config.guarding import AlertSettings, AlertTarget
 from daemon.journal import JournalWriter
 from daemon.log import open_log
 

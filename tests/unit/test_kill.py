@@ -272,9 +272,10 @@ def test_kills_that_are_not_verified_are_never_forgotten() -> None:
     assert kills[-1].scope == f"S{3 * KILLS_KEPT_MAX - 1}"
 
 
+@pytest.mark.slow
 def test_a_large_position_is_closed_in_slices_the_market_can_take(tmp_path: Path) -> None:
-    """After the proof of the kill: reduce-only orders one after the other, none above the limit on participation, each
-    placed when the one before is done, until nothing is held.
+    """After the proof of the kill: reduce-only orders one after the other, none above the limit on participation, until
+    nothing is held.
     """
     world = opened(tmp_path)
     held = 3_000 * NANO
@@ -293,12 +294,13 @@ def test_a_large_position_is_closed_in_slices_the_market_can_take(tmp_path: Path
     world.sync(sync_id=3, facts=[e.PositionReported(sync_id=3, qty_nanos=held, **position)])
     most = world.runner.engine.gate.slice_max_nanos("", 0, -1, world.clock.ts_ns)
     assert 0 < most < held
-    sizes = []
-    for _ in range(20):
+    sizes: list[int] = []
+    for _ in range(400):  # over minutes: the schedule waits for what the market trades
         if not money.ledger.holdings[0]:
             break
-        world.quote(0, 20 * NANO, after_ns=6 * SECOND)
-        assert len(world.broker.orders()) == len(sizes) + 1, list(world.runner.tally.last_refusals)
+        world.quote(0, 20 * NANO, after_ns=3 * SECOND)
+        if len(world.broker.orders()) == len(sizes):
+            continue
         order = world.broker.orders()[-1]
         sizes.append(order.qty_nanos)
         assert (order.side, order.purpose) == (-1, c.INTENT_FLATTEN)

@@ -18,7 +18,8 @@ from core.notes import Refusal
 from core.units import NANO
 from risk.gate import Gate
 from risk.in_force import LimitsInForce, own_value, rows_of
-from risk.limits import ROWS, AccountLimits, ClassLimits, Limits, OrderLimits, StrategyLimits, looser, text_of, whole
+from risk.limit_rows import ROWS
+from risk.limits import AccountLimits, ClassLimits, Limits, OrderLimits, StrategyLimits, looser, text_of, whole
 from risk.overrides import OVERRIDABLE
 from tests.fakes.context import ACCOUNT, NOON, SECOND, TAG, World, build_context
 

@@ -11,7 +11,7 @@ from core.parents import ParentState
 from core.records import OUTCOME, decode
 from core.units import NANO
 from daemon import lease
-from daemon.config.schema import GuardSettings
+from daemon.config.guarding import GuardSettings
 from daemon.journal import JournalReader
 from daemon.killer.latch import is_latched, now_latch, read_latch, write_latch
 from daemon.lease import BLOCK_BYTES, LEASE_FILE, TraderLease, read_lease, unpack

@@ -7,23 +7,12 @@ import pytest
 
 from core.errors import ConfigError
 from core.units import NANO
-from risk.bounds import AccountBounds, Bounds, rates, resolve
+from risk.bounds import AccountBounds, Bounds
 from risk.checks import CHECKS
 from risk.controls import CONTROLS, IN_FORCE, LATER, limits_of, risk_page
-from risk.limits import (
-    ACCOUNT_ROWS,
-    BOOK_ROWS,
-    FACTORY_CLASS,
-    ORDER_ROWS,
-    ROWS,
-    AccountLimits,
-    Limits,
-    OrderLimits,
-    Restriction,
-    StrategyLimits,
-    factory_value,
-    unset,
-)
+from risk.limit_rows import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS
+from risk.limits import AccountLimits, Limits, OrderLimits, Restriction, StrategyLimits, factory_value, unset
+from risk.resolve import rates, resolve
 from tests.fakes.context import SECOND, build_context
 from tests.risk_page import PAGE
 
@@ -133,7 +122,7 @@ def test_the_fold_counts_by_the_same_rates() -> None:
 
 
 def test_every_control_has_its_line() -> None:
-    """48 controls in order, and one beyond; each check stands under its own number, and later ones name no module."""
+    """48 controls and our own in order; each check stands under its own number, and later ones name no module."""
     assert [control.number for control in CONTROLS] == list(range(1, 50))
     by_number = {control.number: control for control in CONTROLS}
     for check in CHECKS:

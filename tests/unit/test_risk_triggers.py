@@ -9,7 +9,8 @@ from core import events as e
 from core.latches import ACCOUNT, ACTIVE, HALTED, REDUCING, STRATEGY, SYMBOL
 from core.units import NANO
 from risk.ladder import Ladder, lifts_itself, who_lifts
-from risk.limits import ROWS, AccountLimits, Limits
+from risk.limit_rows import ROWS
+from risk.limits import AccountLimits, Limits
 from risk.triggers import BY_LATCH, TRIGGERS
 from risk.windows import JUMP_SIGMAS_SQUARED, USUAL_MARKS_MIN, Moves, Samples, Window
 from tests.fakes.context import CENT, NOON, SECOND, World, build_context

@@ -62,7 +62,7 @@ class Tape:
     def fill(self, order_id: int, shares: int = 100, wait_ms: int = 10) -> int:
         """An execution at the order's limit, told twice; the second time it is the sync's."""
         side, cents = self.kept[order_id]
-        told = {
+        told: dict[str, Any] = {
             "order_id": order_id, "exec_id": f"x{order_id}.{shares}.{self.seq}", "side": side,
             "qty_nanos": shares * NANO, "px_nanos": cents * CENT, "inst": 1,
         }  # fmt: skip
