@@ -31,8 +31,9 @@ class MarketPart:
         self, world: World, book: ContractBook, settings: MarketSettings, slow: Sequence[InstrumentReference] = ()
     ) -> None:
         """`slow`: previous closes and average volumes, as far as they are known."""
-        closes = {(row.inst, row.effective_from): row.previous_close_nanos for row in slow}
-        volumes = {(row.inst, row.effective_from): row.adv_nanos for row in slow}
+        of_days = [row for row in slow if not row.until]  # what a made-up market says of itself is no day's number
+        closes = {(row.inst, row.effective_from): row.previous_close_nanos for row in of_days}
+        volumes = {(row.inst, row.effective_from): row.adv_nanos for row in of_days}
         self._world = world
         self.tape = tape = MarketTape(
             world.instruments, world.calendars, settings, closes=closes, deliver=self._deliver,
