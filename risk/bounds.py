@@ -116,6 +116,7 @@ class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     jump_quiet_ns: int
     spread_bp_max: int
     frozen_ns_max: int
+    disaster_stop_bp: int
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):

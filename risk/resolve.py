@@ -137,6 +137,8 @@ def _cluster_bps(limits: Limits) -> dict[str, int]:
 
 
 def _tightest(row: Limit, values: list[int]) -> int:
+    if row.zero_off:
+        return min((value for value in values if value), default=0)
     return max(values) if row.tight_max else min(values)
 
 
@@ -247,6 +249,7 @@ def _bounds(
         jump_quiet_ns=v["jump_quiet_seconds"],
         spread_bp_max=v["spread_bp_max"],
         frozen_ns_max=v["frozen_seconds_max"],
+        disaster_stop_bp=v["disaster_stop_bp"],
     )
 
 

@@ -355,6 +355,7 @@ class Trading:
         buys = [0] * len(self.symbols)
         sells = [0] * len(self.symbols)
         for order in money.live_orders.values():
-            (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
+            if order.purpose != c.INTENT_DISASTER:
+                (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
         assert buys == money.reservations.buy_qty, f"reserved buys {money.reservations.buy_qty} but orders say {buys}"
         assert sells == money.reservations.sell_qty, "reserved sells do not match the orders"
