@@ -97,7 +97,7 @@ ORDER_ROWS: Final = (
         "disaster_stop_bp",
         0,
         BASIS_POINTS,
-        "how far from the mark a stop order stands at the broker while a symbol is held, should all of us die; 0 = none",
+        "how far from the mark a stop order stands at the broker while a symbol is held; 0 = none",
         zero_off=True,
     ),
 )
