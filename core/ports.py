@@ -265,6 +265,11 @@ class Gate(Protocol):
         ...
 
     @property
+    def disaster_stops(self) -> bool:
+        """Whether any limit asks for one."""
+        ...
+
+    @property
     def outlives_day(self) -> bool:
         """Whether orders may stay beyond the day (GTC)."""
         ...

@@ -139,3 +139,4 @@ class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     by_strategy: dict[str, tuple[Bounds, ...]]
     strangers: tuple[Bounds, ...]
     clusters: tuple[tuple[str, tuple[int, ...]], ...]  # of names that move together, by name: instrument rows
+    disaster_stops: bool  # some symbol asks for one

@@ -94,6 +94,11 @@ class Gate:
         return resolved.by_strategy.get(strategy, resolved.strangers)[inst].disaster_stop_bp
 
     @property
+    def disaster_stops(self) -> bool:
+        """Whether any limit asks for a disaster stop."""
+        return self._limits.resolved().disaster_stops
+
+    @property
     def outlives_day(self) -> bool:
         """Whether GTC orders are legal."""
         return self._limits.resolved().account.good_till_cancelled == 1

@@ -46,15 +46,18 @@ def resolve(
     _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
+    by_strategy = {
+        name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
+        for name in strategies
+    }
+    strangers = tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments)
     return Resolved(
         account=_account_bounds(limits, values),
         books=books,
-        by_strategy={
-            name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
-            for name in strategies
-        },
-        strangers=tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments),
+        by_strategy=by_strategy,
+        strangers=strangers,
         clusters=_clusters(limits, instruments),
+        disaster_stops=any(row.disaster_stop_bp for rows in (strangers, *by_strategy.values()) for row in rows),
     )
 
 

@@ -9,115 +9,174 @@ from typing import Final
 
 from core import commands as c
 from core.engine import ladder
-from core.engine.trading import Trading
+from core.engine.trading import StopWatch, Trading
 from core.ids import BUY, SELL
 from core.instruments import increment_at, rule_on
 from core.latches import HALTED, SYMBOL
 from core.ledger import UNCLAIMED
-from core.money.state import READY
-from core.orders import Order
+from core.money.state import DOWN, READY
+from core.orders import Order, State
 from core.sessions import REGULAR
 from core.units import BP
 
 DISASTER_STOP: Final = "DISASTER_STOP"  # code of the latch that its execution sets
 MISSING: Final = "DISASTER_STOP_MISSING"  # code of the alert
-PACE_NS: Final = 10 * 10**9  # between two changes of one symbol's stop: a reject or a growing position must not flood
-_SLICE: Final = -2  # of no schedule: the duplicate window never holds back what follows a cancel
-
-
-def stops_of(engine: Trading, inst: int) -> list[Order]:
-    """Live disaster stops of an instrument: one, except while a cancelled one revives."""
-    live = engine.money.live_orders.values()
-    return [order for order in live if order.inst == inst and order.purpose == c.INTENT_DISASTER]
+PACE_NS: Final = 10 * 10**9  # between two stops of a symbol; doubles with each that the broker did not keep
+REFUSED_MAX: Final = 5  # so many in a row end it until the day rolls or the position is gone
+STEADY_NS: Final = 60 * 10**9  # a stop that has stood so long was taken
+ASK_AGAIN_NS: Final = 2 * 10**9  # a cancel of a stop that still stands
+GROWN: Final = 2  # a stop that can't cover all is renewed when it can cover this many times what it does
+_SLICE: Final = -2  # of no schedule
 
 
 def on_execution(engine: Trading, order_id: int, inst: int) -> None:
     """After every fill: a stop that was executed halts its symbol; one that exceeds the position goes."""
     order = engine.money.orders.get(order_id)
     if order is not None and order.purpose == c.INTENT_DISASTER:
-        symbol = engine.symbols[inst]
-        ladder.halt(engine, DISASTER_STOP, f"order {order_id} was executed", level=SYMBOL, scope=symbol)
-        for other in list(engine.money.live_orders.values()):
-            if other.inst == inst and other.purpose != c.INTENT_DISASTER:
-                engine.cancel(other.order_id, DISASTER_STOP)
-    _drop_excess(engine, inst)
+        _executed(engine, order)
+    watch = engine.stops.get(inst)
+    stop = None if watch is None else engine.money.live_orders.get(watch.order_id)
+    if stop is not None:
+        _drop_excess(engine, [stop])
 
 
-def _drop_excess(engine: Trading, inst: int) -> None:
-    held = engine.money.ledger.holdings[inst]
-    for stop in stops_of(engine, inst):
+def _executed(engine: Trading, order: Order) -> None:
+    symbol, text = engine.symbols[order.inst], f"disaster stop #{order.order_id} was executed"
+    if any(latch.code == DISASTER_STOP for latch in engine.money.latches.held(SYMBOL, symbol)):
+        return
+    halted = engine.money.latches.scope_state(SYMBOL, symbol) == HALTED
+    ladder.halt(engine, DISASTER_STOP, text, level=SYMBOL, scope=symbol)
+    if halted:  # the ladder tells a move alone
+        engine.alert(DISASTER_STOP, "critical", f"symbol {symbol}: {text}")
+    for other in list(engine.money.live_orders.values()):
+        if other.inst == order.inst and other.purpose != c.INTENT_DISASTER:
+            engine.cancel(other.order_id, DISASTER_STOP)
+
+
+def _drop_excess(engine: Trading, stops: list[Order]) -> None:
+    """What would sell more than is held goes at once."""
+    if engine.money.link == DOWN:
+        return
+    for stop in stops:
+        held = engine.money.ledger.holdings[stop.inst]
         if held * stop.side >= 0 or stop.remaining_nanos > abs(held):
-            engine.cancel(stop.order_id, "the position is smaller")
+            _cancel(engine, stop, "the position is smaller")
+
+
+def _cancel(engine: Trading, stop: Order, reason: str) -> None:
+    if engine.ts_ns >= stop.cancel_ts_ns + ASK_AGAIN_NS:
+        engine.cancel(stop.order_id, reason)
 
 
 def follow(engine: Trading) -> None:
     """At every mark: each held symbol that asks for a stop has one of its size, or a person is told why not."""
-    faults = []
+    live: dict[int, list[Order]] = {}
+    for order in engine.money.live_orders.values():
+        if order.purpose == c.INTENT_DISASTER:
+            live.setdefault(order.inst, []).append(order)
+    if not live and not engine.gate.disaster_stops:
+        return
     for inst, held in enumerate(engine.money.ledger.holdings):
-        _drop_excess(engine, inst)
-        fault = _cover(engine, inst, held) if held else ""
-        if fault:
-            faults.append(f"{engine.symbols[inst]}: {fault}")
-    text = "; ".join(faults)
-    told = engine.money.alerts.get(MISSING)
-    if text and (told is None or told.text != text):
-        engine.alert(MISSING, "warning", text)
+        stops = live.get(inst, [])
+        _drop_excess(engine, stops)
+        if not held:
+            engine.stops.pop(inst, None)
+            continue
+        watch = engine.stops.setdefault(inst, StopWatch())
+        _look(engine, watch, stops)
+        fault = _cover(engine, watch, stops, inst, held)
+        if fault is None:
+            continue
+        if fault and fault != watch.told:
+            severity = "critical" if watch.refused >= REFUSED_MAX else "warning"
+            engine.alert(MISSING, severity, f"{engine.symbols[inst]}: {fault}")
+        watch.told = fault
 
 
-def _cover(engine: Trading, inst: int, held: int) -> str:
-    """Place or renew one symbol's stop; returns why it has none."""
-    owner = _owner(engine, inst, held)
-    distance_bp = engine.gate.disaster_stop_bp(owner, inst)
-    stops = stops_of(engine, inst)
+def _look(engine: Trading, watch: StopWatch, stops: list[Order]) -> None:
+    """How the last stop fared: one that ended by itself counts, one that stands for a while ends the count."""
+    if engine.money.trading_date != watch.date:
+        watch.date, watch.refused = engine.money.trading_date, 0
+    if stops:
+        watch.order_id = stops[0].order_id
+        watch.sent_ns = max(watch.sent_ns, stops[0].sent_ts_ns)
+        if engine.ts_ns - watch.sent_ns >= STEADY_NS:
+            watch.refused = 0
+        return
+    ended = engine.money.orders.get(watch.order_id)
+    watch.order_id = 0
+    if ended is not None and ended.state is not State.FILLED and not ended.cancel_ts_ns:
+        watch.refused += 1
+
+
+def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, held: int) -> str | None:
+    """Place or renew one symbol's stop. Returns why it lacks one, "" = it does not, None = not to be said now."""
+    books = [name for name in (*engine.strategies, UNCLAIMED) if engine.money.ledger.held_nanos(name, inst)]
+    owner = books[0] if len(books) == 1 else UNCLAIMED
+    distance_bp = max(engine.gate.disaster_stop_bp(name, inst) for name in books or (UNCLAIMED,))
     if not distance_bp:
         for stop in stops:
-            engine.cancel(stop.order_id, "no disaster stop is asked for any more")
+            _cancel(engine, stop, "no disaster stop is asked for any more")
         return ""
-    if owner == UNCLAIMED:
-        return "more than one book holds it: it takes a stop only where one strategy trades it"
-    if not _may_act(engine, owner, inst) or engine.ts_ns < _quiet_until_ns(engine, inst):
-        return ""
+    halted = engine.money.latches.effective(strategy=owner, symbol=engine.symbols[inst]) == HALTED
+    fault = _standing_fault(watch, stops, owner, halted=halted)
+    if fault or halted or not _may_act(engine, inst):
+        return fault
     intent = _intent(engine, owner, inst, held, distance_bp)
     if intent is None:
         return "no price, tick or lot rule"
+    paced = not watch.sent_ns or engine.ts_ns >= watch.sent_ns + (PACE_NS << watch.refused)
+    if not stops:
+        return _place(engine, watch, intent, held) if paced else None
+    if paced and _outgrown(stops, intent, held):
+        for stop in stops:
+            _cancel(engine, stop, "the position is larger")
+        return None
+    return _partly(stops[0].remaining_nanos, held)
+
+
+def _standing_fault(watch: StopWatch, stops: list[Order], owner: str, *, halted: bool) -> str | None:
+    """What waiting does not mend; None = nothing."""
     if stops:
-        if len(stops) > 1 or intent.qty_nanos > stops[0].remaining_nanos:
-            for stop in stops:
-                engine.cancel(stop.order_id, "the position is larger")
-        return ""
+        doubted = [stop for stop in stops if stop.state in (State.INACTIVE, State.UNKNOWN)]
+        return f"#{doubted[0].order_id} is {doubted[0].state.name} at the broker" if doubted else None
+    if owner == UNCLAIMED:
+        return "it takes a stop only where exactly one configured strategy holds it"
+    if halted:
+        return "halted: none is placed before it is resumed"
+    if watch.refused >= REFUSED_MAX:
+        return f"the broker did not keep {watch.refused} in a row: none is sent before the day rolls"
+    return None
+
+
+def _may_act(engine: Trading, inst: int) -> bool:
+    """Regular hours, link ready and synchronised, neither stopping nor SAFE."""
+    money = engine.money
+    if engine.stopping or engine.unsynced or money.safe or money.sendable() != READY:
+        return False
+    return engine.context.calendars[inst].phase(engine.ts_ns) == REGULAR
+
+
+def _outgrown(stops: list[Order], intent: c.OrderIntent, held: int) -> bool:
+    """Whether a new stop would cover more, not just a little more of what one order can't cover whole."""
+    covered = stops[0].remaining_nanos
+    whole = intent.qty_nanos == abs(held)
+    stray = len(stops) > 1 or stops[0].strategy != intent.strategy
+    return stray or (intent.qty_nanos > covered and (whole or intent.qty_nanos >= GROWN * covered))
+
+
+def _place(engine: Trading, watch: StopWatch, intent: c.OrderIntent, held: int) -> str:
     verdict = engine.gate.approve(intent, engine.ts_ns, engine.seq + 1)
     if not isinstance(verdict, c.ApprovedOrder):
         return f"refused by {verdict.failures[0].code}"
     engine.emit(c.PlaceOrder(order=verdict))
     engine.monitor.on_order(engine.ts_ns)
-    return "" if intent.qty_nanos == abs(held) else "larger than one order may be: partly covered"
+    watch.order_id, watch.sent_ns = intent.order_id, engine.ts_ns
+    return _partly(intent.qty_nanos, held)
 
 
-def _owner(engine: Trading, inst: int, held: int) -> str:
-    """The one strategy that holds all of it; nobody where there are several."""
-    ledger = engine.money.ledger
-    for name in engine.strategies:
-        if ledger.held_nanos(name, inst) == held:
-            return name
-    return UNCLAIMED
-
-
-def _may_act(engine: Trading, owner: str, inst: int) -> bool:
-    """Regular hours, link ready and synchronised, nothing halted. What stands under a halt keeps standing."""
-    money = engine.money
-    if engine.stopping or engine.unsynced or money.safe or money.sendable() != READY:
-        return False
-    if engine.context.calendars[inst].phase(engine.ts_ns) != REGULAR:
-        return False
-    return money.latches.effective(strategy=owner, symbol=engine.symbols[inst]) != HALTED
-
-
-def _quiet_until_ns(engine: Trading, inst: int) -> int:
-    last = 0
-    for order in engine.money.orders.values():
-        if order.purpose == c.INTENT_DISASTER and order.inst == inst:
-            last = max(last, order.changed_ts_ns, order.cancel_ts_ns, order.sent_ts_ns)
-    return last + PACE_NS if last else 0
+def _partly(covered: int, held: int) -> str:
+    return "" if covered >= abs(held) else "more than one order may be: covered in part"
 
 
 def _intent(engine: Trading, owner: str, inst: int, held: int, distance_bp: int) -> c.OrderIntent | None:
