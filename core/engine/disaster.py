@@ -7,14 +7,17 @@ of both could pass zero: its first execution halts the symbol and takes the othe
 
 from typing import Final
 
+import msgspec
+
 from core import commands as c
 from core.engine import ladder
-from core.engine.trading import StopWatch, Trading
+from core.engine.trading import SIZE_CONTROLS, StopWatch, Trading
 from core.ids import BUY, SELL
 from core.instruments import increment_at, rule_on
 from core.latches import HALTED, SYMBOL
 from core.ledger import UNCLAIMED
 from core.money.state import DOWN, READY
+from core.notes import Refusal
 from core.orders import Order, State
 from core.sessions import REGULAR
 from core.units import BP
@@ -54,13 +57,16 @@ def _executed(engine: Trading, order: Order) -> None:
 
 
 def _drop_excess(engine: Trading, stops: list[Order]) -> None:
-    """What would sell more than is held goes at once."""
+    """What would trade more than is held goes at once."""
     if engine.money.link == DOWN:
         return
+    covered = 0
     for stop in stops:
         held = engine.money.ledger.holdings[stop.inst]
-        if held * stop.side >= 0 or stop.remaining_nanos > abs(held):
+        if held * stop.side >= 0 or covered + stop.remaining_nanos > abs(held):
             _cancel(engine, stop, "the position is smaller")
+        else:
+            covered += stop.remaining_nanos
 
 
 def _cancel(engine: Trading, stop: Order, reason: str) -> None:
@@ -119,34 +125,42 @@ def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, hel
             _cancel(engine, stop, "no disaster stop is asked for any more")
         return ""
     halted = engine.money.latches.effective(strategy=owner, symbol=engine.symbols[inst]) == HALTED
+    covered = sum(stop.remaining_nanos for stop in stops)
     fault = _standing_fault(watch, stops, owner, halted=halted)
-    if fault or halted or not _may_act(engine, inst):
+    stray = [stop for stop in stops if stop.strategy != owner != UNCLAIMED]  # its fills would be booked to others
+    if fault or (covered >= abs(held) and not stray):
         return fault
-    intent = _intent(engine, owner, inst, held, distance_bp)
-    if intent is None:
-        return "no price, tick or lot rule"
-    paced = not watch.sent_ns or engine.ts_ns >= watch.sent_ns + (PACE_NS << watch.refused)
-    if not stops:
-        return _place(engine, watch, intent, held) if paced else None
-    if paced and _outgrown(stops, intent, held):
-        for stop in stops:
-            _cancel(engine, stop, "the position is larger")
+    if halted or not _may_act(engine, inst):
         return None
-    return _partly(stops[0].remaining_nanos, held)
+    if engine.ts_ns < watch.sent_ns + (PACE_NS << watch.refused if watch.sent_ns else 0):
+        return None
+    wanted = _approved(engine, _intent(engine, owner, inst, held, distance_bp))
+    if isinstance(wanted, str):
+        return wanted
+    qty = wanted.intent.qty_nanos
+    if not stops:
+        engine.emit(c.PlaceOrder(order=wanted))
+        engine.monitor.on_order(engine.ts_ns)
+        watch.order_id, watch.sent_ns = wanted.intent.order_id, engine.ts_ns
+    elif stray or (qty > covered and (qty == abs(held) or qty >= GROWN * covered)):
+        for stop in stops:
+            _cancel(engine, stop, "another one takes its place")
+        return None
+    return "" if qty == abs(held) else "more than one order may be: covered in part"
 
 
-def _standing_fault(watch: StopWatch, stops: list[Order], owner: str, *, halted: bool) -> str | None:
-    """What waiting does not mend; None = nothing."""
+def _standing_fault(watch: StopWatch, stops: list[Order], owner: str, *, halted: bool) -> str:
+    """What waiting does not mend; "" = nothing."""
     if stops:
         doubted = [stop for stop in stops if stop.state in (State.INACTIVE, State.UNKNOWN)]
-        return f"#{doubted[0].order_id} is {doubted[0].state.name} at the broker" if doubted else None
+        return f"#{doubted[0].order_id} is {doubted[0].state.name} at the broker" if doubted else ""
     if owner == UNCLAIMED:
         return "it takes a stop only where exactly one configured strategy holds it"
     if halted:
         return "halted: none is placed before it is resumed"
     if watch.refused >= REFUSED_MAX:
         return f"the broker did not keep {watch.refused} in a row: none is sent before the day rolls"
-    return None
+    return ""
 
 
 def _may_act(engine: Trading, inst: int) -> bool:
@@ -157,34 +171,24 @@ def _may_act(engine: Trading, inst: int) -> bool:
     return engine.context.calendars[inst].phase(engine.ts_ns) == REGULAR
 
 
-def _outgrown(stops: list[Order], intent: c.OrderIntent, held: int) -> bool:
-    """Whether a new stop would cover more, not just a little more of what one order can't cover whole."""
-    covered = stops[0].remaining_nanos
-    whole = intent.qty_nanos == abs(held)
-    stray = len(stops) > 1 or stops[0].strategy != intent.strategy
-    return stray or (intent.qty_nanos > covered and (whole or intent.qty_nanos >= GROWN * covered))
-
-
-def _place(engine: Trading, watch: StopWatch, intent: c.OrderIntent, held: int) -> str:
-    verdict = engine.gate.approve(intent, engine.ts_ns, engine.seq + 1)
-    if not isinstance(verdict, c.ApprovedOrder):
-        return f"refused by {verdict.failures[0].code}"
-    engine.emit(c.PlaceOrder(order=verdict))
-    engine.monitor.on_order(engine.ts_ns)
-    watch.order_id, watch.sent_ns = intent.order_id, engine.ts_ns
-    return _partly(intent.qty_nanos, held)
-
-
-def _partly(covered: int, held: int) -> str:
-    return "" if covered >= abs(held) else "more than one order may be: covered in part"
+def _approved(engine: Trading, whole: c.OrderIntent | None) -> c.ApprovedOrder | str:
+    """The largest stop that one order may be, or why there is none."""
+    if whole is None:
+        return "there is no price for it"
+    verdict = engine.gate.approve(whole, engine.ts_ns, engine.seq + 1)
+    if isinstance(verdict, Refusal) and verdict.failures[0].control in SIZE_CONTROLS:
+        most = engine.gate.slice_max_nanos(whole.strategy, whole.inst, whole.side, engine.ts_ns)
+        if 0 < most < whole.qty_nanos:
+            part = msgspec.structs.replace(whole, qty_nanos=most)
+            verdict = engine.gate.approve(part, engine.ts_ns, engine.seq + 1)
+    return f"refused by {verdict.failures[0].code}" if isinstance(verdict, Refusal) else verdict
 
 
 def _intent(engine: Trading, owner: str, inst: int, held: int, distance_bp: int) -> c.OrderIntent | None:
     side = SELL if held > 0 else BUY
     mark = engine.market.mark_nanos(inst)
     tick = rule_on(engine.context.instruments[inst].ticks, engine.money.trading_date)
-    most = engine.gate.slice_max_nanos(owner, inst, side, engine.ts_ns)
-    if mark <= 0 or tick is None or most <= 0:
+    if mark <= 0 or tick is None:
         return None
     px = mark + side * (mark * distance_bp // BP)
     step = increment_at(tick, px)
@@ -198,7 +202,7 @@ def _intent(engine: Trading, owner: str, inst: int, held: int, distance_bp: int)
         strategy=owner,
         inst=inst,
         side=side,
-        qty_nanos=min(abs(held), most),
+        qty_nanos=abs(held),
         order_type=c.STP,
         stop_px_nanos=px,
         tif=c.GTC if engine.gate.outlives_day else c.DAY,

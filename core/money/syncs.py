@@ -51,8 +51,8 @@ def _settle_versions(m: Money, order: Order, event: e.OpenOrderReported) -> None
 
 
 def _adopt(m: Money, event: e.OpenOrderReported) -> None:
-    """An order with our tag that the journal lacks (a lost tail): taken over, never re-sent. A stop of ours is a disaster
-    stop: no other is legal.
+    """An order with our tag that the journal lacks (a lost tail): taken over, never re-sent. A stop of ours is a
+    disaster stop: no other is legal.
     """
     stop = event.stop_px_nanos > 0
     order = Order(
