@@ -126,10 +126,12 @@ def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, hel
         return ""
     halted = engine.money.latches.effective(strategy=owner, symbol=engine.symbols[inst]) == HALTED
     covered = sum(stop.remaining_nanos for stop in stops)
-    fault = _standing_fault(watch, stops, owner, halted=halted)
+    fault = _standing_fault(watch, stops, halted=halted)
     stray = [stop for stop in stops if stop.strategy != owner != UNCLAIMED]  # its fills would be booked to others
     if fault or (covered >= abs(held) and not stray):
         return fault
+    if owner == UNCLAIMED:
+        return "only a position that one configured strategy holds alone takes a stop"
     if halted or not _may_act(engine, inst):
         return None
     if engine.ts_ns < watch.sent_ns + (PACE_NS << watch.refused if watch.sent_ns else 0):
@@ -149,13 +151,11 @@ def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, hel
     return "" if qty == abs(held) else "more than one order may be: covered in part"
 
 
-def _standing_fault(watch: StopWatch, stops: list[Order], owner: str, *, halted: bool) -> str:
+def _standing_fault(watch: StopWatch, stops: list[Order], *, halted: bool) -> str:
     """What waiting does not mend; "" = nothing."""
     if stops:
         doubted = [stop for stop in stops if stop.state in (State.INACTIVE, State.UNKNOWN)]
         return f"#{doubted[0].order_id} is {doubted[0].state.name} at the broker" if doubted else ""
-    if owner == UNCLAIMED:
-        return "it takes a stop only where exactly one configured strategy holds it"
     if halted:
         return "halted: none is placed before it is resumed"
     if watch.refused >= REFUSED_MAX:

@@ -4,8 +4,8 @@ rule). A name that trades too little takes no entries, and one whose average nob
 control").
 
 An exit is sliced (`Gate.slice_max_nanos`): only its five-minute bound holds, never below the smallest legal order, and
-what is not known does not hold it. A disaster stop trades nothing when it is sent, and nobody knows what the market will
-trade when it is set off: no bound holds it.
+what is not known does not hold it. A disaster stop takes nothing when it is sent, and nobody knows what will trade when
+it is set off: no bound holds it.
 """
 
 from core.commands import INTENT_DISASTER, OrderIntent
