@@ -74,7 +74,10 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
         if not cluster.name or cluster.name in names[:at]:
             raise ConfigError(f"limits.cluster[{at}].name: {cluster.name!r} is empty or taken: give it one of its own")
         if len(set(cluster.symbols)) < 2 or not set(cluster.symbols) <= set(symbols):
-            raise ConfigError(f"limits.cluster[{at}].symbols: name two or more configured instruments")
+            raise ConfigError(
+                f"limits.cluster[{at}].symbols: {', '.join(cluster.symbols)[:80] or 'none'} will not do: name two "
+                "or more configured instruments"
+            )
 
 
 def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:
