@@ -33,7 +33,7 @@ def rates(limits: Limits) -> Rates:
         duplicate_window_ns=v["duplicate_window_seconds"],
         margin_rate_ns_max=v["margin_rate_seconds_max"],
         whatif_notional_min_nanos=v["whatif_notional_min"],
-        day_trades_warned=v["day_trades_max"] if v["pattern_day_trader"] else 0,
+        day_trades_warned=max(v["day_trades_max"], 1) if v["pattern_day_trader"] else 0,
     )
 
 
