@@ -655,6 +655,8 @@ CASES: tuple[Case, ...] = (
     Case("ORDER_INVALID", EXIT, "disaster stop, GTC", sell_of(100, **disaster(tif=c.GTC)), True),
     Case("ORDER_INVALID", EXIT, "disaster stop, GTC allowed", sell_of(100, **disaster(tif=c.GTC)), False,
          account(good_till_cancelled=True)),
+    Case("ORDER_INVALID", EXIT, "disaster stop beside an exit", sell_of(100, resting(100, side=-1, limit_px_nanos=ASK),
+         **disaster()), False),
     Case("ORDER_INVALID", OUT, "disaster stop of more than is held", sell_of(101, **disaster()), True),
     Case("ORDER_INVALID", OUT, "disaster stop of an entry", buy(**disaster(stop_px_nanos=2 * PX)), True),
     Case("ORDER_INVALID", EXIT, "disaster stop off tick", sell_of(100, **disaster(stop_px_nanos=BID - 1)), True),
@@ -1021,6 +1023,8 @@ CASES: tuple[Case, ...] = (
     Case("PARTICIPATION", EXIT, "thin", sell_of(100, average(90_000)), False),
     Case("PARTICIPATION", EXIT, "average volume", sell_of(100, average(0)), False),
     Case("PARTICIPATION", EXIT, "more than the slice", sell_of(100, average(70_000)), True),
+    Case("PARTICIPATION", EXIT, "more than the slice, as a disaster stop", sell_of(100, average(70_000), **disaster()),
+         False),
     Case("PARTICIPATION", EXIT, "the smallest order", sell_of(1, average(1)), False),
     Case("PARTICIPATION", EXIT, "stopped trading, but usually trades", sell_of(100, traded(1, 601)), False),
     # ---- 18 margin: a short of 100.01 x 100 at 150 %
