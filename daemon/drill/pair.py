@@ -24,6 +24,7 @@ from daemon.status.picture import Status
 
 START_S: Final = 120.0  # kernels may have to be compiled
 LOOK_S: Final = 0.02
+ANSWER_S: Final = 30.0  # for one command: a machine that others use starts processes beside it
 SOURCES: Final = Path(__file__).resolve().parents[2]
 
 
@@ -122,21 +123,21 @@ class Pair:
 
     def command(self, name: str, /, **fields: Any) -> Any:
         """One command to the trader; raises what the control client raises."""
-        with connected(self.state / "control.sock") as client:
+        with connected(self.state / "control.sock", timeout_s=ANSWER_S) as client:
             return msgspec.json.decode(bytes(client.request(name, **fields)))
 
     def resume(self, operator: str) -> str:
         """Ask the trader to trade again, signed by an operator or unsigned; what it says."""
         prover = Signer(operator, self.key) if operator else None
         try:
-            with connected(self.state / "control.sock", prover=prover) as client:
+            with connected(self.state / "control.sock", timeout_s=ANSWER_S, prover=prover) as client:
                 return str(msgspec.json.decode(bytes(client.request("resume", reason="drill"))))
         except Refused as fault:
             return f"refused: {fault}"
 
     def gateway_command(self, name: str, /, **fields: Any) -> Any:
         """One command to the gateway."""
-        with connected(self.folder / "gateway" / "control.sock") as client:
+        with connected(self.folder / "gateway" / "control.sock", timeout_s=ANSWER_S) as client:
             return msgspec.json.decode(bytes(client.request(name, **fields)))
 
 

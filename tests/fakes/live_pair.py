@@ -25,7 +25,7 @@ from tests.drills.kill9 import EXAMPLE, market_data
 from tests.fakes.operators import ANN, ONE_PERSON
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0  # for anything that should take a moment: a hang must end as a failure
+DEADLINE_S = 120.0  # for anything that should take a moment: a hang must end as a failure
 ACCOUNT = "DU0000001"
 CLIENT_ID = 11
 NANO = Decimal(10) ** 9

@@ -27,7 +27,7 @@ from tests.fakes.operators import ONE_PERSON
 from tests.fakes.trader import DirectFeed
 from tests.fakes.wall import wall_limits
 
-DEADLINE_S: Final = 60.0
+DEADLINE_S: Final = 120.0  # far above what any of this takes: a hang must end as a failure
 GATEWAY: Final = """
 state_dir = "gateway"
 [gateway]
