@@ -107,7 +107,7 @@ _SCOPES: Final = """Scopes in the config: `[limits.account]`, `[limits.strategy.
 `[limits.class.stock]`, `[limits.symbol.SYMBOL]`. Factory values are for replay and paper; live must set every limit."""
 
 _TRIGGERS: Final = """The monitor looks at each mark of equity and latches what lies beyond its soft limit (exits only;
-the latch's code ends in `_SOFT`) or its hard one (halted, `_HARD`). What lifts itself has its code alone, no hard one."""
+the latch's code ends in `_SOFT`) or its hard one (halted, `_HARD`). What lifts itself has its code alone."""
 
 
 def risk_page() -> str:
