@@ -62,12 +62,12 @@ MORE_IS_TIGHTER: Final = {
     "lift_quiet_seconds": "a latch holds for longer",
     "assumed_volatility_bp": "more is measured as risk",
 }
-OFF_AT_NOTHING: Final = frozenset({"resume_sync_age_seconds_max"})  # 0 = not asked, the loosest of all
+OFF_AT_NOTHING: Final = frozenset({"resume_sync_age_seconds_max", "disaster_stop_bp"})  # 0 = none: loosest
 SCOPES: Final = ("account", "strategy.alpha", "class.etf", "symbol.S0")
 # Where the factory value is the loosest there is, or the only one: from where the test starts instead.
 START: Final = {
     "deployment_ramp_days": "5", "deployment_venues_max": "2", "resume_sync_age_seconds_max": "60",
-    "extended_hours": "false", "good_till_cancelled": "false", "pattern_day_trader": "warn",
+    "disaster_stop_bp": "500", "extended_hours": "false", "good_till_cancelled": "false", "pattern_day_trader": "warn",
     "breach_soft_bp": "12000", "gross_share_bp_max": "9000",
 }  # fmt: skip
 CASES: Final = [(scope, row.name) for scope in SCOPES for row in rows_of(scope)]
