@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
+from core.latches import LEVEL_NAMES
 from risk.checks import CHECKS
 from risk.limit_rows import ACCOUNT_ROWS, BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, Limit
+from risk.triggers import TRIGGERS, Trigger
 
 IN_FORCE: Final = "in force"
 IN_PART: Final = "in part"
@@ -105,11 +107,16 @@ READY nothing leaves but cancels. A strategy's day loss counts its open profit i
 _SCOPES: Final = """Scopes in the config: `[limits.account]`, `[limits.strategy.NAME]`, `[limits.class.etf]`,
 `[limits.class.stock]`, `[limits.symbol.SYMBOL]`. Factory values are for replay and paper; live must set every limit."""
 
+_TRIGGERS: Final = """The monitor looks at each mark of equity and latches what lies beyond its soft limit (exits only;
+the latch's code ends in `_SOFT`) or its hard one (halted, `_HARD`). What lifts itself has its code alone."""
+
 
 def risk_page() -> str:
     """The operator's page as Markdown."""
     lines = [_HEAD, "## Checks, in order", "", "| control | code | who lifts |", "|---|---|---|"]
     lines += [f"| {check.CONTROL} | `{check.CODE}` | {check.LIFT} |" for check in CHECKS]
+    lines += ["", "## Triggers", "", _TRIGGERS, "", "| control | code | latches | what | limits | then |"]
+    lines += ["|---|---|---|---|---|---|", *map(_trigger_line, TRIGGERS)]
     lines += [
         "",
         "## Limits",
@@ -134,6 +141,15 @@ def risk_page() -> str:
         f"| {c.number} | {c.name} | {': '.join(filter(None, (c.status, c.note)))} | {c.where} |" for c in CONTROLS
     ]
     return "\n".join(lines) + "\n"
+
+
+def _trigger_line(row: Trigger) -> str:
+    scopes, limits = (
+        ", ".join(LEVEL_NAMES[level] for level in row.levels),
+        ", ".join(f"`{name}`" for name in row.limits),
+    )
+    then = "lifts itself" if row.lifts_itself else row.remedy
+    return f"| {row.control} | `{row.code}` | {scopes} | {row.what} | {limits} | {then} |"
 
 
 def _limit_line(row: Limit) -> str:

@@ -34,7 +34,7 @@ from daemon.kernels import configure
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig, resolve
 from risk.limit_rows import ROWS
-from risk.limits import OrderLimits, set_value
+from risk.limits import OrderLimits, factory_value, set_value, text_of, unset
 from risk.resolve import resolve as fold_limits
 
 LIVE_DEFAULTS: Final = (("journal", "durability", "fsync"), ("start", "after_crash", "halted"))
@@ -93,6 +93,17 @@ def check(config: Config, problems: Problems) -> None:
             f"{config.control.socket} is longer than the {SOCKET_LENGTH_MAX} bytes a socket may have",
             "set a shorter path",
         )
+    check_live_limits(config, problems)
+
+
+def check_live_limits(config: Config, problems: Problems) -> None:
+    """Where money is real no limit has a value that nobody chose. Told when all else is right: there are many."""
+    if config.mode != "live" or problems.lines:
+        return
+    for field in unset(config.limits, strategies=tuple(config.strategies)):
+        row = ROWS[field.rpartition(".")[2]]
+        factory = text_of(row, factory_value(row))
+        problems.add(field, "is not set, and the account is live", f"choose it; a replay would use {factory}")
 
 
 def check_references(config: Config, problems: Problems) -> None:

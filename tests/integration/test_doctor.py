@@ -16,6 +16,7 @@ from daemon.killer.latch import LATCH_FILE, now_latch, write_latch
 from daemon.probes import market, session
 from daemon.probes.registry import CHECKS, NAMES
 from daemon.status.guard import LOCK_NAME, GuardPicture, write_guard
+from tests.fakes.live_limits import live_limits
 from tests.fakes.operators import OPERATORS
 from tests.fakes.scripted_gateway import (
     LOGGED_IN,
@@ -166,7 +167,7 @@ def test_a_guard_that_is_missing_or_in_trouble(doctor: Doctor, tmp_path: Path) -
             "mode": "live",
             "account": "U0000001",
             "ib": 'windows = []\narm_live = "U0000001"',
-            "instrument": OPERATORS,
+            "instrument": OPERATORS + live_limits(),
         }
         code, found = doctor(gateway.port, "guard", **live)
         assert (code, "alerts.to names nobody" in guard_told(found, "FAIL")) == (1, True)

@@ -22,6 +22,7 @@ from daemon.config.decode import FAULTY, Problems, decode
 from daemon.config.schema import SyntheticMarket, SyntheticSettings
 from daemon.reference.histories import DAYS_MAX, read_history
 from strategies.registry import STRATEGIES
+from tests.fakes.live_limits import live_limits
 from tests.fakes.operators import OPERATORS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -591,6 +592,9 @@ def ib_config(mode: str, account: str, ib: str) -> str:
     """The good config on a broker's market data."""
     text = GOOD.replace('kind = "synthetic"', 'kind = "ib"\nprofile = "l1_250"').replace("DU0000001", account)
     operators = OPERATORS if mode == "live" else ""
+    if mode == "live":
+        chosen = live_limits("reversion").replace("resume_sync_age_seconds_max = 0\n", "")
+        text = text.replace("[limits.account]\ngross_max = 100000.5\n", chosen)
     return text.replace('mode = "replay"', f'mode = "{mode}"') + operators + f"[ib]\n{ib}\n"
 
 
@@ -632,6 +636,25 @@ def test_live_is_careful_unless_told_otherwise() -> None:
     assert parse(GOOD).venue_in_process
     asked = [one.limits.account.resume_sync_age_seconds_max for one in (live, paper, shadow, parse(GOOD))]
     assert asked == [60, 60, 60, None]
+
+
+def test_live_chooses_every_limit() -> None:
+    """One that is left to a replay's value, of account, class or strategy, is named; told when all else is right."""
+    live = ib_config("live", "U0000001", 'port = 4001\narm_live = "U0000001"')
+    for field in (
+        "limits.account.gross_max",
+        "limits.class.etf.collar_bp",
+        "limits.strategy.reversion.parents_day_max",
+    ):
+        table, _, name = field.rpartition(".")
+        head, found, rest = live.partition(f"[{table}]\n")
+        assert found
+        begin = rest.index(f"{name} = ")
+        (line,) = lines_of(head + found + rest[:begin] + rest[rest.index("\n", begin) + 1 :])
+        assert line.startswith(f"run.toml: {field}: is not set, and the account is live; choose it")
+    bare = lines_of(ib_config("paper", "U0000001", "port = 4001"))
+    assert all("limits." not in line for line in bare)
+    assert parse(ib_config("paper", "DU0000001", ""))
 
 
 def test_the_gateway_of_up_is_beside_the_file(tmp_path: Path) -> None:
