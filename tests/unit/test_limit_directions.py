@@ -33,7 +33,7 @@ _LESS: Final = """
     changes_day_max order_trade_ratio_max order_trade_messages_min messages_second_max message_exit_reserve
     working_exit_reserve borrow_age_seconds_max whatif_notional_min margin_rate_seconds_max funds_age_seconds_max
     day_trades_max line_seconds_max clock_offset_seconds_max clock_age_seconds_max day_loss_marks
-    resume_sync_age_seconds_max
+    resume_sync_age_seconds_max disaster_stop_bp
     breach_soft_bp breach_hard_bp drawdown_soft_bp drawdown_hard_bp trigger_breaches feed_seconds_soft line_seconds_soft
     slippage_soft_bp slippage_hard_bp slippage_fills_min volatility_soft_multiple volatility_hard_multiple
     orders_minute_soft orders_minute_hard rejects_minute_soft rejects_minute_hard errors_soft errors_hard
@@ -62,11 +62,12 @@ MORE_IS_TIGHTER: Final = {
     "lift_quiet_seconds": "a latch holds for longer",
     "assumed_volatility_bp": "more is measured as risk",
 }
-OFF_AT_NOTHING: Final = frozenset({"resume_sync_age_seconds_max"})  # 0 = not asked, the loosest of all
+OFF_AT_NOTHING: Final = frozenset({"disaster_stop_bp", "resume_sync_age_seconds_max"})  # 0 = none, the loosest of all
 SCOPES: Final = ("account", "strategy.alpha", "class.etf", "symbol.S0")
 # Where the factory value is the loosest there is, or the only one: from where the test starts instead.
 START: Final = {
     "deployment_ramp_days": "5", "deployment_venues_max": "2", "resume_sync_age_seconds_max": "60",
+    "disaster_stop_bp": "1000",
     "extended_hours": "false", "good_till_cancelled": "false", "pattern_day_trader": "warn",
     "breach_soft_bp": "12000", "gross_share_bp_max": "9000",
 }  # fmt: skip
