@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from core.bands import restricts_shorts
-from core.commands import DAY, LMT, OrderIntent
+from core.commands import DAY, INTENT_DISASTER, LMT, OrderIntent
 from core.events import OpenOrderReported, RiskMeasured
 from core.market import FIELDS, INDEX
 from core.money.conditions import Borrow, Funds
@@ -111,7 +111,7 @@ def is_plain(o: OrderIntent) -> bool:
     """A new limit order for the day: what an envelope speaks of."""
     if o.order_type != LMT or o.tif != DAY:
         return False
-    return not (o.version or o.gtd_ts_ns or o.stop_px_nanos or o.outside_rth)
+    return not (o.version or o.gtd_ts_ns or o.stop_px_nanos or o.outside_rth or o.purpose == INTENT_DISASTER)
 
 
 def envelope(o: OrderIntent, v: GateView, context: Context) -> Envelope | None:

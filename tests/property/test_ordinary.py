@@ -234,7 +234,7 @@ def test_orders_that_are_not_plain_are_looked_at() -> None:
     changes: tuple[dict[str, Any], ...] = (
         {"order_type": c.MKT}, {"tif": c.GTC}, {"version": 1}, {"outside_rth": True}, {"stop_px_nanos": 1},
         {"gtd_ts_ns": 1}, {"side": -1}, {"side": 2}, {"inst": 1}, {"inst": -1}, {"inst": 7}, {"strategy": "beta"},
-        {"strategy": ""},
+        {"strategy": ""}, {"purpose": c.INTENT_DISASTER},
     )  # fmt: skip
     assert twin.ordinary.value(plain, twin.world.ts_ns)
     for change in changes:
