@@ -25,8 +25,22 @@ from tests.fakes.context import CENT, HOUR, SECOND, build_context
 ASK = merged(tuple(check.check for check in CHECKS))
 FURTHEST = 61  # a number is moved by up to two to the power of it
 LIMITS = Limits(account=AccountLimits(risk_seconds_soft=3_600))
-TIGHT = msgspec.structs.replace(LIMITS, account=msgspec.structs.replace(LIMITS.account, position_equity_bp_max=216))
-PARTS = ("prices", "money", "conditions", "counters", "reservations", "ledger", "exposure", "market", "order")
+
+
+def tight(**changes: int) -> Limits:
+    """One limit a little above what the world below makes of it, or a time that is soon over."""
+    return msgspec.structs.replace(LIMITS, account=msgspec.structs.replace(LIMITS.account, **changes))
+
+
+# The world holds and works for about 21,000 of a million: 208 basis points of equity, and 318 with all other orders.
+TIGHT = (
+    {"position_equity_bp_max": 216}, {"order_equity_bp_max": 104}, {"gross_equity_bp_max": 350}, {"net_max": 22_000},
+    {"issuer_equity_bp_max": 350}, {"order_notional_max": 10_300}, {"gross_max": 33_000}, {"day_loss_soft_bp": 50},
+    {"drawdown_soft_bp": 50}, {"clock_age_seconds_max": 60}, {"borrow_age_seconds_max": 60},
+    {"funds_age_seconds_max": 60}, {"risk_seconds_soft": 60}, {"deployment_px_max": 101},
+    {"deployment_position_notional_max": 22_000}, {"gross_share_bp_max": 120, "gross_equity_bp_max": 20_000},
+)  # fmt: skip
+PARTS = ("prices", "later", "money", "conditions", "counters", "reservations", "ledger", "exposure", "market", "order")
 # Not read by any order: what is journalled, kept for display or config.
 LEFT_OUT = ("alerts", "approvals", "audit", "executions", "orders", "settings", "limit_changes", "parents", "kills")
 
@@ -87,6 +101,13 @@ class Twin:
         view[INDEX["bid_px_nanos"]], view[INDEX["ask_px_nanos"]] = bid, bid + 2 * CENT
         self.order = msgspec.structs.replace(self.order, limit_px_nanos=bid // CENT * CENT)
 
+    def _wait(self, ts_ns: int) -> None:
+        """Time goes on, and the market with it."""
+        self.world.ts_ns = ts_ns
+        view = self.world.context.market.view
+        for name in ("quote_ts_ns", "alive_ts_ns", "changed_ts_ns", "volume_from_ns"):
+            view[INDEX[name]] = ts_ns
+
     def leaves(self, part: str) -> Iterator[Leaf]:
         """Every number of one part of the state."""
         context, money = self.world.context, self.world.money
@@ -97,6 +118,8 @@ class Twin:
                     yield leaf
         elif part == "prices":
             yield "prices", 100 * NANO - CENT, self._move
+        elif part == "later":
+            yield "later", self.world.ts_ns, self._wait
         elif part == "market":
             view = context.market.view
             for name, at in INDEX.items():
@@ -180,10 +203,13 @@ def test_what_passes_without_a_look_passes_every_check(side: int, part: str) -> 
     look_for_edges(Twin(side), part)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", TIGHT, ids=lambda changes: "-".join(changes))
 @pytest.mark.parametrize("side", [1, -1])
-def test_a_limit_by_value_holds_when_prices_move(side: int) -> None:
-    """Shares within the bounds are worth more at a higher price: the bounds end before."""
-    look_for_edges(Twin(side, TIGHT), "prices")
+def test_the_short_way_ends_before_each_limit(side: int, changes: dict[str, int]) -> None:
+    """What is within the bounds by value is worth more at a higher price and a larger share of less equity."""
+    for part in ("prices", "later", "money", "exposure", "reservations", "ledger", "order"):
+        look_for_edges(Twin(side, tight(**changes)), part)
 
 
 def look_for_edges(twin: Twin, part: str) -> None:
