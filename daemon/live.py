@@ -44,7 +44,7 @@ CLOSE_S: Final = 10.0
 DAYS_BACK: Final = 30  # session tables reach so far back: the journal's tail is re-stepped with them
 DAYS_AHEAD: Final = 60  # and so far ahead; each start renews them
 BACKWARDS_NS: Final = 60 * NANO  # a clock further behind the journal is another market's
-COLLECT_S: Final = 10.0  # between two collections of young garbage, when nothing happens
+COLLECT_S: Final = 10.0  # between two collections of what outlived the one of every look
 
 # What a shadow's engine is told of the real account's broker: the market. Its orders live at the simulated venue.
 SHADOW_FACTS: Final = frozenset({
@@ -300,11 +300,12 @@ class LiveDriver:
         return over
 
     def _collect(self) -> None:
-        """The collector is off while trading; what the client library leaves in cycles goes when nothing is due."""
+        """The collector is off while trading; what is left in cycles goes little and often: it holds up everything."""
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._collect_s:
+        due = loop.time() >= self._collect_s
+        if due:
             self._collect_s = loop.time() + COLLECT_S
-            gc.collect(1)
+        gc.collect(1 if due else 0)
 
     def _fetch(self, date: int) -> None:
         """Ask for the slow numbers of a trading day, once."""

@@ -28,6 +28,7 @@ from risk.rules import Rules
 from risk.view import GateView
 
 SLACK_PARTS: Final = 64
+PEAK_PARTS: Final = 1_024  # equity may rise above its peak by one of these: the level of a drawdown rises with it
 NEVER_LOW: Final = 1 << 62
 _DENY: Final = WORDS["deny"]
 _LOW: Final = INDEX["low_px_nanos"]
@@ -213,7 +214,7 @@ def _until(o: OrderIntent, v: GateView) -> int:
 
 def _peak_max(v: GateView) -> int:
     peak = v.levels.peak
-    return peak + peak // SLACK_PARTS if peak > 0 else 0
+    return peak + peak // PEAK_PARTS if peak > 0 else 0
 
 
 def _equity_min(v: GateView) -> int:

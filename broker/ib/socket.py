@@ -4,12 +4,15 @@ sees the old socket answers the new one with "client id in use". Knows bytes onl
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from broker.ib.config import IbSettings
 from core.errors import Bug
 
 CLOSE_S: Final = 2.0  # for a close in good order; then the socket is aborted
+# What is taken in one turn of the loop, about 500 ticks: a kill waits behind no more than this. A read brings up to
+# 256 kB when the gateway is ahead of us; the rest of it waits here, and the next bytes at the other end.
+TURN_BYTES_MAX: Final = 1 << 14
 
 
 class _Protocol(asyncio.Protocol):
@@ -18,13 +21,53 @@ class _Protocol(asyncio.Protocol):
     def __init__(self, owner: "Socket") -> None:
         self._owner: Socket | None = owner
         self._received = owner.received
+        self._transport: asyncio.Transport | None = None
+        self._waiting = b""  # of a long read, at most that one: nothing is read meanwhile
+        self._taken = 0  # of it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Open."""
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes, straight from the read."""
-        self._received(data)
+        """Bytes, straight from the read; a long read in turns, between which the loop looks at everything else."""
+        if len(data) <= TURN_BYTES_MAX and not self._waiting:
+            self._received(data)
+            return
+        self._waiting += data  # two reads in one turn: the loop had the second one already
+        if self._transport is not None and len(self._waiting) == len(data):
+            self._transport.pause_reading()
+            self._turn()
+
+    def _turn(self) -> None:
+        if not self._waiting:
+            return
+        begin = self._taken
+        self._taken = end = begin + TURN_BYTES_MAX
+        try:
+            self._received(self._waiting[begin:end])
+        except Exception:  # edge: what asyncio does where a read fails; reading would stay paused for good
+            if self._transport is not None:
+                self._transport.abort()
+            raise
+        if end < len(self._waiting):
+            asyncio.get_running_loop().call_soon(self._turn)
+            return
+        self.drop()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """What waits is not wanted any more: all of it is taken, or the connection was given up."""
+        self._waiting, self._taken = b"", 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Really closed."""
+        """Really closed. What had come before is taken first: there may be fills in it."""
+        self._transport = None
+        rest = self._waiting[self._taken :]
+        self.drop()
+        if rest:
+            self._received(rest)
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.lost(str(exc) if exc else "the gateway closed the connection")
@@ -47,6 +90,7 @@ class Socket:
         self.received = received
         self._closed = closed
         self._transport: asyncio.Transport | None = None
+        self._protocol: _Protocol | None = None
         self._task: asyncio.Task[None] | None = None
         self._abort: asyncio.TimerHandle | None = None
         self._free = asyncio.Event()
@@ -63,7 +107,9 @@ class Socket:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_s):
-                self._transport, _ = await loop.create_connection(lambda: _Protocol(self), self._host, self._port)
+                self._transport, self._protocol = await loop.create_connection(
+                    lambda: _Protocol(self), self._host, self._port
+                )
         except (OSError, TimeoutError) as fault:
             self._task = None
             self._free.set()
@@ -92,6 +138,8 @@ class Socket:
         if self._task is not None:
             self._task.cancel()
         elif self._transport is not None:
+            if self._protocol is not None:
+                self._protocol.drop()
             if abort:
                 self._transport.abort()
             else:
@@ -100,7 +148,7 @@ class Socket:
 
     def lost(self, why: str) -> None:
         """Told by the protocol."""
-        self._transport = None
+        self._transport = self._protocol = None
         if self._abort is not None:
             self._abort.cancel()
             self._abort = None

@@ -25,7 +25,22 @@ from tests.fakes.context import CENT, HOUR, SECOND, build_context
 ASK = merged(tuple(check.check for check in CHECKS))
 FURTHEST = 61  # a number is moved by up to two to the power of it
 LIMITS = Limits(account=AccountLimits(risk_seconds_soft=3_600))
-PARTS = ("money", "conditions", "counters", "reservations", "ledger", "exposure", "market", "order")
+
+
+def tight(**changes: int) -> Limits:
+    """One limit a little above what the world below makes of it, or a time that is soon over."""
+    return msgspec.structs.replace(LIMITS, account=msgspec.structs.replace(LIMITS.account, **changes))
+
+
+# The world holds and works for about 21,000 of a million: 208 basis points of equity, and 318 with all other orders.
+TIGHT = (
+    {"position_equity_bp_max": 216}, {"order_equity_bp_max": 104}, {"gross_equity_bp_max": 350}, {"net_max": 22_000},
+    {"issuer_equity_bp_max": 350}, {"order_notional_max": 10_300}, {"gross_max": 33_000}, {"day_loss_soft_bp": 50},
+    {"drawdown_soft_bp": 50}, {"clock_age_seconds_max": 60}, {"borrow_age_seconds_max": 60},
+    {"funds_age_seconds_max": 60}, {"risk_seconds_soft": 60}, {"deployment_px_max": 101},
+    {"deployment_position_notional_max": 22_000}, {"gross_share_bp_max": 120, "gross_equity_bp_max": 20_000},
+)  # fmt: skip
+PARTS = ("prices", "later", "money", "conditions", "counters", "reservations", "ledger", "exposure", "market", "order")
 # Not read by any order: what is journalled, kept for display or config.
 LEFT_OUT = ("alerts", "approvals", "audit", "executions", "orders", "settings", "limit_changes", "parents", "kills")
 
@@ -36,13 +51,14 @@ Leaf = tuple[str, int, Put]  # where, the number, how to change it
 class Twin:
     """A world with an ordinary order of one side, the envelope learned from it, and a second view to ask the checks."""
 
-    def __init__(self, side: int) -> None:
-        self.world = world = build_context(limits=LIMITS)
+    def __init__(self, side: int, limits: Limits = LIMITS) -> None:
+        self.world = world = build_context(limits=limits)
         world.money.risk_since_ns = world.ts_ns
         for order_side, px in ((1, 99 * NANO), (-1, 101 * NANO)):
             world.rest(side=order_side, limit_px_nanos=px, qty_nanos=3 * NANO)
             world.rest(side=order_side, limit_px_nanos=px, qty_nanos=5 * NANO, strategy="beta")
         world.hold(0, side * 100)
+        world.rest(side=side, limit_px_nanos=(100 - side) * NANO, qty_nanos=NANO)  # the rates have something to count
         world.print_trade(0, 100 * NANO, size=1_000_000)
         world.ts_ns += 2 * SECOND
         parent = c.OpenParent(
@@ -54,7 +70,7 @@ class Twin:
         world.mark()
         context, money = world.context, world.money
         resolved = resolve(
-            LIMITS, instruments=context.instruments, strategies=money.settings.strategies, currency="USD"
+            limits, instruments=context.instruments, strategies=money.settings.strategies, currency="USD"
         )
         self.view = GateView(context, resolved)
         self.other = GateView(context, resolved)
@@ -79,6 +95,19 @@ class Twin:
         assert ASK(self.order, self.view) == 0
         assert (self.view.notional, self.view.reduce_only) == (value, 0)
 
+    def _move(self, bid: int) -> None:
+        """Both sides of the quote, and the order with them."""
+        view = self.world.context.market.view
+        view[INDEX["bid_px_nanos"]], view[INDEX["ask_px_nanos"]] = bid, bid + 2 * CENT
+        self.order = msgspec.structs.replace(self.order, limit_px_nanos=bid // CENT * CENT)
+
+    def _wait(self, ts_ns: int) -> None:
+        """Time goes on, and the market with it."""
+        self.world.ts_ns = ts_ns
+        view = self.world.context.market.view
+        for name in ("quote_ts_ns", "alive_ts_ns", "changed_ts_ns", "volume_from_ns"):
+            view[INDEX[name]] = ts_ns
+
     def leaves(self, part: str) -> Iterator[Leaf]:
         """Every number of one part of the state."""
         context, money = self.world.context, self.world.money
@@ -87,6 +116,10 @@ class Twin:
             for leaf in numbers(self.order, lambda order: setattr(self, "order", order), "order"):
                 if leaf[0] not in ("order.inst", "order.side"):  # other orders: below
                     yield leaf
+        elif part == "prices":
+            yield "prices", 100 * NANO - CENT, self._move
+        elif part == "later":
+            yield "later", self.world.ts_ns, self._wait
         elif part == "market":
             view = context.market.view
             for name, at in INDEX.items():
@@ -149,7 +182,7 @@ def edge(twin: Twin, start: int, put: Put, sign: int) -> Iterator[int]:
         else:
             far = 1 << power
             break
-    yield start + sign * (near >> 7)
+    yield from (start + sign, start + 2 * sign, 0, start + sign * (near >> 7))  # a flag, and what lies well within
     while far - near > 1:
         middle = (near + far) // 2
         put(start + sign * middle)
@@ -167,7 +200,20 @@ def _made_once() -> None:
 @pytest.mark.parametrize("side", [1, -1])
 def test_what_passes_without_a_look_passes_every_check(side: int, part: str) -> None:
     """Each number by itself, up and down to where the short way no longer takes it."""
-    twin = Twin(side)
+    look_for_edges(Twin(side), part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", TIGHT, ids=lambda changes: "-".join(changes))
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_short_way_ends_before_each_limit(side: int, changes: dict[str, int]) -> None:
+    """What is within the bounds by value is worth more at a higher price and a larger share of less equity."""
+    for part in ("prices", "later", "money", "exposure", "reservations", "ledger", "order"):
+        look_for_edges(Twin(side, tight(**changes)), part)
+
+
+def look_for_edges(twin: Twin, part: str) -> None:
+    """Of every number of a part."""
     assert twin.passes()
     for where, start, put in list(twin.leaves(part)):
         for sign in (1, -1):
@@ -195,8 +241,9 @@ def test_several_changes_at_once(side: int, changes: list[tuple[str, int, int, i
     twin = Twin(side)
     for part, at, power, sign, again in changes:
         leaves = list(twin.leaves(part))
-        _, start, put = leaves[at % len(leaves)]
-        put(start + sign * (1 << power))
+        where, start, put = leaves[at % len(leaves)]
+        if not (where.endswith(".days") and sign < 0):  # days only count up
+            put(start + sign * (1 << power))
         if twin.passes():
             twin.holds()
         twin.other.refresh(twin.order, twin.world.ts_ns)
@@ -233,3 +280,26 @@ def test_the_short_way_lasts_over_orders_fills_and_quotes() -> None:
         twin.holds()
         world.fill(world.place(world.approved(twin.order)), (1 + number) * NANO, 100 * NANO)
         world.mark()
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_order_against_the_position_is_looked_at(side: int) -> None:
+    """It may be an exit, which is approved as such."""
+    twin = Twin(side)
+    twin.world.hold(0, -side * 150)
+    twin.world.ts_ns += 2 * SECOND
+    twin.world.quote(0, 100 * NANO - CENT, 100 * NANO + CENT)
+    assert twin.world.money.ledger.holdings[0] == -side * 50 * NANO
+    twin.order = twin.world.intent(side=side, qty_nanos=NANO)
+    assert not twin.passes()
+
+
+def test_a_first_order_elsewhere_ends_what_was_learned() -> None:
+    """How many instruments a strategy trades, and at how many venues, is asked again (control 43)."""
+    twin = Twin(1)
+    assert twin.passes()
+    twin.world.rest(inst=1)
+    twin.order = twin.world.intent(qty_nanos=NANO)
+    assert not twin.passes()
+    twin.learn()
+    assert twin.passes()
