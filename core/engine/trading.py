@@ -248,6 +248,9 @@ class Trading:
             action = self.executor.act(parent, self.ts_ns)
             if action is None:
                 break
+            if action.record is not None:
+                self.emit(action.record)
+                continue
             if action.end:
                 self.emit(c.EndParent(parent_id=parent.parent_id, state=action.end, reason=action.reason))
                 self.timers.drop_wake(parent.parent_id)
