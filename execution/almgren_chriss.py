@@ -7,12 +7,11 @@ where its size is the imaginary part of the root.
 """
 
 from itertools import pairwise
-from math import acos, acosh, expm1, isfinite, pi, sin
+from math import acos, acosh, exp, expm1, isfinite, pi, sin
 from typing import Final
 
 import msgspec
 
-STEEPEST: Final = 40.0  # decay over the whole time: beyond, nothing is left after the first step anyway
 FLATTEST: Final = 1e-4  # below, the curve is the straight line to 1e-9 of the quantity
 
 
@@ -47,9 +46,8 @@ def left(kappa: float, time: float, whole: float) -> float:
     if time >= whole or abs(steep) < FLATTEST:
         return min(1.0, time / whole)
     if kappa > 0:
-        rate = kappa if steep < STEEPEST else STEEPEST / whole
         # sinh a / sinh b = e^(a - b) (1 - e^-2a) / (1 - e^-2b)
-        return (expm1(rate * (time - whole)) + 1) * expm1(-2 * rate * time) / expm1(-2 * rate * whole)
+        return exp(kappa * (time - whole)) * expm1(-2 * kappa * time) / expm1(-2 * steep)
     if -steep >= pi:
         raise ValueError(f"the decay {kappa} over {whole} turns the holdings negative")
     return sin(-kappa * time) / sin(-steep)

@@ -17,7 +17,7 @@ from core.ports import Context
 from core.units import NANO, round_down
 from execution.algos import Terms
 from execution.settings import ExecutionSettings
-from execution.stage import Stage
+from execution.stage import FOREVER_NS, Stage
 from execution.touch import Day
 
 SAMPLES_MIN: Final = 10  # five minutes of mids before they say how much a price moves
@@ -75,7 +75,7 @@ def next_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, want: 
         room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
         want = room if room < want else want
     clip = settings.child_lots_max * stage.lot_nanos
-    if stage.algo.clips:
+    if _is_shown_in_part(stage):
         shown = stage.algo.clip_lots(stage.params, parent.parent_id, parent.children) * stage.lot_nanos
         clip = shown if not clip or shown < clip else clip
     return clip if 0 < clip < want else want
@@ -83,7 +83,7 @@ def next_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, want: 
 
 def grown_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, child: Order, want: int) -> int:
     """What a working child should have left; never less than it has."""
-    if stage.algo.clips:
+    if _is_shown_in_part(stage):
         return child.remaining_nanos
     if stage.watched:
         room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
@@ -92,6 +92,11 @@ def grown_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, child
         room = settings.child_lots_max * stage.lot_nanos - child.filled_nanos
         want = room if room < want else want
     return want if want > child.remaining_nanos else child.remaining_nanos
+
+
+def _is_shown_in_part(stage: Stage) -> bool:
+    """Until its time is over: who must complete then hides nothing any more."""
+    return stage.algo.clips and stage.until_ns != FOREVER_NS
 
 
 def terms_of(context: Context, inst: int, day: Day, ts_ns: int, *, lots: int = 0, seed: int = 0) -> Terms:
