@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from core.rows import BAR_VOLUME, DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
+from core.sessions import VOLUME_INTERVAL_NS as VOLUME_INTERVAL_NS
 
 # The reference price of a price band is the mean of the prints of five minutes (Limit Up / Limit Down plan), kept in
 # slots, so that the window is at most one slot short; it moves by one per cent at least, and stands for 30 seconds.
@@ -86,7 +87,6 @@ COUNTERS: Final = (
 
 JUMP_SIGMAS: Final = 12.0  # a mid move this many times the recent root mean square is insane until confirmed
 JUMP_MOVES_MIN: Final = 64  # moves seen before a jump can be called one
-VOLUME_INTERVAL_NS: Final = 300 * 10**9  # slots of volume, on the clock: an exchange opens at the start of one
 _MOVE_WEIGHT: Final = 1.0 / 256.0
 SAMPLE_NS: Final = 30 * 10**9  # mids this far apart make the volatility: closer ones mostly show the spread
 SAMPLE_GAP_NS: Final = 10 * SAMPLE_NS  # after a longer silence (night, halt) the next sample begins anew

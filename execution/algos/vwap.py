@@ -2,7 +2,7 @@
 or a half day, whose volume has another shape than the curve's) the parts are even, and the plan says so.
 """
 
-from core.market import VOLUME_INTERVAL_NS
+from core.sessions import VOLUME_INTERVAL_NS
 from core.units import NANO, div_half_even
 from execution.algos.plan import (
     WEIGHTS_MAX,

@@ -203,7 +203,7 @@ def act(bench: Bench, parent: Parent) -> Action | None:
 
 
 def test_pov_is_its_part_of_the_total() -> None:
-    """Ten per cent, others 9,000: 1,000. Own fills are taken out; bursts are bounded; a counter that fell began anew."""
+    """Ten per cent, others 9,000: 1,000. Own fills are taken out; bursts are bounded; a counter that fell is new."""
     bench, settings = bench_of(algo="pov", params={"interval_s": 30, "participation": 0.1, "interval_part": 0.5})
     parent = bench.money.parents[bench.plan(10_000, settings)]
     row = bench.context.market.state[0]
