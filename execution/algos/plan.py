@@ -29,9 +29,8 @@ class AlgoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     before_close_s: int = 0  # it ends so many seconds before the close at the latest; half days have their own close
     limit_bp: float = 0.0  # the schedule's limit, in basis points beyond the mid at its start; 0 = none
     participation: float = 0.0  # at most this part of all that trades from its start on; 0 = no cap
-    jitter: float = (
-        0.0  # sizes and times of slices differ by up to this part, by the schedule's number; never the total
-    )
+    # Sizes and times of slices differ by up to this part, drawn by the number of the schedule; never the total.
+    jitter: float = 0.0
     must_complete: bool = True  # false = it ends on time with a rest, and the cap holds to the end
 
     def validate(self, field: str) -> None:
