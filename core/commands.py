@@ -8,34 +8,17 @@ import msgspec
 
 from core.ids import Side
 from core.schedules import (
-    INTENT_FLATTEN as INTENT_FLATTEN,
-)
-from core.schedules import (
-    INTENT_MANUAL as INTENT_MANUAL,
-)
-from core.schedules import (
-    INTENT_SCHEDULE as INTENT_SCHEDULE,
-)
-from core.schedules import (
-    AdvanceParent as AdvanceParent,
-)
-from core.schedules import (
-    BeginSlice as BeginSlice,
-)
-from core.schedules import (
-    Command as Command,
-)
-from core.schedules import (
-    EndParent as EndParent,
-)
-from core.schedules import (
-    OpenParent as OpenParent,
-)
-from core.schedules import (
-    PauseParent as PauseParent,
-)
-from core.schedules import (
-    ReplanParent as ReplanParent,
+    INTENT_DISASTER,
+    INTENT_FLATTEN,
+    INTENT_MANUAL,
+    INTENT_SCHEDULE,
+    AdvanceParent,
+    BeginSlice,
+    Command,
+    EndParent,
+    OpenParent,
+    PauseParent,
+    ReplanParent,
 )
 
 # Order types and times in force, as IBKR names them.
@@ -374,3 +357,18 @@ class Sent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2, kw_onl
 
 
 AnyOutcome = NotSent | Sent
+
+# What comes from core/schedules.py and is read from here.
+__all__ = [
+    "INTENT_DISASTER",
+    "INTENT_FLATTEN",
+    "INTENT_MANUAL",
+    "INTENT_SCHEDULE",
+    "AdvanceParent",
+    "BeginSlice",
+    "Command",
+    "EndParent",
+    "OpenParent",
+    "PauseParent",
+    "ReplanParent",
+]

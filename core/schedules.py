@@ -12,6 +12,7 @@ from core.ids import Side
 INTENT_SCHEDULE: Final = 1
 INTENT_FLATTEN: Final = 2
 INTENT_MANUAL: Final = 3
+INTENT_DISASTER: Final = 4  # a stop far from the market that outlives us (core/engine/disaster.py)
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):

@@ -90,6 +90,16 @@ ORDER_ROWS: Final = (
         SECONDS,
         "a quote unchanged for so long while others change is a dead feed, however alive its line",
     ),
+    # Off: a stop that a wild print sets off sells at the worst price of the day. Who trusts the broker's trigger more
+    # than a trader that may die sets it far beyond any ordinary day, 1,000 or more.
+    _row(
+        30,
+        "disaster_stop_bp",
+        0,
+        BASIS_POINTS,
+        "how far from the mark a stop order stands at the broker while a symbol is held; 0 = none",
+        zero_off=True,
+    ),
 )
 # Account and strategy: what a whole book may do.
 BOOK_ROWS: Final = (
@@ -168,7 +178,9 @@ ACCOUNT_ROWS: Final = (
     _row(14, "order_trade_ratio_max", 50, COUNT, "orders, replaces and cancels for one execution, in a day ..."),
     _row(14, "order_trade_messages_min", 1_000, COUNT, "... judged from so many of them on", zero=True),
     _row(14, "messages_second_max", 50, COUNT, "orders, replaces and cancels in a second ..."),
-    _row(14, "messages_second_cancels", 15, COUNT, "... of which these are kept for cancels", zero=True),
+    _row(
+        14, "messages_second_cancels", 15, COUNT, "... of which these are kept for cancels", zero=True, tight_max=True
+    ),
     _row(14, "message_exit_reserve", 500, COUNT, "messages above the day's budgets kept for exits", zero=True),
     _row(13, "working_exit_reserve", 5, COUNT, "working orders above both limits kept for exits", zero=True),
     _row(

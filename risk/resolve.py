@@ -33,7 +33,7 @@ def rates(limits: Limits) -> Rates:
         duplicate_window_ns=v["duplicate_window_seconds"],
         margin_rate_ns_max=v["margin_rate_seconds_max"],
         whatif_notional_min_nanos=v["whatif_notional_min"],
-        day_trades_warned=v["day_trades_max"] if v["pattern_day_trader"] else 0,
+        day_trades_warned=max(v["day_trades_max"], 1) if v["pattern_day_trader"] else 0,
     )
 
 
@@ -46,15 +46,18 @@ def resolve(
     _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
+    by_strategy = {
+        name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
+        for name in strategies
+    }
+    strangers = tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments)
     return Resolved(
         account=_account_bounds(limits, values),
         books=books,
-        by_strategy={
-            name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
-            for name in strategies
-        },
-        strangers=tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments),
+        by_strategy=by_strategy,
+        strangers=strangers,
         clusters=_clusters(limits, instruments),
+        disaster_stops=any(row.disaster_stop_bp for rows in (strangers, *by_strategy.values()) for row in rows),
     )
 
 
@@ -74,7 +77,10 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
         if not cluster.name or cluster.name in names[:at]:
             raise ConfigError(f"limits.cluster[{at}].name: {cluster.name!r} is empty or taken: give it one of its own")
         if len(set(cluster.symbols)) < 2 or not set(cluster.symbols) <= set(symbols):
-            raise ConfigError(f"limits.cluster[{at}].symbols: name two or more configured instruments")
+            raise ConfigError(
+                f"limits.cluster[{at}].symbols: {', '.join(cluster.symbols)[:80] or 'none'} will not do: name two "
+                "or more configured instruments"
+            )
 
 
 def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:
@@ -137,6 +143,8 @@ def _cluster_bps(limits: Limits) -> dict[str, int]:
 
 
 def _tightest(row: Limit, values: list[int]) -> int:
+    if row.zero_off:
+        return min((value for value in values if value), default=0)
     return max(values) if row.tight_max else min(values)
 
 
@@ -247,6 +255,7 @@ def _bounds(
         jump_quiet_ns=v["jump_quiet_seconds"],
         spread_bp_max=v["spread_bp_max"],
         frozen_ns_max=v["frozen_seconds_max"],
+        disaster_stop_bp=v["disaster_stop_bp"],
     )
 
 

@@ -88,7 +88,7 @@ class Shortfall(Algo):
             return None
         whole = parent.end_ts_ns - parent.start_ts_ns
         kappa, why = live_decay(params, terms, whole / slices)
-        before = parent.kappa_nanos / NANO
+        before = parent.kappa_nanos / NANO  # det-ok: a rate, as it was journalled
         # A decay that does not bend the plan visibly is none, whatever it is a multiple of.
         least = 0.1 * _day_ns(terms) / whole
         if abs(kappa - before) <= params.replan_move * max(before, least):
@@ -123,7 +123,8 @@ def live_decay(params: ShortfallParams, terms: Terms, step_ns: float) -> tuple[f
 
 def impact_of(terms: Terms) -> Impact:
     """Linear impact in money per share, with days and shares."""
-    spread, volume = terms.spread_nanos / NANO, terms.adv_nanos / NANO
+    spread = terms.spread_nanos / NANO  # det-ok: a market feature for a formula in floats
+    volume = terms.adv_nanos / NANO  # det-ok: likewise
     return Impact(gamma=spread / (PERMANENT_PART * volume), eta=spread / (TEMPORARY_PART * volume), epsilon=spread / 2)
 
 
