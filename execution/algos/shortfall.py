@@ -23,7 +23,7 @@ from execution.algos.plan import (
     slices_in,
     window,
 )
-from execution.almgren_chriss import Impact, decay, left
+from execution.almgren_chriss import Impact, decay, remains
 from execution.trajectory import even_weights, shaken
 
 TEMPORARY_PART: Final = 0.01  # of the average day, for one spread
@@ -134,7 +134,4 @@ def optimal_weights(weights: tuple[int, ...], number: int, slices: int, kappa: f
         return even_weights(slices)
     kept = weights[:number]
     rest = NANO - (kept[-1] if kept else 0)
-    step = whole / slices
-    span = whole - step * number
-    later = [NANO - round(rest * left(kappa, span - step * (j + 1), span)) for j in range(slices - number - 1)]
-    return (*kept, *later, NANO)
+    return (*kept, *[NANO - round(rest * part) for part in remains(kappa, whole / slices, slices - number)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution.almgren_chriss import Impact, decay, expected_cost, holdings, left, variance
+from execution.almgren_chriss import Impact, decay, expected_cost, holdings, remains, variance
 
 SHARES, DAYS, STEPS, SIGMA = 1e6, 5.0, 5, 0.95
 IMPACT = Impact(gamma=2.5e-7, eta=2.5e-6, epsilon=0.0625)
@@ -91,9 +91,9 @@ def test_planning_anew_on_the_way_gives_the_same_tail(kappa: float, steps: int, 
 @given(kappa=st.floats(0, 1e6), whole=st.floats(1e-3, 10))
 def test_no_decay_overflows(kappa: float, whole: float) -> None:
     """Holdings lie between all and nothing and never rise, whatever the decay."""
-    parts = [left(kappa, whole * j / 10, whole) for j in range(10)] + [left(kappa, whole, whole)]
-    assert (parts[0], parts[10]) == (0, 1)
-    assert all(0 <= a <= b <= 1 for a, b in pairwise(parts))
+    parts = remains(kappa, whole / 10, 10)
+    assert (len(parts), parts[9]) == (10, 0)
+    assert all(1 >= a >= b >= 0 for a, b in pairwise(parts))
 
 
 def test_what_has_no_plan_is_refused() -> None:
@@ -103,4 +103,4 @@ def test_what_has_no_plan_is_refused() -> None:
     with pytest.raises(ValueError, match="no decay"):
         decay(risk_aversion=-1, sigma=1, impact=IMPACT, tau=1)
     with pytest.raises(ValueError, match="negative"):
-        left(-1.0, 1.0, 5.0)
+        remains(-1.0, 1.0, 5)
