@@ -70,7 +70,7 @@ BOUNDS: Final[dict[tuple[str, str], tuple[float, float]]] = {
     ("PovParams", "participation"): (0.001, 0.5),
     ("PovParams", "limit_bp"): (1, 2_000),
     ("PovParams", "interval_part"): (0.01, 1),
-    ("ShortfallParams", "slices"): (1, 120),
+    ("ShortfallParams", "slices"): (1, 60),
     ("ShortfallParams", "risk_aversion"): (0, 1),
     ("ShortfallParams", "volatility_bp"): (0, 10_000),
     ("ShortfallParams", "replan_move"): (0.01, 100),

@@ -28,7 +28,7 @@ from execution.trajectory import even_weights, shaken
 
 TEMPORARY_PART: Final = 0.01  # of the average day, for one spread
 PERMANENT_PART: Final = 0.1
-SLICES_MAX: Final = 120  # a plan anew costs a third of a microsecond for each
+SLICES_MAX: Final = 60  # a plan anew stays below fifty microseconds
 KAPPA_MAX: Final = 1e6  # per day: what is journalled stays a 64-bit integer
 
 

@@ -2,13 +2,22 @@
 checkers.py says what must hold.
 """
 
+from pathlib import Path
+from unittest.mock import patch
+
+import msgspec
 import pytest
 
+from core import commands as c
 from core.latches import STRATEGY
+from core.orders import State
+from core.reference import SessionsLoaded
+from core.units import NANO
+from tests.simulation.rig import Rig
 from tests.simulation.run import report
 from tests.simulation.schedule import RESTEPPED, SHARED, Act, Schedule
 from tests.simulation.shrink import failure_in
-from tests.simulation.world import PLANS
+from tests.simulation.world import PLANS, START_NS, tables
 
 
 def trouble(algo: str) -> Schedule:
@@ -39,3 +48,25 @@ def test_every_algo_survives_trouble_in_mid_schedule(algo: str) -> None:
     assert watch is not None
     assert watch.counts["crashes"] == 2
     assert watch.counts[f"children of {algo}"] > 5
+
+
+@pytest.mark.slow
+def test_the_rest_is_traded_in_the_closing_auction(tmp_path: Path) -> None:
+    """A day that closes two minutes into the tape: on-close orders pass the gate before the cut-off, the venue fills
+    them at the close, and the broker's books are ours.
+    """
+    (loaded,) = tables().sessions
+    first = msgspec.structs.replace(
+        loaded.table.sessions[0], close_ns=START_NS + 130 * NANO, moc_cutoff_ns=START_NS + 100 * NANO
+    )
+    table = msgspec.structs.replace(loaded.table, sessions=(first, *loaded.table.sessions[1:]))
+    short = msgspec.structs.replace(tables(), sessions=(SessionsLoaded(table=table),))
+    with patch("tests.simulation.world.tables", return_value=short):
+        rig = Rig(Schedule(seed=7, algo="close"), tmp_path / "journal")
+        rig._start(ended="new", ts_ns=START_NS)
+        rig._run_to(START_NS + 160 * NANO)
+    orders = [order for order in rig.money.orders.values() if order.order_type == c.MOC]
+    rig.runner.journal.close()
+    assert orders
+    assert all(order.state is State.FILLED for order in orders)
+    assert all(first.moc_cutoff_ns - 6 * NANO <= order.sent_ts_ns <= first.moc_cutoff_ns for order in orders)

@@ -119,7 +119,7 @@ PLANS: Final[dict[str, dict[str, Any]]] = {
     "is": {"duration_s": 12, "slices": 4, "risk_aversion": 0.1, "volatility_bp": 200.0},
     "iceberg": {"duration_s": 12, "display_lots": 60, "jitter": 0.3},
     "adaptive": {"duration_s": 9, "slices": 3, "urgency": "urgent", "adverse_bp": 5.0, "must_complete": False},
-    "close": {"duration_s": 23_400, "slices": 12, "auction_part": 0.1},
+    "close": {"duration_s": 23_400, "slices": 12, "auction_part": 0.1, "lead_s": 5},
 }
 
 
