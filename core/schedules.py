@@ -53,6 +53,7 @@ class EndParent(Command, frozen=True, tag=22):
     parent_id: int
     state: int
     reason: str
+    final: bool = False  # its rest is given up: the same target opens no other schedule
 
 
 class PauseParent(Command, frozen=True, tag=23):

@@ -76,7 +76,8 @@ class ChaseExecutor:
         """Out of time. Outside regular hours a child is left alone: it is a DAY order and ends by itself."""
         if child is None:
             rest = exact_text(parent.remaining_nanos)
-            return Action(end=ParentState.EXPIRED, reason=f"out of time with {rest} to go")
+            final = not self._stages.completes(parent)
+            return Action(end=ParentState.EXPIRED, final=final, reason=f"out of time with {rest} to go")
         if self._days.regular(parent.inst, ts_ns) is None:
             return None
         return self._drop(child, ts_ns, "out of time")

@@ -264,7 +264,10 @@ class Trading:
                 self.emit(action.record)
                 continue
             if action.end:
-                self.emit(c.EndParent(parent_id=parent.parent_id, state=action.end, reason=action.reason))
+                ended = c.EndParent(
+                    parent_id=parent.parent_id, state=action.end, reason=action.reason, final=action.final
+                )
+                self.emit(ended)
                 self.timers.drop_wake(parent.parent_id)
                 self.reconcile(parent.strategy, parent.inst)
                 return

@@ -103,6 +103,7 @@ def _set_target(m: Money, command: c.SetTarget) -> None:
     book = m.ledger.book_of(command.strategy)
     book.targets[command.inst] = command.qty_nanos
     book.decided[command.inst] = (m.ts_ns, command.mid_nanos)
+    book.given_up.pop(command.inst, None)
 
 
 def _move_ladder(m: Money, command: c.MoveLadder) -> None:

@@ -51,6 +51,8 @@ def _end_parent(m: Money, command: c.EndParent) -> None:
     parent.state, name = _ENDED[command.state]
     parent.reason = command.reason
     tell(parent.story, m.seq, m.ts_ns, name)
+    if command.final:
+        m.ledger.book_of(parent.strategy).given_up[parent.inst] = parent.parent_id
     if parent.child == NO_ORDER:
         m.retire_parent(parent.parent_id)
         m.prune()

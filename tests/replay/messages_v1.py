@@ -253,6 +253,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
         expected_risk_nanos=4, decision_mid_nanos=PX, decision_ts_ns=1, why="urgent", kappa_nanos=5, auction_ts_ns=8,
     ),
     c.ReplanParent(parent_id=4, from_slice=1, weights=(600_000_000, 10**9), reason="faster", kappa_nanos=6),
+    c.EndParent(parent_id=4, state=13, reason="out of time", final=True),
     c.BeginSlice(parent_id=4, slice_no=1, others_nanos=QTY, volume_nanos=2 * QTY),
 )  # fmt: skip
 
