@@ -7,6 +7,19 @@ from typing import Final
 import msgspec
 
 from core.ids import Side
+from core.schedules import (
+    INTENT_DISASTER,
+    INTENT_FLATTEN,
+    INTENT_MANUAL,
+    INTENT_SCHEDULE,
+    AdvanceParent,
+    BeginSlice,
+    Command,
+    EndParent,
+    OpenParent,
+    PauseParent,
+    ReplanParent,
+)
 
 # Order types and times in force, as IBKR names them.
 MKT: Final = 1
@@ -24,12 +37,6 @@ FOK: Final = 4
 GTD: Final = 5
 OPG: Final = 6
 TIF_NAMES: Final = {DAY: "DAY", GTC: "GTC", IOC: "IOC", FOK: "FOK", GTD: "GTD", OPG: "OPG"}
-
-# Why an order exists: kept on every order (control 28) and part of the duplicate key (control 12).
-INTENT_SCHEDULE: Final = 1
-INTENT_FLATTEN: Final = 2
-INTENT_MANUAL: Final = 3
-INTENT_DISASTER: Final = 4  # a stop far from the market that outlives us (core/engine/disaster.py)
 
 
 class OrderIntent(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -64,10 +71,6 @@ class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_o
     notional_nanos: int  # as valued by the gate: worst of limit and far touch
     ladder_epoch: int  # the port refuses the order if the ladder moved since
     override: int = 0  # id of the override that let it fail one control; the order uses it up
-
-
-class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
-    """Base of all requests."""
 
 
 # ---- to the broker ---------------------------------------------------------------------------------------------
@@ -134,49 +137,7 @@ class SetTarget(Command, frozen=True, tag=20):
     strategy: str
     inst: int
     qty_nanos: int
-
-
-class OpenParent(Command, frozen=True, tag=21):
-    """Start a schedule. Times are UTC ns; `slices` as the algo planned them."""
-
-    parent_id: int
-    strategy: str
-    inst: int
-    side: Side
-    qty_nanos: int
-    algo: str
-    start_ts_ns: int
-    end_ts_ns: int
-    slices: int
-    limit_px_nanos: int = 0
-    arrival_mid_nanos: int = 0
-    purpose: int = INTENT_SCHEDULE
-    urgency: int = 0
-    operator: str = ""  # who asked for it, where no strategy did
-
-
-class EndParent(Command, frozen=True, tag=22):
-    """A schedule is over: done, cancelled, expired or superseded."""
-
-    parent_id: int
-    state: int
-    reason: str
-
-
-class PauseParent(Command, frozen=True, tag=23):
-    """Park a schedule (its children are cancelled) or let it go on exactly where it stood."""
-
-    parent_id: int
-    paused: bool
-    reason: str
-
-
-class AdvanceParent(Command, frozen=True, tag=24):
-    """The executor's own progress: the next moment it must act and how often it chased, so that a crash resumes it."""
-
-    parent_id: int
-    next_ts_ns: int
-    chases: int
+    mid_nanos: int = 0  # what it was decided at
 
 
 class MoveLadder(Command, frozen=True, tag=25):
@@ -373,7 +334,7 @@ AnyCommand = (
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
     | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
-    | TripBreaker | CountRefusal | MeasureRisk
+    | TripBreaker | CountRefusal | MeasureRisk | ReplanParent | BeginSlice
 )  # fmt: skip
 
 
@@ -396,3 +357,18 @@ class Sent(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2, kw_onl
 
 
 AnyOutcome = NotSent | Sent
+
+# What comes from core/schedules.py and is read from here.
+__all__ = [
+    "INTENT_DISASTER",
+    "INTENT_FLATTEN",
+    "INTENT_MANUAL",
+    "INTENT_SCHEDULE",
+    "AdvanceParent",
+    "BeginSlice",
+    "Command",
+    "EndParent",
+    "OpenParent",
+    "PauseParent",
+    "ReplanParent",
+]

@@ -41,6 +41,8 @@ class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
     fees_nanos: int = 0
     day_base_nanos: int = 0  # its profit when the trading day began
     targets: dict[int, int] = {}
+    decided: dict[int, tuple[int, int]] = {}  # by instrument: when the target was set, and the mid at that moment
+    given_up: dict[int, int] = {}  # by instrument: the schedule that ended with a rest for good, until a new target
 
 
 class Ledger:

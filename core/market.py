@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from core.rows import BAR_VOLUME, DUPLICATE, NOT_LAST, PRINT, QUOTE, SUSPICIOUS
+from core.sessions import VOLUME_INTERVAL_NS as VOLUME_INTERVAL_NS
 
 # The reference price of a price band is the mean of the prints of five minutes (Limit Up / Limit Down plan), kept in
 # slots, so that the window is at most one slot short; it moves by one per cent at least, and stands for 30 seconds.
@@ -63,6 +64,13 @@ MARKET: Final = np.dtype(
         ("volume_nanos", np.int64),  # traded in it so far
         ("volume_before_nanos", np.int64),  # traded in the slot before it
         ("volume_since_ns", np.int64),  # first print since the start or the last gap; 0 = none yet
+        ("volume_day_nanos", np.int64),  # traded since the day's session was set, as far as we saw it
+        ("sample_px_nanos", np.float64),  # mid at the last sample of volatility; 0 = none yet
+        ("sample_ts_ns", np.int64),
+        ("sample_square", np.float64),  # of the moves between samples, nanos^2, recent ones weighing more
+        ("sample_span_ns", np.float64),  # the time they took, weighted alike
+        ("sample_spread", np.float64),  # mean spread at the samples, recent ones weighing more
+        ("samples", np.int64),
         ("band_slot", np.int64),  # number of the newest slot of prints
         ("band_sum", np.int64),  # of all slots, prices in micros
         ("band_count", np.int64),
@@ -79,8 +87,10 @@ COUNTERS: Final = (
 
 JUMP_SIGMAS: Final = 12.0  # a mid move this many times the recent root mean square is insane until confirmed
 JUMP_MOVES_MIN: Final = 64  # moves seen before a jump can be called one
-VOLUME_INTERVAL_NS: Final = 300 * 10**9  # slots of volume, on the clock: an exchange opens at the start of one
 _MOVE_WEIGHT: Final = 1.0 / 256.0
+SAMPLE_NS: Final = 30 * 10**9  # mids this far apart make the volatility: closer ones mostly show the spread
+SAMPLE_GAP_NS: Final = 10 * SAMPLE_NS  # after a longer silence (night, halt) the next sample begins anew
+_SAMPLE_KEPT: Final = 1.0 - 1.0 / 60.0  # weight half an hour ago: 1/e
 
 
 def new_market(instruments: int) -> Any:
@@ -139,6 +149,8 @@ def apply_row(m: Any, r: Any) -> None:
         usable = 0
     if usable and m["usable"] and not same_px:
         _count_move(m, (bid + ask - m["bid_px_nanos"] - m["ask_px_nanos"]) * 0.5, r["ts_ns"])
+    if usable and r["ts_ns"] - m["sample_ts_ns"] >= SAMPLE_NS:
+        _count_sample(m, (bid + ask) * 0.5, ask - bid, r["ts_ns"])
     m["bid_px_nanos"] = bid
     m["ask_px_nanos"] = ask
     m["bid_qty_nanos"] = bid_qty
@@ -197,6 +209,22 @@ def _count_move(m: Any, move: float, ts_ns: int) -> None:
 
 
 @njit(inline="always", cache=True, error_model="numpy")
+def _count_sample(m: Any, mid: float, spread: int, ts_ns: int) -> None:
+    """Realised variance: squares of mid moves over half a minute or more, and their time, both decaying by sample."""
+    span = ts_ns - m["sample_ts_ns"]
+    if m["sample_px_nanos"] > 0 and span < SAMPLE_GAP_NS:
+        move = mid - m["sample_px_nanos"]
+        m["sample_square"] = m["sample_square"] * _SAMPLE_KEPT + move * move
+        m["sample_span_ns"] = m["sample_span_ns"] * _SAMPLE_KEPT + span
+        m["sample_spread"] = m["sample_spread"] * _SAMPLE_KEPT + spread * (1.0 - _SAMPLE_KEPT)
+        m["samples"] += 1
+    else:
+        m["sample_spread"] = m["sample_spread"] if m["samples"] else spread
+    m["sample_px_nanos"] = mid
+    m["sample_ts_ns"] = ts_ns
+
+
+@njit(inline="always", cache=True, error_model="numpy")
 def _count_volume(m: Any, qty_nanos: int, ts_ns: int) -> None:
     """Traded volume in slots of five minutes; a slot without a print leaves nothing to the one after it."""
     if ts_ns - m["volume_from_ns"] >= VOLUME_INTERVAL_NS:
@@ -205,6 +233,7 @@ def _count_volume(m: Any, qty_nanos: int, ts_ns: int) -> None:
         m["volume_from_ns"] = ts_ns - ts_ns % VOLUME_INTERVAL_NS
         m["volume_nanos"] = 0
     m["volume_nanos"] += qty_nanos
+    m["volume_day_nanos"] += qty_nanos
     if m["volume_since_ns"] == 0:
         m["volume_since_ns"] = ts_ns
 
@@ -266,7 +295,7 @@ class MarketReader:
 
 _OF_THE_DAY: Final = (
     "low_px_nanos", "band_ref_nanos", "band_ref_ts_ns", "band_lower_nanos", "band_upper_nanos", "band_told_ts_ns",
-    "band_limit_state", "band_slot", "band_sum", "band_count", "band_sums", "band_counts",
+    "band_limit_state", "volume_day_nanos", "band_slot", "band_sum", "band_count", "band_sums", "band_counts",
 )  # fmt: skip
 _BID: Final = INDEX["bid_px_nanos"]
 _ASK: Final = INDEX["ask_px_nanos"]

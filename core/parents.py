@@ -57,6 +57,19 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     sent: int = 0  # child orders sent since a person last resumed the strategy (control 11); none that never left
     sent_nanos: int = 0  # quantity of all children ever sent
     operator: str = ""  # who asked for it, where no strategy did (control 28)
+    weights: tuple[int, ...] = ()  # see `OpenParent`, as replanned
+    params: str = ""
+    expected_cost_nanos: int = 0
+    expected_risk_nanos: int = 0
+    decision_mid_nanos: int = 0
+    decision_ts_ns: int = 0
+    why: str = ""
+    kappa_nanos: int = 0
+    auction_ts_ns: int = 0
+    slice_no: int = -1  # the slice that `BeginSlice` began last; -1 = none
+    others_nanos: int = 0  # traded by others from the start to that moment
+    volume_nanos: int = 0  # the day's volume counter at that moment
+    slice_filled_nanos: int = 0  # filled at that moment
 
     @property
     def active(self) -> bool:

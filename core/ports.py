@@ -206,6 +206,8 @@ class Action(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     replace: c.OrderIntent | None = None
     cancel: int = 0  # order id
     end: int = 0  # ParentState
+    final: bool = False  # of an end: see `EndParent`
+    record: c.ReplanParent | c.BeginSlice | None = None  # the schedule's own next step: then it is asked again
     reason: str = ""
 
 

@@ -11,6 +11,7 @@ CLOSED: Final = 0
 PRE: Final = 1
 REGULAR: Final = 2
 POST: Final = 3
+VOLUME_INTERVAL_NS: Final = 300 * 10**9  # slots of volume, on the clock: an exchange opens at the start of one
 PHASE_NAMES: Final = {CLOSED: "closed", PRE: "pre-market", REGULAR: "regular", POST: "after-hours"}
 
 

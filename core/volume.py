@@ -48,6 +48,10 @@ class Volumes:
             sum(curve[at : at + SLOT_MINUTES]) for at in range(0, len(curve), SLOT_MINUTES)
         )  # fmt: skip
 
+    def curve(self, inst: int) -> tuple[int, ...]:
+        """Share of the regular day's volume in each five minutes from the open, in parts per million; () = unknown."""
+        return self._slots[inst]
+
     def expected_nanos(self, inst: int, ts_ns: int, open_ns: int, close_ns: int) -> int:
         """Rule 2: what five minutes around a time of the regular session [open, close) usually bring."""
         if not open_ns <= ts_ns < close_ns:

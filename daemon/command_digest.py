@@ -15,7 +15,7 @@ from daemon.journal import JournalReader
 DECIDING: Final = (
     c.PlaceOrder, c.ReplaceOrder, c.CancelOrder, c.CancelAllOrders, c.SetTarget, c.OpenParent, c.EndParent,
     c.PauseParent, c.MoveLadder, c.SettleOrder, c.SetStrategy, c.TransferPosition, c.AdjustCash, c.SetLimit,
-    c.RevertLimit, c.GrantOverride, c.DropOverride,
+    c.RevertLimit, c.GrantOverride, c.DropOverride, c.ReplanParent, c.BeginSlice,
 )  # fmt: skip
 _encode: Final = msgspec.msgpack.Encoder().encode
 

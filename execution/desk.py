@@ -5,6 +5,8 @@ It decides what to trade, never how: times come from the algo, prices from the e
 
 from collections.abc import Mapping
 
+import msgspec
+
 from core import commands as c
 from core.ids import BUY, SELL, Side
 from core.instruments import LotRule, rule_on
@@ -15,10 +17,13 @@ from core.parents import Parent, ParentState
 from core.ports import Context, DeskPlan
 from core.sessions import PHASE_NAMES
 from core.units import exact_text, round_down
-from execution.algos import find_algo
+from execution.algos import Plan, find_algo, written
+from execution.algos.plan import limit_px_nanos
 from execution.flatten import flatten_parent
+from execution.messages import order_rate_fault
+from execution.pacing import terms_of
 from execution.settings import ExecutionSettings
-from execution.touch import Days, quote_fault
+from execution.touch import Day, Days, quote_fault
 
 _ACTIVE = ParentState.ACTIVE
 
@@ -57,10 +62,13 @@ class NettingDesk:
                 return _against(live, need, lot.increment_nanos)
         if need == 0:
             return _stuck(held, target, lot.increment_nanos)
+        given_up = book.given_up.get(inst)
+        if given_up:
+            return DeskPlan(blocked=f"parent {given_up} ended on time with a rest: the strategy must decide anew")
         reason = self._blocked(book, inst, held, need, day is not None, lot, ts_ns)
         if reason or day is None:
             return DeskPlan(blocked=reason)
-        return DeskPlan(open=self._open(strategy, inst, need, lot, day.close_ns, ts_ns))
+        return self._open(book, inst, need, day, ts_ns)
 
     def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
         """A parent that closes the whole position; None when there is nothing to close."""
@@ -87,23 +95,33 @@ class NettingDesk:
                 found = parent
         return found
 
-    def _open(self, strategy: str, inst: int, need: int, lot: LotRule, close_ns: int, ts_ns: int) -> c.OpenParent:
+    def _open(self, book: StrategyBook, inst: int, need: int, day: Day, ts_ns: int) -> DeskPlan:
+        strategy, context, lot = book.strategy, self._context, day.lot
+        assert lot is not None, "the desk asks for the lot before it opens"
         settings = self._settings.get(strategy, self._default)
+        algo, params = find_algo(settings.algo), settings.params
         side, qty = (BUY, need) if need > 0 else (SELL, -need)
-        plan = find_algo(settings.algo).plan(
-            settings.params, lots=qty // lot.increment_nanos, start_ns=ts_ns, close_ns=close_ns
-        )
-        return c.OpenParent(
-            parent_id=self._context.money.next_parent_id,
-            strategy=strategy,
-            inst=inst,
-            side=side,
-            qty_nanos=qty,
-            algo=settings.algo,
-            start_ts_ns=plan.start_ns,
-            end_ts_ns=plan.end_ns,
-            slices=plan.slices,
-            arrival_mid_nanos=self._context.market.mark_nanos(inst),
+        parent_id, lots = context.money.next_parent_id, qty // lot.increment_nanos
+        plan = algo.plan(params, terms_of(context, inst, day, ts_ns, lots=lots, seed=parent_id))
+        fault = plan.fault or order_rate_fault(context.money, strategy, algo, plan)
+        if fault:
+            return DeskPlan(blocked=fault)
+        mid = context.market.mark_nanos(inst)
+        decided_ns, decided_mid = book.decided.get(inst, (0, 0))
+        opening = _opening(plan, algo=algo.name, params=written(params))
+        return DeskPlan(
+            open=msgspec.structs.replace(
+                opening,
+                parent_id=parent_id,
+                strategy=strategy,
+                inst=inst,
+                side=side,
+                qty_nanos=qty,
+                limit_px_nanos=limit_px_nanos(params, mid, side),
+                arrival_mid_nanos=mid,
+                decision_mid_nanos=decided_mid,
+                decision_ts_ns=decided_ns,
+            )
         )
 
     # ---- why a need waits --------------------------------------------------------------------------------------
@@ -156,6 +174,26 @@ def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
     if gap < -held_nanos < 0 or gap > -held_nanos > 0:
         return -round_down(held_nanos, lot_nanos)
     return gap
+
+
+def _opening(plan: Plan, *, algo: str, params: str) -> c.OpenParent:
+    """What the plan says of a parent; whose and how much is the desk's to add."""
+    return c.OpenParent(
+        parent_id=0,
+        strategy="",
+        inst=0,
+        side=BUY,
+        qty_nanos=0,
+        algo=algo,
+        start_ts_ns=plan.start_ns,
+        end_ts_ns=plan.end_ns,
+        slices=plan.slices,
+        weights=plan.weights,
+        params=params,
+        why=plan.why,
+        kappa_nanos=plan.kappa_nanos,
+        auction_ts_ns=plan.auction_ts_ns,
+    )
 
 
 def _reduces(held_nanos: int, need: int) -> bool:

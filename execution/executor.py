@@ -18,13 +18,15 @@ from core.money.state import DOWN, READY
 from core.orders import Order, State
 from core.parents import Parent, ParentState
 from core.ports import Action, Context
-from core.units import NANO, exact_text, round_down
+from core.units import NANO, exact_text
+from execution.pacing import begin_slice, grown_nanos, next_nanos, wanted_nanos
 from execution.settings import ExecutionSettings
 from execution.stage import FOREVER_NS, Stage, Stages
-from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passive_px, touch_of
+from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passive_px, to_tick, touch_of
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
 IDLE_NS: Final = 60 * NANO  # wake-up where even the session table knows no next moment
+ON_CLOSE: Final = (c.MOC, c.LOC)
 _ACTIVE: Final = ParentState.ACTIVE
 _INACTIVE: Final = State.INACTIVE
 
@@ -62,15 +64,20 @@ class ChaseExecutor:
         if parent.paused:
             return None if _crashed(parent) else self._drop(child, ts_ns, "parent paused")
         settings = self._settings.get(parent.strategy, self._default)
-        if ts_ns >= parent.end_ts_ns + settings.grace_ns:
+        if ts_ns >= self._expiry_ns(parent, settings):
             return self._expire(parent, child, ts_ns)
         return self._work(parent, child, settings, ts_ns)
+
+    def _expiry_ns(self, parent: Parent, settings: ExecutionSettings) -> int:
+        """When it gives up."""
+        return parent.end_ts_ns + (settings.grace_ns if self._stages.completes(parent) else 0)
 
     def _expire(self, parent: Parent, child: Order | None, ts_ns: int) -> Action | None:
         """Out of time. Outside regular hours a child is left alone: it is a DAY order and ends by itself."""
         if child is None:
             rest = exact_text(parent.remaining_nanos)
-            return Action(end=ParentState.EXPIRED, reason=f"out of time with {rest} to go")
+            final = not self._stages.completes(parent)
+            return Action(end=ParentState.EXPIRED, final=final, reason=f"out of time with {rest} to go")
         if self._days.regular(parent.inst, ts_ns) is None:
             return None
         return self._drop(child, ts_ns, "out of time")
@@ -80,22 +87,29 @@ class ChaseExecutor:
         day = self._days.regular(parent.inst, ts_ns)
         if day is None or ts_ns < parent.start_ts_ns or money.link == DOWN:
             return None
+        if day.lot is None:
+            return None
+        stage = self._stages.at(parent, settings, day.lot.increment_nanos, ts_ns)
+        if stage.watched and parent.slice_no < stage.number:
+            return Action(record=begin_slice(self._context, parent, stage, day, ts_ns))
         touch = touch_of(self._context, parent.inst, day)
         if touch is None or (child is not None and child.state is _INACTIVE):
             return None
-        stage = self._stages.at(parent, settings, touch.lot.increment_nanos, ts_ns)
         if parent.side < 0 and self._is_restricted_short(parent):
-            stage = msgspec.structs.replace(stage, cross_ns=FOREVER_NS)
-        want = _want(parent, stage)
+            stage = msgspec.structs.replace(stage, cross_ns=FOREVER_NS, adverse_nanos=0, auction=False)
+        want = wanted_nanos(parent, stage)
         if child is not None and want < child.remaining_nanos:
             # After a late fill of an earlier child. Not a replace: one that is refused could only be tried again at
             # once (a spin) or later (over-fill); a cancel is final, and what is still due follows as a new child.
             return self._drop(child, ts_ns, "more on the book than is due")
+        if child is not None and stage.auction and ts_ns <= day.cutoff_ns and child.order_type not in ON_CLOSE:
+            return self._drop(child, ts_ns, "the rest is for the auction")
         if money.sendable() != READY or ts_ns < parent.not_before_ns:
             return None
         if child is None:
-            return self._place(parent, settings, stage, touch, want, ts_ns)
-        return _adjust(parent, child, settings, stage, touch, want, ts_ns)
+            auction = stage.auction and ts_ns <= day.cutoff_ns
+            return self._place(parent, settings, stage, touch, want, ts_ns, auction)
+        return None if child.order_type in ON_CLOSE else _adjust(parent, child, settings, stage, touch, want, ts_ns)
 
     def _is_restricted_short(self, parent: Parent) -> bool:
         """A short sale under the restriction of Rule 201 must not reach the bid: it rests at the offer to the end."""
@@ -105,15 +119,20 @@ class ChaseExecutor:
         return money.ledger.holdings[parent.inst] < parent.remaining_nanos
 
     def _place(
-        self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int
-    ) -> Action | None:
+        self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int,
+        auction: bool,
+    ) -> Action | None:  # fmt: skip
+        if not auction:
+            want = next_nanos(parent, settings, stage, want)
         if not _is_enough(settings, stage, touch.lot, want):
             return None
         if parent.last_child and ts_ns < self._retry_ns(parent, settings):
             return None
         if self._context.money.live_orders and self._has_stray(parent):
             return None
-        px = _px(parent, settings, touch, crossing=ts_ns >= stage.cross_ns)
+        if auction:
+            return Action(place=_on_close(parent, self._context.money.next_order_id, want, touch))
+        px = _px(parent, settings, touch, crossing=_crosses(parent, stage, touch, ts_ns))
         if px <= 0:
             return None
         return Action(place=_intent(parent, self._context.money.next_order_id, want, px))
@@ -176,7 +195,7 @@ class ChaseExecutor:
         lot = None if day is None else day.lot
         # Times do not depend on the lot: outside regular hours any will do.
         stage = self._stages.at(parent, settings, 1 if lot is None else lot.increment_nanos, ts_ns)
-        expiry = parent.end_ts_ns + settings.grace_ns
+        expiry = self._expiry_ns(parent, settings)
         retry = self._retry_ns(parent, settings) if child is None else 0
         poll = 0
         if day is not None and parent.start_ts_ns <= ts_ns < expiry:
@@ -190,22 +209,17 @@ class ChaseExecutor:
         placed. 0 = nothing to look for before the schedule moves.
         """
         if child is not None:
-            if child.busy:
+            if child.busy or child.order_type in ON_CLOSE:
                 return 0
             passed = ts_ns - child.changed_ts_ns
             return child.changed_ts_ns + (passed // settings.chase_ns + 1) * settings.chase_ns
         touch = touch_of(self._context, parent.inst, day)
-        if touch is None or _is_enough(settings, stage, touch.lot, _want(parent, stage)):
+        if touch is None:
+            return ts_ns + settings.chase_ns
+        want = next_nanos(parent, settings, stage, wanted_nanos(parent, stage))
+        if _is_enough(settings, stage, touch.lot, want):
             return ts_ns + settings.chase_ns
         return 0
-
-
-def _want(parent: Parent, stage: Stage) -> int:
-    """Whole lots due and not filled; never more than what is left of the parent."""
-    filled = parent.filled_nanos
-    due = stage.due_nanos - filled
-    most = parent.qty_nanos - filled
-    return round_down(due if due < most else most, stage.lot_nanos)
 
 
 def _is_enough(settings: ExecutionSettings, stage: Stage, lot: LotRule, want: int) -> bool:
@@ -219,8 +233,8 @@ def _adjust(
     parent: Parent, child: Order, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int
 ) -> Action | None:
     """Replace a child that is too small or left behind by the market."""
-    crossing = ts_ns >= stage.cross_ns
-    since = stage.cross_ns if crossing else stage.from_ns
+    crossing = _crosses(parent, stage, touch, ts_ns)
+    since = stage.cross_ns if ts_ns >= stage.cross_ns else stage.from_ns
     # A new phase may re-price at once; within one it waits for the chase interval.
     if child.changed_ts_ns >= since and ts_ns < child.changed_ts_ns + settings.chase_ns:
         return None
@@ -228,9 +242,18 @@ def _adjust(
     behind = (px - child.limit_px_nanos) * parent.side >= increment_at(touch.tick, px)
     if crossing and is_marketable(touch, parent.side, child.limit_px_nanos):
         behind = False  # it reaches the touch already: a fill is under way
+    want = grown_nanos(parent, settings, stage, child, want)
     if px <= 0 or not (behind or want > child.remaining_nanos):
         return None
     return Action(replace=_intent(parent, child.order_id, child.filled_nanos + want, px, child))
+
+
+def _crosses(parent: Parent, stage: Stage, touch: Touch, ts_ns: int) -> bool:
+    """Whether it is time to pay the spread: by the clock, or because the market has run away."""
+    if ts_ns >= stage.cross_ns:
+        return True
+    adverse = stage.adverse_nanos
+    return adverse > 0 and (touch.bid_px_nanos + touch.ask_px_nanos - 2 * adverse) * parent.side > 0
 
 
 def _px(parent: Parent, settings: ExecutionSettings, touch: Touch, *, crossing: bool) -> int:
@@ -256,6 +279,15 @@ def _intent(parent: Parent, order_id: int, qty_nanos: int, px_nanos: int, child:
         operator=parent.operator,
         version=0 if child is None else child.version + 1,
     )
+
+
+def _on_close(parent: Parent, order_id: int, qty_nanos: int, touch: Touch) -> c.OrderIntent:
+    """For the closing auction: at any price, or within the parent's limit."""
+    limit = parent.limit_px_nanos
+    if not limit:
+        return msgspec.structs.replace(_intent(parent, order_id, qty_nanos, 0), order_type=c.MOC)
+    px = to_tick(touch.tick, limit, parent.side < 0)
+    return msgspec.structs.replace(_intent(parent, order_id, qty_nanos, px), order_type=c.LOC)
 
 
 def _crashed(parent: Parent) -> bool:

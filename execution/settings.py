@@ -27,6 +27,7 @@ class ExecutionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     grace_s: float = 30.0  # how long it keeps crossing after the end
     flatten_participation: float = 0.1  # closing by flatten trades this part of the usual volume, if time allows
     child_lots_min: int = 1  # smaller children wait for the next slice, except in the last
+    child_lots_max: int = 0  # a larger child is sent in parts, one after the other; 0 = any size
 
 
 class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -41,6 +42,7 @@ class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     grace_ns: int
     flatten_participation_nanos: int  # part of the usual volume, in billionths
     child_lots_min: int
+    child_lots_max: int
 
 
 def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
@@ -48,6 +50,11 @@ def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
     algo = find_algo(config.algo, field=f"{field}.algo")
     require_range(f"{field}.cross_ticks_max", config.cross_ticks_max, low=0, high=CROSS_TICKS_MAX)
     require_range(f"{field}.child_lots_min", config.child_lots_min, low=1, high=CHILD_LOTS_MAX)
+    require_range(f"{field}.child_lots_max", config.child_lots_max, low=0, high=CHILD_LOTS_MAX)
+    if 0 < config.child_lots_max < config.child_lots_min:
+        raise ConfigError(
+            f"{field}.child_lots_max is {config.child_lots_max}: set it to child_lots_min or more, or to 0"
+        )
     return ExecutionSettings(
         algo=algo.name,
         params=read_params(algo, config.params, field=f"{field}.params"),
@@ -60,6 +67,7 @@ def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
             f"{field}.flatten_participation", config.flatten_participation, low=NANO // 1000, high=NANO
         ),
         child_lots_min=config.child_lots_min,
+        child_lots_max=config.child_lots_max,
     )
 
 

@@ -1,5 +1,5 @@
-"""Where a parent stands in its schedule: the present slice with its times and what is due by then. Owns nothing but
-memory of what follows from a parent's own unchanging fields; no market, no order, no progress.
+"""Where a parent stands in its schedule: the present slice with its times, what is due by then and what bounds it. Owns
+nothing but memory of what follows from a parent's own plan; no market, no order, no progress.
 """
 
 from typing import Final
@@ -8,11 +8,12 @@ import msgspec
 
 from core.commands import INTENT_FLATTEN
 from core.parents import Parent
-from core.units import NANO
-from execution.algos import algo_of
+from core.units import BP, NANO
+from execution.algos import Algo, AlgoParams, algo_of, params_of
 from execution.settings import ExecutionSettings
 
 FOREVER_NS: Final = (1 << 63) - 1
+REMEMBERED_MAX: Final = 256  # sets of parameters: those of the config, and what was chosen by itself
 
 
 class Stage(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +26,20 @@ class Stage(msgspec.Struct, frozen=True, gc=False):
     cross_ns: int  # when it stops being patient
     due_nanos: int  # of the parent, since its start
     final: bool  # no slice follows
+    number: int  # of the slice; -1 before the first, the number of slices after the last
+    algo: Algo
+    params: AlgoParams
+    weights: tuple[int, ...]  # the plan it was worked out from
+    watched: bool  # the slice's beginning is to be written down
+    rate_nanos: int  # part of all that trades that it may be, in billionths; 0 = any
+    slice_most_nanos: int  # may be added to what was filled when the slice began
+    adverse_nanos: int  # mid at which it crosses at once; 0 = none
+    auction: bool  # the rest is for the closing auction
+
+
+def is_watched(algo: Algo, params: AlgoParams) -> bool:
+    """Whether what a slice may trade depends on what was seen when it began."""
+    return algo.watches or algo.rate_nanos(params) > 0
 
 
 class Stages:
@@ -32,10 +47,25 @@ class Stages:
     restored under an old id is never taken for another, and two in one instrument only cost each other time.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_completes", "_last")
 
     def __init__(self, instruments: int) -> None:
         self._last: list[Stage | None] = [None] * instruments
+        self._completes: dict[tuple[str, str], bool] = {}
+
+    def completes(self, parent: Parent) -> bool:
+        """Whether a parent goes on after its end until it is filled, for as long as its strategy's grace. Those without
+        parameters (flattening, and of older releases) do.
+        """
+        if not parent.params:
+            return True
+        key = parent.algo, parent.params
+        known = self._completes.get(key)
+        if known is None:
+            if len(self._completes) >= REMEMBERED_MAX:
+                self._completes.clear()
+            known = self._completes[key] = params_of(parent).must_complete
+        return known
 
     def at(self, parent: Parent, settings: ExecutionSettings, lot_nanos: int, ts_ns: int) -> Stage:
         """The stage that holds a time. `settings` must always be the same for one parent."""
@@ -43,6 +73,7 @@ class Stages:
         if (
             stage is None
             or stage.parent is not parent
+            or stage.weights is not parent.weights
             or stage.lot_nanos != lot_nanos
             or not stage.from_ns <= ts_ns < stage.until_ns
         ):
@@ -52,19 +83,40 @@ class Stages:
 
 def stage_at(parent: Parent, settings: ExecutionSettings, lot_nanos: int, ts_ns: int) -> Stage:
     """The stage of a parent that holds a time, from the parent alone."""
-    algo = algo_of(parent.algo)
-    trajectory = algo.trajectory(parent, lot_nanos)
-    number = trajectory.slice_at(ts_ns)
+    algo, params = algo_of(parent.algo), params_of(parent)
+    trajectory = algo.trajectory(parent, params, lot_nanos)
+    number, slices = trajectory.slice_at(ts_ns), trajectory.slices
     if number < 0:
-        start = parent.start_ts_ns
-        return Stage(parent, lot_nanos, 0, start, start, 0, False)
-    slices = trajectory.slices
-    if number >= slices:
-        begin = trajectory.boundary_ns(number)
-        return Stage(parent, lot_nanos, begin, FOREVER_NS, begin, trajectory.due_nanos(number), True)
-    begin, end, due = trajectory.slice_of(number)
-    if algo.crosses_at_once or parent.purpose == INTENT_FLATTEN:
+        begin, end, due = 0, parent.start_ts_ns, 0
+        cross = end
+    elif number >= slices:
+        begin, end, due = trajectory.boundary_ns(number), FOREVER_NS, trajectory.due_nanos(number)
         cross = begin
     else:
-        cross = begin + (end - begin) * settings.patience_nanos // NANO
-    return Stage(parent, lot_nanos, begin, end, cross, due, number + 1 >= slices)
+        begin, end, due = trajectory.slice_of(number)
+        patience = algo.patience_nanos(params, number, slices, settings.patience_nanos)
+        cross = begin if parent.purpose == INTENT_FLATTEN else begin + (end - begin) * patience // NANO
+    return Stage(
+        parent=parent,
+        lot_nanos=lot_nanos,
+        from_ns=begin,
+        until_ns=end,
+        cross_ns=cross,
+        due_nanos=due,
+        final=number >= 0 and number + 1 >= slices,
+        number=number,
+        algo=algo,
+        params=params,
+        weights=parent.weights,
+        watched=0 <= number < slices and is_watched(algo, params),
+        rate_nanos=0 if number >= slices else algo.rate_nanos(params),
+        slice_most_nanos=parent.qty_nanos * algo.per_slice_nanos(params) // NANO,
+        adverse_nanos=_adverse_nanos(parent, algo.adverse_bp(params)),
+        auction=0 < parent.auction_ts_ns <= begin and number < slices,
+    )
+
+
+def _adverse_nanos(parent: Parent, reach_bp: float) -> int:
+    """The mid at which the market has run away."""
+    mid = parent.arrival_mid_nanos
+    return mid + parent.side * round(mid * reach_bp / BP) if reach_bp and mid else 0

@@ -26,6 +26,7 @@ class Day(msgspec.Struct, frozen=True, gc=False):
     close_ns: int
     tick: TickRule | None
     lot: LotRule | None
+    cutoff_ns: int = 0  # last moment for an on-close order
 
 
 _NO_DAY: Final = Day(0, 0, None, None)
@@ -57,7 +58,7 @@ class Days:
             return None
         instrument = self._context.instruments[inst]
         tick, lot = rule_on(instrument.ticks, session.date), rule_on(instrument.lots, session.date)
-        day = self._last[inst] = Day(session.open_ns, session.close_ns, tick, lot)
+        day = self._last[inst] = Day(session.open_ns, session.close_ns, tick, lot, session.moc_cutoff_ns)
         return day
 
 

@@ -64,7 +64,8 @@ def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
     name = strategy.name
     engine.note(decision)
     if engine.money.ledger.book_of(name).targets.get(inst) != decision.target_nanos:
-        engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=decision.target_nanos))
+        target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+        engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=target, mid_nanos=mid))
     engine.reconcile(name, inst)
 
 

@@ -260,8 +260,14 @@ class Trading:
             action = self.executor.act(parent, self.ts_ns)
             if action is None:
                 break
+            if action.record is not None:
+                self.emit(action.record)
+                continue
             if action.end:
-                self.emit(c.EndParent(parent_id=parent.parent_id, state=action.end, reason=action.reason))
+                ended = c.EndParent(
+                    parent_id=parent.parent_id, state=action.end, reason=action.reason, final=action.final
+                )
+                self.emit(ended)
                 self.timers.drop_wake(parent.parent_id)
                 self.reconcile(parent.strategy, parent.inst)
                 return

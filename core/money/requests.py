@@ -11,10 +11,11 @@ from core.limit_changes import LimitChange, Override
 from core.money import attempts, kills
 from core.money.approvals import Approval, keep
 from core.money.kills import Kill
+from core.money.schedules import SCHEDULES
 from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
 from core.money.told import ASKED
 from core.orders import Fact, Order, describe
-from core.parents import NO_ORDER, Parent, ParentState
+from core.parents import NO_ORDER
 from core.story import tell
 
 
@@ -99,57 +100,10 @@ def _cancel_all(m: Money, command: c.CancelAllOrders) -> None:
 
 
 def _set_target(m: Money, command: c.SetTarget) -> None:
-    m.ledger.book_of(command.strategy).targets[command.inst] = command.qty_nanos
-
-
-def _open_parent(m: Money, command: c.OpenParent) -> None:
-    parent = Parent(
-        parent_id=command.parent_id,
-        strategy=command.strategy,
-        inst=command.inst,
-        side=command.side,
-        qty_nanos=command.qty_nanos,
-        algo=command.algo,
-        start_ts_ns=command.start_ts_ns,
-        end_ts_ns=command.end_ts_ns,
-        slices=command.slices,
-        limit_px_nanos=command.limit_px_nanos,
-        arrival_mid_nanos=command.arrival_mid_nanos,
-        purpose=command.purpose,
-        urgency=command.urgency,
-        story=[(m.seq, m.ts_ns, "OPENED")],
-        operator=command.operator,
-    )
-    if command.purpose == c.INTENT_SCHEDULE:
-        m.counters.open(command.strategy)
-    m.next_parent_id = command.parent_id + 1
-    m.parents[parent.parent_id] = m.live_parents[parent.parent_id] = parent
-
-
-# Looked up by number: the enum's own call and name take longer than all the rest of this fold.
-_ENDED: Final = {int(state): (state, state.name) for state in ParentState}
-
-
-def _end_parent(m: Money, command: c.EndParent) -> None:
-    parent = m.parents[command.parent_id]
-    parent.state, name = _ENDED[command.state]
-    parent.reason = command.reason
-    tell(parent.story, m.seq, m.ts_ns, name)
-    if parent.child == NO_ORDER:
-        m.retire_parent(parent.parent_id)
-        m.prune()
-
-
-def _pause_parent(m: Money, command: c.PauseParent) -> None:
-    parent = m.parents[command.parent_id]
-    parent.paused = command.paused
-    parent.paused_reason = command.reason if command.paused else ""
-
-
-def _advance_parent(m: Money, command: c.AdvanceParent) -> None:
-    parent = m.parents[command.parent_id]
-    parent.not_before_ns = command.next_ts_ns
-    parent.chases = command.chases
+    book = m.ledger.book_of(command.strategy)
+    book.targets[command.inst] = command.qty_nanos
+    book.decided[command.inst] = (m.ts_ns, command.mid_nanos)
+    book.given_up.pop(command.inst, None)
 
 
 def _move_ladder(m: Money, command: c.MoveLadder) -> None:
@@ -352,10 +306,6 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.CancelOrder: _cancel,
     c.CancelAllOrders: _cancel_all,
     c.SetTarget: _set_target,
-    c.OpenParent: _open_parent,
-    c.EndParent: _end_parent,
-    c.PauseParent: _pause_parent,
-    c.AdvanceParent: _advance_parent,
     c.MoveLadder: _move_ladder,
     c.SetStrategy: _set_strategy,
     c.MarkEquity: _mark_equity,
@@ -376,4 +326,5 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.KeepApproval: _keep_approval,
     c.SpendApproval: _spend_approval,
     **ASKED,
+    **SCHEDULES,
 }

@@ -7,8 +7,8 @@ import inspect
 import io
 import textwrap
 import tokenize
-from collections.abc import Iterator
-from typing import Any, Final, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -38,6 +38,8 @@ One TOML file describes a run. This page is generated from the program (`python 
 """
 TABLE_HEAD: Final = "| key | takes | unit | default | meaning |\n|---|---|---|---|---|"
 
+Word = TypeVar("Word")
+
 # Of embedded structs: bounds that a check of theirs holds (a test tries each one), and words their source lacks.
 BOUNDS: Final[dict[tuple[str, str], tuple[float, float]]] = {
     ("MeanReversionParams", "half_life_s"): (0.1, 86_400),
@@ -55,20 +57,44 @@ BOUNDS: Final[dict[tuple[str, str], tuple[float, float]]] = {
     ("ExecutionConfig", "backoff_s"): (0.1, 3_600),
     ("ExecutionConfig", "grace_s"): (0, 3_600),
     ("ExecutionConfig", "child_lots_min"): (1, 10_000),
-    ("ImmediateParams", "duration_s"): (1, 23_400),
-    ("TwapParams", "duration_s"): (1, 23_400),
+    ("ExecutionConfig", "child_lots_max"): (0, 10_000),
+    ("AlgoParams", "duration_s"): (1, 23_400),
+    ("AlgoParams", "after_open_s"): (0, 23_400),
+    ("AlgoParams", "before_close_s"): (0, 23_400),
+    ("AlgoParams", "limit_bp"): (0, 2_000),
+    ("AlgoParams", "participation"): (0, 0.5),
+    ("AlgoParams", "jitter"): (0, 0.9),
     ("TwapParams", "slices"): (1, 5_000),
+    ("VwapParams", "slices"): (1, 400),
+    ("PovParams", "interval_s"): (9, 3_600),
+    ("PovParams", "participation"): (0.001, 0.5),
+    ("PovParams", "limit_bp"): (1, 2_000),
+    ("PovParams", "interval_part"): (0.01, 1),
+    ("ShortfallParams", "slices"): (1, 60),
+    ("ShortfallParams", "risk_aversion"): (0, 1),
+    ("ShortfallParams", "volatility_bp"): (0, 10_000),
+    ("ShortfallParams", "replan_move"): (0.01, 100),
+    ("IcebergParams", "display_lots"): (1, 1_000_000),
+    ("AdaptiveParams", "adverse_bp"): (0, 1_000),
+    ("CloseParams", "slices"): (1, 399),
+    ("CloseParams", "auction_part"): (0, 1),
+    ("CloseParams", "lead_s"): (5, 23_400),
 }
 MEANINGS: Final[dict[tuple[str, str], str]] = {
     ("MeanReversionParams", "enter_z"): "deviations from the mean at which a position is opened",
     ("MeanReversionParams", "leave_z"): "and at which it is closed; 0 or more, below enter_z",
     ("MeanReversionParams", "gap_s"): "a longer silence starts the mean over",
     ("MeanReversionParams", "long_only"): "true = it never sells short",
-    ("ExecutionConfig", "algo"): "how a target is spread over time: immediate or twap",
+    ("ExecutionConfig", "algo"): "how a target is spread over time: one of the tables below",
     ("ExecutionConfig", "params"): "of the algo",
     ("ImmediateParams", "duration_s"): "how long it keeps trying",
-    ("TwapParams", "duration_s"): "length of the schedule; cut at the close",
+    ("AlgoParams", "duration_s"): "length of the schedule; cut at the close",
     ("TwapParams", "slices"): "equal parts; at most one a second",
+    ("VwapParams", "slices"): "parts in equal times; at most one a second",
+    ("PovParams", "interval_s"): "the volume is counted this often; at most 400 times in all",
+    ("ShortfallParams", "slices"): "parts in equal times; at most one a second",
+    ("IcebergParams", "display_lots"): "size of each part shown, in lots (mostly shares)",
+    ("CloseParams", "slices"): "parts in equal times before the auction; at most one a second",
     ("DirtyRates", "crossed"): "bid above ask",
     ("DirtyRates", "locked"): "bid equal to ask",
     ("DirtyRates", "one_sided"): "one side empty",
@@ -161,18 +187,23 @@ def _rows(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
         if _inner(f.type)[0] is None and f.name not in hidden:
             default = "required" if f.required else f"`{_default(f)}`" if _default(f) else "not set"
             takes = _bounded(kind, f)
-            meaning = comments.get(f.name) or MEANINGS.get((kind.__name__, f.name), "")
+            meaning = MEANINGS.get((kind.__name__, f.name)) or comments.get(f.name) or _of(kind, f.name, MEANINGS) or ""
             cells = (f"`{f.encode_name}`", takes, unit_of(f.name, f.type), default, meaning)
             yield f.name, _row(cells)
 
 
 def _bounded(kind: type[msgspec.Struct], f: msgspec.structs.FieldInfo) -> str:
     """What a field takes; where its bounds are in a check and not in its type, from BOUNDS."""
-    low, high = BOUNDS.get((kind.__name__, f.name), (None, None))
+    low, high = _of(kind, f.name, BOUNDS) or (None, None)
     takes = expected(f.type)
     if f.name.endswith("_ppm"):
         low, high = 0, 1_000_000
     return takes if low is None else f"{takes} from {low:,} to {high:,}"
+
+
+def _of(kind: type[msgspec.Struct], name: str, table: Mapping[tuple[str, str], Word]) -> Word | None:
+    """What a table says of a field, of the struct itself or else of the nearest it is derived from."""
+    return next((table[one.__name__, name] for one in kind.__mro__ if (one.__name__, name) in table), None)
 
 
 def _limit_row(name: str) -> str:

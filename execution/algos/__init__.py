@@ -5,13 +5,20 @@ from typing import Any, Final
 import msgspec
 
 from core.errors import ConfigError
+from core.parents import Parent
+from execution.algos.adaptive import Adaptive, AdaptiveParams
+from execution.algos.close import Close, CloseParams
+from execution.algos.iceberg import Iceberg, IcebergParams
 from execution.algos.immediate import Immediate, ImmediateParams
-from execution.algos.plan import Algo, AlgoParams, Plan
+from execution.algos.plan import Algo, AlgoParams, Plan, Terms
+from execution.algos.pov import Pov, PovParams
+from execution.algos.shortfall import Shortfall, ShortfallParams
 from execution.algos.twap import Twap, TwapParams
+from execution.algos.vwap import Vwap, VwapParams
 
 IMMEDIATE: Final[Algo] = Immediate()
 TWAP: Final[Algo] = Twap()
-ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP)
+ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP, Vwap(), Pov(), Shortfall(), Iceberg(), Adaptive(), Close())
 _BY_NAME: Final = {algo.name: algo for algo in ALGOS}
 
 
@@ -41,16 +48,39 @@ def read_params(algo: Algo, raw: dict[str, Any], *, field: str) -> AlgoParams:
     return params
 
 
+def written(params: AlgoParams) -> str:
+    """Parameters as a parent carries them: canonical JSON, every one written out."""
+    return msgspec.json.encode(params, order="deterministic").decode()
+
+
+def params_of(parent: Parent) -> AlgoParams:
+    """A parent's own parameters; the defaults of its algo where it carries none, or those of another release."""
+    kind = algo_of(parent.algo).params_type
+    try:
+        return msgspec.json.decode(parent.params, type=kind) if parent.params else kind()
+    except msgspec.DecodeError:
+        return kind()
+
+
 __all__ = [
     "ALGOS",
     "IMMEDIATE",
     "TWAP",
+    "AdaptiveParams",
     "Algo",
     "AlgoParams",
+    "CloseParams",
+    "IcebergParams",
     "ImmediateParams",
     "Plan",
+    "PovParams",
+    "ShortfallParams",
+    "Terms",
     "TwapParams",
+    "VwapParams",
     "algo_of",
     "find_algo",
+    "params_of",
     "read_params",
+    "written",
 ]

@@ -14,6 +14,7 @@ from core.rates import RateLimit
 from core.sessions import Calendar, Session, SessionTable
 from core.units import NANO
 from core.volume import Volumes
+from execution.desk import NettingDesk
 from execution.executor import ChaseExecutor
 from execution.settings import DEFAULT_SETTINGS, ExecutionConfig, ExecutionSettings, resolve
 
@@ -170,6 +171,15 @@ class Bench:
             )
         )
         self.fill(order_id, abs(shares))
+
+    def plan(self, shares: int, settings: ExecutionSettings) -> int:
+        """Open a parent of strategy alpha in instrument 0 as the desk plans it, by its settings; returns its id."""
+        self.fold(c.SetTarget(strategy="alpha", inst=0, qty_nanos=shares * SHARE))
+        plan = NettingDesk(self.context, settings={}, default=settings).plan("alpha", 0, self.ts_ns)
+        assert plan is not None
+        assert plan.open is not None, plan
+        self.fold(plan.open)
+        return plan.open.parent_id
 
     def open(self, *, shares: int, side: int = 1, slices: int = 5, seconds: int = 100, **fields: Any) -> int:
         """Open a parent of strategy alpha in instrument 0 now; returns its id."""

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import commands as c
+from core import events as e
 from core.money import snapshot
 from core.orders import describe
 from core.parents import Parent
 from core.units import NANO
 from tests.fakes.chase_venue import ChaseVenue
-from tests.fakes.trading_context import MONEY, OPEN_NS, SHARE, Bench, settings_of
+from tests.fakes.trading_context import CLOSE_NS, MONEY, OPEN_NS, SHARE, Bench, settings_of
 
 SETTINGS = settings_of(patience=0.4, chase_s=2.0, cross_ticks_max=2, backoff_s=3.0, grace_s=20.0, child_lots_min=2)
 SECOND = NANO
@@ -21,6 +22,7 @@ class Loop:
     """One parent, its executor and the venue, moved by the test's draws."""
 
     def __init__(self, *, lots: int, lot: int, side: int, slices: int, seconds: int, algo: str = "twap") -> None:
+        self.settings = SETTINGS
         self.bench = Bench(settings=SETTINGS, lot_nanos=lot * SHARE)
         self.venue = ChaseVenue(self.bench)
         self.qty_nanos = lots * lot * SHARE
@@ -35,13 +37,17 @@ class Loop:
         return self.bench.money.parents[self.parent_id]
 
     def drive(self) -> None:
-        """Act until it waits: every action makes the child busy or ends the parent, so at most two in a row."""
-        for _ in range(3):
+        """Act until it waits: every action makes the child busy or ends the parent, so at most two in a row, after a
+        plan anew and the beginning of a slice.
+        """
+        for _ in range(5):
             self.acts += 1
             action = self.bench.executor.act(self.parent, self.bench.ts_ns)
             if action is None:
                 break
-            if action.place is not None:
+            if action.record is not None:
+                self.bench.fold(action.record)
+            elif action.place is not None:
                 self.venue.take(action.place)
             elif action.replace is not None:
                 self.venue.take(action.replace)
@@ -98,7 +104,7 @@ class Loop:
         before = self.answers()
         state = snapshot.dump(self.bench.money)
         self.bench.context.money = snapshot.load(MONEY, state)
-        self.bench.executor = type(self.bench.executor)(self.bench.context, settings={}, default=SETTINGS)
+        self.bench.executor = type(self.bench.executor)(self.bench.context, settings={}, default=self.settings)
         assert self.answers() == before
         assert snapshot.dump(self.bench.money) == state
 
@@ -111,6 +117,20 @@ class Loop:
             ts_ns = self.bench.executor.wake_ns(self.parent, ts_ns)
         return tuple(said)
 
+    def close_market(self) -> None:
+        """The end of the day: on-close orders are filled, other day orders end."""
+        if self.bench.ts_ns < CLOSE_NS:
+            return
+        for order in list(self.bench.money.live_orders.values()):
+            resting = self.venue.orders.get(order.order_id)
+            if order.busy or resting is None or not resting.open:
+                continue
+            if order.order_type in (c.MOC, c.LOC):
+                self.venue.fill(resting.left_nanos // SHARE)
+            else:
+                resting.open = False
+                self.bench.fold(e.OrderCancelled(order_id=order.order_id, reason="expired"))
+
     def finish(self) -> None:
         """A friendly venue from here on: answers at once and fills what reaches the touch."""
         bench = self.bench
@@ -120,6 +140,7 @@ class Loop:
             for _ in range(20):
                 self.venue.answer(True)
                 self.venue.fill_marketable()
+                self.close_market()
                 self.drive()
             assert not self.venue.inbox, "it keeps sending at one moment"
             if not self.parent.active and not self.parent.child:

@@ -246,6 +246,15 @@ COMMANDS: Final[tuple[Message, ...]] = (
         parent_id=3, strategy="alpha", inst=0, side=-1, qty_nanos=QTY, algo="immediate", start_ts_ns=1, end_ts_ns=2,
         slices=1, purpose=c.INTENT_FLATTEN, operator="ann",
     ),
+    c.SetTarget(strategy="alpha", inst=0, qty_nanos=-QTY, mid_nanos=PX),
+    c.OpenParent(
+        parent_id=4, strategy="alpha", inst=0, side=1, qty_nanos=QTY, algo="is", start_ts_ns=1, end_ts_ns=9,
+        slices=2, weights=(600_000_000, 1_000_000_000), params='{"duration_s":9}', expected_cost_nanos=3,
+        expected_risk_nanos=4, decision_mid_nanos=PX, decision_ts_ns=1, why="urgent", kappa_nanos=5, auction_ts_ns=8,
+    ),
+    c.ReplanParent(parent_id=4, from_slice=1, weights=(600_000_000, 10**9), reason="faster", kappa_nanos=6),
+    c.EndParent(parent_id=4, state=13, reason="out of time", final=True),
+    c.BeginSlice(parent_id=4, slice_no=1, others_nanos=QTY, volume_nanos=2 * QTY),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

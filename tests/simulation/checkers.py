@@ -90,6 +90,9 @@ class Watch:
                 self.digest.update(msgspec.msgpack.encode((ts_ns, type(message).__name__, _content(message))))
             name = type(message).__name__
             self.counts[name] = self.counts.get(name, 0) + 1
+            if isinstance(message, c.PlaceOrder):
+                algo = f"children of {message.order.intent.algo}"
+                self.counts[algo] = self.counts.get(algo, 0) + 1
             if isinstance(message, c.PlaceOrder | c.ReplaceOrder):
                 if message.order.ladder_epoch == money.latches.moves:
                     self._check_order(machine, message)

@@ -104,7 +104,9 @@ class Rig:
     def __init__(self, schedule: Schedule, directory: Path) -> None:
         self.schedule = schedule
         self.directory = directory
-        self.config: Config = config_with(schedule.venue_config(base_config().venue), reconcile_s=schedule.reconcile_s)
+        self.config: Config = config_with(
+            schedule.venue_config(base_config().venue), reconcile_s=schedule.reconcile_s, algo=schedule.algo
+        )
         self.rows = make_tape(schedule.seed, seconds=END_MS // 1_000)
         self.times = self.rows["ts_ns"]
         self.watch = Watch()

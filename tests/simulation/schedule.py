@@ -54,6 +54,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     switches: tuple[str, ...] = ()  # odd ways of real gateways, fields of VenueConfig
     acts: tuple[Act, ...] = ()
     keep_queued: bool = True
+    algo: str = ""  # of strategy alpha; "" = as the world has it
     reconcile_s: int = 15
 
     def venue_config(self, base: VenueConfig) -> VenueConfig:

@@ -111,10 +111,31 @@ def tables() -> ReferenceTables:
     )
 
 
-def config_with(venue: VenueConfig, *, reconcile_s: int) -> Config:
-    """The base config with a venue of its own."""
+# By algo: parameters under which it trades often in the short time of a run.
+PLANS: Final[dict[str, dict[str, Any]]] = {
+    "twap": {"duration_s": 9, "slices": 3, "jitter": 0.5, "limit_bp": 50.0},
+    "vwap": {"duration_s": 9, "slices": 3, "participation": 0.3},
+    "pov": {"duration_s": 30, "interval_s": 5, "participation": 0.3, "interval_part": 0.5},
+    "is": {"duration_s": 12, "slices": 4, "risk_aversion": 0.1, "volatility_bp": 200.0},
+    "iceberg": {"duration_s": 12, "display_lots": 60, "jitter": 0.3},
+    "adaptive": {"duration_s": 9, "slices": 3, "urgency": "urgent", "adverse_bp": 5.0, "must_complete": False},
+    "close": {"duration_s": 23_400, "slices": 12, "auction_part": 0.1, "lead_s": 5},
+}
+
+
+def config_with(venue: VenueConfig, *, reconcile_s: int, algo: str = "") -> Config:
+    """The base config with a venue of its own, and alpha's algo where one is named."""
+    base = base_config()
+    if algo:
+        alpha = base.strategies["alpha"]
+        execution = msgspec.structs.replace(alpha.execution, algo=algo, params=PLANS[algo])
+        params = alpha.params | (
+            {"half_life_s": 30, "cadence_s": 25} if algo == "pov" else {}
+        )  # it needs its intervals
+        changed = msgspec.structs.replace(alpha, execution=execution, params=params)
+        base = msgspec.structs.replace(base, strategies={**base.strategies, "alpha": changed})
     return msgspec.structs.replace(
-        base_config(), venue=venue, engine=EngineIntervals(reconcile_s=reconcile_s, ack_timeout_s=2.0)
+        base, venue=venue, engine=EngineIntervals(reconcile_s=reconcile_s, ack_timeout_s=2.0)
     )
 
 

@@ -254,7 +254,7 @@ WRONG = {
         "named 2 times",
         "name it once",
     ),
-    "algo": ('"twap"', '"vwap"', "strategies.reversion.execution.algo", "is 'vwap'", "use one of immediate, twap"),
+    "algo": ('"twap"', '"wvap"', "strategies.reversion.execution.algo", "is 'wvap'", "use one of immediate, twap"),
     "algo parameter": (
         "slices = 5",
         "slice = 5",
@@ -499,7 +499,8 @@ def test_the_good_config_becomes_core_structs() -> None:
     assert second.ticks[0].increments == ((0, 100_000), (NANO, 10_000_000))
     assert second.lots[0].round_lot_nanos == 100 * NANO
     assert config.venue.cash_nanos == 250_000 * NANO
-    assert config.strategies["reversion"].execution.params == {"duration_s": 600, "slices": 5}
+    params = config.strategies["reversion"].execution.params
+    assert params | {"duration_s": 600, "slices": 5} == params, "and every other parameter written out"
     assert config.account.start_cash == Decimal(250_000)
 
 

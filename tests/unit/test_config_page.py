@@ -9,16 +9,21 @@ from core.errors import ConfigError
 from daemon.config import parse_config
 from daemon.config.page import BOUNDS, comments_of, page
 from daemon.config.schema import AccountSettings, DatedTick
+from execution.algos import ALGOS
 from strategies.registry import STRATEGIES
 from tests.unit.test_config import GOOD, ROOT
 
 PLACES = {
     "MeanReversionParams": "strategies.reversion.params",
     "ExecutionConfig": "strategies.reversion.execution",
-    "TwapParams": "strategies.reversion.execution.params",
-    "ImmediateParams": "strategies.reversion.execution.params",
-}
-WHOLE = ("child_lots_min", "cross_ticks_max", "duration_s", "position_shares", "quotes_min", "slices")
+} | dict.fromkeys(
+    ("AlgoParams", *(algo.params_type.__name__ for algo in ALGOS)), "strategies.reversion.execution.params"
+)
+WHOLE = (
+    "after_open_s", "before_close_s", "child_lots_max", "child_lots_min", "cross_ticks_max", "display_lots",
+    "duration_s", "interval_s", "lead_s", "position_shares", "quotes_min", "slices",
+)  # fmt: skip
+NAMES = {algo.params_type.__name__: algo.name for algo in ALGOS}
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +71,9 @@ def _refusals(struct: str, line: str) -> str:
     """What a config says in which one field of one table is set, and its neighbours do not contradict it."""
     name = line.partition(" ")[0]
     text = GOOD
-    if struct == "ImmediateParams":
-        text = text.replace('"twap"', '"immediate"').replace("slices = 5\n", "")
+    if NAMES.get(struct, "twap") != "twap":
+        text = text.replace('"twap"', f'"{NAMES[struct]}"').replace("slices = 5\n", "")
+        line += "\nduration_s = 3600" if name != "duration_s" and struct != "ImmediateParams" else ""
     if name == "slices":
         text = text.replace("slices = 5\n", "duration_s = 20000\n")
     if name == "duration_s":

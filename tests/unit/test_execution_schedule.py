@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import ConfigError
 from core.units import NANO
-from execution.algos import ALGOS, IMMEDIATE, TWAP, ImmediateParams, TwapParams, algo_of, find_algo, read_params
+from execution.algos import ALGOS, IMMEDIATE, TWAP, ImmediateParams, Terms, TwapParams, algo_of, find_algo, read_params
 from execution.settings import ExecutionConfig, resolve
 from execution.trajectory import EvenSteps
 
@@ -71,19 +71,20 @@ def test_a_plan_has_no_more_slices_than_lots_and_ends_at_the_close() -> None:
     """Reduced by quantity, by the close, and by the bound on slices per second."""
     params = TwapParams(duration_s=100, slices=100)
     far = START + 10**6 * NANO
-    assert TWAP.plan(params, lots=3, start_ns=START, close_ns=far).slices == 3
-    cut = TWAP.plan(params, lots=1000, start_ns=START, close_ns=START + 10 * NANO)
+    assert TWAP.plan(params, Terms(lots=3, start_ns=START, close_ns=far)).slices == 3
+    cut = TWAP.plan(params, Terms(lots=1000, start_ns=START, close_ns=START + 10 * NANO))
     assert (cut.end_ns, cut.slices) == (START + 10 * NANO, 10)
-    assert TWAP.plan(params, lots=1000, start_ns=START, close_ns=START + 1).slices == 1
-    now = IMMEDIATE.plan(ImmediateParams(duration_s=5), lots=9, start_ns=START, close_ns=far)
+    assert TWAP.plan(params, Terms(lots=1000, start_ns=START, close_ns=START + 1)).slices == 1
+    now = IMMEDIATE.plan(ImmediateParams(duration_s=5), Terms(lots=9, start_ns=START, close_ns=far))
     assert (now.end_ns, now.slices) == (START + 5 * NANO, 1)
 
 
 def test_registry_names_what_it_knows() -> None:
     """An unknown algo in the config stops start-up; in the books it trades as the even schedule it left."""
-    assert [algo.name for algo in ALGOS] == ["immediate", "twap"]
-    with pytest.raises(ConfigError, match="immediate, twap"):
-        find_algo("vwap")
+    names = ["immediate", "twap", "vwap", "pov", "is", "iceberg", "adaptive", "close"]
+    assert [algo.name for algo in ALGOS] == names
+    with pytest.raises(ConfigError, match="immediate, twap, vwap"):
+        find_algo("vwap2")
     assert algo_of("vwap-of-yesterday") is TWAP
 
 
@@ -93,7 +94,7 @@ def test_registry_names_what_it_knows() -> None:
         ({"duration_s": 0}, r"p\.duration_s is 0: set it between 1"),
         ({"duration_s": 10, "slices": 11}, r"p\.slices is 11 in 10 s: set at most 10"),
         ({"slices": 0}, r"p\.slices is 0: set it between 1"),
-        ({"slice": 3}, r"p: .*slice.*twap takes duration_s, slices"),
+        ({"slice": 3}, r"p: .*slice.*twap takes duration_s, .*slices"),
         ({"slices": "many"}, r"p: Expected `int`"),
     ],
 )
@@ -112,7 +113,7 @@ def test_bad_algo_parameters_name_field_and_remedy(raw: dict[str, Any], message:
         ({"cross_ticks_max": -1}, r"x\.cross_ticks_max is -1"),
         ({"child_lots_min": 0}, r"x\.child_lots_min is 0"),
         ({"grace_s": -1.0}, r"x\.grace_s is -1\.0"),
-        ({"algo": "pov"}, r"x\.algo is 'pov'"),
+        ({"algo": "povv"}, r"x\.algo is 'povv'"),
     ],
 )
 def test_bad_execution_settings_name_field_and_remedy(fields: dict[str, Any], message: str) -> None:

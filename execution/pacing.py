@@ -1,0 +1,121 @@
+"""What a slice may trade beside its schedule: by the volume that others traded, by the size of one order. And what is
+written down when a slice begins, so that all of it follows from the parent alone. Knows no order's price and no limit
+of the gate.
+
+Others' volume is the day's counter of core/market.py since the schedule began, less what the schedule itself filled:
+its prints are in the counter, where the tape shows them. A counter that fell (a new day, a trader that started without
+its market) has begun anew: what it shows was traded since. What was missed meanwhile is not made up.
+"""
+
+from typing import Final
+
+from core import commands as c
+from core.market import FIELDS, INDEX
+from core.orders import Order
+from core.parents import Parent
+from core.ports import Context
+from core.units import NANO, round_down
+from execution.algos import Terms
+from execution.settings import ExecutionSettings
+from execution.stage import FOREVER_NS, Stage
+from execution.touch import Day
+
+SAMPLES_MIN: Final = 10  # five minutes of mids before they say how much a price moves
+_VOLUME_DAY: Final = INDEX["volume_day_nanos"]
+
+
+def begin_slice(context: Context, parent: Parent, stage: Stage, day: Day, ts_ns: int) -> c.ReplanParent | c.BeginSlice:
+    """A slice that is watched begins: first a plan anew, if the market asks for one, then the count of volume."""
+    if stage.algo.watches:
+        plan = stage.algo.replan(parent, stage.params, stage.number, terms_of(context, parent.inst, day, ts_ns))
+        if plan is not None:
+            return c.ReplanParent(
+                parent_id=parent.parent_id,
+                from_slice=stage.number,
+                weights=plan.weights,
+                reason=plan.why,
+                kappa_nanos=plan.kappa_nanos,
+            )
+    volume = context.market.view[parent.inst * FIELDS + _VOLUME_DAY]
+    others = 0
+    if parent.slice_no >= 0:
+        traded = volume - parent.volume_nanos if volume >= parent.volume_nanos else volume
+        own = max(parent.filled_nanos - parent.slice_filled_nanos, 0)
+        others = parent.others_nanos + max(traded - own, 0)
+    return c.BeginSlice(parent_id=parent.parent_id, slice_no=stage.number, others_nanos=others, volume_nanos=volume)
+
+
+def allowed_nanos(parent: Parent, stage: Stage) -> int:
+    """What the parent may have filled in all during this slice: to be the part p of all that trades, p / (1 - p) of
+    what the others traded; and no more in one slice than its bound.
+    """
+    if not stage.watched:
+        return parent.qty_nanos
+    if parent.slice_no < stage.number:
+        return parent.filled_nanos
+    most = parent.slice_filled_nanos + stage.slice_most_nanos
+    rate = stage.rate_nanos
+    if rate:
+        paced = parent.others_nanos * rate // (NANO - rate)
+        most = paced if paced < most else most
+    return most
+
+
+def wanted_nanos(parent: Parent, stage: Stage) -> int:
+    """Whole lots due and not filled, whatever the market allows; never more than what is left of the parent."""
+    filled = parent.filled_nanos
+    due = stage.due_nanos - filled
+    most = parent.qty_nanos - filled
+    return round_down(due if due < most else most, stage.lot_nanos)
+
+
+def next_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, want: int) -> int:
+    """Size of a new child."""
+    if stage.watched:
+        room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
+        want = room if room < want else want
+    clip = settings.child_lots_max * stage.lot_nanos
+    if _is_shown_in_part(stage):
+        shown = stage.algo.clip_lots(stage.params, parent.parent_id, parent.children) * stage.lot_nanos
+        clip = shown if not clip or shown < clip else clip
+    return clip if 0 < clip < want else want
+
+
+def grown_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, child: Order, want: int) -> int:
+    """What a working child should have left; never less than it has."""
+    if _is_shown_in_part(stage):
+        return child.remaining_nanos
+    if stage.watched:
+        room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
+        want = room if room < want else want
+    if settings.child_lots_max:
+        room = settings.child_lots_max * stage.lot_nanos - child.filled_nanos
+        want = room if room < want else want
+    return want if want > child.remaining_nanos else child.remaining_nanos
+
+
+def _is_shown_in_part(stage: Stage) -> bool:
+    """Until its time is over: who must complete then hides nothing any more."""
+    return stage.algo.clips and stage.until_ns != FOREVER_NS
+
+
+def terms_of(context: Context, inst: int, day: Day, ts_ns: int, *, lots: int = 0, seed: int = 0) -> Terms:
+    """What is known of an instrument's day and market now."""
+    row = context.market.state[inst]
+    span_ns, square = float(row["sample_span_ns"]), float(row["sample_square"])
+    measured = int(row["samples"]) >= SAMPLES_MIN and span_ns > 0
+    usable = bool(row["usable"])
+    spread = float(row["ask_px_nanos"] - row["bid_px_nanos"]) if usable else 0.0
+    return Terms(
+        lots=lots,
+        start_ns=ts_ns,
+        open_ns=day.open_ns,
+        close_ns=day.close_ns,
+        cutoff_ns=day.cutoff_ns,
+        seed=seed,
+        curve=context.volumes.curve(inst),
+        adv_nanos=context.volumes.adv_nanos[inst],
+        mid_nanos=context.market.mark_nanos(inst),
+        spread_nanos=float(row["sample_spread"]) if measured else spread,
+        sigma_nanos=(square / span_ns * (day.close_ns - day.open_ns)) ** 0.5 if measured else 0.0,
+    )
