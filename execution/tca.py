@@ -2,8 +2,8 @@
 benchmarks. Pure mathematics on plain structs: knows no journal, order book or clock.
 
 Positive = cost, on both sides. Every value of a fill is the ledger's own (`notional_nanos`), and each part is a
-difference of two such values, so the parts sum to the total to the last nano. What a number cannot be made of (no quote,
-no print, no estimate) is None, never zero.
+difference of two such values, so the parts sum to the total to the last nano. What cannot be told (no quote, no print,
+no estimate) is None, never zero.
 """
 
 from collections.abc import Sequence
@@ -103,7 +103,9 @@ def bp_nanos(amount_nanos: int, base_nanos: int) -> int | None:
     return div_half_even(amount_nanos * BP * NANO, base_nanos) if base_nanos > 0 else None
 
 
-def slippage_bp_nanos(side: Side, value_nanos: int, qty_nanos: int, turnover_nanos: int, volume_nanos: int) -> int | None:
+def slippage_bp_nanos(
+    side: Side, value_nanos: int, qty_nanos: int, turnover_nanos: int, volume_nanos: int
+) -> int | None:
     """How much worse than a volume-weighted price our average was: side·(value/qty − T/V)/(T/V), as one division.
 
     A plain price p is the turnover p of a volume of one.

@@ -1,17 +1,19 @@
 """Schedules in groups: how many, what they cost by value, and how sure that is. The interval is a bootstrap over whole
-schedules (percentiles of resampled means by value), seeded by the group's own name, so a report can be made again to the
-last digit. Schedules of one day are not independent: the interval is the least uncertainty, not all of it.
+schedules (percentiles of resampled means by value) with one fixed seed, so a report can be made again to the last digit.
+Schedules of one day are not independent: the interval is the least uncertainty, not all of it.
 """
 
-import zlib
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from core.units import BP
 from daemon.tca.measure import ParentRow
+
+Numbers = npt.NDArray[np.float64]
 
 SEED: Final = 20_000
 SAMPLES: Final = 1_000
@@ -70,7 +72,7 @@ def group(rows: list[ParentRow]) -> list[Group]:
 def _group(by: str, name: str, rows: list[ParentRow]) -> Group:
     cost = np.array([row.total_nanos for row in rows], float)
     paper = np.array([row.paper_nanos for row in rows], float)
-    low, high = interval(cost, paper, f"{by} {name}")
+    low, high = interval(cost, paper)
     scored = [row.z for row in rows if row.z is not None]
     filled = sum(row.filled_nanos * row.decision_px_nanos for row in rows)
     wanted = sum(row.qty_nanos * row.decision_px_nanos for row in rows)
@@ -92,7 +94,7 @@ def _group(by: str, name: str, rows: list[ParentRow]) -> Group:
     )
 
 
-def _bp(cost: int, paper: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float | None:
+def _bp(cost: int, paper: Numbers) -> float | None:
     base = float(paper.sum())
     return cost / base * BP if base > 0.0 else None
 
@@ -104,16 +106,12 @@ def _against(rows: list[ParentRow], name: str) -> float | None:
     return sum(bp * weight for bp, weight in known) / base / 1e9 if base else None
 
 
-def interval(
-    cost: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    paper: "np.ndarray[tuple[int], np.dtype[np.float64]]",
-    name: str,
-) -> tuple[float | None, float | None]:
+def interval(cost: Numbers, paper: Numbers) -> tuple[float | None, float | None]:
     """The middle 95 % of the total in bp over resampled schedules; (None, None) for fewer than MEMBERS_MIN."""
     n = len(cost)
     if n < MEMBERS_MIN or paper.sum() <= 0.0:
         return None, None
-    random = np.random.default_rng([SEED, zlib.crc32(name.encode())])
+    random = np.random.default_rng(SEED)
     step = max(1, CELLS_MAX // n)
     means = []
     for begin in range(0, SAMPLES, step):

@@ -27,6 +27,7 @@ AUCTION_NS: Final = 1_800 * NANO  # the closing auction may be printed this long
 MINUTE_NS: Final = 60 * NANO
 
 Array = npt.NDArray[Any]
+Content = bytes | memoryview
 
 
 class Point(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -90,7 +91,9 @@ class _Chunk:
             seconds[0] = 0  # nothing stood before the first quote
         self.grid_seconds = np.concatenate(([0], np.cumsum(seconds)))
         self.grid_sum = np.concatenate(([0], np.cumsum(seconds * (self.bid + self.ask)[:-1])))
-        traded = ((kind == PRINT) & ((rows["flags"] & NOT_LAST) == 0) | (kind == BAR_VOLUME)) & ~bad & (px > 0) & (qty > 0)
+        traded = (
+            ((kind == PRINT) & ((rows["flags"] & NOT_LAST) == 0) | (kind == BAR_VOLUME)) & ~bad & (px > 0) & (qty > 0)
+        )
         self.print_places = places[traded]
         self.print_px, self.print_qty = px[traded], qty[traded]
         self.print_ns = rows["ts_ns"][traded]
@@ -166,7 +169,9 @@ class Market:
         self._marks = _Marks()
         self._asked = 0
         self._points: list[tuple[int, int, int, int]] = []  # ticket, inst, seq, time
-        self._blocks: list[tuple[int, Array]] = []
+        self._seqs: list[int] = []  # blocks since the last chunk: first seq, rows, content
+        self._counts: list[int] = []
+        self._contents: list[Content] = []
         self._held = 0  # rows since the last chunk
         self._until_ns = 0  # end of the last chunk
         self._at: Array = np.empty(0, np.int64)  # seqs and rows that are held back
@@ -193,10 +198,12 @@ class Market:
         return (bid + ask) // 2
 
     # ---- rows --------------------------------------------------------------------------------------------------
-    def take(self, seq: int, rows: Array) -> None:
-        """The next block, its rows under consecutive seqs from `seq` on."""
-        self._blocks.append((seq, rows))
-        self._held += len(rows)
+    def take(self, seq: int, count: int, content: Content) -> None:
+        """The next block: `count` rows as bytes, under consecutive seqs from `seq` on."""
+        self._seqs.append(seq)
+        self._counts.append(count)
+        self._contents.append(content)
+        self._held += count
         if self._held >= CHUNK_ROWS:
             self._run(last=False)
 
@@ -205,9 +212,13 @@ class Market:
         self._run(last=True)
 
     def _run(self, *, last: bool) -> None:
-        seqs = [self._at] + [np.arange(seq, seq + len(rows), dtype=np.int64) for seq, rows in self._blocks]
-        at, rows = np.concatenate(seqs), np.concatenate([self._rows] + [rows for _, rows in self._blocks])
-        self._blocks.clear()
+        counts = np.array(self._counts, np.int64)
+        begun = np.cumsum(counts) - counts
+        at = np.repeat(np.array(self._seqs, np.int64) - begun, counts) + np.arange(counts.sum())
+        # As bytes: numpy takes seventy microseconds to join two structured arrays, whatever their size.
+        rows = np.frombuffer(b"".join([self._rows.tobytes(), *self._contents]), dtype=ROW)
+        at = np.concatenate((self._at, at))
+        self._seqs, self._counts, self._contents = [], [], []
         ts_ns = rows["ts_ns"]
         cut = len(rows) if last or not len(rows) else int(np.searchsorted(ts_ns, ts_ns[-1] - LATE_NS))
         self._at, self._rows, self._held = at[cut:], rows[cut:], 0

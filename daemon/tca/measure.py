@@ -195,9 +195,7 @@ class _Measuring:
             sigmas=tca.in_sigmas(total, day.sigma_bp, (trail.end_ns - trail.decision_ns) / (60 * NANO)),
             expected_cost_nanos=opening.expected_cost_nanos if estimated else None,
             expected_risk_nanos=opening.expected_risk_nanos if estimated else None,
-            z=tca.z_score(
-                tca.arrival_cost_nanos(task, lost), opening.expected_cost_nanos, opening.expected_risk_nanos
-            ),
+            z=tca.z_score(tca.arrival_cost_nanos(task, lost), opening.expected_cost_nanos, opening.expected_risk_nanos),
             orders=trail.orders,
             executions=[self._execution(fill, known) for fill, known in zip(self.kept, task.fills, strict=True)],
             refusals=trail.refusals,

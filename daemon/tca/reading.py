@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from core import records as r
+from core.commands import OpenParent
 from core.errors import QuantdError
-from core.events import ReferenceArrived
+from core.events import DayRolled, ReferenceArrived
 from core.instruments import Instrument
 from core.reference import ConfigResolved, InstrumentLoaded, InstrumentReference, SessionsLoaded
-from core.rows import ROW, ROW_BYTES
+from core.rows import ROW_BYTES
 from core.sessions import SessionTable
 from core.units import NANO
 from daemon.follower.archived import ArchivedRows
 from daemon.journal import JournalReader, Record
 from daemon.journal.layout import list_segments, unpack_header
 from daemon.journal.opening import map_segment
-from daemon.tca.market import Array, Market
+from daemon.tca.market import Content, Market
 from daemon.tca.trails import Trail, Unopened, Walk
 
 AROUND_NS: Final = 5 * 86_400 * NANO  # read before and after a day: what was open, and the next open after holidays
@@ -100,17 +100,23 @@ def quotes(journal: Path, questions: list[tuple[int, int]], date: int = 0) -> li
 
 
 def last_date(journal: Path) -> int:
-    """The newest trading day of a journal that can be reported on; 0 = none."""
-    from core.events import DayRolled
-
-    found = 0
+    """The newest trading day on which a schedule began; 0 = none. Looks from the newest segment backwards."""
+    orphans, end_seq = False, 0  # schedules of a later segment whose day began before it
     for file in reversed(list_segments(journal)):
-        for record in JournalReader(journal, from_seq=file.first_seq).records(frozenset({r.INPUT})):
+        date = found = 0
+        before = False
+        for record in JournalReader(journal, from_seq=file.first_seq).records(frozenset({r.INPUT, r.COMMAND})):
+            if end_seq and record.seq >= end_seq:
+                break
             message = r.decode(record.kind, record.payload)
-            found = message.date if type(message) is DayRolled else found
-        if found:
-            break
-    return found
+            if type(message) is DayRolled:
+                date = message.date
+            elif type(message) is OpenParent:
+                found, before = date, before or not date
+        if date and (orphans or found):
+            return date if orphans else found
+        orphans, end_seq = orphans or before, file.first_seq
+    return 0
 
 
 def _tables(journal: Path) -> Tables:
@@ -131,9 +137,7 @@ def _tables(journal: Path) -> Tables:
 _KINDS: Final = frozenset({r.INPUT, r.NOTE, r.COMMAND, r.OUTCOME, r.ROWS})
 
 
-def _stream(
-    journal: Path, market: Market, date: int, kinds: frozenset[int] = _KINDS
-) -> Iterator[tuple[int, int, Any]]:
+def _stream(journal: Path, market: Market, date: int, kinds: frozenset[int] = _KINDS) -> Iterator[tuple[int, int, Any]]:
     """Messages in order; rows go to the market on the way."""
     from_seq, until_ns = _span(journal, date)
     reader = JournalReader(journal, from_seq=from_seq)
@@ -143,17 +147,16 @@ def _stream(
         if until_ns and record.ts_ns > until_ns:
             return
         if record.kind == r.ROWS:
-            market.take(record.seq, _rows(reader, archive, record))
+            market.take(record.seq, record.count, _content(reader, archive, record))
         else:
             yield record.seq, record.ts_ns, decode(record.kind, record.payload)
 
 
-def _rows(reader: JournalReader, archive: ArchivedRows, record: Record) -> Array:
-    content: Any = record.payload
-    if len(content) != record.count * ROW_BYTES:
-        assert reader.header is not None
-        content = archive.rows(reader.header.first_seq, record.seq, record.count)
-    return np.frombuffer(content, dtype=ROW)
+def _content(reader: JournalReader, archive: ArchivedRows, record: Record) -> Content:
+    if len(record.payload) == record.count * ROW_BYTES:
+        return record.payload
+    assert reader.header is not None
+    return archive.rows(reader.header.first_seq, record.seq, record.count)
 
 
 def _span(journal: Path, date: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""Every schedule of a journal with its orders and executions: when it was decided, when it arrived, what was sent, what
-came back, how it ended. Walks records in order and asks the market what it needs on the way. Executions, corrections and
-commissions are booked by core's own ledger, so a busted or late one counts here as it counts there.
+"""Every schedule of a journal with its orders and executions: when it was decided, when it arrived, what was sent,
+what came back, how it ended. Walks records in order and asks the market what it needs on the way. Executions,
+corrections and commissions are booked by core's own ledger, so a busted or late one counts here as it counts there.
 """
 
 from typing import Any, Final
