@@ -1,5 +1,5 @@
 """Schedules in groups: how many, what they cost by value, and how sure that is. The interval is a bootstrap over whole
-schedules (percentiles of resampled means by value) with one fixed seed, so a report can be made again to the last digit.
+schedules (percentiles of resampled means by value) with one fixed seed: a report can be made again to the last digit.
 Schedules of one day are not independent: the interval is the least uncertainty, not all of it.
 """
 

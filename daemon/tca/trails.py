@@ -51,6 +51,7 @@ class OrderTrail(msgspec.Struct, gc=False, kw_only=True):
 class Decided(msgspec.Struct, gc=False, kw_only=True):
     """When a trade was wanted, and what became of it so far."""
 
+    date: int
     ts_ns: int
     ticket: int
     target_nanos: int = 0
@@ -145,13 +146,13 @@ class Walk:
 
     def _decide(self, inst: int, target_nanos: int) -> Decided:
         ticket = self._market.ask_point(inst, self._seq, self._ts_ns)
-        return Decided(ts_ns=self._ts_ns, ticket=ticket, target_nanos=target_nanos)
+        return Decided(date=self._date, ts_ns=self._ts_ns, ticket=ticket, target_nanos=target_nanos)
 
     def _note_unopened(self, key: tuple[str, int], decided: Decided) -> None:
         if not decided.opened and decided.waits:
             self.unopened.append(
                 Unopened(
-                    date=self._date,
+                    date=decided.date,
                     strategy=key[0],
                     inst=key[1],
                     ts_ns=decided.ts_ns,
@@ -171,7 +172,7 @@ class Walk:
         arrival = self._market.ask_point(command.inst, self._seq, self._ts_ns)
         decided = self._decided.get((command.strategy, command.inst))
         if decided is None or command.purpose != c.INTENT_SCHEDULE:
-            decided = Decided(ts_ns=self._ts_ns, ticket=arrival)
+            decided = Decided(date=self._date, ts_ns=self._ts_ns, ticket=arrival)
         decided.opened = True
         self.trails[command.parent_id] = Trail(
             date=self._date,
