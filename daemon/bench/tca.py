@@ -1,5 +1,5 @@
-"""The cost report over many executions: a journal made by the real runner (gate, schedules, books), each order filled in
-fifty pieces, then read, measured and grouped as `quantd tca` does. Making the journal is not timed.
+"""The cost report over many executions: a journal made by the real runner (gate, schedules, books), each order filled
+in fifty pieces, then read, measured and grouped as `quantd tca` does. Making the journal is not timed.
 """
 
 from collections.abc import Iterator

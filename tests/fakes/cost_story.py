@@ -24,8 +24,12 @@ DAY: Final = 20231114
 NEXT_DAY: Final = 20231115
 CENT: Final = NANO // 100
 OPENING: Final = 1 << 6
-CONFIG: Final = {"mode": "replay", "account": {"id": "DU1", "tag": "t"},
-                 "instruments": [{"symbol": "AAA"}, {"symbol": "BBB"}], "strategies": {"sig": {}, "two": {}}}  # fmt: skip
+CONFIG: Final = {
+    "mode": "replay",
+    "account": {"id": "DU1", "tag": "t"},
+    "instruments": [{"symbol": "AAA"}, {"symbol": "BBB"}],
+    "strategies": {"sig": {}, "two": {}},
+}
 
 
 class CostStory:
@@ -111,8 +115,8 @@ class CostStory:
     def tell(self, *, padding: int = 0) -> None:
         """The day. Schedule 1: 300 wanted at a mid of 100.01, begun at 100.03; 100 bought at the bid of 100.02, 100 at
         the offer of 100.08 (corrected to 100.07); a child is rejected, one refused by the gate; out of time at a mid of
-        100.07. Schedule 2: the rest, killed at 100.11 before anything traded. A target of another strategy waits. `padding`
-        quotes follow a day later, so that the day's segment is closed.
+        100.07. Schedule 2: the rest, killed at 100.11 before anything traded. A target of another strategy waits.
+        `padding` quotes follow a day later, so that the day's segment is closed.
         """
         self.say(r.INPUT, -60, e.DayRolled(date=DAY))
         self.quote(0, 10_000, 10_002)
