@@ -195,4 +195,4 @@ def test_intervals_are_seeded_and_hold_the_mean() -> None:
     assert low < mean < high
     assert high - low == pytest.approx(2 * 1.96 * 20 / 400**0.5, rel=0.15)
     assert interval(cost[:4], paper[:4]) == (None, None)
-    assert interval(np.full(9, 1e9), np.full(9, 1e12)) == (pytest.approx(10.0), pytest.approx(10.0))
+    assert list(interval(np.full(9, 1e9), np.full(9, 1e12))) == [pytest.approx(10.0)] * 2
