@@ -94,7 +94,7 @@ def arrival_cost_nanos(task: Task, found: Shortfall) -> int:
 
 def z_score(cost_nanos: int, expected_nanos: int, risk_nanos: int) -> float | None:
     """(cost − estimate) / its standard deviation; over many honest estimates about N(0, 1). None = no estimate."""
-    return (cost_nanos - expected_nanos) / risk_nanos if risk_nanos > 0 else None
+    return _ratio(cost_nanos - expected_nanos, risk_nanos) if risk_nanos > 0 else None
 
 
 # ---- against a benchmark ----------------------------------------------------------------------------------------
@@ -165,4 +165,9 @@ def in_sigmas(total_bp_nanos: int | None, sigma_bp: float, minutes: float) -> fl
     """A cost in units of what the price does by itself in that time; `sigma_bp` is of one minute."""
     if total_bp_nanos is None or sigma_bp <= 0.0 or minutes <= 0.0:
         return None
-    return total_bp_nanos / NANO / (sigma_bp * sqrt(minutes))
+    return _ratio(total_bp_nanos, NANO) / (sigma_bp * sqrt(minutes))
+
+
+def _ratio(part: int, whole: int) -> float:
+    """For statistics, which are no money."""
+    return part / whole
