@@ -104,6 +104,12 @@ def _follow() -> Iterator[Line]:
     yield from follow.follow()
 
 
+def _tca() -> Iterator[Line]:
+    from daemon.bench import tca
+
+    yield from tca.tca()
+
+
 def _features() -> Iterator[Line]:
     from daemon.bench import features
 
@@ -170,6 +176,7 @@ BENCHES: Final[dict[str, Bench]] = {
     "recover": _recover,
     "memory": _memory,
     "follow": _follow,
+    "tca": _tca,
     "wire": _wire,
     "kill": _kill,
     "gateway": _gateway,

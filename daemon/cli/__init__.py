@@ -29,6 +29,7 @@ from daemon.cli import (
     records,
     risk,
     surveil,
+    tca,
     trader,
 )
 from daemon.control.client import NotReachable
@@ -67,6 +68,7 @@ for _part in (
     books,
     records,
     surveil,
+    tca,
     diff,
     doctor,
     database,

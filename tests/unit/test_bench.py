@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, follow, kill, main, orders, scored, tape, wire
+from daemon.bench import BENCHES, features, follow, kill, main, orders, scored, tape, tca, wire
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -157,6 +157,15 @@ def test_feature_lines(no_recordings: None) -> None:
     assert batch["per_s"] > 0
     assert batch["rows"] > batch["emitted"] > 10_000
     assert live["data"].startswith("synthetic")
+
+
+@pytest.mark.slow
+def test_tca_line(no_recordings: None) -> None:
+    """Every execution that the real runner booked is in the report."""
+    (line,) = tca.tca(fills=2 * tca.PIECES)
+    assert (line["name"], line["schedules"], line["fills"]) == ("tca", 2, 2 * tca.PIECES)
+    assert line["s"] > 0
+    assert line["goal"]
 
 
 @pytest.mark.slow
