@@ -66,6 +66,7 @@ class SimOrder(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False
     oca_group: str = ""
     oca_type: int = 0
     loses_race: bool = False  # its cancel will come too late
+    fee_rated: int = 0  # tiered rate times quantity of the day so far, nanos of nanos
 
     @property
     def remaining_nanos(self) -> int:

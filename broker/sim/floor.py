@@ -38,7 +38,7 @@ from broker.sim.matching import (
 )
 from broker.sim.oca import note_traded, others_of, reduced_nanos
 from broker.sim.outbox import Outbox
-from broker.sim.settlement import ADDED, REMOVED, Settlement
+from broker.sim.settlement import Settlement
 from core.commands import FOK, IOC, LMT, MKT, STP_LMT
 from core.events import (
     STATUS_CANCELLED,
@@ -51,6 +51,7 @@ from core.events import (
     OrderInactivated,
     OrderReplaced,
 )
+from core.fees import ADDED, REMOVED
 from core.instruments import Instrument
 
 
