@@ -12,7 +12,7 @@ import msgspec
 
 from core.fees import FeeTable
 from core.units import NANO, decimal_text
-from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule
+from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, ratio
 from execution.costs.impact import ImpactModel
 
 IMMEDIATE: Final = "immediate"
@@ -93,8 +93,9 @@ def choose(order: Order, conditions: Conditions, situation: Situation, *, fees: 
 
 def participation(order: Order, conditions: Conditions, situation: Situation) -> float:
     """Own part of all volume if it takes the whole horizon; 1 = there is no other volume."""
-    others = conditions.adv_nanos * (sum(situation.volume) or situation.horizon_s / situation.day_s)
-    return order.qty_nanos / (order.qty_nanos + others)
+    others = sum(situation.volume) or situation.horizon_s / situation.day_s
+    size = ratio(order.qty_nanos, conditions.adv_nanos)
+    return size / (size + others)
 
 
 def _place(entry: _Entry) -> tuple[float, int]:
@@ -253,7 +254,7 @@ def _why(
         for algo, entry in others.items()
     )
     sliced = f" in {best.params['slices']} slices" if best.params.get("slices", 1) > 1 else ""
-    size = f"{100.0 * order.qty_nanos / conditions.adv_nanos:.2g} % of a day"
+    size = f"{100.0 * ratio(order.qty_nanos, conditions.adv_nanos):.2g} % of a day"
     share = f"{100.0 * participation(order, conditions, situation):.2g} % of the volume of {situation.horizon_s} s"
     curve = "" if situation.volume else ", without a volume curve"
     text = (

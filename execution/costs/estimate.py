@@ -123,9 +123,9 @@ def estimate(
     notional = notional_nanos(conditions.mid_nanos, order.qty_nanos)
     if not order.qty_nanos:
         return Estimate(cost_nanos=0, risk_nanos=0, parts=(), model=model.name, notional_nanos=0)
-    size, volatility = order.qty_nanos / conditions.adv_nanos, conditions.volatility
+    size, volatility = ratio(order.qty_nanos, conditions.adv_nanos), conditions.volatility
     commission, other = _charges(order, conditions, schedule, fees)
-    half_spread = conditions.spread_nanos / (2 * conditions.mid_nanos)
+    half_spread = ratio(conditions.spread_nanos, 2 * conditions.mid_nanos)
     paid = model.permanent_paid(size=size, volatility=volatility, turnover_days=conditions.turnover_days)
     temporary, known = 0.0, {0.0: 0.0}
     for weight, volume in zip(schedule.weights, schedule.volume, strict=True):
@@ -147,6 +147,11 @@ def estimate(
         model=model.name,
         notional_nanos=notional,
     )
+
+
+def ratio(part: int, whole: int) -> float:
+    """A share for the models, which know no units."""
+    return part / whole
 
 
 def exposure(schedule: Schedule) -> float:
