@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from broker.sim.exchange import Exchange
 from core.engine import Engine, EngineSettings
+from core.errors import ConfigError
 from core.exposure import Exposure
 from core.fees import FeeTable
 from core.instruments import Instrument
@@ -174,6 +175,8 @@ def _exchange(
     # Session readers of its own: a reader keeps its place, and venue and engine walk apart.
     by_name = {loaded.table.calendar: Calendar(loaded.table) for loaded in tables.sessions}
     fees = FeeTable(tables.fee_rows)
+    if config.venue.impact.on:  # the rows it would have to shift are in the journal before the venue sees them
+        raise ConfigError("venue.impact: a tape in the trader's own process cannot move; run a paper gateway with it")
     if state is None:
         return Exchange(
             instruments=instruments, calendars=by_name, fees=fees, config=config.venue, watch=watch, quotes=market

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from broker.sim.chance import PPM
+from broker.sim.impact import Push
 from core.events import PENDING_SUBMIT, PRE_SUBMITTED, STATUS_CANCELLED, STATUS_FILLED, SUBMITTED
 from core.ids import BUY
 
@@ -100,6 +101,7 @@ class Book(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
     bid_shown_nanos: int = 0
     bid_taken_nanos: int = 0
     bid_taken_ns: int = 0
+    push: Push = msgspec.field(default_factory=Push)
 
 
 class VenueState(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):

@@ -22,6 +22,7 @@ from broker.sim.book import (
 )
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
+from broker.sim.impact import pushed
 from broker.sim.matching import (
     Cut,
     auction_fills,
@@ -250,6 +251,9 @@ class Floor:
                 liquidity=liquidity,
                 later_ns=later_ns,
             )
+        if self._config.impact.on:
+            signed = order.side * (before_nanos - order.remaining_nanos)
+            pushed(self.state.books[order.inst].push, self._config.impact, signed_qty_nanos=signed, ts_ns=ts_ns)
         if not order.remaining_nanos and not order.done:
             self.end(order, STATUS_FILLED, ts_ns)
         if order.oca_group:
