@@ -260,6 +260,20 @@ class Gate(Protocol):
         """Everything that would stop a typical new order now, in gate order (`quantd why-not`)."""
         ...
 
+    def disaster_stop_bp(self, strategy: str, inst: int) -> int:
+        """How far from the mark a disaster stop stands; 0 = none is asked for."""
+        ...
+
+    @property
+    def disaster_stops(self) -> bool:
+        """Whether any limit asks for one."""
+        ...
+
+    @property
+    def outlives_day(self) -> bool:
+        """Whether orders may stay beyond the day (GTC)."""
+        ...
+
     @property
     def limit_fault(self) -> str:
         """Why operators' changes of limits could not be applied; "" = they are."""
