@@ -23,12 +23,10 @@ _ATTRIBUTES: Final = (
 
 
 class ImpactConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
-    """The venue's impact, in volatilities of a day: permanent per average day's volume, temporary at a flow like all
-    others' together. 0 and 0 = none.
-    """
+    """What our own trading does to the market, at a paper gateway only; permanent and temporary 0 = nothing."""
 
-    permanent: float = 0.0
-    temporary: float = 0.0
+    permanent: float = 0.0  # moves for good when a day's volume was bought, in volatilities
+    temporary: float = 0.0  # moves while we trade as much as all others together, in volatilities
     exponent: float = 0.6  # of the flow
     decay_s: float = 60.0  # after this an e-th of the flow is left
     volatility_bp: float = 150.0  # of a day
