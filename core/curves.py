@@ -98,6 +98,12 @@ def curve_of(
     return Curve(kind=kind, shares_ppm=even, source="even", days=len(own), version=version, told=told)
 
 
+def median_curve(days: Sequence[DayVolume]) -> tuple[int, ...]:
+    """Rule 1 alone, in ppm, of days of one kind and as many as there are: for research, which says how few."""
+    totals = [(day, sum(day.slots)) for day in days]
+    return _as_ppm(_medians([[slot / total for slot in day.slots] for day, total in totals if total > 0]))
+
+
 def days_between(earlier: int, later: int) -> int:
     """Calendar days from one yyyymmdd to another."""
     first, last = (Date(one // 10_000, one // 100 % 100, one % 100) for one in (earlier, later))

@@ -1,11 +1,12 @@
 """Volume curves: what a day's volume looks like, from past days of one name and of all; and the running estimates."""
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.feeds.spec import SyntheticInstrument, SyntheticSpec
@@ -22,8 +23,11 @@ from core.curves import (
 )
 from core.errors import ConfigError
 from core.estimators import BARS_MIN, RealisedVolatility, UsualSpread
-from core.rows import PRINT
+from core.rows import NOT_LAST, PRINT
 from core.units import NANO
+from research.curves import SLOTS as RESEARCH_SLOTS
+from research.curves import day_volumes, leave_one_day_out, main
+from tests.fakes.tape import Tape, at
 
 SLOTS = 13
 TODAY = 20260301
@@ -51,6 +55,7 @@ def test_kinds_of_days() -> None:
     ]  # fmt: skip
 
 
+@settings(max_examples=20)
 @given(
     days=st.lists(st.lists(st.integers(0, 10**15), min_size=5, max_size=5), min_size=0, max_size=40),
     others=st.lists(st.lists(st.integers(0, 10**15), min_size=5, max_size=5), min_size=0, max_size=40),
@@ -231,3 +236,34 @@ def test_the_usual_spread_is_weighted_by_time() -> None:
     spread.restart()
     spread.update(10_000 * NANO, 50 * NANO, 100 * NANO)
     assert spread.nanos() == before.nanos()
+
+
+def test_leave_one_day_out() -> None:
+    """Days of a common shape are told better by the days of all than by even parts; one day alone tells nothing."""
+    rng = np.random.default_rng(8)
+    names = [made_days(rng, TRUE, days=5, noise=0.3) for _ in range(3)]
+    errors = {error.name: error for error in leave_one_day_out(names)}
+    assert RESEARCH_SLOTS == SLOTS
+    assert errors["pooled"].days == 15
+    assert errors["pooled"].tracking_error_mean < errors["even"].tracking_error_mean
+    with pytest.raises(ConfigError, match="fewer than two days"):
+        leave_one_day_out([names[0][:1]])
+
+
+def test_volumes_by_slot_are_of_regular_prints() -> None:
+    """Prints within the session count where they fall; quotes, odd prints and other hours do not."""
+    hour = 3600 * NANO
+    tape = Tape().print(-1, 1000, 5).print(0, 1000, 7).quote(1, 1000, 1001).print(1801, 1000, 2)
+    tape = tape.print(1802, 1000, 9, flags=NOT_LAST).print(23_400, 1000, 4)
+    (days,) = day_volumes([tape.array()], [(at(0), at(0) + 13 * hour // 2)], 1)
+    assert [day.slots[:3] for day in days] == [(7 * NANO, 2 * NANO, 0)]
+
+
+@pytest.mark.slow
+def test_the_command_on_recorded_days(market_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints n and the errors of recorded days; the test asks for the sentence, not for a result."""
+    files = sorted((market_data / "lean" / "equity_tick_trades").glob("*.parquet"))
+    assert main([*map(str, files), "--symbols", "BAC", "IBM"]) == 0
+    told = capsys.readouterr().out
+    assert told.count(" n=10 days, 13 slots of 30 min") == 3
+    assert main([str(files[0]), "--symbols", "NONE"]) == 2
