@@ -44,7 +44,7 @@ class RealisedVolatility(msgspec.Struct, gc=False, kw_only=True):
         """Standard deviation of the return over a session; 0 = too little seen."""
         if self.bars < BARS_MIN:
             return 0.0
-        return sqrt(self.variance * (session_ns / self.bar_ns))  # det-ok: a ratio of times
+        return sqrt(self.variance * (session_ns / self.bar_ns))
 
 
 class UsualSpread(msgspec.Struct, gc=False, kw_only=True):
@@ -61,7 +61,7 @@ class UsualSpread(msgspec.Struct, gc=False, kw_only=True):
         if self.ts_ns and stood > 0:
             memory = min(self.seen_ns, SPREAD_MEMORY_NS)
             stood = min(stood, SPREAD_MEMORY_NS)
-            self.mean_nanos += (self.spread_nanos - self.mean_nanos) * (stood / (memory + stood))  # det-ok: times
+            self.mean_nanos += (self.spread_nanos - self.mean_nanos) * (stood / (memory + stood))
             self.seen_ns = min(self.seen_ns + stood, SPREAD_MEMORY_NS)
         self.ts_ns, self.spread_nanos = ts_ns, ask_nanos - bid_nanos
 
