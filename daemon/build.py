@@ -48,6 +48,8 @@ def build_machine(
     config: Config, tables: ReferenceTables, *, with_venue: bool, restored: Restored | None = None
 ) -> Machine:
     """A machine, empty or restored. Raises ConfigError naming a field that cannot be honoured."""
+    if with_venue and config.venue_in_process and config.venue.impact.on:  # rows are read before the venue sees them
+        raise ConfigError("venue.impact: a tape in the trader's own process cannot move; run a paper gateway with it")
     instruments = tables.contracts
     settings = money_settings(config)
     money = Money(settings) if restored is None else load(settings, restored.money)
@@ -175,8 +177,6 @@ def _exchange(
     # Session readers of its own: a reader keeps its place, and venue and engine walk apart.
     by_name = {loaded.table.calendar: Calendar(loaded.table) for loaded in tables.sessions}
     fees = FeeTable(tables.fee_rows)
-    if config.venue.impact.on:  # the rows it would have to shift are in the journal before the venue sees them
-        raise ConfigError("venue.impact: a tape in the trader's own process cannot move; run a paper gateway with it")
     if state is None:
         return Exchange(
             instruments=instruments, calendars=by_name, fees=fees, config=config.venue, watch=watch, quotes=market

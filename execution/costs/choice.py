@@ -30,6 +30,7 @@ CHILD_S: Final = 60  # a child trades within this, and slices are not shorter
 BLOCKS_MAX: Final = 40
 HASTES: Final = (1.0, 2.0, 4.0, 8.0)  # kappa T of an implementation shortfall: how much earlier than even
 RESTING: Final = 0.5  # part that still crosses where every child rests first
+POV_MOST: Final = 0.5  # what a part-of-volume algorithm may be told to take
 POV_FROM: Final = 0.05  # participation above which a schedule blind to the volume is not let run
 DAY_S: Final = 23_400  # regular session
 _E: Final = 2.718281828459045
@@ -133,7 +134,8 @@ def _consider(ranking: _Ranking) -> None:
             schedule = even_schedule(1, days=seconds / day, volume=_volume(situation, seconds), crossing=crossing)
             ranking.price(_Candidate(algo=algo, params={"duration_s": min(seconds, horizon)}, schedule=schedule))
     share = participation(ranking.order, ranking.conditions, situation)
-    if not situation.volume and share > POV_FROM and not situation.must_complete and POV in situation.algos:
+    blind = not situation.volume and not situation.must_complete
+    if blind and POV_FROM < share <= POV_MOST and POV in situation.algos:
         schedule = even_schedule(1, days=horizon / day, volume=_volume(situation, horizon), crossing=RESTING)
         params = {"duration_s": horizon, "participation": round(share, 4)}
         ranking.price(_Candidate(algo=POV, params=params, schedule=schedule))

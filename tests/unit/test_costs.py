@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import Bug, ConfigError
@@ -130,6 +130,7 @@ def test_nothing_costs_nothing_and_unknown_is_no_estimate() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+@settings(max_examples=25)
 @given(
     shares=st.integers(1, 600_000),
     more=st.integers(1, 600_000),
@@ -210,7 +211,9 @@ def test_a_known_curve_is_followed() -> None:
 def test_a_large_blind_order_follows_the_volume() -> None:
     """Above five per cent of the volume, without a curve and free to leave a rest: POV. With a duty to finish: not."""
     assert auto(60_000, must_complete=False).algo == "pov"  # 1.0 M shares are expected within the hour
+    assert auto(60_000, must_complete=False).params["participation"] == pytest.approx(0.0561)
     assert auto(40_000, must_complete=False).algo != "pov"
+    assert auto(3_000_000, must_complete=False).algo != "pov"  # more than it may be told to take
     assert auto(60_000, must_complete=True).algo != "pov"
     assert auto(60_000, must_complete=False, volume=U_CURVE).algo != "pov"
 
@@ -223,6 +226,7 @@ def test_unknown_markets_and_missing_algorithms() -> None:
     assert auto(50_000, algos=["immediate", "twap"], volume=list(U_CURVE)).algo == "twap"
 
 
+@settings(max_examples=20)
 @given(
     shares=st.integers(1, 2_000_000),
     horizon=st.integers(1, 23_400),

@@ -14,6 +14,7 @@ from core.units import NANO
 from research.impact import Trade, calibrate
 from tests.fakes.gateway import RecordingPart, new_machine, new_world
 from tests.fakes.tape import CENT, Tape, cents, shares
+from tests.simulation import world as simulation
 
 VENUE = VenueConfig(
     impact=ImpactConfig(
@@ -96,6 +97,12 @@ def test_settings_keep_their_bounds(change: dict[str, float]) -> None:
     """What means nothing is refused by name."""
     with pytest.raises(ConfigError, match=rf"venue\.impact\.{next(iter(change))}"):
         ImpactConfig(**change)
+
+
+def test_a_trader_s_own_tape_cannot_move() -> None:
+    """In the trader's own process the rows are read before the venue sees them: refused, with where it works."""
+    with pytest.raises(ConfigError, match=r"venue\.impact: .* run a paper gateway"):
+        simulation.new_machine(simulation.config_with(VENUE, reconcile_s=60))
 
 
 @pytest.mark.slow
