@@ -64,7 +64,9 @@ def page_of(pack: dict[str, Any]) -> str:
         ("Starts and ends", "starts"),
     ):
         lines += ["", f"## {title}", "", *_events(pack[name])]
-    lines += ["", "## Audit trail", "", _pairs(pack["audit"]) or "none", ""]
+    audit = dict(pack["audit"])
+    entries = audit.pop("lines", [])
+    lines += ["", "## Audit trail", "", _pairs(audit) or "none", "", *(_events(entries) if entries else ())]
     return "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ from risk.in_force import LimitsInForce
 from risk.ladder import who_lifts
 from risk.limits import Limits
 from risk.merge import merged
+from risk.ordinary import Ordinary
 from risk.overrides import matching, why_not_override
 from risk.view import GateView
 
@@ -41,6 +42,7 @@ class Gate:
         "_checks",
         "_context",
         "_limits",
+        "_ordinary",
         "_view",
     )
 
@@ -51,7 +53,9 @@ class Gate:
         self._context = context
         self._account = account
         self._account_tag = account_tag
-        self._view = GateView(context, self._limits.resolved())
+        resolved = self._limits.resolved()
+        self._view = GateView(context, resolved)
+        self._ordinary = Ordinary(context, self._view, resolved)
         self._bind()
         self._checks = tuple(check.check for check in CHECKS)
         self._ask = merged(self._checks)
@@ -61,14 +65,19 @@ class Gate:
         """Ask every check. `seq` is the command's own: it makes the order reference."""
         if self._limits.version != self._changes.version:
             self._bind()
-        view = self._view
-        view.refresh(intent, ts_ns)
-        override = 0
-        if self._ask(intent, view):
-            failed = [control for check in self._checks if (control := check(intent, view))]
-            override = matching(self._changes.overrides, intent, failed, ts_ns)
-            if not override:
-                return self._refuse(intent, failed)
+        reduce_only, override = False, 0
+        notional = self._ordinary.value(intent, ts_ns)
+        if not notional:
+            view = self._view
+            view.refresh(intent, ts_ns)
+            if self._ask(intent, view):
+                failed = [control for check in self._checks if (control := check(intent, view))]
+                override = matching(self._changes.overrides, intent, failed, ts_ns)
+                if not override:
+                    return self._refuse(intent, failed)
+            else:
+                self._ordinary.learn(intent)
+            reduce_only, notional = view.reduce_only == 1, view.notional
         money = self._context.money
         if intent.version:
             ref = money.orders[intent.order_id].order_ref  # the broker knows the order by its first one
@@ -78,15 +87,17 @@ class Gate:
             intent=intent,
             account=self._account,
             order_ref=ref,
-            reduce_only=view.reduce_only == 1,
-            notional_nanos=view.notional,
+            reduce_only=reduce_only,
+            notional_nanos=notional,
             ladder_epoch=money.latches.moves,
             override=override,
         )
 
     def _bind(self) -> None:
         """Read the limits again: an operator changed one, or such a change ended."""
-        self._view.bind(self._limits.resolved(), self._limits.fault)
+        resolved, fault = self._limits.resolved(), self._limits.fault
+        self._view.bind(resolved, fault)
+        self._ordinary.bind(resolved, fault)
 
     def disaster_stop_bp(self, strategy: str, inst: int) -> int:
         """How far from the mark a disaster stop stands; 0 = none is asked for."""

@@ -13,6 +13,12 @@ _NO_PEAK: Final = -1
 _FAR: Final = 1 << 62
 
 
+def floor_of(peak_nanos: int, account: AccountBounds) -> int:
+    """Equity at or below it is a soft drawdown from a peak; without a peak all of it is."""
+    fall_bp = account.watch.drawdown_soft_bp
+    return peak_nanos - -(-peak_nanos * fall_bp // BP) if peak_nanos > 0 else _FAR
+
+
 class Levels:
     """One account's, as of the last `read`."""
 
@@ -35,7 +41,7 @@ class Levels:
         watch = account.watch
         self.age_ns = watch.risk_seconds_soft
         self.peak = peak = money.high_water_nanos
-        self.floor = peak - -(-peak * watch.drawdown_soft_bp // BP) if peak > 0 else _FAR
+        self.floor = floor_of(peak, account)
         self.risk = risk = money.risk
         self.over, self.text = 0, ("", "")
         if risk is None:

@@ -178,7 +178,9 @@ ACCOUNT_ROWS: Final = (
     _row(14, "order_trade_ratio_max", 50, COUNT, "orders, replaces and cancels for one execution, in a day ..."),
     _row(14, "order_trade_messages_min", 1_000, COUNT, "... judged from so many of them on", zero=True),
     _row(14, "messages_second_max", 50, COUNT, "orders, replaces and cancels in a second ..."),
-    _row(14, "messages_second_cancels", 15, COUNT, "... of which these are kept for cancels", zero=True),
+    _row(
+        14, "messages_second_cancels", 15, COUNT, "... of which these are kept for cancels", zero=True, tight_max=True
+    ),
     _row(14, "message_exit_reserve", 500, COUNT, "messages above the day's budgets kept for exits", zero=True),
     _row(13, "working_exit_reserve", 5, COUNT, "working orders above both limits kept for exits", zero=True),
     _row(

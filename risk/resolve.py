@@ -33,7 +33,7 @@ def rates(limits: Limits) -> Rates:
         duplicate_window_ns=v["duplicate_window_seconds"],
         margin_rate_ns_max=v["margin_rate_seconds_max"],
         whatif_notional_min_nanos=v["whatif_notional_min"],
-        day_trades_warned=v["day_trades_max"] if v["pattern_day_trader"] else 0,
+        day_trades_warned=max(v["day_trades_max"], 1) if v["pattern_day_trader"] else 0,
     )
 
 
@@ -77,7 +77,10 @@ def _refuse_unknown(limits: Limits, instruments: tuple[Instrument, ...], strateg
         if not cluster.name or cluster.name in names[:at]:
             raise ConfigError(f"limits.cluster[{at}].name: {cluster.name!r} is empty or taken: give it one of its own")
         if len(set(cluster.symbols)) < 2 or not set(cluster.symbols) <= set(symbols):
-            raise ConfigError(f"limits.cluster[{at}].symbols: name two or more configured instruments")
+            raise ConfigError(
+                f"limits.cluster[{at}].symbols: {', '.join(cluster.symbols)[:80] or 'none'} will not do: name two "
+                "or more configured instruments"
+            )
 
 
 def scopes_of(limits: Limits) -> list[tuple[str, OrderLimits]]:

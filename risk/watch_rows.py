@@ -18,12 +18,17 @@ def watch_rows(row: Callable[..., Row], *, basis_points: str, seconds: str, coun
         row(25, "drawdown_soft_bp", 500, basis_points, "fall of equity from its peak that allows exits only"),
         row(25, "drawdown_hard_bp", 800, basis_points, "fall of equity from its peak that halts"),
         # Two of three marks: one bad tick is no loss, and three seconds are no delay for a loss.
-        row(24, "trigger_marks", 3, count, "of so many marks in a row ..."),
+        row(24, "trigger_marks", 3, count, "of so many marks in a row ...", tight_max=True),
         row(24, "trigger_breaches", 2, count, "... so many must show a breach"),
         # Connectivity and stale data lift themselves; ten quiet seconds keep a flapping line from switching us on and
         # off.
         row(
-            23, "lift_quiet_seconds", 10, seconds, "a line or feed must be good this long before it lifts its own latch"
+            23,
+            "lift_quiet_seconds",
+            10,
+            seconds,
+            "a line or feed must be good this long before it lifts its own latch",
+            tight_max=True,
         ),
         # Half a minute without a tick in regular hours is a dead feed, a minute on one line a dead line (as control
         # 22).

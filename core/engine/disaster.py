@@ -124,6 +124,8 @@ def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, hel
         for stop in stops:
             _cancel(engine, stop, "no disaster stop is asked for any more")
         return ""
+    if not _may_act(engine, inst):
+        return None
     halted = engine.money.latches.effective(strategy=owner, symbol=engine.symbols[inst]) == HALTED
     covered = sum(stop.remaining_nanos for stop in stops)
     fault = _standing_fault(watch, stops, halted=halted)
@@ -132,9 +134,7 @@ def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, hel
         return fault
     if owner == UNCLAIMED:
         return "only a position that one configured strategy holds alone takes a stop"
-    if halted or not _may_act(engine, inst):
-        return None
-    if engine.ts_ns < watch.sent_ns + (PACE_NS << watch.refused if watch.sent_ns else 0):
+    if halted or engine.ts_ns < watch.sent_ns + (PACE_NS << watch.refused if watch.sent_ns else 0):
         return None
     wanted = _approved(engine, _intent(engine, owner, inst, held, distance_bp))
     if isinstance(wanted, str):

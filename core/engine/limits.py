@@ -1,7 +1,7 @@
 """Operators change limits and let single orders past a block (controls 39 and 40); what was changed ends by itself.
 
 Whether a value is legal is risk/'s to say; here stands who may ask and for how long. What lets more pass needs a
-verified operator and an end; a tightening needs neither.
+verified operator and an end, and of the account or a class a second person; a tightening needs none of them.
 """
 
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from core.engine.authority import confirmed, may_add_risk
 from core.engine.trading import Trading
 from core.ids import SIDE_NAMES
 from core.latches import ACCOUNT
-from core.limit_changes import NO_END, OVERRIDES_MAX
+from core.limit_changes import NO_END, OVERRIDES_MAX, LimitVerdict
 from core.units import NANO, exact_text
 
 RAISE_NS_MAX: Final = 24 * 3600 * NANO  # one trading day: what should last longer belongs into the config
@@ -31,6 +31,11 @@ def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
         engine.reply = (False, refusal)
         return
     where = f"limits.{event.scope}.{event.name}"
+    people = event.operator
+    if verdict.raises:
+        people = confirmed(engine, event, f"{where}: {verdict.old} -> {_wanted(event, verdict)}", level=event.level)
+        if not people:
+            return
     if event.value:
         engine.emit(
             c.SetLimit(
@@ -42,7 +47,7 @@ def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
                 reason=event.reason,
                 by=event.operator,
                 authority=event.authority,
-                second=event.second,
+                second=engine.second,
                 raises=verdict.raises,
             )
         )
@@ -50,13 +55,19 @@ def on_limit_changed(engine: Trading, event: e.LimitChanged) -> None:
     else:
         for change in list(engine.money.limit_changes.changes):
             if (change.scope, change.name) == (event.scope, event.name):
-                engine.emit(c.RevertLimit(change_id=change.change_id, reason=event.reason, by=event.operator))
+                engine.emit(c.RevertLimit(change_id=change.change_id, reason=event.reason, by=people))
         text = f"{where}: {verdict.old} -> the config's"
-    engine.alert(
-        "LIMIT_CHANGED", "warning" if verdict.raises else "info", f"{text}, by {event.operator}: {event.reason}"
-    )
+    engine.alert("LIMIT_CHANGED", "warning" if verdict.raises else "info", f"{text}, by {people}: {event.reason}")
     check_store(engine)
     engine.reply = (True, text)
+
+
+def _wanted(event: e.LimitChanged, verdict: LimitVerdict) -> str:
+    """What two persons must agree on: the value, and for how long."""
+    if not event.value:
+        return "the config's"
+    lasts = f"for {exact_text(event.lasts_ns)} s" if event.lasts_ns else f"until {_when(event.until_ns)}"
+    return f"{verdict.value} {lasts}"
 
 
 def _until(engine: Trading, event: e.LimitChanged | e.OverrideGranted) -> int:

@@ -131,7 +131,8 @@ class HighWaterReset(Event, frozen=True, tag=69):
 
 class LimitChanged(Event, frozen=True, tag=94):
     """An operator sets one limit of one scope (account, strategy.NAME, class.NAME, symbol.SYMBOL) to a value as the
-    config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator.
+    config writes it; "" = back to the config's. What lets more pass needs an end and a verified operator, at the levels
+    of two persons another one.
     """
 
     scope: str

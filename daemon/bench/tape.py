@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from core.rows import ROW_BYTES
-from daemon.bench.child import in_child
+from daemon.bench.child import AROUND, in_child
 from daemon.bench.orders import quiet_collector
 from daemon.bench.samples import Line, Samples, judged
 from daemon.bench.world import PORT_VENUE, TimedVenue, World, opened, shipped_config, tables_of
@@ -197,7 +197,7 @@ def memory(*, first: int = 1_000_000, last: int = 3_000_000) -> Line:
         with rows.open("wb") as file:
             for batch in tape.batches():
                 batch.tofile(file)
-                if file.tell() >= last * ROW_BYTES:
+                if file.tell() >= last * (1 + AROUND) * ROW_BYTES:
                     break  # no more is fed
         found = in_child("memory", name, str(rows), str(first), str(last))
     line: Line = {"name": "memory", "data": tape.source} | found

@@ -55,14 +55,11 @@ def audit(
 
 
 def _verify(journal: Path, expect: str, *, as_json: bool) -> None:
-    from daemon.authority.trail import falls_short, heads, parse_head, read_head
-    from daemon.authority.trail import verify as walk
+    from daemon.authority.report import standing
+    from daemon.authority.trail import falls_short, heads, parse_head
 
-    found = walk(journal)
+    found = standing(journal)
     broken = found.broken
-    if not broken:
-        kept = read_head(journal.parent) if journal.name == "journal" else None
-        broken = "" if kept is None else falls_short(found.count, found.digest, kept)
     if not broken and expect:
         try:
             told = parse_head(expect)

@@ -197,15 +197,16 @@ def selfassess(
     """Write the self-assessment of this day: one JSON and one Markdown file."""
     from daemon.assessment import assess
     from daemon.assessment_page import page_of
+    from daemon.authority.report import audit_export
     from daemon.config import load_config
     from daemon.coverage import moment, read_journal
 
     settings = load_config(config)
     directory = state_directory(Path(settings.state_dir))
     now_ns = time.time_ns()
-    pack = assess(
-        settings, read_journal(_journal_of(directory)), ts_ns=now_ns, audit={}, evidence=tuple(evidence or ())
-    )
+    journal = _journal_of(directory)
+    audit = {} if journal is None else audit_export(journal)
+    pack = assess(settings, read_journal(journal), ts_ns=now_ns, audit=audit, evidence=tuple(evidence or ()))
     folder = out or directory.path / "selfassess"
     folder.mkdir(parents=True, exist_ok=True)
     name = f"selfassessment-{moment(now_ns)[:10]}"

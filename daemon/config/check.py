@@ -1,9 +1,11 @@
 """What a config must mean beyond its types: names that exist, files, days, sums. Reports every problem it finds."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -76,8 +78,7 @@ def check(config: Config, problems: Problems) -> None:
         if len(problems.lines) == before and model_params(strategy.kind):
             check_model(config, strategy, f"strategies.{name}.params", problems)
     check_limits(config, problems)
-    if config.market.index:
-        check_symbols((config.market.index,), config.symbols, "market.index", problems)
+    check_references(config, problems)
     check_feed(config, problems)
     check_record(config.record, problems)
     check_authority(config, problems)
@@ -91,6 +92,28 @@ def check(config: Config, problems: Problems) -> None:
             f"{config.control.socket} is longer than the {SOCKET_LENGTH_MAX} bytes a socket may have",
             "set a shorter path",
         )
+
+
+def check_references(config: Config, problems: Problems) -> None:
+    """What else names an instrument or a file that a start would look for."""
+    for field, symbol in (("market.index", config.market.index), ("risk.market", config.risk.market)):
+        if symbol:
+            check_symbols((symbol,), config.symbols, field, problems)
+    check_histories(config, problems)
+    if config.up.gateway:
+        readable(config.up.gateway, "up.gateway", problems)
+
+
+def check_histories(config: Config, problems: Problems) -> None:
+    """Files of daily closes are there and can be read to their ends."""
+    from daemon.reference.histories import read_history
+
+    for at, settings in enumerate(config.instruments):
+        if settings.history and os.path.isabs(settings.history):  # else a variable in it is not set: reported already
+            try:
+                read_history(Path(settings.history), inst=at, field=f"instruments[{at}].history")
+            except ConfigError as fault:
+                problems.add_whole(str(fault))
 
 
 def check_guard(config: Config, problems: Problems) -> None:

@@ -5,7 +5,7 @@ may pick by name.
 from collections.abc import Iterator, Set
 from typing import Final
 
-from daemon.probes import machine, market, session, settings
+from daemon.probes import guard, machine, market, session, settings
 from daemon.probes.context import Check, Look
 from daemon.probes.finding import FAIL, Finding, Trouble, skip
 
@@ -14,6 +14,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check(name="disk", look=machine.check_disk),
     Check(name="database", look=machine.check_database),
     Check(name="models", look=machine.check_models),
+    Check(
+        name="guard", look=guard.check_guard, broker=True
+    ),  # before the doctor's own session: some take one at a time
     Check(name="port", look=session.check_port, broker=True),
     Check(name="account", look=session.check_mode, broker=True),
     Check(name="read-only", look=session.check_read_only, broker=True),

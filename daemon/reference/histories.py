@@ -16,7 +16,7 @@ DAYS_MAX: Final = 2_000  # of one file; the newest count
 def histories_of(config: Config) -> tuple[HistoryLoaded, ...]:
     """Those of all instruments with a file. Raises ConfigError naming file and line."""
     return tuple(
-        read_history(Path(settings.history), inst=inst, field=f"instruments.{settings.symbol}.history")
+        read_history(Path(settings.history), inst=inst, field=f"instruments[{inst}].history")
         for inst, settings in enumerate(config.instruments)
         if settings.history
     )
@@ -27,8 +27,8 @@ def read_history(path: Path, *, inst: int, field: str) -> HistoryLoaded:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             rows = [(number, row) for number, row in enumerate(csv.reader(lines), start=1) if row]
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{field}: {path} cannot be read ({fault}); correct the path") from fault
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        raise ConfigError(f"{field}: {path} cannot be read ({fault}); correct the path or the file") from fault
     if rows and not rows[0][1][0].isdigit():
         rows = rows[1:]
     dates: list[int] = []
@@ -36,9 +36,10 @@ def read_history(path: Path, *, inst: int, field: str) -> HistoryLoaded:
     for number, row in rows:
         place = f"{field}: {path} line {number}"
         try:
-            day, close = row[0].strip(), parse_nanos(row[1].strip(), field="close")
+            day, price = (cell.strip() for cell in row)
+            close = parse_nanos(price, field="close")
             day_of(int(day))
-        except (ValueError, IndexError) as fault:
+        except ValueError as fault:
             raise ConfigError(f"{place}: not `yyyymmdd,close` ({fault}); correct the line") from fault
         if close <= 0 or (dates and int(day) <= dates[-1]):
             raise ConfigError(f"{place}: closes must be above 0 and days ascend; correct the line")

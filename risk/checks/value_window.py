@@ -38,24 +38,28 @@ def check(o: OrderIntent, v: GateView) -> int:
 
 def over(v: GateView) -> Found | None:
     """The first sum that this order would take past its limit."""
-    return _over(v, v.history.counters.account, v.account.counts, "account") or _over(
-        v, v.history.windows, v.bounds.book.counts, "strategy"
+    value, qty, history = v.value_added, v.qty_added, v.history
+    return first_over("account", history.counters.account, v.account.counts, v.ts_ns, value, qty) or first_over(
+        "strategy", history.windows, v.bounds.book.counts, v.ts_ns, value, qty
     )
 
 
-def _over(v: GateView, windows: ValueWindows, counts: CountBounds, whose: str) -> Found | None:
+def first_over(
+    whose: str, windows: ValueWindows, counts: CountBounds, ts_ns: int, value_nanos: int, qty_nanos: int
+) -> Found | None:
+    """The first of one account's or strategy's sums that would be past its limit, with so much more sent now."""
     limits = (
         (windows.second, counts.value_second_max_nanos, counts.quantity_second_max_nanos),
         (windows.minute, counts.value_minute_max_nanos, counts.quantity_minute_max_nanos),
         (windows.hour, counts.value_hour_max_nanos, counts.quantity_hour_max_nanos),
     )
     for name, (window, value_max, qty_max) in zip(WINDOW_NAMES, limits, strict=True):
-        value, qty = window.value + v.value_added, window.qty + v.qty_added
+        value, qty = window.value + value_nanos, window.qty + qty_nanos
         if value <= value_max and qty <= qty_max:
             continue  # the bound from above suffices
-        value, qty = window.at(v.ts_ns)
-        value += v.value_added
-        qty += v.qty_added
+        value, qty = window.at(ts_ns)
+        value += value_nanos
+        qty += qty_nanos
         if value > value_max:
             return f"value of the {whose} within a {name}", value, value_max
         if qty > qty_max:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from tests.fakes.live_pair import SYNTHETIC, Pair, broker_ledger, ledger_differences, new_pair
+from tests.fakes.wall import wall_limits
 
 KILLS: Final = 10
 PAIRS: Final = 2
@@ -94,7 +95,7 @@ def run_kills(seed: int, *, kills: int) -> dict[str, Any]:
     slowest_s = 0.0
     began = time.monotonic()
     feed = SYNTHETIC.format(speed=f"{SPEED}x", seed=seed + 1)
-    with new_pair(feed=feed, strategy=STRATEGY, gateway=FAULTS.format(seed=seed + 1)) as pair:
+    with new_pair(feed=feed, strategy=STRATEGY + wall_limits(SPEED), gateway=FAULTS.format(seed=seed + 1)) as pair:
         pair.start("trader", "gateway")
         for _ in range(kills):
             time.sleep(chance.uniform(*RUN_S))  # the moment of the kill is what is random here

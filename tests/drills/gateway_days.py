@@ -9,20 +9,12 @@ from zoneinfo import ZoneInfo
 
 from tests.drills.gateway_crash import settle
 from tests.fakes.live_pair import Pair, ledger_differences, new_pair, recorded, strategies_of_example
+from tests.fakes.wall import wall_limits
 
 DAYS: Final = ("2013-10-07", "2013-10-08", "2013-10-09", "2013-10-10", "2013-10-11")
 SPEED: Final = 100
 AFTER_NS: Final = 5 * 10**9  # of market time after the last row: what is under way arrives
 NEW_YORK: Final = ZoneInfo("America/New_York")
-
-# Whatever a slow machine adds to an answer counts so many times in the market's time. These two limits keep on the wall
-# what they are at real time; every other control stays as it comes.
-WALL_LIMITS: Final = """
-clock_offset_seconds_max = {offset}
-age_seconds_max_regular = {age}
-"""
-OFFSET_S: Final = 0.5
-AGE_S: Final = 5
 ACCOUNT: Final = "[limits.account]\n"
 
 
@@ -41,7 +33,7 @@ def run_hours(start: str, end: str, *, speed: int, strategy: str = "") -> dict[s
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
     until_ns = int(datetime.fromisoformat(end).replace(tzinfo=NEW_YORK).timestamp() * 10**9) + AFTER_NS
     began = time.monotonic()
-    wall = WALL_LIMITS.format(offset=OFFSET_S * speed, age=AGE_S * speed)
+    wall = wall_limits(speed)
     tables = strategy + wall if strategy else strategies_of_example().replace(ACCOUNT, ACCOUNT + wall)
     with new_pair(feed=feed, strategy=tables) as pair:
         pair.start("trader", "gateway")  # the trader waits for the gateway, whose market does not wait for it

@@ -25,6 +25,7 @@ from daemon.reference import tables as reference
 from daemon.trader import Trader
 from tests.fakes.operators import ONE_PERSON
 from tests.fakes.trader import DirectFeed
+from tests.fakes.wall import wall_limits
 
 DEADLINE_S: Final = 60.0
 GATEWAY: Final = """
@@ -97,7 +98,7 @@ algo = "twap"
 params = {{ duration_s = {duration_s}, slices = {slices} }}
 [limits.account]
 order_notional_max = 100_000
-"""
+{wall}"""
     + ONE_PERSON
     + """
 [journal]
@@ -192,7 +193,7 @@ class Pair:
     def write_trader(self) -> Path:
         """Its config, for the gateway that runs."""
         path = self.folder / "trader.toml"
-        path.write_text(TRADER.format(**self.settings))
+        path.write_text(TRADER.format(wall=wall_limits(self.settings["speed"]), **self.settings))
         return path
 
     async def start_trader(self) -> None:

@@ -11,6 +11,7 @@ from core import commands as c
 from core import events as e
 from core import records as r
 from daemon import cli
+from daemon.authority.report import audit_export
 from daemon.authority.sealing import Sealing
 from daemon.authority.trail import HEAD_FILE, heads, read_head, verify
 from daemon.journal import JournalReader, JournalWriter, Record
@@ -101,6 +102,34 @@ def test_the_trail_holds_across_runs(rig: Rig, capsys: pytest.CaptureFixture[str
     assert (code, "there never was" in err) == (1, True)
     assert quantd(capsys, "audit", str(rig.folder), "--expect", "5")[0] == 2
     assert verify_replay(rig.journal).difference == ""
+
+
+def test_the_self_assessment_has_the_trail(
+    rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it holds, its head and its lines, the newest where there are too many; a head told before counts."""
+    head = (rig.folder / HEAD_FILE).read_text().strip()
+    code, out, _ = quantd(capsys, "selfassess", "-c", str(rig.config_path), "--out", str(tmp_path), "--json")
+    assert code == 0
+    pack = json.loads(Path(json.loads(out)["written"][0]).read_bytes())
+    audit = pack["audit"]
+    assert (audit["holds"], audit["broken"], audit["left_out"], audit["head"]) == (True, "", 0, head)
+    lines = [json.loads(line) for line in quantd(capsys, "audit", str(rig.folder), "--json")[1].splitlines()]
+    assert [(line["seq"], line["what"], line["who"]) for line in audit["lines"]] == [
+        (line["seq"], line["what"], line["who"]) for line in lines
+    ]
+    (halt,) = [line for line in audit["lines"] if line.get("reason") == "look" and line["what"] == "OperatorHalted"]
+    assert halt["authority"] == f"signed:{ANN.key_id}"
+    page = next(tmp_path.glob("*.md")).read_text()
+    assert f"#{halt['seq']} OperatorHalted: who ann" in page
+    monkeypatch.setattr("daemon.authority.report.EXPORTED_MAX", 3)
+    bounded = audit_export(rig.journal)
+    assert (len(bounded["lines"]), bounded["left_out"]) == (3, len(lines) - 3)
+    assert bounded["lines"][-1]["seq"] == lines[-1]["seq"]
+    into = tmp_path / "journal"
+    forged(rig, into, lambda frame: [x for x in frame if x.seq < halt["seq"]])
+    (tmp_path / HEAD_FILE).write_text(head)
+    assert "its end is gone" in audit_export(into)["broken"]
 
 
 def reason_changed(frame: list[Record]) -> list[Record]:

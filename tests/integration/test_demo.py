@@ -107,7 +107,7 @@ def test_a_running_trader_is_left_alone(
 @pytest.mark.slow
 def test_a_short_demo_trades(tmp_path: Path) -> None:
     """The real thing for some seconds: fills, cash and positions that are the equity, and a journal that verifies."""
-    command = [sys.executable, "-m", "daemon.cli", "demo", "--seconds", "20", "--json", "--state", str(tmp_path)]
+    command = [sys.executable, "-m", "daemon.cli", "demo", "--seconds", "8", "--json", "--state", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     (line,) = done.stdout.splitlines()
     summary = json.loads(line)

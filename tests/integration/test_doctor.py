@@ -1,5 +1,6 @@
 """`quantd doctor`: every way to fail, each against a socket that fails so; and the real gateway."""
 
+import fcntl
 import json
 import os
 import socket
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 
 from daemon import cli
+from daemon.killer.latch import LATCH_FILE, now_latch, write_latch
 from daemon.probes import market, session
 from daemon.probes.registry import CHECKS, NAMES
+from daemon.status.guard import LOCK_NAME, GuardPicture, write_guard
+from tests.fakes.operators import OPERATORS
 from tests.fakes.scripted_gateway import (
     LOGGED_IN,
     Answer,
@@ -142,6 +146,57 @@ def test_a_login_that_goes_wrong(doctor: Doctor, answer: Answer, text: str) -> N
     assert text in only(found, "port")[1]
 
 
+# ---- the guard -----------------------------------------------------------------------------------------------
+def guard_told(found: Found, status: str) -> str:
+    """Every text of the guard's findings with this status."""
+    return " | ".join(finding["text"] for finding in found["guard"] if finding["status"] == status)
+
+
+def test_a_guard_that_is_missing_or_in_trouble(doctor: Doctor, tmp_path: Path) -> None:
+    """None runs, its client id is taken, its latch is there, it is silent, it cannot tell anybody; not in a shadow."""
+    state = tmp_path / "state"
+    with serving(ScriptedGateway()) as gateway:
+        code, found = doctor(gateway.port, "guard")
+        assert (code, "none runs yet" in guard_told(found, "ok"), "as client 12" in guard_told(found, "ok")) == (
+            0,
+            True,
+            True,
+        )
+        live = {
+            "mode": "live",
+            "account": "U0000001",
+            "ib": 'windows = []\narm_live = "U0000001"',
+            "instrument": OPERATORS,
+        }
+        code, found = doctor(gateway.port, "guard", **live)
+        assert (code, "alerts.to names nobody" in guard_told(found, "FAIL")) == (1, True)
+        assert "none runs: nobody cancels when the trader dies" in guard_told(found, "CONFIRM")
+        state.mkdir()
+        write_latch(state, now_latch(by="guard", reason="the lease ran out"))
+        code, found = doctor(
+            gateway.port, "guard", instrument='[[alerts.to]]\nname = "desk"\ncommand = ["no-such-program"]'
+        )
+        told = guard_told(found, "FAIL")
+        assert code == 1
+        assert "guard.latch is there: guard: the lease ran out" in told
+        assert "alerts.to desk: no-such-program is no program here" in told
+        (state / LATCH_FILE).unlink()
+        with (state / LOCK_NAME).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            write_guard(state, GuardPicture(pid=7, wall_ns=time.time_ns(), state="watching", lease="epoch 3, pid 9"))
+            assert "it runs: guard watching (epoch 3, pid 9)" in guard_told(doctor(gateway.port, "guard")[1], "ok")
+            write_guard(state, GuardPicture(pid=7, wall_ns=time.time_ns() - 60 * 10**9, state="watching", fault="torn"))
+            told = guard_told(doctor(gateway.port, "guard")[1], "FAIL")
+            assert "guard: no look for 60 s (pid 7)" in told
+            assert "guard: torn" in told
+        found = doctor(gateway.port, "guard", mode="shadow")[1]
+        assert "nothing to guard" in only(found, "guard")[1]
+    refused: dict[int, Answer] = {71: lambda fields: [error(-1, 326, "Unable to connect as the client id is in use.")]}
+    with serving(ScriptedGateway(refused)) as gateway:
+        code, found = doctor(gateway.port, "guard")
+    assert (code, "client id 12: " in guard_told(found, "FAIL")) == (1, True)
+
+
 # ---- the session -----------------------------------------------------------------------------------------------
 def now_answer(offset_s: int) -> Answer:
     """reqCurrentTime by a clock that is off."""
@@ -152,12 +207,12 @@ def test_a_healthy_gateway(doctor: Doctor, tmp_path: Path) -> None:
     """Everything ok, exit 0; nothing but harmless requests was sent, under the doctor's own client id."""
     with serving(ScriptedGateway({49: now_answer(0)})) as gateway:
         code, found = doctor(gateway.port, ib="")
-    assert {only(found, name)[0] for name in NAMES if name not in ("settings", "restart")} == {"ok"}, found
+    assert {f["status"] for name in NAMES if name not in ("settings", "restart") for f in found[name]} == {"ok"}, found
     on = any(finding["status"] == "FAIL" for finding in found["restart"])  # by the wall: a window may be on
     assert code == (1 if on else 0)
     assert "BAC: conId 100, NYSE; market rule 26" in only(found, "contract")[1]
     assert only(found, "data")[1] == "BAC: live"
-    assert gateway.requests[0][:3] == ["71", "2", "13"]
+    assert [fields[:3] for fields in gateway.requests if fields[0] == "71"] == [["71", "2", "12"], ["71", "2", "13"]]
     assert {fields[0] for fields in gateway.requests} == {"71", "5", "49", "9", "91", "59", "1", "2"}
     assert not (tmp_path / "state").exists(), "a look makes nothing"
 

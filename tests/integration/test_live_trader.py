@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 
 from core import events as e
+from core.commands import INTENT_DISASTER, STP
 from core.latches import ACCOUNT
-from core.orders import State
+from core.orders import Order, State
 from core.parents import ParentState
+from core.units import BP, NANO
 from daemon.recovery import verify_replay
 from tests.fakes.pair import Pair, install, run
 
 pytestmark = pytest.mark.slow
 GLOBAL_CANCEL = 58
+STOPS = "[limits.symbol.AAA]\ndisaster_stop_bp = 1_000\n[limits.symbol.CCC]\ndisaster_stop_bp = 1_000\n"
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +55,10 @@ def test_it_trades_to_the_last_cent_and_a_kill_is_a_global_cancel(tmp_path: Path
         await pair.start_trader()
         tally = pair.trader.active_runner.tally
         await pair.until(lambda: tally.fills >= 12)
+        await pair.until(lambda: all(row.state == "" for row in pair.operations.status().feed))
         picture = pair.operations.status()
         assert (picture.link, picture.link_why, picture.clock) == ("READY", "", "gateway")
-        assert [row.state for row in picture.feed] == ["", ""]
+        assert len(picture.feed) == 2
         # Before the slow numbers of the day had come; and where a chase comes back to the price it has just left.
         assert set(tally.refusals) <= {"48 FAIL_CLOSED", "12 DUPLICATE_ORDER"}
         await pair.until(lambda: any(order.state is State.WORKING for order in pair.orders()))
@@ -99,31 +103,46 @@ def test_a_nightly_reset_in_the_middle_of_a_twap(tmp_path: Path) -> None:
     verified(run(tmp_path, story, duration_s=240, slices=12, cadence_s=3600))
 
 
+def disaster_stops(pair: Pair) -> list[Order]:
+    """Those that stand."""
+    return [order for order in pair.orders() if order.purpose == INTENT_DISASTER and order.state is State.WORKING]
+
+
 def test_a_restart_with_an_open_order(tmp_path: Path) -> None:
-    """Orders that stay at the broker over a stop are the trader's again, and what filled meanwhile is booked once."""
+    """Orders that stay at the broker over a stop are the trader's again, the disaster stop among them, and what filled
+    meanwhile is booked once.
+    """
 
     async def story(pair: Pair) -> None:
         await pair.start_gateway()
         await pair.start_trader()
-        await pair.until(lambda: any(order.state is State.WORKING for order in pair.orders()))
+        await pair.until(lambda: bool(disaster_stops(pair)))
+        (stop, *_) = disaster_stops(pair)
         left = [order.order_id for order in pair.orders() if order.live]
         await pair.stop_trader()
-        assert left
+        (there,) = [record for record in pair.records() if record.perm_id == stop.perm_id]
+        assert (there.order_type, there.status, there.limit_px_nanos) == (STP, "PreSubmitted", 0)
+        away_bp = (there.request.nanos("auxPrice") * BP // ((25, 180)[stop.inst] * NANO) - BP) * stop.side
+        assert 800 < away_bp < 1_200, "a tenth from the mark, over the wire"
         epoch = pair.money.epoch
         await pair.start_trader()
         assert pair.money.epoch == epoch + 1
         await pair.until(lambda: pair.operations.status().link == "READY")
         for order_id in left:
             assert order_id in pair.money.orders
+        assert pair.money.orders[stop.order_id].purpose == INTENT_DISASTER
         tally = pair.trader.active_runner.tally
         before = tally.fills
         await pair.until(lambda: tally.fills >= before + 4)
+        standing = [order.inst for order in disaster_stops(pair)]
+        assert len(standing) == len(set(standing))
+        pair.operations.operate(e.OperatorKilled(level=ACCOUNT, scope="", reason="test", operator="test"))
         await pair.settle()
         assert not pair.money.differences
         await pair.stop_trader()
         await pair.stop_gateway()
 
-    verified(run(tmp_path, story, on_stop="hold"))
+    verified(run(tmp_path, story, on_stop="hold", more=STOPS))
 
 
 def test_a_shadow_watches_the_account_and_trades_in_process(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_model_trades_and_its_day_is_replayed(tmp_path: Path) -> None:
 
 def test_killed_anywhere_it_goes_on_as_if_never_killed(tmp_path: Path) -> None:
     """From the start of the journal, and from a snapshot; the frame is printed on failure."""
-    rig = rig_of(tmp_path, halts_per_hour=1.0, snapshot_every=4000)
+    rig = rig_of(tmp_path, halts_per_hour=1.0, snapshot_every=2000, events_per_second=0.25)
     reached = outcome(rig.run())
     whole = rig.keep()
     frames = frame_ends(whole)
@@ -60,7 +60,7 @@ def test_killed_anywhere_it_goes_on_as_if_never_killed(tmp_path: Path) -> None:
 
 def test_another_model_halts_at_the_start_and_is_refused_by_the_replay(tmp_path: Path) -> None:
     """A changed model is a deploy: latched until armed. The journal cannot be verified under it."""
-    rig = rig_of(tmp_path)
+    rig = rig_of(tmp_path, events_per_second=0.25)
     rig.run()
     whole = rig.keep()
     rig.cut(whole, len(frame_ends(whole)) // 2)

@@ -16,7 +16,7 @@ import structlog
 
 from daemon import cli, supervisor
 from daemon.status.follower import read_picture
-from daemon.supervisor import Child, Supervisor
+from daemon.supervisor import Child, Supervisor, guard_child
 from tests.fakes.built_tables import lend_tables
 from tests.fakes.process import DEADLINE_S, ROOT, verify
 from tests.fakes.trader import write_config
@@ -47,13 +47,14 @@ FOREVER = "signal.pause()"
 class Rig:
     """One supervisor with two stand-ins and what they told."""
 
-    def __init__(self, folder: Path, trader: str, follower: str = FOREVER, gateway: str = "") -> None:
+    def __init__(self, folder: Path, trader: str, follower: str = FOREVER, gateway: str = "", guard: str = "") -> None:
         self.told = folder / "told"
         log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
         beside = self.child("gateway", gateway) if gateway else None
+        watching = self.child("guard", guard) if guard else None
         self.supervisor = Supervisor(
-            self.child("trader", trader), self.child("follower", follower), log, gateway=beside
-        )  # fmt: skip
+            self.child("trader", trader), self.child("follower", follower), log, guard=watching, gateway=beside
+        )
 
     def child(self, name: str, program: str) -> Child:
         """A stand-in by its name."""
@@ -96,6 +97,28 @@ def test_the_traders_end_is_the_end(tmp_path: Path) -> None:
     assert rig.run() == 0
     assert rig.lines()[-3:] == ["trader done", "follower asked", "follower ended"]
     assert not rig.supervisor.running
+
+
+def test_a_guard_is_kept_up_and_outlives_the_trader(tmp_path: Path) -> None:
+    """It comes back when it dies, stays over a crash of the trader, ends after the follower and before the gateway."""
+    rig = Rig(
+        tmp_path,
+        "wait_for('guard alive'); wait_for('follower started'); wait_for('gateway started')\n"
+        "if so_often('started') < 2: tell('crashed'); sys.exit(3)\ntell('done')",
+        gateway=FOREVER,
+        guard="so_often('started') < 2 and sys.exit(1); tell('alive'); signal.pause()",
+    )
+    assert rig.run() == 0
+    lines = rig.lines()
+    assert lines[-7:] == [
+        "trader done", "follower asked", "follower ended", "guard asked", "guard ended", "gateway asked",
+        "gateway ended",
+    ]  # fmt: skip
+    assert lines.count("guard started") == 2, "a crash of the trader is no reason to end its guard"
+    assert rig.supervisor.restarts == {"trader": 1, "follower": 0, "guard": 1, "gateway": 0}
+    assert guard_child(tmp_path / "c.toml", 1, lease_s=300.0).stop_s > 300.0, (
+        "it may wait for the lease of a dead trader"
+    )
 
 
 def test_a_gateway_is_kept_up_and_ends_last(tmp_path: Path) -> None:

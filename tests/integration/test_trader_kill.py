@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,35 +187,31 @@ def test_kill_through_the_socket_of_a_running_process(tmp_path: Path, capsys: py
     give_key(tmp_path)
     with TraderProcess(rig.config_path) as trader:
         size = JournalSize(rig.journal)
-        while size.bytes() < 200_000:
-            assert trader.process.poll() is None
-        code, said = quantd(capsys, tmp_path, "kill", "--reason", "drill")
-        assert (code, "killed" in said) == (0, True), said
+        wait_for(trader, lambda: size.bytes() >= 200_000)
+        code, text = quantd(capsys, tmp_path, "kill", "--reason", "drill")
+        assert (code, "killed" in text) == (0, True), text
         with connected(tmp_path / "control.sock") as client:
-            while not any(latch[3] == "KILL" for latch in as_rows(client.status().latches)):
-                assert trader.process.poll() is None
+            wait_for(trader, lambda: any(latch.code == "KILL" for latch in client.status().latches))
         trader.kill_at(rig.journal, size.bytes() + 100_000)
     killed = next(seq for seq, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder and x.code == "KILL")
     assert reached(rig, ACCOUNT, "", killed) == []
     with TraderProcess(rig.config_path) as trader:
-        while not answers(tmp_path):
-            assert trader.process.poll() is None
+        wait_for(trader, lambda: answers(tmp_path))
         assert quantd(capsys, tmp_path, "resume", "--reason", " ")[0] == 4
-        code, said = 4, "not verified"
-        while code == 4 and "not verified" in said:
-            code, said = quantd(capsys, tmp_path, "resume", "--reason", "drill over")
-        assert code == 0, said
+        said: list[tuple[int, str]] = []
+
+        def resumed() -> bool:
+            said.append(quantd(capsys, tmp_path, "resume", "--reason", "drill over"))
+            return said[-1][0] != 4 or "not verified" not in said[-1][1]
+
+        wait_for(trader, resumed)
+        assert said[-1][0] == 0, said[-1]
         trader.process.terminate()
         summary = trader.summary()
     assert (summary["stopped_by"], summary["open_orders"]) == ("SIGTERM", 0)
     moves = [x.state for _, x in rig.records(r.COMMAND) if type(x) is c.MoveLadder]
     assert moves == [2, 0]
     assert [type(x) for _, x in rig.records(r.COMMAND) if type(x) is c.VerifyKill] == [c.VerifyKill]
-
-
-def as_rows(latches: Any) -> list[list[str]]:
-    """Latches of a status as plain lists: level, scope, state, code."""
-    return [[latch.level, latch.scope, latch.state, latch.code] for latch in latches]
 
 
 def answers(folder: Path) -> bool:
@@ -229,8 +226,7 @@ def test_signals_and_the_kill_file(tmp_path: Path, capsys: pytest.CaptureFixture
     rig = Rig(tmp_path, events_per_second=5.0)
     rig.config_path.write_text(rig.config_path.read_text().replace('speed = "max"', 'speed = "200x"'))
     with TraderProcess(rig.config_path) as trader:
-        while not answers(tmp_path):
-            assert trader.process.poll() is None
+        wait_for(trader, lambda: answers(tmp_path))
         with connected(tmp_path / "control.sock") as client:
             trader.process.send_signal(signal.SIGUSR1)
             wait_for(trader, lambda: by_of(client) == ["SIGUSR1"])
@@ -250,8 +246,7 @@ def test_signals_and_the_kill_file(tmp_path: Path, capsys: pytest.CaptureFixture
     seq = rig.records(r.COMMAND)[-1][0]
     os.mkfifo(tmp_path / "KILL")
     with TraderProcess(rig.config_path) as trader:
-        while not answers(tmp_path):
-            assert trader.process.poll() is None
+        wait_for(trader, lambda: answers(tmp_path))
         with connected(tmp_path / "control.sock") as client:
             assert client.status().ladder == "HALTED"
         assert quantd(capsys, tmp_path, "kill", "--process", "--reason", "over")[0] == 0
@@ -267,6 +262,7 @@ def by_of(client: ControlClient) -> list[str]:
 
 
 def wait_for(trader: TraderProcess, condition: Callable[[], bool]) -> None:
-    """Until it holds, as long as the trader lives."""
+    """Until it holds, as long as the trader lives; asked now and then, for a trader that starts needs the processor."""
     while not condition():
         assert trader.process.poll() is None, trader.process.communicate()
+        time.sleep(0.01)

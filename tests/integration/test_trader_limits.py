@@ -38,7 +38,7 @@ def request(
 
 @pytest.mark.slow
 def test_limits_change_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tightening stops entries for its hour and not a second longer; an override takes two; all of it replays."""
+    """A tightening stops entries for its hour, not a second longer; raise and override take two; all of it replays."""
     install(monkeypatch)
     rig = Rig(tmp_path, persons=2, more="[limits.ceiling]\nnet_max = 1_000_000\n")
     story: list[Callable[[Slow], None]] = [
@@ -47,7 +47,13 @@ def test_limits_change_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             "limit-set", ok=False, says="above the ceiling", name="net_max", value="9000000", until="1h", reason="x"
         ),
         request("limit-set", ok=False, says="give --until", name="net_max", value="300000", reason="x"),
-        request("limit-set", name="net_max", value="300000", until="30m", reason="more", says="250000 -> 300000"),
+        request("limit-set", name="net_max", value="300000", until="30m", reason="more", says="second person"),
+        request(
+            "limit-set", ok=False, name="net_max", value="300000", until="30m", reason="x", says="another operator"
+        ),
+        request(
+            "limit-set", prover=BOB, name="net_max", value="300000", until="30m", reason="yes", says="250000 -> 300000"
+        ),
         request("limit-set", name="spread_bp_max", value="400", symbol="CCC", reason="thin", says="taken back"),
         request("override", control=48, ok=False, says="may not be overridden", **BLOCK),
         request("override", control=8, says="second person", **BLOCK),

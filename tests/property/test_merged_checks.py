@@ -33,7 +33,7 @@ INTENTS = st.fixed_dictionaries(
         "stop_px_nanos": st.sampled_from((0, 0, 0, NANO)),
         "gtd_ts_ns": st.sampled_from((0, 0, 1 << 62)),
         "outside_rth": st.booleans(),
-        "purpose": st.sampled_from((c.INTENT_SCHEDULE, c.INTENT_FLATTEN)),
+        "purpose": st.sampled_from((c.INTENT_SCHEDULE, c.INTENT_FLATTEN, c.INTENT_DISASTER)),
     }
 )
 SINGLE = tuple(check.check for check in CHECKS)

@@ -1,9 +1,12 @@
 """Telling a person: who is due what and when, the ways out, and the journal's alerts each once."""
 
+import contextlib
+import fcntl
 import json
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +25,7 @@ from daemon.alerts.tail import _TAGS, AlertTail
 from daemon.config.guarding import AlertSettings, AlertTarget
 from daemon.journal import JournalWriter
 from daemon.log import open_log
+from daemon.status.guard import LOCK_NAME, WATCHING, GuardPicture, guard_news, write_guard
 
 T0 = 1_000 * NANO
 DESK = AlertTarget(name="desk", command=("true",))
@@ -122,13 +126,15 @@ def test_a_command_gets_the_alert_as_json(tmp_path: Path) -> None:
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Keeps what was posted."""
+    """Keeps what was posted, and when."""
 
     posted: ClassVar[list[dict[str, Any]]] = []
+    arrived_s: ClassVar[list[float]] = []
     status = 200
 
     def do_POST(self) -> None:
         """One notification."""
+        Receiver.arrived_s.append(time.monotonic())
         Receiver.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(Receiver.status)
         self.end_headers()
@@ -137,12 +143,26 @@ class Receiver(BaseHTTPRequestHandler):
         """Silent."""
 
 
-def test_urls_go_out_through_apprise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real notification over HTTP, from a file or a variable; a refusal and a bad place are told without the URL."""
+@contextlib.contextmanager
+def receiving() -> Iterator[HTTPServer]:
+    """A receiver on a free port, which takes everything."""
+    Receiver.posted.clear()
+    Receiver.arrived_s.clear()
+    Receiver.status = 200
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_urls_go_out_through_apprise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real notification over HTTP, from a file or a variable; a refusal and a bad place are told without the URL."""
+    with receiving() as server:
         url = f"json://ann:secret@127.0.0.1:{server.server_port}/"
         urls = tmp_path / "urls"
         urls.write_text(f"# who\n{url}\n")
@@ -154,10 +174,6 @@ def test_urls_go_out_through_apprise(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Receiver.status = 500
         error = channel_of(AlertTarget(name="a", urls_variable="QUANTD_TEST_URLS")).deliver(message)
         assert error == "a: apprise could not deliver it"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
     monkeypatch.setenv("QUANTD_TEST_URLS", "nosuchscheme://x")
     with pytest.raises(ConfigError, match="URL 1 is none that apprise knows"):
         channel_of(AlertTarget(name="a", urls_variable="QUANTD_TEST_URLS"))
@@ -255,6 +271,56 @@ def test_a_raised_alert_is_delivered_and_survives_a_restart(tmp_path: Path) -> N
     assert codes() == ["A", "GUARD_FIRED"]
     assert take_seen(tmp_path) is None
     assert json.loads((tmp_path / "alerts.json").read_text())["opened"] == []
+    book.writer.close()
+
+
+@pytest.mark.slow
+def test_from_the_journal_to_a_receiver_and_when_that_refuses(tmp_path: Path) -> None:
+    """Over HTTP, each once. While it refuses, `quantd status` says who was not told of how much, and delivery goes on
+    trying; when it takes them again, nothing is lost. Prints from event to receipt; the rule is 5 s (RTS 6 art. 16(5)).
+    """
+    urls, book, log = tmp_path / "urls", Book(tmp_path), open_log()
+    (tmp_path / "lease").touch()
+    with receiving() as server, (tmp_path / LOCK_NAME).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        urls.write_text(f"json://127.0.0.1:{server.server_port}/\n")
+        target = AlertTarget(name="desk", urls_file=str(urls), timeout_s=2.0)
+        delivery = Delivery(tmp_path, book.folder, AlertSettings(to=(target,), repeat_s=3600.0), log)
+
+        def picture() -> GuardPicture:
+            return GuardPicture(pid=1, wall_ns=time.time_ns(), state=WATCHING, targets=delivery.pictures())
+
+        def alarms() -> tuple[str, ...]:
+            news = guard_news(tmp_path)
+            return () if news is None else news.alarms
+
+        def until(condition: Any) -> None:
+            deadline = time.monotonic() + 30.0
+            while not condition():
+                assert time.monotonic() < deadline, (Receiver.posted, alarms())
+                time.sleep(0.002)
+
+        delivery.each_second = lambda: write_guard(tmp_path, picture())
+        delivery.start()
+        until(lambda: (tmp_path / "alerts.json").exists())
+        delays = []
+        for number in range(1, 6):
+            begun = time.monotonic()
+            book.write(raised(f"A{number}"))
+            until(lambda number=number: len(Receiver.arrived_s) == number)
+            delays.append(Receiver.arrived_s[-1] - begun)
+        print(f"event to receipt, ms: {[round(delay * 1e3, 1) for delay in delays]}")
+        assert [post["message"] for post in Receiver.posted] == [f"a{number}" for number in range(1, 6)]
+        Receiver.status = 500
+        book.write(raised("B"))
+        until(lambda: any("alerts: 1 not delivered to desk" in alarm for alarm in alarms()))
+        assert "apprise could not deliver it" in alarms()[0]
+        assert f":{server.server_port}" not in alarms()[0], "a URL holds secrets"
+        Receiver.status = 200
+        until(lambda: not alarms())
+        assert delivery.pictures()[0].delivered == 6
+        delivery.close()
+    assert {post["message"] for post in Receiver.posted[5:]} == {"b"}
     book.writer.close()
 
 

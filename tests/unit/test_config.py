@@ -22,6 +22,7 @@ from daemon.config import (
 )
 from daemon.config.decode import FAULTY, Problems, decode
 from daemon.config.schema import SyntheticMarket, SyntheticSettings
+from daemon.reference.histories import DAYS_MAX, read_history
 from strategies.registry import STRATEGIES
 from tests.fakes.operators import OPERATORS
 
@@ -370,6 +371,62 @@ WRONG = {
         "CCC is not declared",
         "add an [[instruments]] table",
     ),
+    "market of risk": (
+        "[venue]",
+        '[risk]\nmarket = "SPY"\n[venue]',
+        "risk.market",
+        "SPY is not declared",
+        "add an [[instruments]] table",
+    ),
+    "index": (
+        "[venue]",
+        '[market]\nindex = "SPY"\n[venue]',
+        "market.index",
+        "SPY is not declared",
+        "add an [[instruments]]",
+    ),
+    "symbol of a limit": (
+        "[venue]",
+        "[limits.symbol.CCC]\nadv_min = 0\n[venue]",
+        "limits.symbol.CCC",
+        "no such instrument",
+        "configure it",
+    ),
+    "strategy of a limit": (
+        "[venue]",
+        "[limits.strategy.x]\nadv_min = 0\n[venue]",
+        "limits.strategy.x",
+        "no such strategy",
+        "configure it",
+    ),
+    "symbol of a cluster": (
+        "[venue]",
+        '[[limits.cluster]]\nname = "c"\nsymbols = ["AAA", "CCC"]\n[venue]',
+        "limits.cluster[0].symbols",
+        "AAA, CCC will not do",
+        "configured instruments",
+    ),
+    "control of an owner": (
+        "[venue]",
+        '[authority.control_owners]\n50 = "ann"\n[venue]',
+        "authority.control_owners.50",
+        "is no control",
+        "1 to 49",
+    ),
+    "gateway of up": (
+        "[venue]",
+        '[up]\ngateway = "/no/gw.toml"\n[venue]',
+        "up.gateway",
+        "does not exist",
+        "correct the path",
+    ),
+    "history": (
+        "con_id = 11",
+        'history = "/no/aaa.csv"',
+        "instruments[0].history",
+        "/no/aaa.csv cannot be read",
+        "correct the path",
+    ),
     "dirty": ("seed = 3", "dirty = {crossed = 0.3, locked = 0.3}", "feed.synthetic.dirty", "sum to 0.6", "0.5 or less"),
     "not a number": (
         "seed = 3",
@@ -597,6 +654,7 @@ def test_live_is_careful_unless_told_otherwise() -> None:
 
 def test_the_gateway_of_up_is_beside_the_file(tmp_path: Path) -> None:
     """Its path is relative to the file that names it."""
+    (tmp_path / "gw.toml").touch()
     assert parse(GOOD + '[up]\ngateway = "gw.toml"\n', tmp_path).up.gateway == str(tmp_path / "gw.toml")
 
 
@@ -615,3 +673,46 @@ def test_exchange_fees_of_the_account_join_the_plan() -> None:
         return found.part_nanos("exchange")
 
     assert [charge(one, "NYSE"), charge(one, "ARCA"), charge(every, "ARCA")] == [2_800_000, 3_000_000, 2_800_000]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "wrong"),
+    [
+        ("20260105,1\n20260106", "line 2: ", "not `yyyymmdd,close`"),
+        ("date,close\n20260105,1\n20260106,1,2", "line 3: ", "not `yyyymmdd,close`"),
+        ("20260105,dear", "line 1: ", "close"),
+        ("20260105,1e-10", "line 1: ", "close"),
+        ("20260105,1\n\n20260230,1", "line 3: ", "not `yyyymmdd,close`"),
+        ("20260105,1\nSaturday,1", "line 2: ", "not `yyyymmdd,close`"),
+        ("20260105,0", "line 1: ", "closes must be above 0"),
+        ("20260105,-3", "line 1: ", "closes must be above 0"),
+        ("20260106,1\n20260105,1", "line 2: ", "days ascend"),
+        ("20260105,1\n20260105,1", "line 2: ", "days ascend"),
+        ("20260105," + "1" * 200_000, "", "cannot be read"),
+    ],
+)
+def test_a_bad_file_of_closes_names_line_and_field(tmp_path: Path, text: str, place: str, wrong: str) -> None:
+    """The check of a config reads it to its end; what is wrong with it is told once, with its line."""
+    (tmp_path / "aaa.csv").write_text(text)
+    with pytest.raises(ConfigError) as fault:
+        parse(changed("con_id = 11", 'history = "aaa.csv"'), tmp_path)
+    (line,) = str(fault.value).splitlines()
+    assert line.startswith(f"run.toml: instruments[0].history: {tmp_path}/aaa.csv {place}")
+    assert wrong in line
+    assert "; correct the " in line
+
+
+def test_the_newest_closes_count(tmp_path: Path) -> None:
+    """A heading and empty lines are passed over; of a long file the newest days are kept."""
+    days = [
+        year * 10_000 + month * 100 + day
+        for year in range(2000, 2010)
+        for month in range(1, 13)
+        for day in range(1, 29)
+    ]
+    (tmp_path / "aaa.csv").write_text(
+        "day,close\n\n" + "".join(f" {day} , {at + 0.25}\n" for at, day in enumerate(days))
+    )
+    found = read_history(tmp_path / "aaa.csv", inst=4, field="x")
+    assert (found.inst, len(found.dates), found.dates) == (4, DAYS_MAX, tuple(days[-DAYS_MAX:]))
+    assert found.closes_nanos[-1] == (len(days) - 1) * NANO + NANO // 4

@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from core import commands as c
@@ -19,6 +20,7 @@ from tests.unit.test_live_runner import verified
 
 ON: Final = "disaster_stop_bp = 1000\n"
 HELD: Final = 100 * NANO
+CASH: Final = 998_000  # after they were bought at 20
 
 
 def filled(world: LiveWorld, order: c.OrderIntent, qty_nanos: int, number: int) -> None:
@@ -210,14 +212,12 @@ def test_a_kill_takes_it_off_and_says_that_nothing_stands(tmp_path: Path, level:
     world, _, stop = protected(tmp_path)
     world.tell(killed(level, scope))
     assert world.broker.kinds()[-2] == ("CancelAllOrders" if level <= ACCOUNT else "CancelOrder")
-    position = e.PositionReported(sync_id=2, inst=0, qty_nanos=HELD, average_cost_nanos=20 * NANO)
     pass_time(world, 1)
-    cash = (1_000_000 * NANO - HELD * 20) // NANO
-    world.sync(sync_id=2, cash=cash, facts=[position, listed(2, stop)])
+    world.sync(sync_id=2, cash=CASH, facts=[position(2), listed(2, stop)])
     assert not world.runner.money.kills[0].verified_ns
     world.tell(e.OrderCancelled(order_id=stop.order_id, reason=""))
     pass_time(world, 1)
-    world.sync(sync_id=3, cash=cash, facts=[again(position, 3)])
+    world.sync(sync_id=3, cash=CASH, facts=[position(3)])
     assert world.runner.money.kills[0].verified_ns
     run_on(world, 12)
     assert len(stops(world)) == 1
@@ -238,10 +238,9 @@ def listed(sync_id: int, stop: c.OrderIntent) -> e.OpenOrderReported:
     )  # fmt: skip
 
 
-def again(fact: Any, sync_id: int) -> Any:
-    """The same in another synchronisation."""
-    fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
-    return type(fact)(**(fields | {"sync_id": sync_id}))
+def position(sync_id: int) -> e.PositionReported:
+    """What a synchronisation shows of the account."""
+    return e.PositionReported(sync_id=sync_id, inst=0, qty_nanos=HELD, average_cost_nanos=20 * NANO)
 
 
 def test_a_flatten_is_not_held_up(tmp_path: Path) -> None:
@@ -277,4 +276,70 @@ def test_a_broker_that_keeps_none_is_asked_five_times(tmp_path: Path) -> None:
     world.tell(e.DayRolled(date=world.runner.money.trading_date + 1))
     run_on(world, 400)
     assert len(stops(world)) >= 6
+    verified(world)
+
+
+def back(world: LiveWorld, *facts: Any, after_ns: int = 10 * SECOND) -> LiveWorld:
+    """A crash, and the next run up to its first synchronisation."""
+    world.close()
+    now_ns = world.clock.ts_ns + after_ns
+    after = LiveWorld(world.config, world.tables, recovered=world.recover(), ts_ns=now_ns)
+    after.begin(ended="crash", epoch=2)
+    after.ready(order_id_next=1, sync_id=2, cash=CASH, facts=[position(2), *facts])
+    return after
+
+
+def test_a_restart_finds_its_stop(tmp_path: Path) -> None:
+    """What the broker still shows is not sent again, answered before the crash or not; it still halts on a fill."""
+    world, order = working(tmp_path, more=ON)
+    filled(world, order, order.qty_nanos, 1)
+    pass_time(world, 2)
+    (stop,) = stops(world)
+    after = back(world, listed(2, stop))
+    assert after.runner.money.orders[stop.order_id].state is State.WORKING
+    resumed(after, "UNKNOWN")
+    run_on(after, 20)
+    assert not after.broker.orders()
+    assert not told(after)
+    filled(after, stop, HELD, 4)
+    assert alerts(after).count("DISASTER_STOP") == 1
+    verified(after)
+
+
+def resumed(world: LiveWorld, code: str) -> None:
+    """An operator lifts what holds the account."""
+    assert [latch.code for latch in world.runner.money.latches.held()] == [code]
+    world.tell(e.OperatorResumed(level=ACCOUNT, scope="", reason="seen", operator="ann"))
+    assert world.runner.engine.reply[0], world.runner.engine.reply
+
+
+def test_a_stop_the_broker_lost_is_replaced(tmp_path: Path) -> None:
+    """In doubt it is told and not doubled; two synchronisations without it settle it, and another one is sent."""
+    world, _, stop = protected(tmp_path)
+    for sync_id in (2, 3):
+        run_on(world, 31)
+        assert len(stops(world)) == 1
+        world.sync(sync_id=sync_id, cash=CASH, facts=[position(sync_id)])
+    assert world.runner.money.orders[stop.order_id].state is State.LOST
+    assert told(world) == [("warning", f"AAA: #{stop.order_id} is UNKNOWN at the broker")]
+    run_on(world, 2)
+    assert len(stops(world)) == 2
+    verified(world)
+
+
+def test_a_stop_that_the_journal_lacks_is_not_doubled(tmp_path: Path) -> None:
+    """Taken over with the journal's tail lost: it keeps no exit back, goes as nobody's, and ours takes its place."""
+    before, order = working(tmp_path, more=ON)
+    filled(before, order, order.qty_nanos, 1)
+    stop = msgspec.structs.replace(order, order_id=940, side=-1, stop_px_nanos=18 * NANO)
+    world = back(before, listed(2, stop))
+    adopted = world.runner.money.orders[940]
+    assert (adopted.order_type, adopted.purpose, adopted.reduce_only) == (c.STP, c.INTENT_DISASTER, True)
+    assert not world.runner.money.reservations.any_live(0)
+    run_on(world, 12)
+    assert cancelled(world, stop)
+    assert not stops(world)
+    world.tell(e.OrderCancelled(order_id=940, reason=""))
+    run_on(world, 1)
+    assert [x.order_id for x in stops(world)] == [941]
     verified(world)

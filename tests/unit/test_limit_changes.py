@@ -30,7 +30,7 @@ ANN = {"reason": "block trade", "operator": "ann", "authority": "signed:k1"}
 class Desk:
     """The engine's handlers over a world: what they emit is folded, what they say is kept."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, persons: int = 1) -> None:
         self.world: World = build_context(limits=limits)
         self.gate = Gate(self.world.context, limits or Limits(), ACCOUNT, TAG)
         self.alerts: list[str] = []
@@ -40,7 +40,7 @@ class Desk:
             emit=self._emit,
             alert=lambda code, severity, text: self.alerts.append(code),
             symbols=("S0", "S1"),
-            settings=EngineSettings(persons=1),
+            settings=EngineSettings(persons=persons),
             second="",
             strategies={},
             live_orders={},
@@ -59,6 +59,7 @@ class Desk:
         self.engine.ts_ns = self.world.ts_ns
         until = self.world.ts_ns + round(minutes * MINUTE) if minutes else 0
         fields: dict[str, Any] = {"scope": scope, "name": name, "value": value, "until_ns": until} | ANN | changes
+        self.engine.reply, self.engine.second = (True, "done"), ""
         rules.on_limit_changed(self.engine, e.LimitChanged(**fields))
         ok, text = self.engine.reply
         return "" if ok else text
@@ -106,6 +107,30 @@ def test_a_raise_binds_at_once_and_ends_by_itself() -> None:
     assert desk.largest() == 100
     assert desk.alerts == ["LIMIT_CHANGED", "LIMIT_REVERTED"]
     assert desk.world.money.limit_changes.until_ns == NEVER_NS
+
+
+def test_a_raise_of_the_account_takes_two_persons() -> None:
+    """The same value for the same time; of a class too, of a strategy or symbol one. A tightening takes one."""
+    desk = Desk(HUNDRED, persons=2)
+    raised: dict[str, Any] = {"name": "order_quantity_max", "value": "150", "until_ns": 0, "lasts_ns": MINUTE}
+    assert desk.set(**raised) == ""
+    assert "waiting for a second person" in desk.engine.reply[1]
+    assert "another operator" in desk.set(**raised)
+    assert desk.largest() == 100
+    bob = {"operator": "bob", "authority": "signed:k2"}
+    assert desk.set(**raised | bob | {"lasts_ns": 2 * MINUTE}) == "", "another time is another request"
+    assert desk.largest() == 100
+    assert desk.set(**raised | bob) == ""
+    (change,) = desk.world.money.limit_changes.changes
+    assert (desk.largest(), change.by, change.second, change.raises) == (150, "bob", "ann", True)
+    for scope, waits in (("class.stock", True), ("strategy.alpha", False), ("symbol.S0", False)):
+        assert desk.set("order_quantity_max", "120", scope=scope, authority="peer") == ""
+        assert desk.set(scope=scope, **raised | {"value": "130"}) == ""
+        assert ("waiting for a second person" in desk.engine.reply[1]) is waits, scope
+    assert desk.set("order_quantity_max", "", scope="class.stock") == ""
+    assert "waiting" in desk.engine.reply[1], "taking a tightening back is a raise"
+    assert desk.set("order_quantity_max", "90", authority="peer") == ""
+    assert desk.largest() == 80
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,26 @@ def test_the_tightest_scope_binds() -> None:
     assert (stock.jump_quiet_ns, etf.jump_quiet_ns) == (SECOND // 2, 2 * SECOND)
 
 
+@pytest.mark.parametrize(
+    ("account", "symbol", "strategy", "binds"),
+    [(None, None, None, 0), (None, 1_000, None, 1_000), (None, None, 800, 800), (2_000, 1_000, None, 1_000),
+     (1_000, 0, 1_500, 1_000)],
+)  # fmt: skip
+def test_nothing_is_the_loosest_of_distances(
+    account: int | None, symbol: int | None, strategy: int | None, binds: int
+) -> None:
+    """A disaster stop that one scope asks for stands, the nearest of several; 0 takes none away."""
+    limits = Limits(
+        account=AccountLimits(disaster_stop_bp=account),
+        symbol={"S0": OrderLimits(disaster_stop_bp=symbol)},
+        strategy={"alpha": StrategyLimits(disaster_stop_bp=strategy)},
+    )
+    assert resolved(limits)[1][0].disaster_stop_bp == binds
+    world = build_context(changes={})
+    found = resolve(limits, instruments=world.context.instruments, strategies=("alpha",), currency="USD")
+    assert found.disaster_stops == (binds > 0)
+
+
 def test_a_class_has_factory_values_of_its_own() -> None:
     """An ETF's collar is tighter than a stock's unless set."""
     _, (stock, etf) = resolved(Limits())
