@@ -1,12 +1,16 @@
-"""What one execution costs: dated fee rows in, exact nanos out. Owns the US stock schedule (DEFAULT_PLANS); knows no
-broker, order state or clock: the caller says what the order was charged before.
+"""What one execution costs: dated fee rows in, exact nanos out. Knows no schedule, broker, order state or
+clock: the caller says what the order was charged and what the account traded in the month before.
 
-Two kinds of rows, told apart by their own fields:
+Kinds of rows, told apart by their own fields:
 - with a minimum or a cap in parts of trade value (the broker's commission): charged per ORDER. An execution pays
   cumulative(order so far) minus what was charged, so any split of an order into executions costs the same;
-- all others (SEC, FINRA TAF, CAT): charged per execution; `cap_nanos` caps one execution (FINRA: "per trade").
-Rounding: every row to whole nanos, half-even. Nothing is rounded to cents: the broker's reports carry more decimals
-and the ledger keeps what the report says.
+- `per` = charge (a pass-through): a part of what row `of` charges for the same execution;
+- all others (SEC, FINRA TAF, CAT, clearing, exchange): charged per execution; `cap_nanos` caps one execution (FINRA:
+  "per trade").
+`tiers` make a rate marginal in the month's volume (an execution that crosses an edge pays both rates) or choose it by
+the price. A row of a venue stands in for the one of all venues; where nobody says what an execution did to liquidity,
+it took it. Rounding: every row to whole nanos, half-even. Nothing is rounded to cents: the broker's reports carry more
+decimals and the ledger keeps what the report says.
 """
 
 from typing import Final
@@ -19,18 +23,20 @@ from core.reference import FeeRow
 from core.units import NANO, div_half_even, notional_nanos
 
 PPM: Final = 1_000_000
-
-COMMISSION: Final = "commission"
-SEC31: Final = "sec31"
-TAF: Final = "taf"
-CAT: Final = "cat"
+PER: Final = ("share", "value", "order", "charge")
+BY_MONTH: Final = "month"  # edges in nanos of shares of the calendar month
+BY_PRICE: Final = "price"  # edges in price nanos
+ADDED: Final = 1
+REMOVED: Final = 2
 
 
 class FeeBreakdown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The cost of one execution in cash nanos, row by row; `parts` holds every row in force, zero ones too."""
+    """The cost of one execution in cash nanos, row by row; `parts` holds every row that may apply, zero ones too."""
 
     total_nanos: int
     parts: tuple[tuple[str, int], ...]
+    per_order_nanos: int = 0  # the part that counts towards the order's minimum and cap
+    rated: int = 0  # tiered rate times quantity of this execution, not divided yet: nanos of nanos
 
     def part_nanos(self, name: str) -> int:
         """The charge of one row by name; raises KeyError if the plan has no such row."""
@@ -40,27 +46,32 @@ class FeeBreakdown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class FeeTable:
     """A dated fee schedule. A date before the first row of any name raises ConfigError: no row = deny."""
 
-    __slots__ = ("_by_date", "_by_name", "rows")
+    __slots__ = ("_by_date", "_by_key", "_venues", "rows")
 
     def __init__(self, rows: tuple[FeeRow, ...]) -> None:
         if not rows:
             raise ConfigError("fees.rows: the table is empty; give the rows of a plan")
         self.rows = rows
         self._by_date: dict[int, tuple[FeeRow, ...]] = {}
-        self._by_name: dict[str, list[FeeRow]] = {}
+        self._by_key: dict[tuple[str, str, int], list[FeeRow]] = {}
+        names: list[str] = []
+        for row in rows:
+            _check(row, names)
+            names.append(row.name)
         for row in sorted(rows, key=_by_start):
-            if row.per not in ("share", "value", "order"):
-                raise ConfigError(f"fees.{row.name}.per: {row.per!r} is not share, value or order")
-            dated = self._by_name.setdefault(row.name, [])
+            dated = self._by_key.setdefault((row.name, row.venue, row.liquidity), [])
             if dated and dated[-1].effective_from == row.effective_from:
                 raise ConfigError(f"fees.{row.name}: two rows from {row.effective_from}; remove one")
             dated.append(row)
+        order = {name: at for at, name in reversed(list(enumerate(names)))}
+        self._by_key = dict(sorted(self._by_key.items(), key=lambda entry: order[entry[0][0]]))
+        self._venues = frozenset((name, venue) for name, venue, _ in self._by_key if venue)
 
     def rows_on(self, date: int) -> tuple[FeeRow, ...]:
         """The row of every name in force on a day (yyyymmdd). Raises ConfigError before the first."""
         found = self._by_date.get(date)
         if found is None:
-            found = tuple(_row_on(dated, date) for dated in self._by_name.values())
+            found = tuple(_row_on(dated, date) for dated in self._by_key.values())
             self._by_date[date] = found
         return found
 
@@ -74,36 +85,62 @@ class FeeTable:
         order_qty_before_nanos: int = 0,
         order_value_before_nanos: int = 0,
         order_charged_nanos: int = 0,
+        order_rated_before: int = 0,
+        month_before_nanos: int = 0,
+        liquidity: int = REMOVED,
+        venue: str = "",
     ) -> FeeBreakdown:
         """Cost of one execution on a trading day.
 
-        The three `order_*` arguments describe the same order's earlier executions of the same day: quantity, the sum
-        of their notionals, and the per-order charges paid so far (`per_order_nanos` of their breakdowns). The broker
-        treats an order that lives overnight as a new one, so the caller starts them at 0 each day.
+        The `order_*` arguments describe the same order's earlier executions of the same day: quantity, the sum of their
+        notionals, and of their breakdowns the per-order charges and `rated`. The broker treats an order that lives
+        overnight as a new one, so the caller starts them at 0 each day. `month_before_nanos`: shares the account traded
+        in the calendar month before this execution.
         """
-        parts: list[tuple[str, int]] = []
-        total = 0
+        charges: dict[str, int] = {}
+        total = per_order = rated_all = 0
         value_nanos = notional_nanos(px_nanos, qty_nanos)
         for row in self.rows_on(date):
+            if not self._meets(row, liquidity, venue):
+                continue
             if row.sell_only and side != SELL:
                 charge = 0
             elif _is_per_order(row):
-                qty_all = order_qty_before_nanos + qty_nanos
-                charge = _order_charge(row, qty_all, order_value_before_nanos + value_nanos) - order_charged_nanos
+                rated = _rated(row, qty_nanos, px_nanos, month_before_nanos) if row.tiers else 0
+                rated_all += rated
+                qty_all, value_all = order_qty_before_nanos + qty_nanos, order_value_before_nanos + value_nanos
+                charge = _order_charge(row, qty_all, value_all, order_rated_before + rated) - order_charged_nanos
+                per_order += charge
+            elif row.per == "charge":
+                charge = _capped(row, div_half_even(row.rate_nanos * charges[row.of], NANO))
             else:
                 charge = _execution_charge(row, qty_nanos, value_nanos, first=order_qty_before_nanos == 0)
-            parts.append((row.name, charge))
+            charges[row.name] = charge
             total += charge
-        return FeeBreakdown(total_nanos=total, parts=tuple(parts))
+        return FeeBreakdown(
+            total_nanos=total, parts=tuple(charges.items()), per_order_nanos=per_order, rated=rated_all
+        )  # fmt: skip
 
-    def per_order_nanos(self, *, date: int, breakdown: FeeBreakdown) -> int:
-        """The part of a breakdown that counts towards the order's minimum and cap."""
-        rows = self.rows_on(date)
-        return sum(charge for row, (_, charge) in zip(rows, breakdown.parts, strict=True) if _is_per_order(row))
+    def _meets(self, row: FeeRow, liquidity: int, venue: str) -> bool:
+        """Whether a row is about an execution of this kind at this venue."""
+        if row.liquidity and (row.liquidity == ADDED) != (liquidity == ADDED):
+            return False
+        return row.venue == venue if row.venue else (row.name, venue) not in self._venues
 
 
 def _by_start(row: FeeRow) -> int:
     return row.effective_from
+
+
+def _check(row: FeeRow, before: list[str]) -> None:
+    if row.per not in PER:
+        raise ConfigError(f"fees.{row.name}.per: {row.per!r} is not one of {', '.join(PER)}")
+    if row.tiers and row.tier_by not in (BY_MONTH, BY_PRICE):
+        raise ConfigError(f"fees.{row.name}.tier_by: {row.tier_by!r} is not {BY_MONTH} or {BY_PRICE}")
+    if row.tiers and (row.tiers[0][0] != 0 or list(row.tiers) != sorted(row.tiers) or not _is_per_order(row)):
+        raise ConfigError(f"fees.{row.name}.tiers: start at 0, ascend, and belong to a row with a minimum or a cap")
+    if row.per == "charge" and row.of not in before:
+        raise ConfigError(f"fees.{row.name}.of: {row.of!r} is no row before it; name the row it is a part of")
 
 
 def _row_on(dated: list[FeeRow], date: int) -> FeeRow:
@@ -122,11 +159,21 @@ def _is_per_order(row: FeeRow) -> bool:
     return row.minimum_nanos > 0 or row.cap_value_ppm > 0
 
 
-def _order_charge(row: FeeRow, qty_nanos: int, value_nanos: int) -> int:
+def _rated(row: FeeRow, qty_nanos: int, px_nanos: int, month_before_nanos: int) -> int:
+    """Rate times quantity over the tiers: each share of a month at its own, or all at the price's."""
+    if row.tier_by == BY_PRICE:
+        return max((edge, rate) for edge, rate in row.tiers if edge <= px_nanos)[1] * qty_nanos
+    month_after, total = month_before_nanos + qty_nanos, 0
+    for at, (edge, rate) in enumerate(row.tiers):
+        upper = row.tiers[at + 1][0] if at + 1 < len(row.tiers) else month_after
+        total += rate * max(0, min(month_after, upper) - max(month_before_nanos, edge))
+    return total
+
+
+def _order_charge(row: FeeRow, qty_nanos: int, value_nanos: int, rated: int) -> int:
     """The charge of a whole order so far. The cap beats the minimum (IBKR: 10 shares at 0.20 cost 0.02, not 1.00)."""
-    charge = max(_rate_charge(row, qty_nanos, value_nanos), row.minimum_nanos)
-    if row.cap_nanos:
-        charge = min(charge, row.cap_nanos)
+    usual = div_half_even(rated, NANO) if row.tiers else _rate_charge(row, qty_nanos, value_nanos)
+    charge = _capped(row, max(usual, row.minimum_nanos))
     if row.cap_value_ppm:
         charge = min(charge, div_half_even(value_nanos * row.cap_value_ppm, PPM))
     return charge
@@ -135,7 +182,10 @@ def _order_charge(row: FeeRow, qty_nanos: int, value_nanos: int) -> int:
 def _execution_charge(row: FeeRow, qty_nanos: int, value_nanos: int, *, first: bool) -> int:
     if row.per == "order" and not first:
         return 0
-    charge = _rate_charge(row, qty_nanos, value_nanos)
+    return _capped(row, _rate_charge(row, qty_nanos, value_nanos))
+
+
+def _capped(row: FeeRow, charge: int) -> int:
     return min(charge, row.cap_nanos) if row.cap_nanos else charge
 
 
@@ -145,58 +195,3 @@ def _rate_charge(row: FeeRow, qty_nanos: int, value_nanos: int) -> int:
     if row.per == "value":
         return div_half_even(row.rate_nanos * value_nanos, NANO)
     return row.rate_nanos
-
-
-_BACK = "; extended back to 2000-01-01, not the rate of those years"
-
-_US_REGULATORY: Final = (
-    FeeRow(
-        name=SEC31, effective_from=20000101, per="value", rate_nanos=27_800, sell_only=True,
-        source="SEC Section 31, 27.80 per million until 2025-05-13" + _BACK,
-    ),
-    FeeRow(
-        name=SEC31, effective_from=20250514, per="value", rate_nanos=0, sell_only=True,
-        source="SEC Section 31, 0.00 from 2025-05-14",
-    ),
-    FeeRow(
-        name=SEC31, effective_from=20260404, per="value", rate_nanos=20_600, sell_only=True,
-        source="SEC fee rate advisory 2026-2, 20.60 per million from 2026-04-04",
-    ),
-    FeeRow(
-        name=TAF, effective_from=20000101, per="share", rate_nanos=166_000, sell_only=True, cap_nanos=8_300_000_000,
-        source="FINRA TAF 2025, .000166 a share, cap 8.30 a trade" + _BACK,
-    ),
-    FeeRow(
-        name=TAF, effective_from=20260101, per="share", rate_nanos=195_000, sell_only=True, cap_nanos=9_790_000_000,
-        source="FINRA TAF 2026, .000195 a share, cap 9.79 a trade",
-    ),
-    FeeRow(
-        name=TAF, effective_from=20261001, per="share", rate_nanos=0, sell_only=True,
-        source="SR-FINRA-2026-021 (34-106409): 0 from 2026-10-01 to 2026-12-31; pass-through by the broker unverified",
-    ),
-    FeeRow(
-        name=TAF, effective_from=20270101, per="share", rate_nanos=232_000, sell_only=True, cap_nanos=11_610_000_000,
-        source="FINRA TAF schedule 2027, .000232 a share, cap 11.61 a trade",
-    ),
-    FeeRow(
-        name=CAT, effective_from=20000101, per="share", rate_nanos=72_000,
-        source="IBKR commission page 2025, .000072 a share" + _BACK,
-    ),
-    FeeRow(
-        name=CAT, effective_from=20260501, per="share", rate_nanos=3_000,
-        source="CAT 2026-1 .000001 + Historical 1A .000002 a share, from May 2026",
-    ),
-)  # fmt: skip
-
-# IBKR Pro Tiered is left out: its venue add/remove fees differ by exchange and are not known here, and its price
-# depends on the month's volume, which the ledger does not hold.
-DEFAULT_PLANS: Final[dict[str, tuple[FeeRow, ...]]] = {
-    "ibkr_pro_fixed": (
-        FeeRow(
-            name=COMMISSION, effective_from=20000101, per="share", rate_nanos=5_000_000,
-            minimum_nanos=NANO, cap_value_ppm=10_000,
-            source="IBKR commission page 2025, Fixed: .005 a share, min 1.00 an order, max 1 % of value" + _BACK,
-        ),
-        *_US_REGULATORY,
-    ),
-}  # fmt: skip

@@ -41,7 +41,7 @@ class InstrumentLoaded(Reference, frozen=True, tag=4):
 
 
 class FeeRow(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
-    """One fee rate valid from a day. `per` = share, value or order; rates and caps are nanos."""
+    """One fee rate valid from a day. `per` = share, value, order or charge; rates and caps are nanos."""
 
     name: str
     effective_from: int  # yyyymmdd
@@ -52,6 +52,11 @@ class FeeRow(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=Tru
     cap_nanos: int = 0  # 0 = none
     cap_value_ppm: int = 0  # cap as parts per million of trade value; 0 = none
     source: str = ""
+    of: str = ""  # per = charge: the row whose charge it is a part of
+    tiers: tuple[tuple[int, int], ...] = ()  # (edge, rate from there on), from 0 up, in place of rate_nanos
+    tier_by: str = ""  # month or price
+    venue: str = ""  # primary exchange; "" = every other
+    liquidity: int = 0  # 1 = adds, 2 = takes; 0 = both
 
 
 class FeesLoaded(Reference, frozen=True, tag=5):

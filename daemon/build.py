@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from broker.sim.exchange import Exchange
 from core.engine import Engine, EngineSettings
+from core.errors import ConfigError
 from core.exposure import Exposure
 from core.fees import FeeTable
 from core.instruments import Instrument
@@ -47,6 +48,8 @@ def build_machine(
     config: Config, tables: ReferenceTables, *, with_venue: bool, restored: Restored | None = None
 ) -> Machine:
     """A machine, empty or restored. Raises ConfigError naming a field that cannot be honoured."""
+    if with_venue and config.venue_in_process and config.venue.impact.on:  # rows are read before the venue sees them
+        raise ConfigError("venue.impact: a tape in the trader's own process cannot move; run a paper gateway with it")
     instruments = tables.contracts
     settings = money_settings(config)
     money = Money(settings) if restored is None else load(settings, restored.money)

@@ -138,7 +138,18 @@ class GatewayMachine:
 
     # ---- market ------------------------------------------------------------------------------------------------
     def run_rows(self, rows: NDArray[np.void], lo: int, hi: int) -> None:
-        """Market rows in order, none before the present. Rows nobody asked for cost a few nanoseconds each."""
+        """Market rows in order, none before the present. Rows nobody asked for cost a few nanoseconds each; where
+        our own trading moves the market, every row is shifted by what was traded before it.
+        """
+        if not self.world.exchange.moves_market:
+            self._run(rows, lo, hi)
+            return
+        for at in range(lo, hi):
+            row = rows[at : at + 1]
+            self.advance_to(int(row["ts_ns"][0]))
+            self._run(self.world.exchange.moved(row), 0, 1)
+
+    def _run(self, rows: NDArray[np.void], lo: int, hi: int) -> None:
         world, packed = self.world, rows.view(np.uint8).data
         told = at = lo
         while at < hi:

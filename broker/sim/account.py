@@ -7,7 +7,7 @@ import msgspec
 from broker.sim.book import SimOrder
 from broker.sim.config import VenueConfig
 from core.errors import Bug
-from core.fees import FeeTable
+from core.fees import REMOVED, FeeTable
 from core.instruments import Instrument
 from core.units import NANO, div_half_even, notional_nanos, share_of
 
@@ -49,6 +49,8 @@ class AccountState(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=F
     cash_nanos: dict[str, int]
     positions: dict[int, Position]
     executions: dict[str, Execution]
+    month: int = 0  # yyyymm
+    month_qty_nanos: int = 0  # traded in it, for a plan with monthly tiers; what is taken back stays counted
 
 
 class Account:
@@ -61,11 +63,21 @@ class Account:
         self._fees = fees
         self.state = state
 
-    def book(self, order: SimOrder, *, exec_id: str, qty_nanos: int, px_nanos: int, ts_ns: int, date: int) -> Execution:
+    def book(
+        self,
+        order: SimOrder,
+        *,
+        exec_id: str,
+        qty_nanos: int,
+        px_nanos: int,
+        ts_ns: int,
+        date: int,
+        liquidity: int = REMOVED,
+    ) -> Execution:
         """Enter an execution of an order with its commission; returns it."""
         if exec_id in self.state.executions:
             raise Bug(f"execution id {exec_id} is given twice")
-        commission = self._charge(order, qty_nanos=qty_nanos, px_nanos=px_nanos, date=date)
+        commission = self._charge(order, qty_nanos=qty_nanos, px_nanos=px_nanos, date=date, liquidity=liquidity)
         execution = Execution(
             exec_id=exec_id,
             perm_id=order.perm_id,
@@ -107,16 +119,27 @@ class Account:
 
     def estimate_nanos(self, inst: int, *, side: int, qty_nanos: int, px_nanos: int, date: int) -> int:
         """What an order of its own would cost if it traded at once at one price."""
-        return self._fees.commission_nanos(date=date, side=side, qty_nanos=qty_nanos, px_nanos=px_nanos).total_nanos
+        return self._fees.commission_nanos(
+            date=date,
+            side=side,
+            qty_nanos=qty_nanos,
+            px_nanos=px_nanos,
+            month_before_nanos=self._month_before_nanos(date),
+            venue=self._instruments[inst].primary_exchange,
+        ).total_nanos
 
     def currency(self, inst: int) -> str:
         """What an instrument is paid in."""
         return self._instruments[inst].currency
 
-    def _charge(self, order: SimOrder, *, qty_nanos: int, px_nanos: int, date: int) -> int:
+    def _month_before_nanos(self, date: int) -> int:
+        return self.state.month_qty_nanos if self.state.month == date // 100 else 0
+
+    def _charge(self, order: SimOrder, *, qty_nanos: int, px_nanos: int, date: int, liquidity: int) -> int:
         if order.fee_date != date:  # an order that lives overnight is a new one to the minimum per order
             order.fee_date = date
-            order.fee_qty_nanos = order.fee_value_nanos = order.fee_charged_nanos = 0
+            order.fee_qty_nanos = order.fee_value_nanos = order.fee_charged_nanos = order.fee_rated = 0
+        month_before = self._month_before_nanos(date)
         cost = self._fees.commission_nanos(
             date=date,
             side=order.side,
@@ -125,10 +148,16 @@ class Account:
             order_qty_before_nanos=order.fee_qty_nanos,
             order_value_before_nanos=order.fee_value_nanos,
             order_charged_nanos=order.fee_charged_nanos,
+            order_rated_before=order.fee_rated,
+            month_before_nanos=month_before,
+            liquidity=liquidity,
+            venue=self._instruments[order.inst].primary_exchange,  # the simulated venue is the one of the listing
         )
+        self.state.month, self.state.month_qty_nanos = date // 100, month_before + qty_nanos
         order.fee_qty_nanos += qty_nanos
         order.fee_value_nanos += notional_nanos(px_nanos, qty_nanos)
-        order.fee_charged_nanos += self._fees.per_order_nanos(date=date, breakdown=cost)
+        order.fee_charged_nanos += cost.per_order_nanos
+        order.fee_rated += cost.rated
         return cost.total_nanos
 
     def _move(self, inst: int, change_nanos: int, px_nanos: int) -> int:

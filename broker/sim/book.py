@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from broker.sim.chance import PPM
+from broker.sim.impact import Push
 from core.events import PENDING_SUBMIT, PRE_SUBMITTED, STATUS_CANCELLED, STATUS_FILLED, SUBMITTED
 from core.ids import BUY
 
@@ -66,6 +67,7 @@ class SimOrder(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False
     oca_group: str = ""
     oca_type: int = 0
     loses_race: bool = False  # its cancel will come too late
+    fee_rated: int = 0  # tiered rate times quantity of the day so far, nanos of nanos
 
     @property
     def remaining_nanos(self) -> int:
@@ -99,6 +101,7 @@ class Book(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):
     bid_shown_nanos: int = 0
     bid_taken_nanos: int = 0
     bid_taken_ns: int = 0
+    push: Push = msgspec.field(default_factory=Push)
 
 
 class VenueState(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False):

@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from broker.sim.faults import FaultPlan, check_ppm
+from broker.sim.impact import ImpactConfig
 from core.errors import ConfigError
 from core.units import NANO
 
@@ -57,6 +58,7 @@ class VenueConfig(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
     currency: str = "USD"
     cash_nanos: int = 1_000_000 * NANO
     positions: tuple[tuple[int, int, int], ...] = ()  # (inst, qty_nanos signed, average cost nanos)
+    impact: ImpactConfig = ImpactConfig()  # of our own trading on the market; the paper gateway's only
 
     def __post_init__(self) -> None:
         check_ppm("venue.participation_ppm", self.participation_ppm)

@@ -33,7 +33,9 @@ from broker.sim.chance import Chance
 from broker.sim.config import NEVER, VenueConfig
 from broker.sim.floor import Floor
 from broker.sim.hours import Hours
+from broker.sim.impact import shift, shift_nanos
 from broker.sim.inbox import BrokerCommand, Inbox
+from broker.sim.matching import tick_nanos
 from broker.sim.outbox import Outbox
 from broker.sim.settlement import Settlement
 from broker.sim.snapshot import FORMAT, ExchangeState, decode, encode, opening
@@ -69,6 +71,7 @@ class Exchange:
     ) -> None:
         fresh, state = state is None, state or opening(config, instruments)
         self._config = config
+        self._instruments = instruments
         self._quotes = quotes[list(QUOTE_FIELDS)]  # a view: the caller's updates show through
         self._now_ns = state.now_ns
         self._calm_ns = config.faults.until_ns or NEVER
@@ -143,6 +146,24 @@ class Exchange:
                 self._floor.quote_row(book, bid_px_nanos, ask_px_nanos, bid_qty_nanos, ask_qty_nanos, ts_ns)
         elif kind == PRINT and bid_px_nanos > 0 and bid_qty_nanos > 0:
             self._floor.print_row(book, bid_px_nanos, bid_qty_nanos, ts_ns)
+
+    @property
+    def moves_market(self) -> bool:
+        """Whether rows must go through `moved` before anybody reads them."""
+        return self._config.impact.on
+
+    def moved(self, row: NDArray[np.void]) -> NDArray[np.void]:
+        """One row of the tape as it stands after what we have traded so far: itself, or a shifted copy."""
+        ts_ns, _, inst, kind, _, bid, ask, _, _ = row[0].item()
+        push = self._books[inst].push
+        if not push.ts_ns or kind not in (QUOTE, PRINT):
+            return row
+        tick = tick_nanos(self._instruments[inst], bid or ask, self._venue.hours[inst].date_of(ts_ns))
+        by = shift_nanos(shift(push, self._config.impact, ts_ns), bid or ask, tick)
+        found = row.copy()
+        found["bid_px_nanos"] = max(tick, bid + by) if bid > 0 else bid
+        found["ask_px_nanos"] = max(tick, ask + by) if ask > 0 else ask
+        return found
 
     def on_halt(self, inst: int, halted: bool, ts_ns: int) -> None:
         """Trading of an instrument stops or goes on; orders and cancels are taken, nothing matches."""

@@ -22,6 +22,7 @@ from broker.sim.book import (
 )
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
+from broker.sim.impact import pushed
 from broker.sim.matching import (
     Cut,
     auction_fills,
@@ -38,7 +39,7 @@ from broker.sim.matching import (
 )
 from broker.sim.oca import note_traded, others_of, reduced_nanos
 from broker.sim.outbox import Outbox
-from broker.sim.settlement import ADDED, REMOVED, Settlement
+from broker.sim.settlement import Settlement
 from core.commands import FOK, IOC, LMT, MKT, STP_LMT
 from core.events import (
     STATUS_CANCELLED,
@@ -51,6 +52,7 @@ from core.events import (
     OrderInactivated,
     OrderReplaced,
 )
+from core.fees import ADDED, REMOVED
 from core.instruments import Instrument
 
 
@@ -249,6 +251,9 @@ class Floor:
                 liquidity=liquidity,
                 later_ns=later_ns,
             )
+        if self._config.impact.on:
+            signed = order.side * (before_nanos - order.remaining_nanos)
+            pushed(self.state.books[order.inst].push, self._config.impact, signed_qty_nanos=signed, ts_ns=ts_ns)
         if not order.remaining_nanos and not order.done:
             self.end(order, STATUS_FILLED, ts_ns)
         if order.oca_group:

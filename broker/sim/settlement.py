@@ -11,9 +11,6 @@ from broker.sim.outbox import Outbox
 from core.errors import Bug
 from core.events import CommissionReported, ExecutionCorrected, OrderFilled
 
-ADDED = 1
-REMOVED = 2
-
 
 class Settlement:
     """Books executions of one account. Raises Bug if an order would execute more than its quantity."""
@@ -47,7 +44,7 @@ class Settlement:
         # A foreign order shows its perm id: far above any order id, so exec ids stay unique.
         exec_id = f"{self._config.exec_prefix}.{order.order_id or order.perm_id:08x}.{order.executions:02x}.01"
         booked = self._account.book(
-            order, exec_id=exec_id, qty_nanos=qty_nanos, px_nanos=px_nanos, ts_ns=ts_ns, date=date
+            order, exec_id=exec_id, qty_nanos=qty_nanos, px_nanos=px_nanos, ts_ns=ts_ns, date=date, liquidity=liquidity
         )  # fmt: skip
         fill = OrderFilled(
             order_id=order.order_id,

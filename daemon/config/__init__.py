@@ -1,6 +1,7 @@
 """The config file: its structs, reading and checking it, and what the journal keeps of it."""
 
 from daemon.config.contracts import instruments_of, reference_of
+from daemon.config.fee_rows import fee_rows_of
 from daemon.config.load import (
     config_digest,
     config_from_json,
@@ -18,6 +19,7 @@ __all__ = [
     "config_digest",
     "config_from_json",
     "config_of",
+    "fee_rows_of",
     "instruments_of",
     "load_config",
     "parse_config",

@@ -14,12 +14,12 @@ import msgspec
 from broker.ib.config import check_account as check_ib_account
 from broker.ib.config import check_lines
 from core.errors import ConfigError
-from core.fees import DEFAULT_PLANS
 from core.units import CASH_NANOS_MAX, NANO
 from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
+from daemon.config.fee_rows import check_fees
 from daemon.config.feed_spec import replay_spec
 from daemon.config.paths import SOCKET_LENGTH_MAX, readable
 from daemon.config.schema import (
@@ -85,8 +85,7 @@ def check(config: Config, problems: Problems) -> None:
     check_guard(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
-    if config.fees.plan not in DEFAULT_PLANS:
-        problems.add("fees.plan", f'"{config.fees.plan}" is unknown', f"use one of {', '.join(DEFAULT_PLANS)}")
+    check_fees(config, problems)
     if len(config.control.socket.encode()) > SOCKET_LENGTH_MAX:
         problems.add(
             "control.socket",

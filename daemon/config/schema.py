@@ -195,10 +195,20 @@ class StrategySettings(Table, frozen=True):
     execution: ExecutionConfig = ExecutionConfig()  # how its targets are traded
 
 
+class VenueFee(Dated, frozen=True):
+    """What one exchange charges a share from a day on; below 0 = it pays."""
+
+    venue: str  # as the instruments' primary_exchange; empty = every exchange without rows of its own
+    added: Price  # for an order that rested there
+    removed: Price  # for an order that took what rested there
+
+
 class FeeSettings(Table, frozen=True):
     """What executions cost."""
 
-    plan: str = "ibkr_pro_fixed"  # a dated fee table of core/fees.py
+    plan: str = "ibkr_pro_fixed"  # a dated fee table: ibkr_pro_fixed or ibkr_pro_tiered
+    # Exchange fees, which the tiered plan passes on; without rows the most that Rule 610(c) allows is counted.
+    venues: tuple[VenueFee, ...] = ()
 
 
 class JournalSettings(Table, frozen=True):

@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core.errors import ConfigError
-from core.fees import DEFAULT_PLANS
 from core.instruments import Instrument
 from core.reference import (
     CodeVersion,
@@ -33,7 +32,7 @@ from core.reference import (
     SessionsLoaded,
 )
 from core.sessions import Calendar, SessionTable
-from daemon.config import Config, config_digest, instruments_of, reference_of, resolved_json
+from daemon.config import Config, config_digest, fee_rows_of, instruments_of, reference_of, resolved_json
 from daemon.digests import ROOT, code_version
 from daemon.reference.histories import histories_of
 from daemon.reference.hours import HOURS, day_of, local_day, local_ns, number_of
@@ -139,7 +138,7 @@ def build_reference(config: Config, *, first: date, last: date) -> ReferenceTabl
         code=code_version(),
         sessions=tuple(SessionsLoaded(table=table) for table in tables),
         instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments),
-        fees=FeesLoaded(plan=config.fees.plan, rows=DEFAULT_PLANS[config.fees.plan]),
+        fees=FeesLoaded(plan=config.fees.plan, rows=fee_rows_of(config)),
         slow=slow,
         models=model_records(config),
         histories=histories_of(config),

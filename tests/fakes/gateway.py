@@ -9,7 +9,8 @@ from broker.gateway.machine import GatewayMachine
 from broker.gateway.part import NEVER, Client, Field, Fields, Handler, Part, World
 from broker.sim.config import LatencyConfig, VenueConfig
 from broker.sim.exchange import Exchange
-from core.fees import DEFAULT_PLANS, FeeTable
+from core.fee_plans import DEFAULT_PLANS
+from core.fees import FeeTable
 from core.market import new_market
 from tests.fakes.tape import calendars, instrument
 

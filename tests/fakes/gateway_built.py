@@ -16,7 +16,7 @@ from broker.feeds.protocol import FeedEnd, RowsBatch
 from broker.feeds.spec import FeedTotals
 from broker.gateway.machine import decode_state
 from broker.gateway.wire import FieldReader, split_fields
-from core.fees import DEFAULT_PLANS
+from core.fee_plans import DEFAULT_PLANS
 from core.reference import CodeVersion, ConfigResolved, FeesLoaded, InstrumentLoaded, SessionsLoaded
 from core.rows import PRINT, QUOTE, ROW
 from core.units import NANO

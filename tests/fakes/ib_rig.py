@@ -33,7 +33,8 @@ from broker.sim.config import LatencyConfig, VenueConfig
 from broker.sim.exchange import Exchange
 from core import commands as c
 from core import events as e
-from core.fees import DEFAULT_PLANS, FeeTable
+from core.fee_plans import DEFAULT_PLANS
+from core.fees import FeeTable
 from core.market import new_market
 from core.reference import InstrumentReference
 from core.rows import PRINT, QUOTE, ROW

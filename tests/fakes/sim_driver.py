@@ -21,7 +21,8 @@ from core.commands import (
     RequestSync,
 )
 from core.events import AnyEvent
-from core.fees import DEFAULT_PLANS, FeeTable
+from core.fee_plans import DEFAULT_PLANS
+from core.fees import FeeTable
 from core.ids import BUY
 from core.rows import NOT_LAST, PRINT, QUOTE, SUSPICIOUS
 from tests.fakes.tape import QUOTES, Tape, at, calendars, cents, instrument, shares

@@ -14,7 +14,7 @@ from core import commands as c
 from core import events as e
 from core import records as r
 from core.errors import ConfigError
-from core.fees import COMMISSION, DEFAULT_PLANS
+from core.fee_plans import COMMISSION, DEFAULT_PLANS
 from core.latches import ACCOUNT
 from core.reference import FeeRow
 from core.rows import QUOTE

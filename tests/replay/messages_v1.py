@@ -57,7 +57,8 @@ REFERENCES: Final[tuple[Message, ...]] = (
         rows=(
             r.FeeRow(
                 name="sec", effective_from=20260404, per="value", rate_nanos=20_600, sell_only=True, minimum_nanos=1,
-                cap_nanos=2, cap_value_ppm=3, source="notice",
+                cap_nanos=2, cap_value_ppm=3, source="notice", of="commission", tiers=((0, 5), (QTY, 4)),
+                tier_by="month", venue="NYSE", liquidity=1,
             ),
         ),
     ),

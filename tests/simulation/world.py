@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from broker.sim.config import VenueConfig
-from core.fees import DEFAULT_PLANS
+from core.fee_plans import DEFAULT_PLANS
 from core.reference import (
     CodeVersion,
     ConfigResolved,

@@ -8,11 +8,13 @@ import pytest
 
 from broker.feeds.spec import SyntheticInstrument, SyntheticSpec
 from core.errors import ConfigError
+from core.fees import FeeTable
 from core.units import NANO
 from daemon.config import (
     Config,
     config_digest,
     config_from_json,
+    fee_rows_of,
     instruments_of,
     load_config,
     parse_config,
@@ -298,6 +300,22 @@ WRONG = {
         "fees.plan",
         '"free" is unknown',
         "use one of ibkr_pro_fixed",
+    ),
+    "exchange fees of a plan without": (
+        "[venue]",
+        '[fees]\nvenues = [{from = 20250101, venue = "NYSE", added = -0.002, removed = 0.003}]\n[venue]',
+        "fees.venues",
+        "ibkr_pro_fixed passes no exchange fees on",
+        "take ibkr_pro_tiered",
+    ),
+    "exchange fee": (
+        "[venue]",
+        '[fees]\nplan = "ibkr_pro_tiered"\n'
+        'venues = [{from = 20250101, venue = "NYSE", added = -0.2, removed = 0}]'
+        "\n[venue]",
+        "fees.venues[0].added",
+        "-0.2 is out of bounds",
+        "give a number of -0.05 or more",
     ),
     "venue": (
         "seed = 9",
@@ -662,6 +680,23 @@ def test_the_gateway_of_up_is_beside_the_file(tmp_path: Path) -> None:
     """Its path is relative to the file that names it."""
     (tmp_path / "gw.toml").touch()
     assert parse(GOOD + '[up]\ngateway = "gw.toml"\n', tmp_path).up.gateway == str(tmp_path / "gw.toml")
+
+
+def test_exchange_fees_of_the_account_join_the_plan() -> None:
+    """A venue's rows stand beside the plan's bound; rows of every venue replace it."""
+    head = '[fees]\nplan = "ibkr_pro_tiered"\nvenues = [{from = 20000101, venue = "'
+    one, every = (
+        FeeTable(
+            fee_rows_of(parse(changed("[venue]", f'{head}{venue}", added = -0.002, removed = 0.0028}}]\n[venue]')))
+        )
+        for venue in ("NYSE", "")
+    )
+
+    def charge(table: FeeTable, venue: str) -> int:
+        found = table.commission_nanos(date=20250601, side=1, qty_nanos=NANO, px_nanos=NANO, venue=venue)
+        return found.part_nanos("exchange")
+
+    assert [charge(one, "NYSE"), charge(one, "ARCA"), charge(every, "ARCA")] == [2_800_000, 3_000_000, 2_800_000]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""What trading costs before it is done: impact models, the estimate of a parent, the choice of its algorithm, and
+whether a stated edge pays. Pure.
+"""
+
+from execution.costs.choice import Choice, Situation, choose
+from execution.costs.edge import EdgePolicy, EdgeVerdict, judge_edge
+from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, weights_of
+from execution.costs.impact import MODELS, Almgren, ImpactModel, IStar, SquareRoot, find_model
+
+__all__ = [
+    "MODELS",
+    "Almgren",
+    "Choice",
+    "Conditions",
+    "EdgePolicy",
+    "EdgeVerdict",
+    "Estimate",
+    "IStar",
+    "ImpactModel",
+    "Order",
+    "Schedule",
+    "Situation",
+    "SquareRoot",
+    "choose",
+    "estimate",
+    "even_schedule",
+    "find_model",
+    "judge_edge",
+    "weights_of",
+]

@@ -1,0 +1,265 @@
+"""`algo = "auto"`: the algorithm, duration and slices with the least expected cost plus weighted risk, and why. Pure:
+the caller says what is to be traded, in which market, until when, and which algorithms there are. Iceberg and close are
+never chosen: they say what a person wants, not what is cheap.
+
+Every candidate is a schedule that `estimate` prices, commissions with their minimum per child included, so a small
+order is not cut into parts that each pay it. A simpler candidate comes first and wins a tie.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from core.fees import FeeTable
+from core.units import NANO, decimal_text
+from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, ratio
+from execution.costs.impact import ImpactModel
+
+IMMEDIATE: Final = "immediate"
+ADAPTIVE: Final = "adaptive"
+TWAP: Final = "twap"
+VWAP: Final = "vwap"
+POV: Final = "pov"
+IS: Final = "is"
+KNOWN: Final = (IMMEDIATE, ADAPTIVE, TWAP, VWAP, POV, IS)
+SECOND_NS: Final = NANO
+IMMEDIATE_S: Final = 10  # what an order across the spread competes with: the volume of these seconds
+ADAPTIVE_S: Final = 60
+DURATION_S_MIN: Final = 60
+CHILD_S: Final = 60  # a child trades within this, and slices are not shorter
+BLOCKS_MAX: Final = 40
+HASTES: Final = (1.0, 2.0, 4.0, 8.0)  # kappa T of an implementation shortfall: how much earlier than even
+RESTING: Final = 0.5  # part that still crosses where every child rests first
+POV_MOST: Final = 0.5  # what a part-of-volume algorithm may be told to take
+POV_FROM: Final = 0.05  # participation above which a schedule blind to the volume is not let run
+DAY_S: Final = 23_400  # regular session
+_E: Final = 2.718281828459045
+
+
+class Situation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What an automatic choice looks at beside order and market."""
+
+    horizon_s: int  # the longest it may take, up to the close
+    volume: tuple[float, ...] = ()  # of the average day, in equal slots from now over the horizon; () = not known
+    risk_weight: float = 0.0  # cost one accepts to be rid of one standard deviation: urgency
+    must_complete: bool = True
+    day_s: int = DAY_S
+    algos: tuple[str, ...] = KNOWN
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An algorithm with its parameters, why in words, and what it is expected to cost (None: nobody can say)."""
+
+    algo: str
+    params: dict[str, Any]
+    why: str
+    expected: Estimate | None
+    weights: tuple[float, ...] = ()  # of its schedule; () = even
+
+
+class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    algo: str
+    params: dict[str, Any]
+    schedule: Schedule
+    uneven: bool = False
+
+
+_Entry = tuple[float, int, _Candidate, Estimate]
+
+
+def choose(order: Order, conditions: Conditions, situation: Situation, *, fees: FeeTable, model: ImpactModel) -> Choice:
+    """The candidate with the least cost. Without price, average volume or volatility: even parts over all the time."""
+    horizon = max(situation.horizon_s, 1)
+    missing = conditions.missing()
+    if missing:
+        slices = _slices(order, horizon)[0]
+        return Choice(
+            algo=TWAP, params={"duration_s": horizon, "slices": slices}, expected=None,
+            why=f"{TWAP} over {horizon} s: nobody knows the {missing}",
+        )  # fmt: skip
+    ranking = _Ranking(order, conditions, situation, fees, model)
+    _consider(ranking)
+    ranked = ranking.entries
+    if not ranked:
+        return Choice(algo=TWAP, params={"duration_s": horizon, "slices": 1}, expected=None, why=f"{TWAP}: none other")
+    _, _, best, found = min(ranked, key=_place)
+    return Choice(
+        algo=best.algo,
+        params=best.params,
+        expected=found,
+        weights=best.schedule.weights if best.uneven else (),
+        why=_why(order, conditions, situation, ranked, best, found),
+    )
+
+
+def participation(order: Order, conditions: Conditions, situation: Situation) -> float:
+    """Own part of all volume if it takes the whole horizon; 1 = there is no other volume."""
+    others = sum(situation.volume) or situation.horizon_s / situation.day_s
+    size = ratio(order.qty_nanos, conditions.adv_nanos)
+    return size / (size + others)
+
+
+def _place(entry: _Entry) -> tuple[float, int]:
+    return entry[0], entry[1]
+
+
+class _Ranking:
+    """Candidates with their price, in the order they came."""
+
+    def __init__(
+        self, order: Order, conditions: Conditions, situation: Situation, fees: FeeTable, model: ImpactModel
+    ) -> None:
+        self.order = order
+        self.conditions = conditions
+        self.situation = situation
+        self._fees = fees
+        self._model = model
+        self.entries: list[_Entry] = []
+
+    def price(self, candidate: _Candidate) -> _Entry:
+        """Cost plus weighted risk; it takes part if its algorithm is there."""
+        found = estimate(self.order, self.conditions, candidate.schedule, fees=self._fees, model=self._model)
+        score = found.cost_nanos + self.situation.risk_weight * found.risk_nanos
+        entry = (score, len(self.entries), candidate, found)
+        if candidate.algo in self.situation.algos:
+            self.entries.append(entry)
+        return entry
+
+
+def _consider(ranking: _Ranking) -> None:
+    situation = ranking.situation
+    day, horizon = situation.day_s, max(situation.horizon_s, 1)
+    for algo, seconds, crossing in ((IMMEDIATE, IMMEDIATE_S, 1.0), (ADAPTIVE, ADAPTIVE_S, RESTING)):
+        if algo == IMMEDIATE or horizon >= seconds:
+            schedule = even_schedule(1, days=seconds / day, volume=_volume(situation, seconds), crossing=crossing)
+            ranking.price(_Candidate(algo=algo, params={"duration_s": min(seconds, horizon)}, schedule=schedule))
+    share = participation(ranking.order, ranking.conditions, situation)
+    blind = not situation.volume and not situation.must_complete
+    if blind and POV_FROM < share <= POV_MOST and POV in situation.algos:
+        schedule = even_schedule(1, days=horizon / day, volume=_volume(situation, horizon), crossing=RESTING)
+        params = {"duration_s": horizon, "participation": round(share, 4)}
+        ranking.price(_Candidate(algo=POV, params=params, schedule=schedule))
+        return
+    for seconds in _durations(horizon):
+        # How many parts is a question of commissions and time, answered by even ones for all.
+        tried = [(_even(situation, seconds, slices), slices) for slices in _slices(ranking.order, seconds)]
+        _, slices = min(((ranking.price(candidate)[0], slices) for candidate, slices in tried))
+        if situation.volume and slices > 1:
+            ranking.price(_along_volume(situation, seconds, slices))
+        if seconds == horizon and slices > 1:
+            for haste in HASTES:
+                ranking.price(_hasty(situation, seconds, slices, haste))
+
+
+def _even(situation: Situation, seconds: int, slices: int) -> _Candidate:
+    blocks, _ = _blocks(slices)
+    return _candidate(TWAP, situation, seconds, slices, (1.0 / blocks,) * blocks)
+
+
+def _along_volume(situation: Situation, seconds: int, slices: int) -> _Candidate:
+    volume = _cut(situation, seconds, _blocks(slices)[0])
+    total = sum(volume)
+    weights = tuple(part / total if total > 0.0 else 1.0 / len(volume) for part in volume)
+    return _candidate(VWAP, situation, seconds, slices, weights)
+
+
+def _hasty(situation: Situation, seconds: int, slices: int, haste: float) -> _Candidate:
+    """What is left falls as sinh kappa (T - t) / sinh kappa T, as with Almgren and Chriss."""
+    blocks, _ = _blocks(slices)
+    left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
+    weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
+    return _candidate(IS, situation, seconds, slices, weights)
+
+
+def _candidate(algo: str, situation: Situation, seconds: int, slices: int, weights: tuple[float, ...]) -> _Candidate:
+    """A schedule whose children trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
+    blocks, children = _blocks(slices)
+    worked = min(1.0, CHILD_S * blocks * children / seconds)
+    schedule = Schedule(
+        weights=weights,
+        volume=tuple(part * worked for part in _cut(situation, seconds, blocks)),
+        slice_days=seconds / blocks / situation.day_s,
+        crossing=RESTING,
+        children=children,
+    )
+    params = {"duration_s": seconds, "slices": blocks * children}
+    return _Candidate(algo=algo, params=params, schedule=schedule, uneven=algo != TWAP)
+
+
+def _blocks(slices: int) -> tuple[int, int]:
+    """What is looked at, and the children in each: more than `BLOCKS_MAX` change the cost by less than it is worth."""
+    children = -(-slices // BLOCKS_MAX)
+    return slices // children, children
+
+
+def _sinh(x: float) -> float:
+    grown = float(_E**x)
+    return 0.5 * (grown - 1.0 / grown)
+
+
+def _durations(horizon: int) -> list[int]:
+    """All of the time, and shorter ones by halves."""
+    found, seconds = [horizon], horizon // 2
+    while seconds >= DURATION_S_MIN and len(found) < 4:
+        found.append(seconds)
+        seconds //= 2
+    return found
+
+
+def _slices(order: Order, seconds: int) -> list[int]:
+    """Numbers of slices worth a look: never more than lots, nor faster than one in `CHILD_S`."""
+    most = max(1, min(seconds // CHILD_S, order.qty_nanos // order.lot_nanos))
+    return sorted({most, max(1, most // 2), max(1, most // 5), 1}, reverse=True)
+
+
+def _volume(situation: Situation, seconds: int) -> float:
+    """Share of the average day that trades in the next seconds."""
+    if not situation.volume:
+        return seconds / situation.day_s
+    return sum(_cut(situation, min(seconds, situation.horizon_s), 1))
+
+
+def _cut(situation: Situation, seconds: int, slices: int) -> tuple[float, ...]:
+    """The volume of each slice; a slot gives its parts evenly."""
+    if not situation.volume:
+        return (seconds / situation.day_s / slices,) * slices
+    slot_s = situation.horizon_s / len(situation.volume)
+    step = seconds / slices
+    return tuple(_between(situation.volume, slot_s, at * step, (at + 1) * step) for at in range(slices))
+
+
+def _between(volume: tuple[float, ...], slot_s: float, start: float, end: float) -> float:
+    total, slot = 0.0, int(start / slot_s)
+    while slot < len(volume) and slot * slot_s < end:
+        inside = min(end, (slot + 1) * slot_s) - max(start, slot * slot_s)
+        total += volume[slot] * max(inside, 0.0) / slot_s
+        slot += 1
+    return total
+
+
+def _why(
+    order: Order,
+    conditions: Conditions,
+    situation: Situation,
+    ranked: list[_Entry],
+    best: _Candidate,
+    found: Estimate,
+) -> str:
+    """One line: what, what it costs, against what, for which size."""
+    others: dict[str, _Entry] = {}
+    for entry in ranked:
+        algo = entry[2].algo
+        if algo != best.algo and (algo not in others or entry[0] < others[algo][0]):
+            others[algo] = entry
+    against = ", ".join(
+        f"{algo} {decimal_text(entry[3].cost_bp_nanos)} +- {decimal_text(entry[3].risk_bp_nanos)}"
+        for algo, entry in others.items()
+    )
+    sliced = f" in {best.params['slices']} slices" if best.params.get("slices", 1) > 1 else ""
+    size = f"{100.0 * ratio(order.qty_nanos, conditions.adv_nanos):.2g} % of a day"
+    share = f"{100.0 * participation(order, conditions, situation):.2g} % of the volume of {situation.horizon_s} s"
+    curve = "" if situation.volume else ", without a volume curve"
+    text = (
+        f"{best.algo} over {best.params['duration_s']} s{sliced}: {found.text()}, risk weighs {situation.risk_weight:g}"
+    )
+    return f"{text}; {size}, at most {share}{curve}" + (f"; against {against}" if against else "")
