@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from core.book_commands import AnyBookCommand
+from core.command_base import Command as Command
 from core.ids import Side
 
 # Order types and times in force, as IBKR names them.
@@ -63,10 +65,6 @@ class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_o
     notional_nanos: int  # as valued by the gate: worst of limit and far touch
     ladder_epoch: int  # the port refuses the order if the ladder moved since
     override: int = 0  # id of the override that let it fail one control; the order uses it up
-
-
-class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
-    """Base of all requests."""
 
 
 # ---- to the broker ---------------------------------------------------------------------------------------------
@@ -372,7 +370,7 @@ AnyCommand = (
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
     | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
-    | TripBreaker | CountRefusal | MeasureRisk
+    | TripBreaker | CountRefusal | MeasureRisk | AnyBookCommand
 )  # fmt: skip
 
 

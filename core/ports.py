@@ -8,6 +8,7 @@ import msgspec
 from core import commands as c
 from core.arrivals import Arrivals, LiveRule, with_rule
 from core.concentration import Concentration
+from core.corporate import Terms, rescaled
 from core.events import ReferenceArrived
 from core.exposure import Exposure
 from core.instruments import Instrument
@@ -62,8 +63,22 @@ class Context:
         """A trading day begins: its previous closes, none where the reference has no row for the day."""
         self.previous_close_nanos = list(self._closes.get(date) or [0] * len(self.instruments))
         self.volumes.roll(date)
+        for action in self.money.corporate.values():
+            if action.rescaled and action.terms.ex_date == date:  # the tables speak of the shares of the day before
+                self._scale(action.terms)
         for slow in self.arrivals.slow.values():
             self._take_numbers(slow, date)
+
+    def _scale(self, terms: Terms) -> None:
+        closes, adv = self.previous_close_nanos, self.volumes.adv_nanos
+        closes[terms.inst], adv[terms.inst] = rescaled(terms, closes[terms.inst], adv[terms.inst])
+        for forget in self._forgetting:
+            forget(terms.inst)
+
+    def split(self, terms: Terms) -> None:
+        """Previous close and volume become those of the new shares, also what the broker told of them today."""
+        self._scale(terms)
+        self.arrivals.split(terms)
 
     def _take_numbers(self, slow: ReferenceArrived, date: int) -> None:
         if slow.effective_from != date:
@@ -146,6 +161,10 @@ class Pipeline(Protocol):
 
     def gap(self, inst: int) -> None:
         """Market data of an instrument were lost, or it was halted: features of single ticks warm up again."""
+        ...
+
+    def forget(self, inst: int) -> None:
+        """What was seen of an instrument was of other shares (a split): all its features begin anew."""
         ...
 
     @property
