@@ -1,4 +1,4 @@
-"""Requests that change the books: splits, dividends, corrections. Part of core.commands' union; nothing of it leaves."""
+"""Requests that change the books: splits, dividends, corrections. Part of core.commands' union; none of it leaves."""
 
 from core.command_base import Command
 from core.corporate import BookLine, Terms

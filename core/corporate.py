@@ -24,11 +24,8 @@ RATIO_MAX: Final = 10_000  # shares for one, either way
 PPM: Final = 1_000_000
 
 # What a price may suspect. Ratios nearer to one look like any bad day; of those the broker's position must tell.
-SUSPECTED: Final = tuple(
-    ratio
-    for many in (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100)
-    for ratio in ((many, 1), (1, many))
-) + ((3, 2), (2, 3))  # fmt: skip
+_MANY: Final = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100)
+SUSPECTED: Final = (*((many, 1) for many in _MANY), *((1, many) for many in _MANY), (3, 2), (2, 3))
 TOLERANCE_PPM: Final = 60_000  # of the ratio: the night's own move
 
 

@@ -69,13 +69,13 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "audit", "booked_lines", "cash_difference_nanos",
-        "closed_sync", "code_steps", "conditions", "corporate", "counters", "day_base_equity_nanos", "difference_sync_id",
-        "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos",
-        "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns",
-        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "risk", "risk_since_ns", "rivals", "safe", "seq", "settings", "suspected", "sync", "synced", "tats",
-        "trading_date", "ts_ns",
+        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "audit", "booked_lines",
+        "cash_difference_nanos", "closed_sync", "code_steps", "conditions", "corporate", "counters",
+        "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates", "epoch",
+        "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger",
+        "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id", "next_parent_id",
+        "odds", "orders", "parents", "reservations", "risk", "risk_since_ns", "rivals", "safe", "seq", "settings",
+        "suspected", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:

@@ -1,7 +1,7 @@
 """Requests about corporate actions and corrections of the books become facts here. Decides nothing: the engine does."""
 
 import re
-from datetime import datetime
+from datetime import date as calendar_date
 from typing import Final
 
 from core import events as e
@@ -85,7 +85,7 @@ def _inst(symbol: str, symbols: tuple[str, ...]) -> int:
 
 def _date(field: str, date: int) -> int:
     try:
-        datetime.strptime(f"{date:08d}", "%Y%m%d")
+        calendar_date(date // 10_000, date // 100 % 100, date % 100)
     except ValueError:
         raise Unacceptable(f"{field} {date}: write a day as 20260115") from None
     return date

@@ -13,8 +13,8 @@ from daemon.control.server import Reply
 from daemon.recovery import deploy_digest
 from daemon.runner import StepError
 from daemon.status.adoption import adoption_of
-from daemon.status.cash import corporate_rows
 from daemon.status.build import ProcessFacts, build_status
+from daemon.status.cash import corporate_rows
 from daemon.status.kills import kill_reports
 from daemon.status.limits import limit_lines
 from daemon.status.picture import Status
