@@ -29,6 +29,7 @@ from daemon.cli import (
     panic,
     records,
     risk,
+    statement,
     surveil,
     trader,
 )
@@ -67,6 +68,7 @@ for _part in (
     risk,
     books,
     corporate,
+    statement,
     records,
     surveil,
     diff,

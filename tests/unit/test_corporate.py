@@ -1,4 +1,4 @@
-"""Splits and dividends inside a trader on a live broker: given once, carried out when the broker shows it, recovered."""
+"""Splits and dividends inside a trader on a live broker: given once, carried out when the broker shows it."""
 
 from pathlib import Path
 from typing import Any
