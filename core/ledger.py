@@ -200,7 +200,7 @@ class Ledger:
             realised = position.split(qty_nanos)
             self.realised_nanos += realised
             self.book_of(strategy).realised_nanos += realised
-        for execution in {id(x): x for x in self.executions.values() if x.inst == inst}.values():
+        for execution in {x.exec_id: x for x in self.executions.values() if x.inst == inst}.values():
             execution.split_num *= num
             execution.split_den *= den
 

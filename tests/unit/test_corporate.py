@@ -44,7 +44,14 @@ def sync(world: LiveWorld, sync_id: int, shares: int, *, paid: int = 0, inst: in
 
 def give(world: LiveWorld, *, now: bool = False, **terms: Any) -> tuple[bool, str]:
     """An operator's word about AAA, and the answer."""
-    fields = {"action_id": "s1", "kind": "split", "inst": 0, "ex_date": DATE, "num": 2, "den": 1} | terms
+    fields: dict[str, Any] = {
+        "action_id": "s1",
+        "kind": "split",
+        "inst": 0,
+        "ex_date": DATE,
+        "num": 2,
+        "den": 1,
+    } | terms
     world.tell(e.CorporateActionApplied(terms=Terms(**fields), now=now, reason="notice", operator="ann"))
     return world.runner.engine.reply
 
@@ -199,7 +206,12 @@ def test_a_dividend_is_due_on_the_ex_date_and_paid_when_cash_shows_it(tmp_path: 
     """Equity has it from the ex date on, less what is withheld; cash when the broker's has; never twice."""
     world = holding(tmp_path)
     money = world.runner.money
-    terms = {"kind": "dividend", "per_share_nanos": NANO // 4, "currency": "USD", "withheld_ppm": 150_000}
+    terms: dict[str, Any] = {
+        "kind": "dividend",
+        "per_share_nanos": NANO // 4,
+        "currency": "USD",
+        "withheld_ppm": 150_000,
+    }
     assert "has begun" in give(world, pay_date=20261007, **terms)[1]
     assert give(world, action_id="d1", ex_date=20261006, pay_date=20261007, **terms)[0]
     ledger, marks = money.ledger, world.runner.engine.exposure.marks
