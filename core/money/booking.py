@@ -126,7 +126,12 @@ def _cash(m: Money, line: BookLine) -> None:
 
 
 def _convert(m: Money, line: BookLine) -> None:
-    m.ledger.convert(line.currency, line.amount_nanos, line.other_currency, line.other_nanos)
+    """The first rate of a currency says what we had of it all along: that is no profit."""
+    ledger = m.ledger
+    other = line.other_currency if line.currency == ledger.currency else line.currency
+    held = 0 if other in ledger.rates else ledger.cash.get(other, 0)
+    ledger.convert(line.currency, line.amount_nanos, line.other_currency, line.other_nanos)
+    m.deposit(ledger.in_base_nanos(other, held))
     if line.commission_nanos:
         m.ledger.adjust(m.settings.currency, -line.commission_nanos, "fee")
 

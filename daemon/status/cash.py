@@ -47,3 +47,24 @@ def cash_rows(money: Money) -> list[dict[str, str]]:
     for currency, due in sorted(ledger.accrued.items()):
         rows.append({"currency": currency, "kind": "dividends due", "amount": exact_text(due)})
     return rows
+
+
+def lot_rows(money: Money) -> list[dict[str, str]]:
+    """Every open lot, oldest first, below its position's profit by either count."""
+    rows = []
+    for position in money.ledger.positions.values():
+        who = {"strategy": position.strategy, "symbol": symbol_of(money.settings.symbols, position.inst)}
+        rows.append(
+            who
+            | {
+                "qty": exact_text(position.qty_nanos),
+                "cost": exact_text(position.cost_nanos),
+                "seq": "",
+                "realised_average": exact_text(position.realised_nanos),
+                "realised_fifo": exact_text(position.realised_fifo_nanos),
+            }
+        )
+        for lot in position.lots:
+            numbers = {"qty": exact_text(lot.qty_nanos), "cost": exact_text(lot.cost_nanos), "seq": str(lot.seq)}
+            rows.append(who | numbers | {"realised_average": "", "realised_fifo": ""})
+    return rows

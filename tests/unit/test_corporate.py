@@ -15,6 +15,7 @@ from core.parents import ParentState
 from core.records import COMMAND, decode
 from core.units import NANO
 from daemon.journal import JournalReader
+from daemon.status.cash import corporate_rows
 from tests.fakes.live import DATE, LiveWorld, opened
 from tests.unit.test_live_runner import verified
 
@@ -99,7 +100,13 @@ def test_a_split_is_carried_out_when_the_broker_shows_it(tmp_path: Path) -> None
     assert money.ledger.holdings[0] == 200 * NANO
     assert give(world, num=3)[0] is False, "an id has one meaning"
     assert len(commands(world, b.SplitBooks)) == 1
+    (row,) = corporate_rows(money)
+    assert (row["id"], row["terms"], row["state"], row["by"]) == ("s1", "2:1", "done", "ann")
     verified(world)
+    again = world.recover().machine.engine
+    assert again.context.previous_close_nanos[0] == 10 * NANO
+    assert again.context.volumes.adv_nanos[0] == 20_000_000 * NANO
+    assert again.money.ledger.holdings[0] == 200 * NANO
 
 
 def test_what_rests_comes_off_first_and_a_late_fill_counts_in_old_shares(tmp_path: Path) -> None:
