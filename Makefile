@@ -6,6 +6,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # a virtual environment that broke off half-way must not count as made
 
+# Containers like to set it. Then each of the hundreds of processes that tests start would compile every module it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet

@@ -31,6 +31,7 @@ TIF_NAMES: Final = {DAY: "DAY", GTC: "GTC", IOC: "IOC", FOK: "FOK", GTD: "GTD", 
 INTENT_SCHEDULE: Final = 1
 INTENT_FLATTEN: Final = 2
 INTENT_MANUAL: Final = 3
+INTENT_DISASTER: Final = 4  # a stop far from the market that outlives us (core/engine/disaster.py)
 
 
 class OrderIntent(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):

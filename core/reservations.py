@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from core.commands import MKT, MOC, STP
+from core.commands import INTENT_DISASTER, MKT, MOC, STP
 from core.concentration import Concentration
 from core.orders import Order, State
 from core.units import share_of
@@ -77,7 +77,7 @@ class Reservations:
 
     def open(self, order: Order) -> None:
         """Hold a new order: the ordinary case of `update`, without a look for what was held before."""
-        if order.qty_nanos <= 0 or order.order_id in self._held:
+        if order.qty_nanos <= 0 or order.order_id in self._held or order.purpose == INTENT_DISASTER:
             self.update(order)
             return
         if order.order_type in _UNLIMITED:
@@ -132,7 +132,9 @@ class Reservations:
 
 def contribution(order: Order) -> Held | None:
     """What an order holds now: None when terminal. A replace in flight holds the worse of both versions."""
-    if not order.live:
+    if not order.live or order.purpose == INTENT_DISASTER:
+        # A disaster stop reserves nothing, else it would keep real exits from leaving. A fill of both can pass zero:
+        # therefore its execution halts the symbol at once (core/engine/disaster.py).
         return None
     qty = order.reserved_nanos
     if order.pending_version:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from core import events as e
 from core import records as r
+from core.commands import INTENT_DISASTER
 from core.errors import Bug
 from core.latches import PROCESS, STRATEGY
 from daemon.authority.sealing import Sealing
@@ -308,7 +309,8 @@ class Trader:
             self.phase = "draining"
             self._drain_until_ns = runner.now_ns + DRAIN_NS
             runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
-        return not runner.money.live_orders or runner.now_ns >= self._drain_until_ns
+        left = any(order.purpose != INTENT_DISASTER for order in runner.money.live_orders.values())
+        return not left or runner.now_ns >= self._drain_until_ns
 
     def leave_on_failure(self) -> None:
         """After every await: an operator's command may have broken the engine, and nothing may be stepped on it."""

@@ -141,7 +141,11 @@ class NettingDesk:
         if not money.reservations.any_live(inst):
             return ""
         for order in money.live_orders.values():
-            if order.inst == inst and (order.strategy == strategy or order.side != side):
+            if (
+                order.inst == inst
+                and order.purpose != c.INTENT_DISASTER
+                and (order.strategy == strategy or order.side != side)
+            ):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
         return ""
 

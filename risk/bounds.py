@@ -116,6 +116,7 @@ class Bounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     jump_quiet_ns: int
     spread_bp_max: int
     frozen_ns_max: int
+    disaster_stop_bp: int
 
 
 class Rates(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -138,3 +139,4 @@ class Resolved(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     by_strategy: dict[str, tuple[Bounds, ...]]
     strangers: tuple[Bounds, ...]
     clusters: tuple[tuple[str, tuple[int, ...]], ...]  # of names that move together, by name: instrument rows
+    disaster_stops: bool  # some symbol asks for one

@@ -60,7 +60,8 @@ CONTROLS: Final = (
     _row(27, "kill is verified", "core/engine/kill.py, core/money/kills.py, daemon/killer/panic.py"),
     _row(28, "attribution", "core/commands.py, core/orders.py, core/engine/trading.py"),
     _row(29, "reduce-only state", "risk/checks/ladder_state.py, risk/view.py"),
-    _row(30, "dead-man", "daemon/lease.py, daemon/presence.py, daemon/killer/guard.py, daemon/killer/session.py"),
+    _row(30, "dead-man", "core/engine/disaster.py, daemon/lease.py, daemon/presence.py, daemon/killer/guard.py, "
+         "daemon/killer/session.py"),
     _row(31, "latches survive", "core/latches.py, core/money/snapshot.py"),
     _row(32, "start sequence", "risk/checks/link_ready.py, core/money/syncs.py"),
     _row(33, "continuous reconciliation", "core/reconcile.py, risk/checks/unexplained_difference.py"),

@@ -88,6 +88,21 @@ class Gate:
         """Read the limits again: an operator changed one, or such a change ended."""
         self._view.bind(self._limits.resolved(), self._limits.fault)
 
+    def disaster_stop_bp(self, strategy: str, inst: int) -> int:
+        """How far from the mark a disaster stop stands; 0 = none is asked for."""
+        resolved = self._limits.resolved()
+        return resolved.by_strategy.get(strategy, resolved.strangers)[inst].disaster_stop_bp
+
+    @property
+    def disaster_stops(self) -> bool:
+        """Whether any limit asks for a disaster stop."""
+        return self._limits.resolved().disaster_stops
+
+    @property
+    def outlives_day(self) -> bool:
+        """Whether GTC orders are legal."""
+        return self._limits.resolved().account.good_till_cancelled == 1
+
     @property
     def limit_fault(self) -> str:
         """Why changes of limits could not be applied; "" = they are."""

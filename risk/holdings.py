@@ -97,3 +97,9 @@ class Holdings(LaidDown):
             self.worst += foreign.sells[inst]
             self.side_count += foreign.sell_counts[inst]
             self.reserved_side += foreign.value - foreign.buy_value
+
+    def _stand_alone(self, o: OrderIntent) -> None:
+        """A disaster stop stands beside whatever closes the position for good: judged as the only resting exit."""
+        self.buy_qty = self.sell_qty = 0
+        self.worst = self.qty_new + o.side * self.position
+        self.own_worst = self.qty_new + o.side * self.book_position

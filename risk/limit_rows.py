@@ -90,6 +90,16 @@ ORDER_ROWS: Final = (
         SECONDS,
         "a quote unchanged for so long while others change is a dead feed, however alive its line",
     ),
+    # Off: a stop that a wild print sets off sells at the worst price of the day. Who trusts the broker's trigger more
+    # than a trader that may die sets it far beyond any ordinary day, 1,000 or more.
+    _row(
+        30,
+        "disaster_stop_bp",
+        0,
+        BASIS_POINTS,
+        "how far from the mark a stop order stands at the broker while a symbol is held; 0 = none",
+        zero_off=True,
+    ),
 )
 # Account and strategy: what a whole book may do.
 BOOK_ROWS: Final = (

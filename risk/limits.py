@@ -47,6 +47,7 @@ class OrderLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
     jump_quiet_seconds: Number | None = None
     spread_bp_max: Number | None = None
     frozen_seconds_max: Number | None = None
+    disaster_stop_bp: Number | None = None
 
 
 class StrategyLimits(OrderLimits, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

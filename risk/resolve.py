@@ -46,15 +46,18 @@ def resolve(
     _refuse_above_ceiling(limits, values)
     books = {name: _book_bounds(limits, name, values) for name in strategies}
     stranger = _book_bounds(limits, "", values)
+    by_strategy = {
+        name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
+        for name in strategies
+    }
+    strangers = tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments)
     return Resolved(
         account=_account_bounds(limits, values),
         books=books,
-        by_strategy={
-            name: tuple(_bounds(limits, instrument, name, books[name], 1, currency) for instrument in instruments)
-            for name in strategies
-        },
-        strangers=tuple(_bounds(limits, instrument, "", stranger, 0, currency) for instrument in instruments),
+        by_strategy=by_strategy,
+        strangers=strangers,
         clusters=_clusters(limits, instruments),
+        disaster_stops=any(row.disaster_stop_bp for rows in (strangers, *by_strategy.values()) for row in rows),
     )
 
 
@@ -137,6 +140,8 @@ def _cluster_bps(limits: Limits) -> dict[str, int]:
 
 
 def _tightest(row: Limit, values: list[int]) -> int:
+    if row.zero_off:
+        return min((value for value in values if value), default=0)
     return max(values) if row.tight_max else min(values)
 
 
@@ -247,6 +252,7 @@ def _bounds(
         jump_quiet_ns=v["jump_quiet_seconds"],
         spread_bp_max=v["spread_bp_max"],
         frozen_ns_max=v["frozen_seconds_max"],
+        disaster_stop_bp=v["disaster_stop_bp"],
     )
 
 

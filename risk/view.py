@@ -5,7 +5,7 @@ risk/ that reads market, money and session state for the gate. Prices, quantitie
 from struct import Struct
 from typing import Final
 
-from core.commands import LMT, LOC, MKT, OrderIntent
+from core.commands import INTENT_DISASTER, LMT, LOC, MKT, OrderIntent
 from core.errors import Bug
 from core.latches import ACTIVE
 from core.market import FIELDS, INDEX
@@ -235,6 +235,8 @@ class GateView(Holdings):
         self.replace_legal = 1
         if foreign.any_known:
             self._add_foreign(o)
+        if o.purpose == INTENT_DISASTER:
+            self._stand_alone(o)
         if o.version:
             self._read_replaced(o)
         elif o.order_id < money.next_order_id:

@@ -263,6 +263,7 @@ class Orders:
             status=status,
             limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in _LIMITED else 0,
             client_id=bounded(order.clientId),
+            stop_px_nanos=nanos_of_float(order.auxPrice) if order.orderType == "STP" else 0,
         )
 
     def foreign_report(self, sync_id: int, text: list[str]) -> Any:

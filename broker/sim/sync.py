@@ -4,6 +4,7 @@ changes nothing.
 
 from broker.sim.account import Account, Execution
 from broker.sim.book import SimOrder, VenueState
+from core.commands import STP
 from core.events import (
     STATUS_CANCELLED,
     STATUS_FILLED,
@@ -54,6 +55,7 @@ def open_order(sync_id: int, order: SimOrder) -> OpenOrderReported:
         status=order.open_status,
         limit_px_nanos=order.limit_px_nanos,
         client_id=order.client_id,
+        stop_px_nanos=order.stop_px_nanos if order.order_type == STP else 0,
     )
 
 

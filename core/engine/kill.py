@@ -88,7 +88,8 @@ def what_is_left(engine: Trading, kill: Kill) -> str:
         for order in in_scope(engine, kill.level, kill.scope)
     ]
     found += [f"permId {perm_id} of {kill.foreign.get(perm_id, 'others')}" for perm_id in kill.foreign_open]
-    shown = "; ".join(found[:LEFT_SHOWN_MAX]) + (f"; and {len(found) - LEFT_SHOWN_MAX} more" if len(found) > 8 else "")
+    more = len(found) - LEFT_SHOWN_MAX
+    shown = "; ".join(found[:LEFT_SHOWN_MAX]) + (f"; and {more} more" if more > 0 else "")
     if kill.level == SYMBOL and kill.foreign_open:
         shown += " (orders of others: only their own client, the desk or a kill of the account takes them off)"
     if engine.money.link == DOWN:

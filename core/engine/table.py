@@ -7,7 +7,7 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, bookkeeping, clock, conditions, corporate, kill, ladder, limits, presence
+from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
@@ -134,6 +134,7 @@ def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> No
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
     conditions.on_fill(engine)
+    disaster.on_execution(engine, event.order_id, event.inst)
     _go_on(engine, event.order_id)
 
 
@@ -299,6 +300,8 @@ def _hold(engine: Trading, code: str, reason: str) -> None:
 def _stopped(engine: Trading, event: e.TraderStopped) -> None:
     """A stop on purpose: park takes the children off and keeps the schedules; hold leaves all; flatten closes."""
     for order in list(engine.money.live_orders.values()):
+        if order.purpose == c.INTENT_DISASTER:
+            continue  # it is there for when nobody is
         if engine.settings.on_stop.get(order.strategy, "park") != "hold":
             engine.cancel(order.order_id, "stop")
     engine.stopping = True

@@ -52,6 +52,16 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
 
 
+class StopWatch(msgspec.Struct, gc=False):
+    """What is remembered of a symbol's disaster stop (core/engine/disaster.py)."""
+
+    order_id: int = 0
+    sent_ns: int = 0
+    refused: int = 0  # in a row that the broker did not keep
+    date: int = 0  # the trading day of that count
+    told: str = ""  # why there is none, as a person was told
+
+
 class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Snapshot form of what is neither money nor market."""
 
@@ -66,6 +76,7 @@ class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     monitor: list[tuple[int, str, str, int]]  # as releases before `watch` kept it
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     watch: bytes = b""
+    stops: dict[int, StopWatch] = {}
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -111,6 +122,7 @@ class Trading:
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
+        self.stops: dict[int, StopWatch] = {}  # by instrument, where something is held
         self.stopping = False
         self.exposure.set_rates(self.money.conditions.rates)
         self.unsynced = True  # no complete sync since the link came back: schedules wait for it
@@ -318,6 +330,7 @@ class Trading:
             monitor=[],
             watch=self.monitor.dump(),
             arrivals=self.context.arrivals,
+            stops=self.stops,
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -333,6 +346,7 @@ class Trading:
         self.retry = dict.fromkeys(opinion.retry)
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
+        self.stops = opinion.stops
         if opinion.watch:
             self.monitor.load(opinion.watch)
         self.context.load_arrivals(opinion.arrivals)
@@ -355,6 +369,7 @@ class Trading:
         buys = [0] * len(self.symbols)
         sells = [0] * len(self.symbols)
         for order in money.live_orders.values():
-            (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
+            if order.purpose != c.INTENT_DISASTER:
+                (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
         assert buys == money.reservations.buy_qty, f"reserved buys {money.reservations.buy_qty} but orders say {buys}"
         assert sells == money.reservations.sell_qty, "reserved sells do not match the orders"

@@ -25,6 +25,7 @@ class OpenOrderReported(Event, frozen=True, tag=31):
     status: int
     limit_px_nanos: int = 0
     client_id: int = 0
+    stop_px_nanos: int = 0  # of a plain stop order
 
 
 class CompletedOrderReported(Event, frozen=True, tag=32):

@@ -51,7 +51,10 @@ def _settle_versions(m: Money, order: Order, event: e.OpenOrderReported) -> None
 
 
 def _adopt(m: Money, event: e.OpenOrderReported) -> None:
-    """An order with our tag that the journal lacks (a lost tail): taken over, never re-sent."""
+    """An order with our tag that the journal lacks (a lost tail): taken over, never re-sent. A stop of ours is a
+    disaster stop: no other is legal.
+    """
+    stop = event.stop_px_nanos > 0
     order = Order(
         order_id=event.order_id,
         parent_id=0,
@@ -60,13 +63,13 @@ def _adopt(m: Money, event: e.OpenOrderReported) -> None:
         inst=event.inst,
         side=event.side,
         qty_nanos=event.qty_nanos,
-        order_type=c.LMT if event.limit_px_nanos else c.MKT,
+        order_type=c.STP if stop else c.LMT if event.limit_px_nanos else c.MKT,
         limit_px_nanos=event.limit_px_nanos,
         tif=c.DAY,
-        purpose=c.INTENT_MANUAL,
+        purpose=c.INTENT_DISASTER if stop else c.INTENT_MANUAL,
         order_ref=event.order_ref,
         notional_nanos=notional_nanos(event.limit_px_nanos, event.qty_nanos),
-        reduce_only=False,
+        reduce_only=stop,
         sent_ts_ns=m.ts_ns,
         state=State.WORKING,
         filled_nanos=event.filled_nanos,

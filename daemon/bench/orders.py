@@ -21,7 +21,7 @@ from core.money.fold import fold_command, fold_input
 from core.rows import QUOTE
 from core.units import NANO
 from daemon.bench.samples import Line, Samples, judged, percentiles
-from daemon.bench.world import PORT_SINK, SinkPort, World, config_of, opened, tables_of
+from daemon.bench.world import PORT_SINK, TURNING, SinkPort, World, config_of, opened, tables_of
 from daemon.reference.hours import number_of
 from daemon.warm import KeepWarm
 
@@ -32,7 +32,7 @@ MID: Final = 100 * NANO
 MOVE: Final = NANO // 10
 CENT: Final = NANO // 100
 SHARES: Final = 500 * NANO
-MARKET: Final = """
+MARKET: Final = f"""
 mode = "replay"
 state_dir = "."
 [account]
@@ -67,25 +67,9 @@ sd_floor = 0.05
 rate_symbol_orders = 100_000
 rate_strategy_orders = 100_000
 rate_account_orders = 100_000
-orders_minute_soft = 500_000
-orders_minute_hard = 500_000
 working_orders_max = 2_000
 working_per_side_max = 2_000
-# Fifty schedules a second, at two prices in turn: what counts over time would take it for a broken program.
-value_second_max = 4_000_000_000
-value_minute_max = 4_000_000_000
-value_hour_max = 4_000_000_000
-quantity_second_max = 1_000_000_000
-quantity_minute_max = 1_000_000_000
-quantity_hour_max = 1_000_000_000
-parents_day_max = 1_000_000
-parents_unattended_max = 1_000_000
-duplicate_window_seconds = 0.01
-changes_day_max = 1_000_000
-order_trade_ratio_max = 1_000_000
-messages_second_max = 1_000_000
-deployment_orders_day_max = 1_000_000
-clock_age_seconds_max = 1_000_000_000
+{TURNING}clock_age_seconds_max = 1_000_000_000
 borrow_age_seconds_max = 1_000_000_000
 sync_seconds_soft = 1_000_000_000 # nobody answers here
 sync_seconds_hard = 1_000_000_000

@@ -24,6 +24,7 @@ from core.errors import QuantdError
 from core.rows import QUOTE
 from core.units import NANO
 from daemon.bench.samples import Line, Samples, judged
+from daemon.bench.world import TURNING
 from daemon.commands import trader_command
 from daemon.gateway.config import load_gateway
 from daemon.gateway.process import Gateway
@@ -95,22 +96,7 @@ rate_strategy_orders = 25
 rate_symbol_orders = 25
 rate_symbol_seconds = 1
 order_notional_max = 100_000
-orders_minute_soft = 500_000 # a program that turns without end: what counts over time would stop it
-orders_minute_hard = 500_000
-value_second_max = 4_000_000_000
-value_minute_max = 4_000_000_000
-value_hour_max = 4_000_000_000
-quantity_second_max = 1_000_000_000
-quantity_minute_max = 1_000_000_000
-quantity_hour_max = 1_000_000_000
-parents_day_max = 1_000_000
-parents_unattended_max = 1_000_000
-duplicate_window_seconds = 0.01
-changes_day_max = 1_000_000
-order_trade_ratio_max = 1_000_000
-messages_second_max = 1_000_000
-deployment_orders_day_max = 1_000_000
-adv_min = 0
+{turning}adv_min = 0
 adv_order_bp_max = 10_000
 participation_bp_max = 1_000_000
 [journal]
@@ -162,7 +148,10 @@ class Peer:
         config = self._folder / "trader.toml"
         config.write_text(
             TRADER.format(
-                port=gateway.server.addresses[0][1], instruments=instruments, warm=str(self._keep_warm).lower()
+                port=gateway.server.addresses[0][1],
+                instruments=instruments,
+                warm=str(self._keep_warm).lower(),
+                turning=TURNING,
             )
         )
         with (self._folder / "trader.log").open("wb") as log:

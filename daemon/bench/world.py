@@ -31,6 +31,24 @@ RECORDED: Final = ROOT / "examples" / "bac_ibm_2013.toml"
 MADE_UP: Final = ROOT / "examples" / "synthetic.toml"
 PORT_SINK: Final = "the real dispatch into a sink"
 PORT_VENUE: Final = "the real dispatch into the simulated venue"
+# Limits of an account whose one strategy turns round without end: what counts over time would take it for a broken
+# program.
+TURNING: Final = """orders_minute_soft = 500_000
+orders_minute_hard = 500_000
+value_second_max = 4_000_000_000
+value_minute_max = 4_000_000_000
+value_hour_max = 4_000_000_000
+quantity_second_max = 1_000_000_000
+quantity_minute_max = 1_000_000_000
+quantity_hour_max = 1_000_000_000
+parents_day_max = 1_000_000
+parents_unattended_max = 1_000_000
+duplicate_window_seconds = 0.01
+changes_day_max = 1_000_000
+order_trade_ratio_max = 1_000_000
+messages_second_max = 1_000_000
+deployment_orders_day_max = 1_000_000
+"""
 
 
 class SinkPort:

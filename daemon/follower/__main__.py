@@ -112,5 +112,6 @@ def recording_of(config: "Config", state: "StateDirectory", log: Any, *, upgrade
 
 
 if __name__ == "__main__":
+    sys.modules["scipy"] = None  # type: ignore[assignment]  # numba would, for what no kernel uses
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
     sys.exit(main())

@@ -60,5 +60,6 @@ def _loop(config: Any, path: Path, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["scipy"] = None  # type: ignore[assignment]  # numba would, for what no kernel uses
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
     sys.exit(main(sys.argv[1:]))

@@ -110,5 +110,6 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
 
 
 if __name__ == "__main__":
+    sys.modules["scipy"] = None  # type: ignore[assignment]  # numba would, for what no kernel uses
     sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
     sys.exit(main())

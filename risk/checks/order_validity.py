@@ -1,5 +1,6 @@
 """Control 4: an order the exchange could not take is refused here: type, time in force, tick, lot, price, GTD time, and
-what a replace may change (15c3-5 (c)(2)(i)). Stop orders are refused: what they reserve is not defined yet.
+what a replace may change (15c3-5 (c)(2)(i)). The one legal stop is the disaster stop: it only reduces, so it reserves
+nothing; what another one would reserve is not defined.
 """
 
 from typing import Final
@@ -9,6 +10,7 @@ from core.commands import (
     FOK,
     GTC,
     GTD,
+    INTENT_DISASTER,
     IOC,
     LMT,
     LOC,
@@ -16,6 +18,7 @@ from core.commands import (
     MOC,
     OPG,
     ORDER_TYPE_NAMES,
+    STP,
     TIF_NAMES,
     OrderIntent,
 )
@@ -32,6 +35,7 @@ _LEGAL: Final = {
     MKT: (DAY, IOC, FOK, OPG),
     MOC: (DAY,),
     LOC: (DAY,),
+    STP: (DAY, GTC),
 }
 _NONE: Final[tuple[int, ...]] = ()
 
@@ -45,10 +49,17 @@ def check(o: OrderIntent, v: GateView) -> int:
             return CONTROL
         if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
             return CONTROL
-    if not v.replace_legal or o.stop_px_nanos or o.qty_nanos <= 0:
+    if not v.replace_legal or o.qty_nanos <= 0:
         return CONTROL
     limit = o.limit_px_nanos
     rules = v.rules
+    stop = o.stop_px_nanos
+    if stop or o.purpose == INTENT_DISASTER:
+        if o.order_type != STP or o.purpose != INTENT_DISASTER or stop <= 0 or not v.reduce_only or o.version:
+            return CONTROL
+        tick = rules.increment or rules.increment_at(stop)
+        if (tick and stop % tick) or (stop - v.reference) * o.side <= 0:
+            return CONTROL
     if rules.lot_increment and (o.qty_nanos % rules.lot_increment or o.qty_nanos < rules.lot_minimum):
         return CONTROL
     if v.limited:
@@ -58,7 +69,7 @@ def check(o: OrderIntent, v: GateView) -> int:
         if tick and limit % tick:
             return CONTROL
         return 0
-    return CONTROL if limit else 0
+    return CONTROL if limit or (o.order_type == STP and not stop) else 0
 
 
 def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
@@ -72,8 +83,8 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return f"{kind} {tif}", "a legal type and time in force"
     if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
         return f"GTD time {o.gtd_ts_ns}", f"after {v.ts_ns} for GTD, else none"
-    if o.stop_px_nanos:
-        return f"stop {exact_text(o.stop_px_nanos)}", "no stop price"
+    if o.stop_px_nanos or o.order_type == STP or o.purpose == INTENT_DISASTER:
+        return f"{kind} stop {exact_text(o.stop_px_nanos)}", "a disaster stop: reduce-only, on tick, beyond the market"
     if (limit <= 0) if v.limited else limit:
         return f"limit {exact_text(limit)}", "a positive price" if v.limited else f"no price with {kind}"
     return _grid(o, v)

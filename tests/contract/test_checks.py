@@ -93,6 +93,12 @@ def sell_of(shares: int, *steps: Step, side: int = -1, **changes: Any) -> Arrang
     return arrange
 
 
+def disaster(**changes: Any) -> dict[str, Any]:
+    """A sell stop a tenth below the market."""
+    stop = {"order_type": c.STP, "limit_px_nanos": 0, "stop_px_nanos": 90 * NANO, "purpose": c.INTENT_DISASTER}
+    return stop | changes
+
+
 def buy_back(shares: int, *steps: Step, **changes: Any) -> Arrange:
     """The mirror of `sell_of`."""
     return sell_of(shares, *steps, side=1, **changes)
@@ -645,6 +651,17 @@ CASES: tuple[Case, ...] = (
     Case("ORDER_INVALID", OUT, "replace turns the side", reprice(side=-1, limit_px_nanos=ASK), True),
     Case("ORDER_INVALID", MISSING, "replace of nothing", buy(version=1), True),
     Case("ORDER_INVALID", EXIT, "off tick", sell_of(100, limit_px_nanos=ASK + 1), True),
+    Case("ORDER_INVALID", EXIT, "disaster stop", sell_of(100, **disaster()), False),
+    Case("ORDER_INVALID", EXIT, "disaster stop, GTC", sell_of(100, **disaster(tif=c.GTC)), True),
+    Case("ORDER_INVALID", EXIT, "disaster stop, GTC allowed", sell_of(100, **disaster(tif=c.GTC)), False,
+         account(good_till_cancelled=True)),
+    Case("ORDER_INVALID", OUT, "disaster stop of more than is held", sell_of(101, **disaster()), True),
+    Case("ORDER_INVALID", OUT, "disaster stop of an entry", buy(**disaster(stop_px_nanos=2 * PX)), True),
+    Case("ORDER_INVALID", EXIT, "disaster stop off tick", sell_of(100, **disaster(stop_px_nanos=BID - 1)), True),
+    Case("ORDER_INVALID", EXIT, "disaster stop in the market", sell_of(100, **disaster(stop_px_nanos=ASK)), True),
+    Case("ORDER_INVALID", MISSING, "disaster stop without its price", sell_of(100, **disaster(stop_px_nanos=0)), True),
+    Case("ORDER_INVALID", OUT, "disaster stop as a limit", sell_of(100, purpose=c.INTENT_DISASTER), True),
+    Case("ORDER_INVALID", EXIT, "stop of another purpose", sell_of(100, **disaster(purpose=c.INTENT_SCHEDULE)), True),
     Case("ORDER_INVALID", OUT, "limit with a stop price", buy(stop_px_nanos=ASK), True),
     # ---- 20 session
     Case("SESSION", IN, "first moment", after(at(MIDNIGHT + 9 * HOUR + HOUR // 2)), False),

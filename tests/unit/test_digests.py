@@ -1,5 +1,6 @@
 """Digests of the program, and the kernel cache that hangs on them."""
 
+import ast
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from core.errors import Bug, ConfigError
 from daemon import kernels
-from daemon.digests import ROOT, code_digest, code_version, digest, kernel_digest, kernel_files
+from daemon.digests import ROOT, code_digest, code_version, digest, imported, kernel_digest, kernel_files, source_files
 
 TREE = {
     "core/rows.py": "WIDTH = 56\n",
@@ -41,6 +42,40 @@ def test_a_constant_that_kernels_read_changes_the_kernel_digest(tree: Path) -> N
     assert code_digest(tree) != code
     (tree / "core" / "rows.py").write_text("WIDTH = 64\n", encoding="utf-8")
     assert kernel_digest(tree) != before
+
+
+def parsed_imports(text: str) -> set[str]:
+    """The names as Python's own parser finds them."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{one.name}" for one in node.names}
+    return names
+
+
+IMPORTS = """import a, b.c as d; import e
+from f.g import (  # why
+    h as i,
+    j,  # k, l
+)
+try: import m
+except ImportError: from n import o, \\
+    p
+def q():
+    if q: from r import s
+    from .s import t
+"""
+
+
+def test_imports_are_found_without_parsing() -> None:
+    """In every form; in each of our modules the parser finds the same."""
+    assert parsed_imports(IMPORTS) <= set(imported(IMPORTS.encode()))
+    for path in source_files():
+        text = path.read_text(encoding="utf-8")
+        if "numba" in text or path.parent.name == "kernels":
+            assert set(imported(text.encode())) == parsed_imports(text), path
 
 
 def test_file_times_do_not_count(tree: Path) -> None:
