@@ -110,7 +110,7 @@ def test_what_differs_is_shown_booked_once_and_matches_then(tmp_path: Path) -> N
     cash, fees = ledger.cash["USD"], ledger.fees_nanos
     assert book(world, found) == (True, "5 lines booked; checking with the broker again")
     assert ledger.holdings == [60 * NANO, 20 * NANO]
-    assert ledger.cash["EUR"] == 1_000 * NANO
+    assert (ledger.cash["EUR"], ledger.beside_nanos) == (1_000 * NANO, 1_100 * NANO)
     moved = -NANO // 4 + 1 - (NANO // 2 - 2) * 30 + 210 * NANO - (NANO + 2) - 1_102 * NANO + 7 * NANO + NANO // 2
     assert ledger.cash["USD"] - cash == moved
     assert ledger.fees_nanos - fees == NANO // 4 - 1 + NANO + 2
@@ -136,6 +136,29 @@ def test_lines_of_a_later_day_count_for_the_day_they_belong_to(tmp_path: Path) -
     own = flex_of(world.runner.money, DATE)
     flex.positions, flex.ending = own.positions, own.ending
     assert differing(told(world, flex, tmp_path)) == []
+
+
+def test_a_deposit_of_the_statement_is_no_profit(tmp_path: Path) -> None:
+    """Cash and the peak move together, also out again, and in a currency whose rate comes later."""
+    world = traded(tmp_path)
+    money, flex = world.runner.money, statement_of(world)
+    peak, base, cash = money.high_water_nanos, money.day_base_equity_nanos, money.ledger.cash["USD"]
+    for number, (amount, currency) in enumerate((("500", "USD"), ("-200", "USD"), ("10", "EUR")), start=20):
+        row = {"type": "Deposits/Withdrawals", "amount": amount, "currency": currency, "dateTime": str(DATE)}
+        flex.cash.append(row | {"transactionID": str(number)})
+    euro = {
+        "assetCategory": "CASH",
+        "symbol": "EUR.USD",
+        "tradeID": "7010",
+        "tradeDate": str(DATE),
+        "tradePrice": "1.1",
+    }
+    flex.trades.append(euro | {"quantity": "-4", "proceeds": "4.4", "ibCommission": "0", "currency": "USD"})
+    assert book(world, told(world, flex, tmp_path))[0]
+    assert money.ledger.cash["USD"] - cash == 304 * NANO + NANO * 2 // 5
+    assert money.high_water_nanos - peak == money.day_base_equity_nanos - base == 311 * NANO
+    assert money.ledger.cash["EUR"] == 6 * NANO
+    money.ledger.assert_identity()
 
 
 @pytest.mark.parametrize(
