@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from core.corporate import Terms, rescaled
 from core.events import MarketRuleChanged, ReferenceArrived
 from core.instruments import TickRule
 
@@ -38,6 +39,13 @@ class Arrivals(msgspec.Struct, kw_only=True):
         rule = LiveRule(effective_from=trading_date or ALWAYS, rule_id=event.rule_id, increments=event.increments)
         self.rules[event.inst] = rule
         return rule
+
+    def split(self, terms: Terms) -> None:
+        """What came before a split was of the old shares."""
+        slow = self.slow.get(terms.inst)
+        if slow is not None:
+            close, adv = rescaled(terms, slow.previous_close_nanos, slow.adv_nanos)
+            self.slow[terms.inst] = msgspec.structs.replace(slow, previous_close_nanos=close, adv_nanos=adv)
 
 
 def with_rule(ticks: tuple[TickRule, ...], rule: LiveRule) -> tuple[TickRule, ...]:

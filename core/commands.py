@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from core.book_commands import AnyBookCommand
+from core.command_base import Command as Command
 from core.ids import Side
 from core.schedules import (
     INTENT_DISASTER,
@@ -14,7 +16,6 @@ from core.schedules import (
     INTENT_SCHEDULE,
     AdvanceParent,
     BeginSlice,
-    Command,
     EndParent,
     OpenParent,
     PauseParent,
@@ -334,7 +335,7 @@ AnyCommand = (
     | SetTarget | OpenParent | EndParent | PauseParent | AdvanceParent | MoveLadder | SetStrategy | MarkEquity
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
     | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
-    | TripBreaker | CountRefusal | MeasureRisk | ReplanParent | BeginSlice
+    | TripBreaker | CountRefusal | MeasureRisk | ReplanParent | BeginSlice | AnyBookCommand
 )  # fmt: skip
 
 

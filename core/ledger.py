@@ -1,7 +1,7 @@
 """Cash, positions and executions of one account, exact. Every execution is booked once, whoever reports it, whenever.
 
-The identity held at all times: cash = starting cash - value bought + value sold - fees + adjustments, and the books of
-the strategies add up to the account.
+The identity held at all times, in every currency: cash = starting cash - value bought + value sold - fees + what moved
+without a trade, by kind; and the books of the strategies add up to the account.
 """
 
 from typing import Final
@@ -10,9 +10,10 @@ import msgspec
 
 from core.ids import Side
 from core.positions import Position, value_at
-from core.units import notional_nanos
+from core.units import NANO, notional_nanos, share_of
 
 UNCLAIMED: Final = ""  # the book of fills that belong to no strategy of ours (foreign orders)
+DIFFERENCE: Final = "difference"  # kind of cash that moved and nobody has said why
 
 
 class Execution(msgspec.Struct, gc=False, kw_only=True):
@@ -29,6 +30,8 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     seq: int
     commission_nanos: int = 0
     commission_known: bool = False
+    split_num: int = 1  # a share of then is `split_num` / `split_den` shares now
+    split_den: int = 1
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
@@ -43,14 +46,17 @@ class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
     targets: dict[int, int] = {}
     decided: dict[int, tuple[int, int]] = {}  # by instrument: when the target was set, and the mid at that moment
     given_up: dict[int, int] = {}  # by instrument: the schedule that ended with a rest for good, until a new target
+    income_nanos: int = 0  # dividends of what it held, net
 
 
 class Ledger:
     """Books executions and commissions. `currency` is the account's base; other currencies hold their own cash."""
 
-    __slots__ = ("adjusted_nanos", "books", "cash", "currency", "executions", "fees_nanos", "holdings", "positions",
-                 "realised_nanos", "spent_nanos", "start_cash_nanos",
-        "transferred_nanos", "uncharged", "waiting_commissions")  # fmt: skip
+    __slots__ = (
+        "accrued", "adjusted_nanos", "beside_nanos", "books", "cash", "currency", "executions", "fees_nanos", "flows",
+        "holdings", "positions", "rates", "realised_nanos", "spent_nanos", "start_cash_nanos", "transferred_nanos",
+        "uncharged", "waiting_commissions",
+    )  # fmt: skip
 
     def __init__(self, *, instruments: int, currency: str, start_cash_nanos: int, strategies: tuple[str, ...]) -> None:
         self.currency = currency
@@ -58,6 +64,10 @@ class Ledger:
         self.cash: dict[str, int] = {currency: start_cash_nanos}
         self.spent_nanos = 0  # value bought less value sold
         self.adjusted_nanos = 0
+        self.flows: dict[tuple[str, str], int] = {}  # cash that moved without a trade, by currency and kind
+        self.rates: dict[str, int] = {}  # nanos of the base currency for one of another: the last conversion's
+        self.accrued: dict[str, int] = {}  # dividends due and not paid yet, net, by currency
+        self.beside_nanos = 0  # worth of other currencies and of what is due, in the base currency
         self.transferred_nanos = 0  # value of positions taken over without a trade
         self.fees_nanos = 0
         self.realised_nanos = 0
@@ -123,7 +133,7 @@ class Ledger:
         if old is None:
             return None
         if old.qty_nanos:
-            self._move(old, -old.side, old.qty_nanos, old.px_nanos)
+            self._move(old, -old.side, old.qty_nanos, old.px_nanos, undo=True)
         change = qty_nanos - old.qty_nanos
         old.qty_nanos, old.px_nanos = qty_nanos, px_nanos
         if qty_nanos:
@@ -131,9 +141,11 @@ class Ledger:
         self.executions[exec_id] = old
         return change
 
-    def _move(self, execution: Execution, side: Side, qty_nanos: int, px_nanos: int) -> None:
+    def _move(self, execution: Execution, side: Side, qty_nanos: int, px_nanos: int, *, undo: bool = False) -> None:
         value = notional_nanos(px_nanos, qty_nanos)
-        realised = self.position(execution.strategy, execution.inst).book(side, qty_nanos, value)
+        qty_nanos = share_of(qty_nanos, execution.split_num, execution.split_den)
+        position = self.position(execution.strategy, execution.inst)
+        realised = position.book(side, qty_nanos, value, seq=execution.seq, undo=undo)
         self.holdings[execution.inst] += side * qty_nanos
         self.cash[self.currency] -= side * value
         self.spent_nanos += side * value
@@ -182,16 +194,67 @@ class Ledger:
         self.realised_nanos += realised
         self.book_of(strategy).realised_nanos += realised
 
-    def adjust(self, currency: str, amount_nanos: int) -> None:
+    def split(self, inst: int, quantities: tuple[tuple[str, int], ...], *, num: int, den: int) -> None:
+        """New quantities of every book of an instrument that became `num` shares for `den`; no cash moves."""
+        for strategy, qty_nanos in quantities:
+            position = self.position(strategy, inst)
+            self.holdings[inst] += qty_nanos - position.qty_nanos
+            realised = position.split(qty_nanos)
+            self.realised_nanos += realised
+            self.book_of(strategy).realised_nanos += realised
+        for execution in {x.exec_id: x for x in self.executions.values() if x.inst == inst}.values():
+            execution.split_num *= num
+            execution.split_den *= den
+
+    def adjust(self, currency: str, amount_nanos: int, kind: str = "") -> None:
         """Cash that moved without a trade."""
         self.cash[currency] = self.cash.get(currency, 0) + amount_nanos
+        key = (currency, kind or DIFFERENCE)
+        self.flows[key] = self.flows.get(key, 0) + amount_nanos
         if currency == self.currency:
             self.adjusted_nanos += amount_nanos
+        else:
+            self.value_beside()
+
+    def convert(self, sold: str, sold_nanos: int, bought: str, bought_nanos: int) -> None:
+        """Cash of one currency for cash of another; the base currency on one side gives the rate of the other."""
+        if sold == self.currency:
+            self.rates[bought] = share_of(NANO, sold_nanos, bought_nanos)
+        elif bought == self.currency:
+            self.rates[sold] = share_of(NANO, bought_nanos, sold_nanos)
+        self.adjust(sold, -sold_nanos, "conversion")
+        self.adjust(bought, bought_nanos, "conversion")
+        self.value_beside()
+
+    def accrue(self, strategy: str, currency: str, amount_nanos: int) -> None:
+        """A dividend of one book is due, net of what is withheld."""
+        self.accrued[currency] = self.accrued.get(currency, 0) + amount_nanos
+        self.book_of(strategy).income_nanos += self.in_base_nanos(currency, amount_nanos)
+        self.value_beside()
+
+    def release(self, currency: str, amount_nanos: int) -> None:
+        """What was due has been paid, or never will be."""
+        self.accrued[currency] = self.accrued.get(currency, 0) - amount_nanos
+        self.value_beside()
+
+    def in_base_nanos(self, currency: str, amount_nanos: int) -> int:
+        """Worth in the base currency; 0 in one that has no rate yet."""
+        return amount_nanos if currency == self.currency else share_of(amount_nanos, self.rates.get(currency, 0), NANO)
+
+    def value_beside(self) -> None:
+        """Value other currencies and dividends again, after a change of either or of a rate."""
+        others = sum(self.in_base_nanos(name, held) for name, held in self.cash.items() if name != self.currency)
+        self.beside_nanos = others + sum(self.in_base_nanos(name, due) for name, due in self.accrued.items())
 
     def equity_nanos(self, marks: list[int]) -> int:
-        """Base cash plus holdings at marks (nanos per share, by instrument)."""
+        """Cash and dividends due in all currencies, plus holdings at marks (nanos per share, by instrument)."""
         value = sum(value_at(qty, marks[inst]) for inst, qty in enumerate(self.holdings) if qty)
-        return self.cash[self.currency] + value
+        return self.cash[self.currency] + self.beside_nanos + value
+
+    @property
+    def realised_fifo_nanos(self) -> int:
+        """Profit realised by lots, first in first out."""
+        return sum(position.realised_fifo_nanos for position in self.positions.values())
 
     def unrealised_nanos(self, marks: list[int], strategy: str | None = None) -> int:
         """Open profit at marks, of one strategy or all."""
@@ -211,15 +274,23 @@ class Ledger:
         """Raise AssertionError unless the books add up to the last nano."""
         cash = self.start_cash_nanos - self.spent_nanos - self.fees_nanos + self.adjusted_nanos
         assert self.cash[self.currency] == cash, f"cash {self.cash[self.currency]} but flows say {cash}"
+        for currency, held in self.cash.items():
+            moved = sum(amount for (name, _), amount in self.flows.items() if name == currency)
+            traded = self.start_cash_nanos - self.spent_nanos - self.fees_nanos if currency == self.currency else 0
+            assert held == traded + moved, f"{currency}: cash {held} but its kinds say {traded + moved}"
         totals = [0] * len(self.holdings)
-        cost = realised = fees = 0
+        cost = realised = fees = fifo = 0
         for position in self.positions.values():
             totals[position.inst] += position.qty_nanos
             cost += position.cost_nanos
             realised += position.realised_nanos
             fees += position.fees_nanos
+            fifo += position.lots_cost_nanos - position.realised_fifo_nanos
+            lots = sum(lot.qty_nanos for lot in position.lots)
+            assert lots == position.qty_nanos, f"lots hold {lots}, the position {position.qty_nanos}"
         assert totals == self.holdings, f"strategies hold {totals}, the account {self.holdings}"
         assert realised == self.realised_nanos == sum(b.realised_nanos for b in self.books.values())
         assert fees == self.fees_nanos == sum(b.fees_nanos for b in self.books.values())
         flows = self.spent_nanos + self.transferred_nanos
         assert cost - realised == flows, f"cost {cost} - realised {realised} != spent and transferred {flows}"
+        assert fifo == flows, f"by lots {fifo} != spent and transferred {flows}"

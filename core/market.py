@@ -285,6 +285,14 @@ class MarketReader:
         for name in _OF_THE_DAY:
             row[name] = 0
 
+    def forget(self, inst: int) -> None:
+        """Everything seen so far was of other shares (a split): unknown and blind until the next quote."""
+        row = self.state[inst]
+        kept = {name: int(row[name]) for name in ("open_ns", "close_ns", "halted")}
+        self.state[inst] = new_market(1)[0]
+        for name, value in kept.items():
+            row[name] = value
+
     def set_bands(self, inst: int, lower_nanos: int, upper_nanos: int, limit_state: bool, ts_ns: int) -> None:
         """Price bands as the broker tells them."""
         row = self.state[inst]

@@ -4,8 +4,7 @@ the broker. Everybody reads them from core/commands.py, which lists all requests
 
 from typing import Final
 
-import msgspec
-
+from core.command_base import Command
 from core.ids import Side
 
 # Why an order exists: kept on every order (control 28) and part of the duplicate key (control 12).
@@ -13,10 +12,6 @@ INTENT_SCHEDULE: Final = 1
 INTENT_FLATTEN: Final = 2
 INTENT_MANUAL: Final = 3
 INTENT_DISASTER: Final = 4  # a stop far from the market that outlives us (core/engine/disaster.py)
-
-
-class Command(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
-    """Base of all requests."""
 
 
 class OpenParent(Command, frozen=True, tag=21):

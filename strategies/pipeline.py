@@ -168,6 +168,10 @@ class KernelPipeline:
     def gap(self, inst: int) -> None:
         """Plain slots go by the time between quotes alone."""
 
+    def forget(self, inst: int) -> None:
+        """Other shares from now on: features start over with the next usable quote."""
+        self.features[inst]["n"] = 0
+
     @property
     def external_names(self) -> tuple[str, ...]:
         """Plain slots read no feature from outside."""

@@ -5,6 +5,7 @@ from typing import Final
 from core import commands as c
 from core.engine import disaster, limits
 from core.engine.conditions import arm_watch, watch
+from core.engine.corporate import watch_splits
 from core.engine.deadlines import NEVER
 from core.engine.kill import chase_kills
 from core.engine.ladder import take_moves
@@ -58,6 +59,7 @@ def fire(engine: Trading) -> None:
         _on_risk(engine)
     if timers.watch_ns <= now:
         watch(engine)
+        watch_splits(engine)
         arm_watch(engine)
     if timers.sync_ns <= now:
         timers.sync_ns = NEVER
@@ -76,6 +78,7 @@ def on_boundary(engine: Trading) -> None:
         timers.boundary_ns = NEVER  # the table ends here; the gate denies from now on
     if timers.risk_ns != NEVER:  # measured rarely while all was closed
         timers.risk_ns, timers.risk_first = engine.ts_ns, True
+    watch_splits(engine)
     watch(engine)  # before another day's hours clear the lows
     arm_watch(engine)
     refence(engine)
@@ -85,8 +88,10 @@ def on_boundary(engine: Trading) -> None:
 def _on_mark(engine: Trading) -> None:
     money, exposure = engine.money, engine.exposure
     watch(engine)
+    watch_splits(engine)
     exposure.mark_all(engine.market, money.ledger)
-    equity = money.ledger.cash[money.ledger.currency] + exposure.net
+    ledger = money.ledger
+    equity = ledger.cash[ledger.currency] + ledger.beside_nanos + exposure.net
     moved = equity != money.equity_nanos or equity > money.high_water_nanos  # a peak counts when it is marked twice
     if moved and not exposure.unmarked:  # a position without a mark would look lost
         unrealised = sum(exposure.strategy_unrealised.values())

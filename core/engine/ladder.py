@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core import commands as c
 from core import events as e
+from core.corporate import SPLIT_PENDING
 from core.engine.authority import confirmed
 from core.engine.kill import what_is_left, where_of
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
@@ -157,6 +158,8 @@ def _why_not_resume(engine: Trading, event: e.OperatorResumed, held: list[Latch]
         return (
             f"orders {unknown} are UNKNOWN: `quantd orders resolve ID --lost|--cancelled|--filled QTY@PX --reason TEXT`"
         )
+    if any(latch.code == SPLIT_PENDING for latch in held):
+        return "a split waits to be carried out: `quantd corporate list`; `quantd corporate withdraw ID` takes it back"
     if any(latch.code == DEPLOY for latch in held):
         return "code, config or models changed: read `quantd status`, then `quantd arm --reason TEXT`"
     for latch in held:

@@ -7,7 +7,7 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, clock, conditions, disaster, kill, ladder, limits, presence
+from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
@@ -123,6 +123,7 @@ def _go_on(engine: Trading, order_id: int) -> None:
     if parent is not None and parent.active:
         engine.work(parent)
     elif not order.live:
+        corporate.go_on(engine, order.inst)
         engine.reconcile(order.strategy, order.inst)
 
 
@@ -178,6 +179,7 @@ def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
             engine.emit(c.RequestSync(reason=f"{event.missing} missing"))
         return
     _settle_lost(engine)
+    corporate.on_positions(engine)
     _report_differences(engine, event.sync_id)
     if not money.differences:
         _book_cash(engine, money.cash_difference_nanos)
@@ -211,7 +213,7 @@ def _report_differences(engine: Trading, sync_id: int) -> None:
 
 def _book_cash(engine: Trading, amount_nanos: int) -> None:
     """Control 33: a small unexplained cash difference is booked and alerted; a larger one reduces."""
-    if not amount_nanos:
+    if not amount_nanos or corporate.book_paid(engine, amount_nanos):
         return
     money, settings = engine.money, engine.settings
     tolerance = max(money.equity_nanos * settings.cash_tolerance_bp // 10_000, settings.cash_tolerance_nanos)
@@ -250,6 +252,7 @@ def _time(engine: Trading, event: e.TimeAdvanced) -> None:
 def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     engine.context.roll(event.date)
     engine.exposure.set_rates(engine.money.conditions.rates)
+    corporate.on_day(engine)
     refence(engine)
 
 
@@ -368,6 +371,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OrderResolved: answered(ladder.on_resolved),
     e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
     e.AccountAdopted: answered(adoption.on_adopted),
+    e.CorporateActionApplied: answered(corporate.on_applied),
+    e.BooksCorrected: answered(bookkeeping.on_corrected),
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from core.events.base import Event
+from core.events.books import BooksCorrected, CorporateActionApplied
 from core.events.market import (
     BandChanged,
     ClockOffsetMeasured,
@@ -103,6 +104,7 @@ AnyEvent = (
     | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
+    | CorporateActionApplied | BooksCorrected
 )  # fmt: skip
 
 
@@ -130,6 +132,7 @@ __all__ = [
     "AnyEvent",
     "AuditSealed",
     "BandChanged",
+    "BooksCorrected",
     "CancelRejected",
     "CashAdjusted",
     "CashReported",
@@ -138,6 +141,7 @@ __all__ = [
     "CommissionReported",
     "CompletedOrderReported",
     "CorporateActionAnnounced",
+    "CorporateActionApplied",
     "DayRolled",
     "DeployArmed",
     "DifferenceAcknowledged",

@@ -30,7 +30,7 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
     if not event.exec_id.endswith(".01"):
         earlier = m.ledger.version_before(event.exec_id)
         if earlier:  # a correction whose own message was lost
-            _correct(m, event.order_id, earlier, event.exec_id, event.qty_nanos, event.px_nanos)
+            correct(m, event.order_id, earlier, event.exec_id, event.qty_nanos, event.px_nanos)
             return
     if m.ledger.is_superseded(event.exec_id):
         m.odds.append((event.order_id, f"execution {event.exec_id} came after its correction"))
@@ -56,10 +56,11 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
 
 
 def _corrected(m: Money, event: e.ExecutionCorrected) -> None:
-    _correct(m, event.order_id, event.corrects, event.exec_id, event.qty_nanos, event.px_nanos)
+    correct(m, event.order_id, event.corrects, event.exec_id, event.qty_nanos, event.px_nanos)
 
 
-def _correct(m: Money, order_id: int, corrects: str, exec_id: str, qty_nanos: int, px_nanos: int) -> None:
+def correct(m: Money, order_id: int, corrects: str, exec_id: str, qty_nanos: int, px_nanos: int) -> None:
+    """Replace an execution by what stands (quantity 0 = taken back), once."""
     old = m.ledger.executions.get(corrects)
     if exec_id in m.ledger.executions:
         return  # a sync told it before
@@ -186,9 +187,7 @@ def _order_ids_seen(m: Money, event: e.OrderIdsSeen) -> None:
 
 
 def _cash_adjusted(m: Money, event: e.CashAdjusted) -> None:
-    m.ledger.adjust(event.currency, event.amount_nanos)
-    if event.kind == "deposit" and event.currency == m.settings.currency:
-        m.deposit(event.amount_nanos)
+    m.adjust_cash(event.currency, event.amount_nanos, event.kind)
 
 
 def _day_rolled(m: Money, event: e.DayRolled) -> None:

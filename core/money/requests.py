@@ -10,6 +10,7 @@ from core.ledger import Execution
 from core.limit_changes import LimitChange, Override
 from core.money import attempts, kills
 from core.money.approvals import Approval, keep
+from core.money.booking import BOOKED
 from core.money.kills import Kill
 from core.money.schedules import SCHEDULES
 from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
@@ -177,9 +178,8 @@ def _settle(m: Money, command: c.SettleOrder) -> None:
 
 
 def _adjust_cash(m: Money, command: c.AdjustCash) -> None:
-    m.ledger.adjust(command.currency, command.amount_nanos)
+    m.adjust_cash(command.currency, command.amount_nanos, command.kind)
     if command.kind == "deposit" and command.currency == m.settings.currency:
-        m.deposit(command.amount_nanos)
         m.cash_difference_nanos -= command.amount_nanos
 
 
@@ -327,4 +327,5 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     c.SpendApproval: _spend_approval,
     **ASKED,
     **SCHEDULES,
+    **BOOKED,
 }

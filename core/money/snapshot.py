@@ -2,9 +2,10 @@
 
 import msgspec
 
+from core.corporate import Action
 from core.events import OpenOrderReported, RiskMeasured
 from core.latches import Latch, Latches
-from core.ledger import Execution, Ledger, StrategyBook
+from core.ledger import DIFFERENCE, Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
 from core.money.approvals import Approval, Seal
 from core.money.conditions import Conditions, widened
@@ -68,6 +69,12 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     sent: list[tuple[int, int, SentKey]] = []
     counters: CountersState | None = None  # none: written before they were kept
     audit: Seal = Seal()
+    cash_flows: list[tuple[str, str, int]] = []  # currency, kind, amount
+    cash_rates: dict[str, int] = {}
+    accrued: dict[str, int] = {}
+    corporate: list[Action] = []
+    suspected: dict[int, int] = {}
+    booked_lines: list[str] = []
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -133,6 +140,12 @@ def dump(m: Money) -> bytes:
             sent=m.duplicates.state(),
             counters=m.counters.state(m.ts_ns),
             audit=m.audit,
+            cash_flows=[(*key, amount) for key, amount in ledger.flows.items()],
+            cash_rates=ledger.rates,
+            accrued=ledger.accrued,
+            corporate=list(m.corporate.values()),
+            suspected=m.suspected,
+            booked_lines=list(m.booked_lines),
         )
     )
 
@@ -158,6 +171,8 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     if s.counters is not None:
         m.counters.load(s.counters)
     _load_ledger(m.ledger, s)
+    m.corporate = {action.terms.action_id: action for action in s.corporate}
+    m.booked_lines = dict.fromkeys(s.booked_lines)
     if s.conditions is not None:  # none: written before they were kept
         m.conditions = widened(s.conditions, len(settings.symbols))
     return m
@@ -167,7 +182,7 @@ _SCALARS = (
     "seq", "ts_ns", "epoch", "next_order_id", "next_parent_id", "link", "link_since_ns", "disk_available",
     "trading_date", "day_base_equity_nanos", "high_water_nanos", "equity_nanos", "tats", "sync",
     "last_sync_ts_ns", "last_sync_id", "differences", "difference_sync_id", "cash_difference_nanos", "foreign",
-    "kills", "safe", "synced", "approvals", "code_steps", "audit", "risk", "risk_since_ns",
+    "kills", "safe", "synced", "approvals", "code_steps", "audit", "risk", "risk_since_ns", "suspected",
 )  # fmt: skip
 
 
@@ -180,6 +195,14 @@ def _load_ledger(ledger: Ledger, s: MoneyState) -> None:
         ledger.realised_nanos,
         ledger.transferred_nanos,
     ) = s.flows
+    ledger.flows = {(currency, kind): amount for currency, kind, amount in s.cash_flows}
+    if not ledger.flows:  # written before kinds were kept
+        moved = {name: held for name, held in s.cash.items() if name != ledger.currency}
+        moved[ledger.currency] = ledger.adjusted_nanos
+        ledger.flows = {(name, DIFFERENCE): amount for name, amount in moved.items() if amount}
+    ledger.rates = s.cash_rates
+    ledger.accrued = s.accrued
+    ledger.value_beside()
     ledger.positions = {(p.strategy, p.inst): p for p in s.positions}
     for position in s.positions:
         ledger.holdings[position.inst] += position.qty_nanos

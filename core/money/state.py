@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from core import events as e
+from core.corporate import Action
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
 from core.limit_changes import LimitChanges, rate_in_force
@@ -32,6 +33,7 @@ READY: Final = 2
 UNSYNCED: Final = 3  # READY for the adapter, but no complete sync since the link came back: nothing but cancels leaves
 LINK_NAMES: Final = {DOWN: "DOWN", DEGRADED: "DEGRADED", READY: "READY", UNSYNCED: "UNSYNCED"}
 ALERTS_OPEN_MAX: Final = 64  # codes; beyond, the one that was quiet longest goes
+OWNERS: Final = ("deposit", "withdrawal")  # kinds of cash
 ENDED_KEPT_MAX: Final = 1024  # ended orders and parents kept for display and late facts
 
 
@@ -67,13 +69,13 @@ class Money:
 
     # Slots: a plain object with more than 30 attributes is read through a dict, and nothing here is read more often.
     __slots__ = (
-        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "audit", "cash_difference_nanos",
-        "closed_sync", "code_steps", "conditions", "counters", "day_base_equity_nanos", "difference_sync_id",
-        "differences", "disk_available", "duplicates", "epoch", "equity_nanos", "foreign", "high_water_nanos",
-        "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger", "limit_changes", "link", "link_since_ns",
-        "live_orders", "live_parents", "next_order_id", "next_parent_id", "odds", "orders", "parents", "reservations",
-        "risk", "risk_since_ns", "rivals", "safe", "seq", "settings", "sync", "synced", "tats",
-        "trading_date", "ts_ns",
+        "_configured", "_ended", "_ended_parents", "alerts", "approvals", "audit", "booked_lines",
+        "cash_difference_nanos", "closed_sync", "code_steps", "conditions", "corporate", "counters",
+        "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates", "epoch",
+        "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger",
+        "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id", "next_parent_id",
+        "odds", "orders", "parents", "reservations", "risk", "risk_since_ns", "rivals", "safe", "seq", "settings",
+        "suspected", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -123,6 +125,9 @@ class Money:
         self.audit = Seal()
         self.code_steps: dict[str, int] = {}  # by operator: the newest one-time code that is spent
         self.conditions = fresh(len(settings.symbols))
+        self.corporate: dict[str, Action] = {}  # by id, oldest first
+        self.suspected: dict[int, int] = {}  # by instrument: the last day on which a split was suspected
+        self.booked_lines: dict[str, None] = {}  # ids of corrections, oldest first
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
@@ -229,6 +234,12 @@ class Money:
         self.equity_nanos += amount_nanos
         self.high_water_nanos += amount_nanos
         self.day_base_equity_nanos += amount_nanos
+
+    def adjust_cash(self, currency: str, amount_nanos: int, kind: str) -> None:
+        """Cash that moved without a trade; the owner's own is neither profit nor loss."""
+        self.ledger.adjust(currency, amount_nanos, kind)
+        if kind in OWNERS:
+            self.deposit(self.ledger.in_base_nanos(currency, amount_nanos))
 
     def repace(self) -> None:
         """Count rates and duplicates by the limits in force, after a change of one."""

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import notes as n
@@ -40,13 +41,14 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
             e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.OrderResolved,
             e.DifferenceAcknowledged, e.AccountAdopted, e.DeployArmed, e.CommandRefused, e.TriggerFired,
             e.TraderStarted, e.TraderStopped, e.StepFailed, e.LeaseLapsed, e.AlertAcknowledged,
-            e.LimitChanged, e.OverrideGranted, e.HighWaterReset,
+            e.LimitChanged, e.OverrideGranted, e.HighWaterReset, e.CorporateActionApplied, e.BooksCorrected,
         ),
         r.NOTE: _tags(n.Answered),
         r.COMMAND: _tags(
             c.MoveLadder, c.SetStrategy, c.SettleOrder, c.AdjustCash, c.TransferPosition, c.VerifyKill, c.TellKill,
             c.KeepApproval, c.SpendApproval, c.CloseAlerts, c.SetLimit,
             c.RevertLimit, c.GrantOverride, c.DropOverride,
+            b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.PayDividend, b.SuspectSplit, b.CorrectBooks,
         ),
     }
 }  # fmt: skip

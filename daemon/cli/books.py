@@ -1,5 +1,5 @@
-"""Orders, positions and fills, folded from the journal: they need no running trader. And settling an order by hand,
-which does.
+"""Orders, positions, lots, fills and cash, folded from the journal: they need no running trader. And settling an order
+by hand, which does.
 """
 
 import time
@@ -30,6 +30,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(orders_app, name="orders")
     app.command()(positions)
     app.command()(fills)
+    app.command()(cash)
+    app.command()(lots)
 
 
 def orders(
@@ -52,6 +54,32 @@ def positions(state: o.State = None, as_json: o.Json = False, watch: o.Watch = F
 def fills(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False, limit: Limit = 50) -> None:
     """Show executions of the last two trading days, oldest first."""
     _show(state, "fills", lambda fold: _fills(fold)[-limit:], as_json=as_json, watch=watch)
+
+
+def cash(state: o.State = None, as_json: o.Json = False) -> None:
+    """Show cash by currency and kind: trades, commissions, dividends, interest, deposits, conversions."""
+    from daemon.status.cash import cash_rows
+
+    _show_plain(state, "cash", lambda fold: cash_rows(fold.money), as_json=as_json)
+
+
+def lots(state: o.State = None, as_json: o.Json = False) -> None:
+    """Show open lots, first in first out, and the profit realised by lots and by average cost."""
+    from daemon.status.cash import lot_rows
+
+    _show_plain(state, "lots", lambda fold: lot_rows(fold.money), as_json=as_json)
+
+
+def _show_plain(state: Path | None, title: str, rows: Rows, *, as_json: bool) -> None:
+    from daemon.journal_fold import JournalFold
+
+    found = rows(JournalFold(state_directory(state).journal_in_use()))
+    if as_json:
+        o.print_json(found)
+        return
+    from daemon.cli.tables import print_dicts
+
+    print_dicts(title, found)
 
 
 def _orders(fold: "JournalFold", *, everything: bool) -> list[Row]:

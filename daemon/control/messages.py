@@ -13,6 +13,7 @@ import msgspec
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
+LINES_MAX: Final = 100  # corrections of the books at once
 PROOF_TEXT_MAX: Final = 128
 
 
@@ -139,6 +140,56 @@ class Adopt(Request, frozen=True, tag="adopt"):
     cash: str = "0"
 
 
+class ApplyCorporate(Request, frozen=True, tag="corporate-apply"):
+    """Give a split (ratio NEW:OLD) or a dividend (a share, decimals as text), or withdraw one; once by its id."""
+
+    ADDS_RISK = True
+
+    action_id: str
+    kind: Literal["split", "dividend", "withdraw"]
+    reason: str
+    symbol: str = ""
+    ex_date: int = 0
+    ratio: str = ""
+    now: bool = False
+    per_share: str = ""
+    currency: str = ""
+    pay_date: int = 0
+    withheld_percent: str = "0"
+
+
+class GetCorporate(Request, frozen=True, tag="corporate"):
+    """Every corporate action that is remembered, and what waits."""
+
+
+class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One correction (core.corporate.BookLine); decimals as text."""
+
+    kind: Literal["execution", "correction", "commission", "cash", "conversion"]
+    line_id: str
+    exec_id: str = ""
+    symbol: str = ""
+    side: Literal["", "buy", "sell"] = ""
+    qty: str = "0"
+    px: str = "0"
+    commission: str = "0"
+    currency: str = ""
+    amount: str = "0"
+    cash_kind: str = ""
+    other_currency: str = ""
+    other: str = "0"
+    text: str = ""
+
+
+class CorrectBooks(Request, frozen=True, tag="books-correct"):
+    """Book what the broker's statement says and the books lack; each line once."""
+
+    ADDS_RISK = True
+
+    reason: str
+    lines: Annotated[tuple[GivenLine, ...], msgspec.Meta(min_length=1, max_length=LINES_MAX)]
+
+
 class Ack(Request, frozen=True, tag="ack"):
     """The alerts of one code have been seen, or of all."""
 
@@ -244,12 +295,12 @@ class Override(Request, frozen=True, tag="override"):
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
-    | Trigger | ResetPeak
+    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
-    "trigger", "reset-peak",
+    "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

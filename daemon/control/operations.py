@@ -14,6 +14,7 @@ from daemon.recovery import deploy_digest
 from daemon.runner import StepError
 from daemon.status.adoption import adoption_of
 from daemon.status.build import ProcessFacts, build_status
+from daemon.status.cash import corporate_rows
 from daemon.status.kills import kill_reports
 from daemon.status.limits import limit_lines
 from daemon.status.picture import Status
@@ -121,3 +122,7 @@ class TraderOperations:
     def adoption(self) -> dict[str, Any]:
         """What the broker holds and our books lack."""
         return adoption_of(self._trader.active_runner.engine)
+
+    def corporate(self) -> list[dict[str, Any]]:
+        """Corporate actions, oldest first."""
+        return corporate_rows(self._trader.active_runner.money)

@@ -16,6 +16,7 @@ from core.latches import ACCOUNT, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL
 from core.money.approvals import CODE
 from daemon.authority.verify import PEER, Authority, Identity, Unproven
 from daemon.control import messages as m
+from daemon.control.book_requests import books_corrected, corporate_applied
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
 from daemon.control.lines import LineServer
@@ -76,6 +77,10 @@ class Operations(Protocol):
         """What the broker holds and our books lack (daemon/status/adoption.py)."""
         ...
 
+    def corporate(self) -> list[dict[str, Any]]:
+        """Corporate actions, oldest first (daemon/status/cash.py)."""
+        ...
+
 
 class ControlServer(LineServer):
     """`symbols` and `strategies` are the names a scope may have, `features` those from outside that a model reads."""
@@ -127,6 +132,8 @@ class ControlServer(LineServer):
                 return m.done(request.id, self.operations.kills())
             if type(request) is m.GetAdoption:
                 return m.done(request.id, self.operations.adoption())
+            if type(request) is m.GetCorporate:
+                return m.done(request.id, self.operations.corporate())
             if type(request) is m.GetLimits:
                 self._check_name("strategy", request.strategy, self.strategies)
                 self._check_name("symbol", request.symbol, self.symbols)
@@ -193,6 +200,10 @@ class ControlServer(LineServer):
             return limit_changed(request, operator)
         if type(request) is m.Override:
             return override_granted(request, operator, symbols=self.symbols, strategies=self.strategies)
+        if type(request) is m.ApplyCorporate:
+            return corporate_applied(request, operator, self.symbols)
+        if type(request) is m.CorrectBooks:
+            return books_corrected(request, operator, self.symbols)
         if type(request) is m.ResetPeak:
             return e.HighWaterReset(reason=reason_of(request.reason), operator=operator)
         if type(request) is m.Ack:

@@ -10,6 +10,7 @@ import msgspec
 
 from core import commands as c
 from core import events as e
+from core.book_commands import CorrectBooks
 from core.errors import Bug, JournalError
 from core.ledger import Execution
 from core.money.fold import fold_command, fold_input, fold_outcome
@@ -33,7 +34,7 @@ _FOLDS: Final[dict[int, Callable[[Money, int, int, Any], None]]] = {
 _MOVE_MANY: Final = frozenset({c.CancelAllOrders, e.LinkLost, e.TraderStarted, e.StepFailed, e.SyncCompleted})
 # A sync tells every order again each time: only what moved is an event of the order.
 _REPORTS: Final = frozenset({e.OpenOrderReported, e.CompletedOrderReported, e.ExecutionReported})
-_EXECUTES: Final = frozenset({e.OrderFilled, e.ExecutionReported, e.ExecutionCorrected, c.SettleOrder})
+_EXECUTES: Final = frozenset({e.OrderFilled, e.ExecutionReported, e.ExecutionCorrected, c.SettleOrder, CorrectBooks})
 _FOLD_FAULTS: Final = (Bug, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 

@@ -9,11 +9,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import notes as n
 from core import reference as r
 from core.latches import LEVEL_NAMES, STATE_NAMES
+from core.units import exact_text
 from daemon.follower.books import Row
 
 Rows = Iterator[tuple[str, Row]]
@@ -101,6 +103,22 @@ def _cash_moved(m: e.CashAdjusted, s: Stamp, symbol: SymbolOf) -> Rows:
 
 def _cash_booked(m: c.AdjustCash, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "cash_changes", (s.seq, s.ts_ns, "books", m.currency, m.amount_nanos, m.kind or "difference", m.reason)
+
+
+def _dividend(m: b.PayDividend, s: Stamp, symbol: SymbolOf) -> Rows:
+    net = m.gross_nanos - m.withheld_nanos
+    yield "cash_changes", (s.seq, s.ts_ns, "books", m.currency, net, "dividend", f"{m.action_id}: {m.reason}")
+
+
+def _corrected(m: b.CorrectBooks, s: Stamp, symbol: SymbolOf) -> Rows:
+    line, why = m.line, f"{m.line.line_id}: {m.reason}"
+    if line.kind == "cash":
+        yield "cash_changes", (s.seq, s.ts_ns, "statement", line.currency, line.amount_nanos, line.cash_kind, why)
+    elif line.kind == "conversion":
+        told = f"{why}; for {exact_text(line.other_nanos)} {line.other_currency}"
+        yield "cash_changes", (s.seq, s.ts_ns, "statement", line.currency, -line.amount_nanos, line.kind, told)
+    elif line.kind in ("execution", "commission"):
+        yield "commissions", (s.seq, s.ts_ns, line.exec_id, line.commission_nanos, line.currency)
 
 
 def _external(m: e.ExternalFeatureReceived, s: Stamp, symbol: SymbolOf) -> Rows:
@@ -202,6 +220,10 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.MoveLadder: _ladder,
     c.SetStrategy: _switch,
     c.AdjustCash: _cash_booked,
+    e.CorporateActionApplied: _operator,
+    e.BooksCorrected: _operator,
+    b.PayDividend: _dividend,
+    b.CorrectBooks: _corrected,
 }
 # An order's facts, commands and outcomes make `order_events`; executions come from the books, which know corrections.
 ORDER_EVENTS: Final = frozenset(
@@ -225,6 +247,6 @@ RECORDS_ONLY: Final = frozenset(
         c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
-        c.MeasureRisk,
+        c.MeasureRisk, b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.SuspectSplit,
     }
 )  # fmt: skip

@@ -213,6 +213,15 @@ class ScoredPipeline(KernelPipeline):
         self._forget_scores()
         self.state[inst]["n"] = 0
 
+    def forget(self, inst: int) -> None:
+        """Other shares from now on: all features of the instrument, and of those it leads, start over with the next row
+        of theirs, as in a new session.
+        """
+        super().forget(inst)
+        self._forget_scores()
+        self.state["session_ns"][inst] = -1
+        self.state["session_ns"][self.state["leader"] == inst] = -1
+
     @property
     def external_names(self) -> tuple[str, ...]:
         """Numbers from outside that some model reads."""

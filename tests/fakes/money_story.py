@@ -13,6 +13,7 @@ from core.money.state import Money, MoneySettings
 from core.orders import State
 from core.parents import NO_ORDER
 from core.rates import RateLimit
+from tests.fakes.book_story import BookTurns
 from tests.fakes.told_story import ToldTurns
 
 SYMBOLS = ("AAA", "BBB")
@@ -48,6 +49,7 @@ KINDS = (
     "link restored", "sync", "end", "pause", "advance", "target", "strategy", "failed", "started",
     "limit", "revert", "override",
     "terms", "market", "ask", "answer",
+    "split", "dividend", "paid", "line", "found", "convert",
 )  # fmt: skip
 TURNS = st.lists(
     st.builds(
@@ -60,7 +62,7 @@ TURNS = st.lists(
 
 
 @dataclass
-class Story(ToldTurns):
+class Story(BookTurns, ToldTurns):
     """Tells turns to one money state."""
 
     money: Money

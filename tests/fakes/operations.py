@@ -71,3 +71,7 @@ class FakeOperations:
             "cash_broker": "5", "cash_difference": "0", "strategies": {},
         }  # fmt: skip
         return empty | self.account
+
+    def corporate(self) -> list[dict[str, Any]]:
+        """None."""
+        return []

@@ -362,6 +362,15 @@ RISKY: dict[str, dict[str, Any]] = {
     "acknowledge": {"sync_id": 9, "reason": "r"},
     "adopt": {"reason": "r", "positions": [{"symbol": "BAC", "qty": "1"}]},
     "arm": {"digest": "abc", "reason": "r"},
+    "corporate-apply": {
+        "action_id": "s1",
+        "kind": "split",
+        "symbol": "BAC",
+        "ratio": "2:1",
+        "ex_date": 20260703,
+        "reason": "r",
+    },
+    "books-correct": {"reason": "r", "lines": [{"kind": "cash", "line_id": "1", "currency": "USD", "amount": "1"}]},
     "override": {"control": 2, "strategy": "meanrev", "symbol": "BAC", "side": "buy", "qty": "1", "reason": "r"},
 }
 NEVER_UNPROVEN = sorted(

@@ -5,12 +5,14 @@ A message whose type gains a field keeps its line here: the default must stand i
 
 from typing import Final
 
+from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import instruments as i
 from core import notes as n
 from core import reference as r
 from core import sessions as s
+from core.corporate import BookLine, Terms
 from core.records import COMMAND, INPUT, NOTE, OUTCOME, REFERENCE, Message
 
 PX: Final = 13_910_000_000
@@ -28,6 +30,15 @@ _ORDER = c.ApprovedOrder(
 _OVERRIDDEN = c.ApprovedOrder(
     intent=_INTENT, account="DU1", order_ref="q-a-1-y", reduce_only=False, notional_nanos=9, ladder_epoch=4, override=7
 )
+
+_SPLIT = Terms(
+    action_id="s1", kind="split", inst=0, ex_date=20260703, num=2, den=1, per_share_nanos=3, currency="USD",
+    pay_date=20260710, withheld_ppm=150_000,
+)  # fmt: skip
+_LINE = BookLine(
+    kind="execution", line_id="t1", exec_id="x.01", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, commission_nanos=5,
+    currency="USD", amount_nanos=-7, cash_kind="interest", other_currency="EUR", other_nanos=8, text="interest",
+)  # fmt: skip
 
 REFERENCES: Final[tuple[Message, ...]] = (
     r.ConfigResolved(json='{"mode":"paper"}', digest="d0"),
@@ -180,6 +191,8 @@ EVENTS: Final[tuple[Message, ...]] = (
     ),
     e.LeaseLapsed(late_ms=1_500, guard_fired=True, reason="guard: lease over"),
     e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
+    e.CorporateActionApplied(terms=_SPLIT, now=True, reason="notice", operator="ops", authority="code:7", second="bob"),
+    e.BooksCorrected(lines=(_LINE,), reason="statement", operator="ops", authority="code:7", second="bob"),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -256,6 +269,14 @@ COMMANDS: Final[tuple[Message, ...]] = (
     c.ReplanParent(parent_id=4, from_slice=1, weights=(600_000_000, 10**9), reason="faster", kappa_nanos=6),
     c.EndParent(parent_id=4, state=13, reason="out of time", final=True),
     c.BeginSlice(parent_id=4, slice_no=1, others_nanos=QTY, volume_nanos=2 * QTY),
+    b.KeepCorporateAction(terms=_SPLIT, by="ann and bob", reason="notice", now=True),
+    b.SplitBooks(
+        action_id="s1", inst=0, num=2, den=1, books=(("alpha", QTY), ("", -QTY)), rescaled=True
+    ),
+    b.AccrueDividend(action_id="d1", books=(("alpha", 9, 2),)),
+    b.PayDividend(action_id="d1", currency="USD", gross_nanos=9, withheld_nanos=2, reason="cash"),
+    b.SuspectSplit(inst=0, num=1, den=10, text="139 after 13.9"),
+    b.CorrectBooks(line=_LINE, by="ann", reason="statement"),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

@@ -1,0 +1,63 @@
+"""Requests that change the books: splits, dividends, corrections. Part of core.commands' union; none of it leaves."""
+
+from core.command_base import Command
+from core.corporate import BookLine, Terms
+
+
+class KeepCorporateAction(Command, frozen=True, tag=90):
+    """Remember a corporate action until it can be carried out; kind "withdraw" forgets one."""
+
+    terms: Terms
+    by: str
+    reason: str
+    now: bool = False
+
+
+class SplitBooks(Command, frozen=True, tag=91):
+    """The new quantity of every book in one instrument; costs stay. Reserves, lots and later corrections of earlier
+    executions follow.
+    """
+
+    action_id: str
+    inst: int
+    num: int
+    den: int
+    books: tuple[tuple[str, int], ...]  # (strategy, quantity)
+    rescaled: bool  # the day's reference numbers are brought to the new shares, too
+
+
+class AccrueDividend(Command, frozen=True, tag=92):
+    """A dividend is due on what the books hold at the beginning of its ex date."""
+
+    action_id: str
+    books: tuple[tuple[str, int, int], ...]  # (strategy, gross, withheld)
+
+
+class PayDividend(Command, frozen=True, tag=93):
+    """The broker has paid what was due."""
+
+    action_id: str
+    currency: str
+    gross_nanos: int
+    withheld_nanos: int
+    reason: str
+
+
+class SuspectSplit(Command, frozen=True, tag=94):
+    """A person is told of a suspected split, once a day."""
+
+    inst: int
+    num: int
+    den: int
+    text: str
+
+
+class CorrectBooks(Command, frozen=True, tag=95):
+    """One line of a correction."""
+
+    line: BookLine
+    by: str
+    reason: str
+
+
+AnyBookCommand = KeepCorporateAction | SplitBooks | AccrueDividend | PayDividend | SuspectSplit | CorrectBooks
