@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from core.units import NANO
 from daemon.bench.world import TURNING
@@ -37,7 +38,7 @@ LATE_S: Final = 1.5  # commissions come so late
 VERIFIED_S: Final = 60.0
 LAG_S_MAX: Final = 1.0  # rows that wait, as time at the load: beyond, the trader would act on the past
 STREAMS: Final = 4  # two symbols, quotes and prints of each
-EVENTS_PER_ROW: Final = 1.25  # of the made-up market: some quotes bring nothing new and are not sent
+EVENTS_PER_ROW: Final = 1.1  # of the made-up market in its calm times, with some to spare
 SYMBOLS: Final = (("BAC", 38), ("IBM", 180))
 CLIENT_ID: Final = 11
 PLACE, CANCEL, GLOBAL_CANCEL = b"3", b"4", b"58"
@@ -60,7 +61,7 @@ symbol = "{symbol}"
 px = {px}
 events_per_second = {rate}
 reversion_ticks = 4
-reversion_seconds = 0.5
+reversion_seconds = 0.2
 """
 GATEWAY: Final = f"""
 [gateway.market]
@@ -79,7 +80,7 @@ half_life_s = 5
 enter_z = 0.5
 leave_z = 0.1
 position_shares = 100
-cadence_s = 0.1
+cadence_s = 0.02
 warm_up_s = 5
 quotes_min = 20
 [strategies.turn.execution]
@@ -178,7 +179,7 @@ class Stress:
 
     def _trades(self) -> bool:
         status = self._pair.status()
-        if status is None or not {"turn", "rest"} <= {fill.strategy for fill in status.fills}:
+        if status is None or not {"turn", "rest"} <= {position.strategy for position in status.positions}:
             return False
         self._first_seq, self._first_tick = status.seq, len(self._ticks.frames)
         self._connections = self._ticks.connections
@@ -258,6 +259,7 @@ class Stress:
             "peak": msgspec.to_builtins(self._peak),
             "reached": msgspec.to_builtins(load),
             "rows_per_s": round(per_s),
+            "rows_per_s_least": self._least_in_a_second(),
             "seconds": seconds,
             "lag_rows_max": self._lag_rows,
             "gateway_behind_ms_max": round(self._behind_ns / 1e6, 1),
@@ -268,6 +270,12 @@ class Stress:
             "counts": told.counts | {"frames replayed": frames},
             "failures": [f"seed {seed}: {text}" for text in self.failures],
         }
+
+    def _least_in_a_second(self) -> int:
+        """Rows on the wire in the emptiest whole second of the load."""
+        times_ns = np.array(self._ticks.times_ns[self._first_tick : self._last_tick], np.int64)
+        seconds = np.bincount((times_ns - times_ns[0]) // NANO) if len(times_ns) else np.zeros(1, np.int64)
+        return int(seconds[:-1].min(initial=seconds[0]))
 
     def _check_gateway(self) -> None:
         """Nobody was cut off, nothing was not understood, neither side fell behind."""
