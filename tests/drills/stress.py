@@ -38,8 +38,9 @@ LATE_S: Final = 1.5  # commissions come so late
 VERIFIED_S: Final = 60.0
 LAG_S_MAX: Final = 1.0  # rows that wait, as time at the load: beyond, the trader would act on the past
 STREAMS: Final = 4  # two symbols, quotes and prints of each
-EVENTS_PER_ROW: Final = 1.1  # of the made-up market in its calm times, with some to spare
-SYMBOLS: Final = (("BAC", 38), ("IBM", 180))
+EVENTS_PER_ROW: Final = 1.8  # of the made-up market in its calm times, with some to spare
+# Symbol, price, part of the rows, displayed lots: where few rows come, and small ones, an order rests a while.
+SYMBOLS: Final = (("BAC", 38, 0.96, 10), ("IBM", 180, 0.04, 1))
 CLIENT_ID: Final = 11
 PLACE, CANCEL, GLOBAL_CANCEL = b"3", b"4", b"58"
 GARBAGE: Final = ("cut", "turned away", "garbage", "unknown", "malformed", "bugs")
@@ -60,6 +61,7 @@ MARKET: Final = """
 symbol = "{symbol}"
 px = {px}
 events_per_second = {rate}
+size_lots = {lots}
 reversion_ticks = 4
 reversion_seconds = 0.2
 """
@@ -94,7 +96,7 @@ symbols = ["IBM"]
 half_life_s = 5
 enter_z = 0.8
 leave_z = 0.2
-position_shares = 300
+position_shares = 250
 cadence_s = 1
 warm_up_s = 5
 quotes_min = 20
@@ -137,8 +139,10 @@ def own_journals() -> list[str]:
 
 def run_stress(seed: int, *, peak: Load, seconds: float) -> dict[str, Any]:
     """So many seconds at twice the peak, the kill, and what became of all of it."""
-    rate = TIMES * peak.rows.second * EVENTS_PER_ROW / len(SYMBOLS)
-    feed = FEED.format(seed=seed) + "".join(MARKET.format(symbol=name, px=px, rate=rate) for name, px in SYMBOLS)
+    rate = TIMES * peak.rows.second * EVENTS_PER_ROW
+    feed = FEED.format(seed=seed) + "".join(
+        MARKET.format(symbol=name, px=px, rate=rate * part, lots=lots) for name, px, part, lots in SYMBOLS
+    )
     ticks = Ticks()
     with (
         WireTap(ticks) as tap,
@@ -214,11 +218,11 @@ class Stress:
         """In the middle of the load, with orders at the broker."""
         pair = self._pair
         pair.wait(lambda: bool(self._open()), "an order works", running="trader")
-        self._working = len(self._open())
         began_ns = boottime_ns()
         pair.command("kill", reason="drill: stress")
         self._killed_ns = answered_ns = boottime_ns()
         pair.wait(self._is_verified, "the kill is verified", running="trader", deadline_s=VERIFIED_S)
+        self._working = len(self._reports()[-1]["orders"])
         self.times["kill_verified_s"] = _seconds(began_ns, boottime_ns())
         self.times["kill_answered_s"] = _seconds(began_ns, answered_ns)
         cancels = [one.ts_ns for one in self._tap.of(CLIENT_ID, CANCEL, GLOBAL_CANCEL) if one.ts_ns >= began_ns]
@@ -228,8 +232,12 @@ class Stress:
         self.check(not left, f"{len(left)} orders are open at the broker after the kill was verified")
 
     def _is_verified(self) -> bool:
-        reports = msgspec.json.decode(self._pair.command("kills"))
+        reports = self._reports()
         return bool(reports and reports[-1]["verified_ns"])
+
+    def _reports(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = msgspec.json.decode(self._pair.command("kills"))
+        return found
 
     # ---- the end -----------------------------------------------------------------------------------------------
     def end(self, seed: int, seconds: float) -> dict[str, Any]:
@@ -263,7 +271,7 @@ class Stress:
             "seconds": seconds,
             "lag_rows_max": self._lag_rows,
             "gateway_behind_ms_max": round(self._behind_ns / 1e6, 1),
-            "working_at_kill": self._working,
+            "orders_killed": self._working,
             "times": self.times | told.times,
             "refusals": {} if status is None else status.counters.refusals,
             "alerts": told.alerts,
