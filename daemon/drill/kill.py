@@ -33,9 +33,9 @@ CUT_AFTER_S: Final = 0.02  # the line is cut so long after the first cancel has 
 OPEN: Final = ("Submitted", "PreSubmitted", "PendingSubmit", "PendingCancel", "ApiPending")
 FAULTS: Final = (
     ("delay", {"message": "orderStatus", "chance": "0.5", "delay_s": "3"}),
-    ("late_execution", {"delay_s": "2"}),
     ("reject_cancel", {"times": "1"}),
 )
+LATE_FILL_S: Final = 2  # on the wall: long enough to see the fill at the gateway and give the command before it arrives
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +92,8 @@ class _Drill:
         pair.start_trader()
         pair.wait(lambda: self._is_set(set()), f"{scene.OWN_ORDERS} own orders work")
         other.close()
-        for name, parameters in FAULTS:
+        late = ("late_execution", {"delay_s": str(LATE_FILL_S * self._speed)})
+        for name, parameters in (*FAULTS, late):
             pair.gateway_command("fault", name=name, parameters=parameters)
         known = {fill["execId"] for fill in pair.gateway_command("executions")}
         pair.wait(lambda: self._is_set(known), "one of them is partly filled, and the trader does not know it yet")

@@ -12,5 +12,5 @@ def test_some_kills() -> None:
     """No order twice, no fill lost or doubled, every order accounted for, both ledgers the same; the drill has 270."""
     found = run_kills(SEED, kills=3)
     assert found["failures"] == []
-    assert found["counts"]["kills"] >= 4
+    assert found["counts"]["kills"] >= 3
     assert found["counts"]["fills"] > 0
