@@ -126,7 +126,10 @@ CONTROL_TESTS: Final[dict[int, tuple[str, ...]]] = {
         "tests/integration/test_two_persons.py::test_one_person_cannot_resume_an_account",
         "tests/integration/test_two_persons.py::test_an_approval_survives_a_crash",
     ),
-    44: ("tests/integration/test_kill_drill.py::test_the_kill_drill",),
+    44: (
+        "tests/integration/test_kill_drill.py::test_the_kill_drill",
+        "tests/unit/test_load.py::test_a_journal_tells_its_load",
+    ),
     46: (
         "tests/unit/test_surveil.py::test_what_was_planted_is_found",
         "tests/unit/test_surveil.py::test_a_clean_day_is_clean",

@@ -85,6 +85,12 @@ def _risk_days(number: int) -> PartResult:
     return run_part(number)
 
 
+def _stress(number: int) -> PartResult:
+    from tests.drills.stress import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -162,5 +168,13 @@ DRILLS: Final = (
         "unexplained; a part is the whole tape, with a strategy of its size and with one ten times as large",
         parts=2,
         part=_risk_days,
+    ),
+    Drill(
+        name="stress",
+        meaning="trader and paper gateway over TCP at twice the highest counts of the recorded days (market rows, "
+        "orders and other messages, fills) for 60 s, then a kill while it goes on: every row taken, no order lost or "
+        "twice, no halt and no blind symbol that the load made; a part is one minute with another market",
+        parts=2,
+        part=_stress,
     ),
 )

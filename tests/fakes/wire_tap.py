@@ -1,17 +1,20 @@
 """Stands between clients and a gateway and writes down what clients say, with the machine's time: whole frames, by the
-client id of their connection. Changes nothing and loses nothing. Two threads a connection, so that a client that does
-not read holds up nobody else; knows no assertion.
+client id of their connection. Where it is asked to, also the gateway's tick-by-tick rows. Changes nothing and loses
+nothing. Two threads a connection, so that a client that does not read holds up nobody else; knows no assertion.
 """
 
 import contextlib
 import socket
 import struct
 import threading
-from typing import Final, NamedTuple
+from array import array
+from typing import Final, NamedTuple, Protocol
 
+from broker.gateway.wire import FrameReader
 from daemon.lease import boottime_ns
 
 START_API: Final = b"71"
+TICK_BY_TICK: Final = b"99\0"
 READ_BYTES: Final = 1 << 16
 _LENGTH: Final = struct.Struct(">I")
 
@@ -24,11 +27,49 @@ class Said(NamedTuple):
     fields: list[bytes]
 
 
+class Taker(Protocol):
+    """Whoever looks at one direction of a connection."""
+
+    def take(self, content: bytes) -> None:
+        """The next bytes."""
+
+
+class Ticks:
+    """The tick-by-tick rows that went to clients, each with the machine's time, in the order they came."""
+
+    def __init__(self) -> None:
+        self.times_ns = array("q")
+        self.frames: list[bytes] = []
+        self.connections = 0
+
+    def begin(self) -> "TickNotes":
+        """A new connection."""
+        self.connections += 1
+        return TickNotes(self)
+
+
+class TickNotes:
+    """Rows out of one gateway's stream."""
+
+    def __init__(self, ticks: Ticks) -> None:
+        self._ticks = ticks
+        self._reader = FrameReader()
+
+    def take(self, content: bytes) -> None:
+        """The next bytes."""
+        ts_ns = boottime_ns()
+        for frame in self._reader.feed(content):
+            if frame.startswith(TICK_BY_TICK):
+                self._ticks.times_ns.append(ts_ns)
+                self._ticks.frames.append(bytes(frame))
+
+
 class WireTap:
     """Use as a context; `port` is where clients call."""
 
-    def __init__(self) -> None:
+    def __init__(self, ticks: Ticks | None = None) -> None:
         self.said: list[Said] = []
+        self._ticks = ticks
         self.behind = 0  # the gateway's port; set before the first call
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
@@ -65,7 +106,8 @@ class WireTap:
                 continue
             gateway.settimeout(None)
             self._sockets += [client, gateway]
-            for source, target, notes in ((client, gateway, Notes(self.said)), (gateway, client, None)):
+            back = None if self._ticks is None else self._ticks.begin()
+            for source, target, notes in ((client, gateway, Notes(self.said)), (gateway, client, back)):
                 thread = threading.Thread(target=_pass_on, args=(source, target, notes))
                 self._threads.append(thread)
                 thread.start()
@@ -99,7 +141,7 @@ class Notes:
             self._said.append(Said(ts_ns, self._client_id, fields))
 
 
-def _pass_on(source: socket.socket, target: socket.socket, notes: Notes | None) -> None:
+def _pass_on(source: socket.socket, target: socket.socket, notes: Taker | None) -> None:
     with contextlib.suppress(OSError):
         while content := source.recv(READ_BYTES):
             if notes is not None:

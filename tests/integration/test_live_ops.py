@@ -23,6 +23,7 @@ from daemon.recovery import verify_replay
 from daemon.trader import Trader
 from tests.fakes import operators
 from tests.fakes.pair import DEADLINE_S, TRADER, Pair, install, run
+from tests.fakes.wall import wall_limits
 
 pytestmark = pytest.mark.slow
 HELD = "[venue]\npositions = [[0, 1_000_000_000_000, 24_500_000_000], [1, -50_000_000_000, 181_000_000_000]]\n"
@@ -47,7 +48,7 @@ def shadow_config(pair: Pair, folder: Path) -> Path:
     """The trader's own, with its orders to the simulated venue."""
     folder.mkdir()
     path = folder / "trader.toml"
-    text = TRADER.format(**(pair.settings | {"mode": "shadow"}))
+    text = TRADER.format(wall=wall_limits(pair.settings["speed"]), **(pair.settings | {"mode": "shadow"}))
     path.write_text(text.replace('clock = "gateway"', 'clock = "gateway"\nclient_id = 21'))
     return path
 
