@@ -47,6 +47,7 @@ class _Protocol(asyncio.Protocol):
         try:
             self._received(self._waiting[begin:end])
         except Exception:  # edge: what asyncio does where a read fails; reading would stay paused for good
+            self.drop()  # nothing more is told to a receiver that broke
             if self._transport is not None:
                 self._transport.abort()
             raise

@@ -90,25 +90,30 @@ class _Drill:
         other = scene.OtherClient(pair.gateway_port)
         other.place()
         pair.start_trader()
-        pair.wait(lambda: self._is_set(set()), f"{scene.OWN_ORDERS} own orders work")
+        pair.wait(self._is_set, f"{scene.OWN_ORDERS} own orders work")
         other.close()
         late = ("late_execution", {"delay_s": str(LATE_FILL_S * self._speed)})
         for name, parameters in (*FAULTS, late):
             pair.gateway_command("fault", name=name, parameters=parameters)
         known = {fill["execId"] for fill in pair.gateway_command("executions")}
-        pair.wait(lambda: self._is_set(known), "one of them is partly filled, and the trader does not know it yet")
+        pair.wait(lambda: self._is_filling(known), "one of them is partly filled, and the trader does not know it yet")
 
     def _open_orders(self) -> list[dict[str, Any]]:
         return [order for order in self._pair.gateway_command("orders") if order["status"] in OPEN]
 
-    def _is_set(self, known: set[str]) -> bool:
-        """Every order is there, and with `known` executions a new one whose order still works."""
+    def _is_set(self) -> bool:
+        """Every order is there."""
         self._before = found = self._open_orders()
-        own = {order["permId"] for order in found if order["clientId"] != scene.OTHERS_CLIENT}
-        if len(own) < scene.OWN_ORDERS or len(found) - len(own) != scene.OTHERS_ORDERS:
-            return False
+        own = [order for order in found if order["clientId"] != scene.OTHERS_CLIENT]
+        return len(own) >= scene.OWN_ORDERS and len(found) - len(own) == scene.OTHERS_ORDERS
+
+    def _is_filling(self, known: set[str]) -> bool:
+        """Set, and since the last look one of the orders was filled in part: an older fill would have arrived."""
+        is_set = self._is_set()
+        own = {order["permId"] for order in self._before if order["clientId"] != scene.OTHERS_CLIENT}
         fresh = [fill for fill in self._pair.gateway_command("executions") if fill["execId"] not in known]
-        return not known or any(fill["permId"] in own for fill in fresh[-1:])
+        known.update(fill["execId"] for fill in fresh)
+        return is_set and any(fill["permId"] in own for fill in fresh[-1:])
 
     # ---- the kill ----------------------------------------------------------------------------------------------
     def kill(self) -> dict[str, Any]:

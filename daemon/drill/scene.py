@@ -57,6 +57,7 @@ endless = true
 print_share = 0.15
 jumps_per_hour = 0
 """
+# The faults are on purpose: what comes late or twice must not make the trader wary before the kill.
 _TRADER: Final = """
 mode = "paper"
 state_dir = "{{state}}"
@@ -94,6 +95,8 @@ gross_max = 2_000_000
 net_max = 2_000_000
 margin_long_bp = 2_500
 margin_short_bp = 3_000
+errors_soft = 500
+errors_hard = 2_000
 """
 _STRATEGY: Final = """
 [strategies.{name}]
