@@ -28,6 +28,7 @@ ADAPTIVE_S: Final = 60
 DURATION_S_MIN: Final = 60
 CHILD_S: Final = 60  # a child trades within this, and slices are not shorter
 BLOCKS_MAX: Final = 40
+HASTY_SLICES_MAX: Final = 60  # an implementation shortfall has no more
 HASTES: Final = (1.0, 2.0, 4.0, 8.0)  # kappa T of an implementation shortfall: how much earlier than even
 RESTING: Final = 0.5  # part that still crosses where every child rests first
 POV_MOST: Final = 0.5  # what a part-of-volume algorithm may be told to take
@@ -55,6 +56,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     why: str
     expected: Estimate | None
     weights: tuple[float, ...] = ()  # of its schedule; () = even
+    haste: float = 0.0  # kappa T, where the choice is an implementation shortfall
 
 
 class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,7 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any]
     schedule: Schedule
     uneven: bool = False
+    haste: float = 0.0
 
 
 _Entry = tuple[float, int, _Candidate, Estimate]
@@ -88,6 +91,7 @@ def choose(order: Order, conditions: Conditions, situation: Situation, *, fees: 
         params=best.params,
         expected=found,
         weights=best.schedule.weights if best.uneven else (),
+        haste=best.haste,
         why=_why(order, conditions, situation, ranked, best, found),
     )
 
@@ -132,13 +136,14 @@ def _consider(ranking: _Ranking) -> None:
     for algo, seconds, crossing in ((IMMEDIATE, IMMEDIATE_S, 1.0), (ADAPTIVE, ADAPTIVE_S, RESTING)):
         if algo == IMMEDIATE or horizon >= seconds:
             schedule = even_schedule(1, days=seconds / day, volume=_volume(situation, seconds), crossing=crossing)
-            ranking.price(_Candidate(algo=algo, params={"duration_s": min(seconds, horizon)}, schedule=schedule))
+            params = {"duration_s": min(seconds, horizon)} | ({"slices": 1} if algo == ADAPTIVE else {})
+            ranking.price(_Candidate(algo=algo, params=params, schedule=schedule))
     share = participation(ranking.order, ranking.conditions, situation)
     blind = not situation.volume and not situation.must_complete
     if blind and POV_FROM < share <= POV_MOST and POV in situation.algos:
         schedule = even_schedule(1, days=horizon / day, volume=_volume(situation, horizon), crossing=RESTING)
-        params = {"duration_s": horizon, "participation": round(share, 4)}
-        ranking.price(_Candidate(algo=POV, params=params, schedule=schedule))
+        paced = {"duration_s": horizon, "participation": round(share, 4)}
+        ranking.price(_Candidate(algo=POV, params=paced, schedule=schedule))
         return
     for seconds in _durations(horizon):
         # How many parts is a question of commissions and time, answered by even ones for all.
@@ -148,7 +153,7 @@ def _consider(ranking: _Ranking) -> None:
             ranking.price(_along_volume(situation, seconds, slices))
         if seconds == horizon and slices > 1:
             for haste in HASTES:
-                ranking.price(_hasty(situation, seconds, slices, haste))
+                ranking.price(_hasty(situation, seconds, min(slices, HASTY_SLICES_MAX), haste))
 
 
 def _even(situation: Situation, seconds: int, slices: int) -> _Candidate:
@@ -168,7 +173,8 @@ def _hasty(situation: Situation, seconds: int, slices: int, haste: float) -> _Ca
     blocks, _ = _blocks(slices)
     left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
     weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
-    return _candidate(IS, situation, seconds, slices, weights)
+    found = _candidate(IS, situation, seconds, slices, weights)
+    return msgspec.structs.replace(found, haste=haste)
 
 
 def _candidate(algo: str, situation: Situation, seconds: int, slices: int, weights: tuple[float, ...]) -> _Candidate:
