@@ -1,6 +1,5 @@
-"""What a schedule is expected to cost before it opens, which algorithm `auto` becomes, and whether the stated edge pays.
-Owns how what is known of a market (execution/pacing.py) becomes the models' terms (execution/costs). Knows no order, and
-the desk decides what follows.
+"""What a schedule is expected to cost before it opens, and which algorithm `auto` becomes. Owns how what is known of a
+market (execution/pacing.py) becomes the models' terms (execution/costs). Knows no order; what follows is the desk's.
 
 What nobody knows is said in words and never guessed: without price, average volume, volatility or fees of the day there
 is no estimate, and `auto` is even parts.

@@ -1,5 +1,5 @@
-"""Auto: the cheapest algorithm for this order in this market. The desk asks execution/opening.py for the choice and opens
-the parent under the chosen name, so no parent is ever called auto and a restart has nothing to choose again.
+"""Auto: the cheapest algorithm for this order in this market. execution/opening.py chooses, and the desk opens the
+parent under the chosen name, so no parent is ever called auto and a restart has nothing to choose again.
 """
 
 from core.units import BP

@@ -280,7 +280,7 @@ def test_a_schedule_is_written_down_whole() -> None:
     bench.ts_ns += NANO
     parent = bench.money.parents[bench.plan(-7, settings)]
     assert parent.limit_px_nanos == 1001 * CENT * 99 // 100
-    assert parent.why == "by the volume curve"
+    assert parent.why == "by the volume curve; no estimate: nobody knows the volatility"
     assert params_of(parent) == settings.params
     assert parent.decision_ts_ns == bench.ts_ns, "the target was set anew"
     assert weights_fault(parent.weights) == ""

@@ -1,4 +1,4 @@
-"""Every schedule opens with its expected cost; auto becomes the cheapest algorithm; an entry that does not pay is told."""
+"""Every schedule opens with its expected cost; auto becomes the cheapest; an entry that does not pay is told."""
 
 from typing import Any
 
@@ -41,7 +41,14 @@ def planned(
     bench.quote(0, 1000, 1002, **market)
     if curve:
         bench.context.take_reference(
-            e.ReferenceArrived(inst=0, effective_from=DATE, adv_nanos=0, curve_ppm=(2_564,) * 390, source="test")
+            e.ReferenceArrived(
+                inst=0,
+                effective_from=DATE,
+                previous_close_nanos=0,
+                adv_nanos=0,
+                curve_ppm=(2_564,) * 390,
+                source="test",
+            )
         )
     if held:
         bench.hold("alpha", 0, held)
@@ -64,7 +71,7 @@ def test_a_schedule_carries_its_expected_cost_and_risk() -> None:
     opening = opened(1000, algo="immediate")
     spread = 1000 * NANO // 100
     assert opening.expected_cost_nanos > 5 * NANO + spread
-    assert opening.expected_cost_nanos < 2 * (5 * NANO + spread)
+    assert opening.expected_cost_nanos < 3 * (5 * NANO + spread)
     assert opening.expected_risk_nanos > 0
     slow = opened(1000, algo="twap", params={"duration_s": 3600, "slices": 4})
     assert slow.expected_cost_nanos < opening.expected_cost_nanos, "half of it rests and pays no spread"
@@ -85,7 +92,7 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
     opening = opened(100, market=UNMEASURED)
     assert opening.expected_cost_nanos == opening.expected_risk_nanos == 0
     assert "no estimate: nobody knows the volatility" in opening.why
-    late = FeeTable(tuple(msgspec.structs.replace(row, effective_from=20990101) for row in FEES.rows))
+    late = FeeTable(tuple(msgspec.structs.replace(row, effective_from=20990101) for row in FEES.rows[:1]))
     assert "no row for 20240304" in opened(100, fees=late).why
     chosen = opened(100, algo="auto", fees=late)
     assert chosen.algo == "twap"
@@ -153,7 +160,7 @@ def test_an_edge_below_the_cost_warns_or_refuses_an_entry() -> None:
     refused = planned(1000, edge_bp=2, edge_policy="refuse")
     assert refused.open is None
     assert refused.blocked == EDGE_REFUSED
-    assert refused.detail.startswith("the edge of 2 bp does not pay")
+    assert refused.detail.startswith("the edge of 2.00 bp does not pay")
     assert planned(1000, edge_bp=500, edge_policy="refuse").warning == ""
     assert planned(1000, edge_bp=2, edge_policy="off").warning == ""
     exit_ = planned(0, held=1000, edge_bp=2, edge_policy="refuse")
