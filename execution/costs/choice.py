@@ -12,7 +12,17 @@ import msgspec
 
 from core.fees import FeeTable
 from core.units import NANO, decimal_text
-from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, ratio
+from execution.costs.estimate import (
+    COMMISSION,
+    FEES,
+    Conditions,
+    Estimate,
+    Order,
+    Schedule,
+    estimate,
+    even_schedule,
+    ratio,
+)
 from execution.costs.impact import ImpactModel
 
 IMMEDIATE: Final = "immediate"
@@ -85,7 +95,8 @@ def choose(order: Order, conditions: Conditions, situation: Situation, *, fees: 
     ranked = ranking.entries
     if not ranked:
         return Choice(algo=TWAP, params={"duration_s": horizon, "slices": 1}, expected=None, why=f"{TWAP}: none other")
-    _, _, best, found = min(ranked, key=_place)
+    best = min(ranked, key=_place)[2]
+    found = ranking.exact(best)
     return Choice(
         algo=best.algo,
         params=best.params,
@@ -101,6 +112,11 @@ def participation(order: Order, conditions: Conditions, situation: Situation) ->
     others = sum(situation.volume) or situation.horizon_s / situation.day_s
     size = ratio(order.qty_nanos, conditions.adv_nanos)
     return size / (size + others)
+
+
+def _place_of_priced(priced: tuple[_Entry, int]) -> tuple[float, int]:
+    """The fewer slices win a tie."""
+    return priced[0][0], priced[1]
 
 
 def _place(entry: _Entry) -> tuple[float, int]:
@@ -120,9 +136,16 @@ class _Ranking:
         self._model = model
         self.entries: list[_Entry] = []
 
-    def price(self, candidate: _Candidate) -> _Entry:
-        """Cost plus weighted risk; it takes part if its algorithm is there."""
-        found = estimate(self.order, self.conditions, candidate.schedule, fees=self._fees, model=self._model)
+    def exact(self, candidate: _Candidate, charges: tuple[int, int] | None = None) -> Estimate:
+        """What it costs; with the charges of another of as many orders it is a tenth of the work."""
+        return estimate(
+            self.order, self.conditions, candidate.schedule, fees=self._fees, model=self._model, charges=charges
+        )  # fmt: skip
+
+    def price(self, candidate: _Candidate, like: Estimate | None = None) -> _Entry:
+        """Cost plus weighted risk; it takes part if its algorithm is there. `like`: pays the same charges."""
+        charges = None if like is None else (like.part_nanos(COMMISSION), like.part_nanos(FEES))
+        found = self.exact(candidate, charges)
         score = found.cost_nanos + self.situation.risk_weight * found.risk_nanos
         entry = (score, len(self.entries), candidate, found)
         if candidate.algo in self.situation.algos:
@@ -148,12 +171,13 @@ def _consider(ranking: _Ranking) -> None:
     for seconds in _durations(horizon):
         # How many parts is a question of commissions and time, answered by even ones for all.
         tried = [(_even(situation, seconds, slices), slices) for slices in _slices(ranking.order, seconds)]
-        _, slices = min(((ranking.price(candidate)[0], slices) for candidate, slices in tried))
+        priced = [(ranking.price(candidate), slices) for candidate, slices in tried]
+        (_, _, _, even), slices = min(priced, key=_place_of_priced)
         if situation.volume and slices > 1:
-            ranking.price(_along_volume(situation, seconds, slices))
+            ranking.price(_along_volume(situation, seconds, slices), even)
         if seconds == horizon and slices > 1:
             for haste in HASTES:
-                ranking.price(_hasty(situation, seconds, min(slices, HASTY_SLICES_MAX), haste))
+                ranking.price(_hasty(situation, seconds, min(slices, HASTY_SLICES_MAX), haste), even)
 
 
 def _even(situation: Situation, seconds: int, slices: int) -> _Candidate:
