@@ -24,10 +24,11 @@ from execution.algos.plan import no_time, window
 from execution.algos.shortfall import aversion_of
 from execution.algos.vwap import curve_fault, volume_until
 from execution.costs import Choice, Conditions, Estimate, Order, Schedule, Situation, choose, estimate, weights_of
-from execution.costs.choice import BLOCKS_MAX, CHILD_S, IMMEDIATE_S, IS, KNOWN, POV, RESTING
+from execution.costs.choice import CHILD_S, IMMEDIATE_S, IS, KNOWN, POV, RESTING
 from execution.settings import ExecutionSettings
 
 VOLUME_SLOTS_MAX: Final = 24  # of the curve over the time that a choice looks at
+STEPS_MAX: Final = 40  # of a plan, in its estimate
 POV_LIMIT_BP: Final = 100.0  # where auto's parameters set none: a part of volume has one always
 POV_INTERVAL_S: Final = 30
 POV_INTERVALS_MAX: Final = 400
@@ -216,11 +217,11 @@ def params_of_choice(choice: Choice, own: AutoParams, terms: Terms) -> AlgoParam
 
 
 def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Terms) -> Schedule:
-    """A plan as the models want it, in at most `BLOCKS_MAX` steps: more change the cost by less than it is worth. What
+    """A plan as the models want it, in at most `STEPS_MAX` steps: more change the cost by less than it is worth. What
     is all due at its start and waits for something else (volume, its own fills) is taken as even.
     """
     orders = max(1, min(plan.slices, terms.lots))
-    children = -(-orders // BLOCKS_MAX)
+    children = -(-orders // STEPS_MAX)
     blocks = orders // children
     end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if algo.crosses_at_once else plan.end_ns
     span_s = max((end_ns - plan.start_ns) / NANO, 1.0)

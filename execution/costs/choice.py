@@ -37,7 +37,7 @@ IMMEDIATE_S: Final = 10  # what an order across the spread competes with: the vo
 ADAPTIVE_S: Final = 60
 DURATION_S_MIN: Final = 60
 CHILD_S: Final = 60  # a child trades within this, and slices are not shorter
-BLOCKS_MAX: Final = 40
+BLOCKS_MAX: Final = 20
 HASTY_SLICES_MAX: Final = 60  # an implementation shortfall has no more
 HASTES: Final = (1.0, 2.0, 4.0, 8.0)  # kappa T of an implementation shortfall: how much earlier than even
 RESTING: Final = 0.5  # part that still crosses where every child rests first
@@ -172,48 +172,50 @@ def _consider(ranking: _Ranking) -> None:
         # How many parts is a question of commissions and time, answered by even ones for all.
         tried = [(_even(situation, seconds, slices), slices) for slices in _slices(ranking.order, seconds)]
         priced = [(ranking.price(candidate), slices) for candidate, slices in tried]
-        (_, _, _, even), slices = min(priced, key=_place_of_priced)
+        (_, _, plain, even), slices = min(priced, key=_place_of_priced)
         if situation.volume and slices > 1:
-            ranking.price(_along_volume(situation, seconds, slices), even)
+            ranking.price(_along_volume(plain), even)
         if seconds == horizon and slices > 1:
+            if slices > HASTY_SLICES_MAX:
+                plain = _even(situation, seconds, HASTY_SLICES_MAX)
+                even = ranking.exact(plain)
             for haste in HASTES:
-                ranking.price(_hasty(situation, seconds, min(slices, HASTY_SLICES_MAX), haste), even)
+                ranking.price(_hasty(plain, haste), even)
 
 
 def _even(situation: Situation, seconds: int, slices: int) -> _Candidate:
-    blocks, _ = _blocks(slices)
-    return _candidate(TWAP, situation, seconds, slices, (1.0 / blocks,) * blocks)
-
-
-def _along_volume(situation: Situation, seconds: int, slices: int) -> _Candidate:
-    volume = _cut(situation, seconds, _blocks(slices)[0])
-    total = sum(volume)
-    weights = tuple(part / total if total > 0.0 else 1.0 / len(volume) for part in volume)
-    return _candidate(VWAP, situation, seconds, slices, weights)
-
-
-def _hasty(situation: Situation, seconds: int, slices: int, haste: float) -> _Candidate:
-    """What is left falls as sinh kappa (T - t) / sinh kappa T, as with Almgren and Chriss."""
-    blocks, _ = _blocks(slices)
-    left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
-    weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
-    found = _candidate(IS, situation, seconds, slices, weights)
-    return msgspec.structs.replace(found, haste=haste)
-
-
-def _candidate(algo: str, situation: Situation, seconds: int, slices: int, weights: tuple[float, ...]) -> _Candidate:
-    """A schedule whose children trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
+    """Children that trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
     blocks, children = _blocks(slices)
     worked = min(1.0, CHILD_S * blocks * children / seconds)
     schedule = Schedule(
-        weights=weights,
+        weights=(1.0 / blocks,) * blocks,
         volume=tuple(part * worked for part in _cut(situation, seconds, blocks)),
         slice_days=seconds / blocks / situation.day_s,
         crossing=RESTING,
         children=children,
     )
-    params = {"duration_s": seconds, "slices": blocks * children}
-    return _Candidate(algo=algo, params=params, schedule=schedule, uneven=algo != TWAP)
+    return _Candidate(algo=TWAP, params={"duration_s": seconds, "slices": blocks * children}, schedule=schedule)
+
+
+def _along_volume(even: _Candidate) -> _Candidate:
+    volume = even.schedule.volume
+    total = sum(volume)
+    weights = tuple(part / total if total > 0.0 else 1.0 / len(volume) for part in volume)
+    return _reweighted(even, VWAP, weights)
+
+
+def _hasty(even: _Candidate, haste: float) -> _Candidate:
+    """What is left falls as sinh kappa (T - t) / sinh kappa T, as with Almgren and Chriss."""
+    blocks = len(even.schedule.weights)
+    left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
+    weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
+    return _reweighted(even, IS, weights, haste)
+
+
+def _reweighted(even: _Candidate, algo: str, weights: tuple[float, ...], haste: float = 0.0) -> _Candidate:
+    """The same times and volumes, other parts."""
+    schedule = msgspec.structs.replace(even.schedule, weights=weights)
+    return _Candidate(algo=algo, params=even.params, schedule=schedule, uneven=True, haste=haste)
 
 
 def _blocks(slices: int) -> tuple[int, int]:
