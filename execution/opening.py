@@ -170,9 +170,9 @@ def month_start_ns(month: int) -> int:
 
 def conditions_of(terms: Terms, volatility_bp: float) -> Conditions:
     """The market as the models want it; the volatility as configured until it was measured."""
-    measured = (
-        terms.sigma_nanos / terms.mid_nanos if terms.mid_nanos > 0 else 0.0
-    )  # det-ok: a market feature for the models
+    measured = 0.0
+    if terms.mid_nanos > 0:
+        measured = terms.sigma_nanos / terms.mid_nanos  # det-ok: a market feature for the models
     return Conditions(
         mid_nanos=terms.mid_nanos,
         spread_nanos=round(terms.spread_nanos),
