@@ -139,7 +139,9 @@ class DeskPlan(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     open: c.OpenParent | None = None
     supersede: int = 0  # parent id to end first
-    blocked: str = ""  # why a wanted trade waits; "" = nothing waits
+    blocked: str = ""  # why a wanted trade waits; "" = nothing waits. It stays the same while the reason does
+    detail: str = ""  # the same with the numbers of the moment, for the record
+    warning: str = ""  # what a person should know of the schedule that opens
 
 
 class Desk(Protocol):

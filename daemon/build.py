@@ -154,7 +154,7 @@ def _engine(
         context=context,
         pipeline=pipeline,
         strategies=tuple(strategies),
-        desk=NettingDesk(context, settings=execution, default=DEFAULT_SETTINGS),
+        desk=NettingDesk(context, settings=execution, default=DEFAULT_SETTINGS, fees=FeeTable(tables.fee_rows)),
         executor=ChaseExecutor(context, settings=execution, default=DEFAULT_SETTINGS),
         gate=Gate(context, config.limits, account=config.account.id, account_tag=config.account.tag),
         monitor=Ladder(

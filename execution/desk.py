@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from core import commands as c
+from core.fees import FeeTable
 from core.ids import BUY, SELL, Side
 from core.instruments import LotRule, rule_on
 from core.latches import ACTIVE, HALTED, STATE_NAMES
@@ -17,29 +18,39 @@ from core.parents import Parent, ParentState
 from core.ports import Context, DeskPlan
 from core.sessions import PHASE_NAMES
 from core.units import exact_text, round_down
-from execution.algos import Plan, find_algo, written
+from execution.algos import written
 from execution.algos.plan import limit_px_nanos
+from execution.costs import EdgeVerdict, judge_edge
 from execution.flatten import flatten_parent
 from execution.messages import order_rate_fault
+from execution.opening import Chosen, Opening
 from execution.pacing import terms_of
 from execution.settings import ExecutionSettings
 from execution.touch import Day, Days, quote_fault
 
+EDGE_REFUSED = "the stated edge does not pay the expected cost"
+NOTHING_STATED = EdgeVerdict(pays=True, refused=False)
 _ACTIVE = ParentState.ACTIVE
 
 
 class NettingDesk:
     """Implements core.ports.Desk. Stateless: money state and the market say everything."""
 
-    __slots__ = ("_context", "_days", "_default", "_settings")
+    __slots__ = ("_context", "_days", "_default", "_opening", "_settings")
 
     def __init__(
-        self, context: Context, *, settings: Mapping[str, ExecutionSettings], default: ExecutionSettings
+        self,
+        context: Context,
+        *,
+        settings: Mapping[str, ExecutionSettings],
+        default: ExecutionSettings,
+        fees: FeeTable,
     ) -> None:
         self._context = context
         self._settings = settings  # by strategy
         self._default = default
         self._days = Days(context)
+        self._opening = Opening(context, fees)
 
     def plan(self, strategy: str, inst: int, ts_ns: int) -> DeskPlan | None:
         """None = nothing to do. An ended parent's child must be gone before the next parent opens."""
@@ -99,30 +110,42 @@ class NettingDesk:
         strategy, context, lot = book.strategy, self._context, day.lot
         assert lot is not None, "the desk asks for the lot before it opens"
         settings = self._settings.get(strategy, self._default)
-        algo, params = find_algo(settings.algo), settings.params
         side, qty = (BUY, need) if need > 0 else (SELL, -need)
         parent_id, lots = context.money.next_parent_id, qty // lot.increment_nanos
-        plan = algo.plan(params, terms_of(context, inst, day, ts_ns, lots=lots, seed=parent_id))
-        fault = plan.fault or order_rate_fault(context.money, strategy, algo, plan)
+        terms = terms_of(context, inst, day, ts_ns, lots=lots, seed=parent_id)
+        chosen = self._opening.plan(settings, terms, inst=inst, side=side, qty_nanos=qty, lot_nanos=lot.increment_nanos)
+        fault = chosen.plan.fault or order_rate_fault(context.money, strategy, chosen.algo, chosen.plan)
         if fault:
             return DeskPlan(blocked=fault)
+        verdict = self._edge(settings, inst, book, need, chosen)
+        if verdict.refused:
+            return DeskPlan(blocked=EDGE_REFUSED, detail=verdict.text)
         mid = context.market.mark_nanos(inst)
         decided_ns, decided_mid = book.decided.get(inst, (0, 0))
-        opening = _opening(plan, algo=algo.name, params=written(params))
         return DeskPlan(
+            warning=verdict.text,
             open=msgspec.structs.replace(
-                opening,
+                _opening(chosen),
                 parent_id=parent_id,
                 strategy=strategy,
                 inst=inst,
                 side=side,
                 qty_nanos=qty,
-                limit_px_nanos=limit_px_nanos(params, mid, side),
+                limit_px_nanos=limit_px_nanos(chosen.params, mid, side),
                 arrival_mid_nanos=mid,
                 decision_mid_nanos=decided_mid,
                 decision_ts_ns=decided_ns,
-            )
+            ),
         )
+
+    def _edge(
+        self, settings: ExecutionSettings, inst: int, book: StrategyBook, need: int, chosen: Chosen
+    ) -> EdgeVerdict:
+        """An exit is never asked what it earns: it has to get out."""
+        held = self._context.money.ledger.held_nanos(book.strategy, inst)
+        if settings.edge_policy == "off" or _reduces(held, need):
+            return NOTHING_STATED
+        return judge_edge(settings.edge_bp_nanos, chosen.expected, policy=settings.edge_policy)
 
     # ---- why a need waits --------------------------------------------------------------------------------------
     def _blocked(
@@ -176,21 +199,24 @@ def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
     return gap
 
 
-def _opening(plan: Plan, *, algo: str, params: str) -> c.OpenParent:
+def _opening(chosen: Chosen) -> c.OpenParent:
     """What the plan says of a parent; whose and how much is the desk's to add."""
+    plan, expected = chosen.plan, chosen.expected
     return c.OpenParent(
         parent_id=0,
         strategy="",
         inst=0,
         side=BUY,
         qty_nanos=0,
-        algo=algo,
+        algo=chosen.algo.name,
         start_ts_ns=plan.start_ns,
         end_ts_ns=plan.end_ns,
         slices=plan.slices,
         weights=plan.weights,
-        params=params,
-        why=plan.why,
+        params=written(chosen.params),
+        expected_cost_nanos=0 if expected is None else expected.cost_nanos,
+        expected_risk_nanos=0 if expected is None else expected.risk_nanos,
+        why=chosen.why,
         kappa_nanos=plan.kappa_nanos,
         auction_ts_ns=plan.auction_ts_ns,
     )

@@ -1,6 +1,6 @@
 """How a strategy's parents are worked: its config table, and the exact form the executor and the desk read."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -8,11 +8,16 @@ from core.errors import ConfigError
 from core.units import NANO, exact_text, parse_nanos
 from execution.algos import AlgoParams, find_algo, read_params
 from execution.algos.plan import require_range
+from execution.costs import ImpactModel, find_model
 
 CROSS_TICKS_MAX = 100
 CHILD_LOTS_MAX = 10_000
 MILLISECOND_NS = 1_000_000
 HOUR_NS = 3600 * NANO
+EDGE_BP_MAX = 10_000
+RISK_WEIGHT_MAX = 100
+
+EdgePolicy = Literal["off", "warn", "refuse"]
 
 
 class ExecutionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,6 +33,10 @@ class ExecutionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     flatten_participation: float = 0.1  # closing by flatten trades this part of the usual volume, if time allows
     child_lots_min: int = 1  # smaller children wait for the next slice, except in the last
     child_lots_max: int = 0  # a larger child is sent in parts, one after the other; 0 = any size
+    model: str = "almgren"  # of impact, in the estimate of every schedule: almgren, square_root or istar
+    risk_weight: float = 0.0  # what auto pays to be rid of one standard deviation of the cost
+    edge_bp: float = 0.0  # what the strategy expects to earn by an entry, in basis points of its value; 0 = not stated
+    edge_policy: EdgePolicy = "warn"  # an entry whose expected cost is not below its edge: off = nobody asks
 
 
 class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -43,6 +52,10 @@ class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     flatten_participation_nanos: int  # part of the usual volume, in billionths
     child_lots_min: int
     child_lots_max: int
+    model: ImpactModel
+    risk_weight: float
+    edge_bp_nanos: int  # billionths of a basis point
+    edge_policy: EdgePolicy
 
 
 def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
@@ -55,6 +68,7 @@ def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
         raise ConfigError(
             f"{field}.child_lots_max is {config.child_lots_max}: set it to child_lots_min or more, or to 0"
         )
+    require_range(f"{field}.risk_weight", config.risk_weight, low=0, high=RISK_WEIGHT_MAX)
     return ExecutionSettings(
         algo=algo.name,
         params=read_params(algo, config.params, field=f"{field}.params"),
@@ -68,6 +82,10 @@ def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
         ),
         child_lots_min=config.child_lots_min,
         child_lots_max=config.child_lots_max,
+        model=find_model(config.model, field=f"{field}.model"),
+        risk_weight=config.risk_weight,
+        edge_bp_nanos=_nanos(f"{field}.edge_bp", config.edge_bp, low=0, high=EDGE_BP_MAX * NANO),
+        edge_policy=config.edge_policy,
     )
 
 

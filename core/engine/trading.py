@@ -156,7 +156,7 @@ class Trading:
             plan = self.desk.plan(strategy, inst, self.ts_ns)
             blocked = "" if plan is None else plan.blocked
             if blocked or self.blocked:
-                self._note_blocked(strategy, inst, blocked)
+                self._note_blocked(strategy, inst, blocked, "" if plan is None else plan.detail)
             if plan is None or blocked:
                 return
             if plan.supersede:
@@ -166,6 +166,8 @@ class Trading:
                     return  # its child must be gone before another schedule may trade
                 continue
             if plan.open is not None:
+                if plan.warning and "EDGE_UNPAID" not in self.money.alerts:  # once, until somebody has seen it
+                    self.alert("EDGE_UNPAID", "warning", f"{self.symbols[inst]}, {strategy}: {plan.warning}")
                 self._open(plan.open)
             return
 
@@ -225,7 +227,7 @@ class Trading:
             self.emit(msgspec.structs.replace(opening, operator=operator))  # control 28: its orders name who asked
             self.work(money.parents[opening.parent_id])
 
-    def _note_blocked(self, strategy: str, inst: int, reason: str) -> None:
+    def _note_blocked(self, strategy: str, inst: int, reason: str, detail: str = "") -> None:
         key = (strategy, inst)
         if not reason:
             self.blocked.pop(key, None)
@@ -234,7 +236,7 @@ class Trading:
         self.retry[key] = None
         if self.blocked.get(key) != reason:
             self.blocked[key] = reason
-            self.note(Blocked(strategy=strategy, inst=inst, reason=reason))
+            self.note(Blocked(strategy=strategy, inst=inst, reason=detail or reason))
 
     def end_parent(self, parent: Parent, *, state: int, reason: str) -> bool:
         """End a schedule and take its child off the book; True when nothing of it is live any more."""

@@ -7,6 +7,7 @@ import msgspec
 from core.errors import ConfigError
 from core.parents import Parent
 from execution.algos.adaptive import Adaptive, AdaptiveParams
+from execution.algos.auto import Auto, AutoParams
 from execution.algos.close import Close, CloseParams
 from execution.algos.iceberg import Iceberg, IcebergParams
 from execution.algos.immediate import Immediate, ImmediateParams
@@ -18,7 +19,8 @@ from execution.algos.vwap import Vwap, VwapParams
 
 IMMEDIATE: Final[Algo] = Immediate()
 TWAP: Final[Algo] = Twap()
-ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP, Vwap(), Pov(), Shortfall(), Iceberg(), Adaptive(), Close())
+AUTO: Final[Algo] = Auto()
+ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP, Vwap(), Pov(), Shortfall(), Iceberg(), Adaptive(), Close(), AUTO)
 _BY_NAME: Final = {algo.name: algo for algo in ALGOS}
 
 
@@ -64,11 +66,13 @@ def params_of(parent: Parent) -> AlgoParams:
 
 __all__ = [
     "ALGOS",
+    "AUTO",
     "IMMEDIATE",
     "TWAP",
     "AdaptiveParams",
     "Algo",
     "AlgoParams",
+    "AutoParams",
     "CloseParams",
     "IcebergParams",
     "ImmediateParams",

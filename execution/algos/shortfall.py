@@ -7,6 +7,7 @@ Impact as Almgren and Chriss set it: trading one per cent of the day's volume in
 per cent move the price by one spread (permanent), and half the spread is fixed.
 """
 
+from math import cosh
 from typing import Final
 
 from core.parents import Parent
@@ -29,6 +30,7 @@ from execution.trajectory import even_weights, shaken
 TEMPORARY_PART: Final = 0.01  # of the average day, for one spread
 PERMANENT_PART: Final = 0.1
 SLICES_MAX: Final = 60  # a plan anew stays below fifty microseconds
+AVERSION_MAX: Final = 1.0
 KAPPA_MAX: Final = 1e6  # per day: what is journalled stays a 64-bit integer
 
 
@@ -45,7 +47,7 @@ class ShortfallParams(AlgoParams, frozen=True):
         """Bounds of each and of slices per second."""
         AlgoParams.validate(self, field)
         require_pace(field, self.slices, self.duration_s, most=SLICES_MAX)
-        require_range(f"{field}.risk_aversion", self.risk_aversion, low=0, high=1)
+        require_range(f"{field}.risk_aversion", self.risk_aversion, low=0, high=AVERSION_MAX)
         require_range(f"{field}.volatility_bp", self.volatility_bp, low=0, high=BP)
         require_range(f"{field}.replan_move", self.replan_move, low=0.01, high=100)
 
@@ -119,6 +121,16 @@ def live_decay(params: ShortfallParams, terms: Terms, step_ns: float) -> tuple[f
     kappa = decay(risk_aversion=params.risk_aversion, sigma=sigma / NANO, impact=impact, tau=tau)
     source = "" if terms.sigma_nanos else " (volatility as configured)"
     return min(kappa, KAPPA_MAX), f"decay {kappa:.4g} a day{source}"
+
+
+def aversion_of(params: ShortfallParams, terms: Terms, kappa: float, step_ns: float) -> float:
+    """The risk aversion at which `live_decay` gives kappa: how a choice of haste is written into the parameters."""
+    sigma = (terms.sigma_nanos or params.volatility_bp * terms.mid_nanos / BP) / NANO
+    if sigma <= 0 or terms.adv_nanos <= 0 or terms.spread_nanos <= 0:
+        return 0.0
+    tau = min(step_ns / max(_day_ns(terms), 1), 1.0)
+    bend = 2 * (cosh(kappa * tau) - 1) / (tau * tau)
+    return min(bend * impact_of(terms).tilde(tau) / (sigma * sigma), AVERSION_MAX)
 
 
 def impact_of(terms: Terms) -> Impact:

@@ -60,24 +60,31 @@ class Vwap(Algo):
 
 def curve_weights(terms: Terms, start_ns: int, end_ns: int, slices: int) -> tuple[tuple[int, ...], str]:
     """Cumulative weights of `slices` equal times in [start, end), and what they follow."""
-    slots = len(terms.curve)
-    if not slots:
-        return even_weights(slices), "no volume curve: even parts"
-    if abs(slots * VOLUME_INTERVAL_NS - (terms.close_ns - terms.open_ns)) > VOLUME_INTERVAL_NS:
-        return even_weights(slices), "the volume curve is not of a day this long: even parts"
-    begun = _volume_until(terms, start_ns)
-    usual = _volume_until(terms, end_ns) - begun
+    fault = curve_fault(terms)
+    if fault:
+        return even_weights(slices), f"{fault}: even parts"
+    begun = volume_until(terms, start_ns)
+    usual = volume_until(terms, end_ns) - begun
     if usual <= 0:
         return even_weights(slices), "nothing usually trades in this window: even parts"
     span = end_ns - start_ns
     inner = (
-        div_half_even(NANO * (_volume_until(terms, start_ns + span * number // slices) - begun), usual)
+        div_half_even(NANO * (volume_until(terms, start_ns + span * number // slices) - begun), usual)
         for number in range(1, slices)
     )
     return (*inner, NANO), "by the volume curve"
 
 
-def _volume_until(terms: Terms, ts_ns: int) -> int:
+def curve_fault(terms: Terms) -> str:
+    """Why the curve says nothing of this day; "" = it does."""
+    slots = len(terms.curve)
+    if not slots:
+        return "no volume curve"
+    apart = abs(slots * VOLUME_INTERVAL_NS - (terms.close_ns - terms.open_ns))
+    return "the volume curve is not of a day this long" if apart > VOLUME_INTERVAL_NS else ""
+
+
+def volume_until(terms: Terms, ts_ns: int) -> int:
     """Usual volume from the open to a time, in millionths of the day and nanoseconds of a slot: exact."""
     passed = min(max(ts_ns - terms.open_ns, 0), len(terms.curve) * VOLUME_INTERVAL_NS)
     slot, into = divmod(passed, VOLUME_INTERVAL_NS)

@@ -12,7 +12,17 @@ import msgspec
 
 from core.fees import FeeTable
 from core.units import NANO, decimal_text
-from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, ratio
+from execution.costs.estimate import (
+    COMMISSION,
+    FEES,
+    Conditions,
+    Estimate,
+    Order,
+    Schedule,
+    estimate,
+    even_schedule,
+    ratio,
+)
 from execution.costs.impact import ImpactModel
 
 IMMEDIATE: Final = "immediate"
@@ -27,7 +37,8 @@ IMMEDIATE_S: Final = 10  # what an order across the spread competes with: the vo
 ADAPTIVE_S: Final = 60
 DURATION_S_MIN: Final = 60
 CHILD_S: Final = 60  # a child trades within this, and slices are not shorter
-BLOCKS_MAX: Final = 40
+BLOCKS_MAX: Final = 20
+HASTY_SLICES_MAX: Final = 60  # an implementation shortfall has no more
 HASTES: Final = (1.0, 2.0, 4.0, 8.0)  # kappa T of an implementation shortfall: how much earlier than even
 RESTING: Final = 0.5  # part that still crosses where every child rests first
 POV_MOST: Final = 0.5  # what a part-of-volume algorithm may be told to take
@@ -55,6 +66,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     why: str
     expected: Estimate | None
     weights: tuple[float, ...] = ()  # of its schedule; () = even
+    haste: float = 0.0  # kappa T, where the choice is an implementation shortfall
 
 
 class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +74,7 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any]
     schedule: Schedule
     uneven: bool = False
+    haste: float = 0.0
 
 
 _Entry = tuple[float, int, _Candidate, Estimate]
@@ -82,12 +95,14 @@ def choose(order: Order, conditions: Conditions, situation: Situation, *, fees: 
     ranked = ranking.entries
     if not ranked:
         return Choice(algo=TWAP, params={"duration_s": horizon, "slices": 1}, expected=None, why=f"{TWAP}: none other")
-    _, _, best, found = min(ranked, key=_place)
+    best = min(ranked, key=_place)[2]
+    found = ranking.exact(best)
     return Choice(
         algo=best.algo,
         params=best.params,
         expected=found,
         weights=best.schedule.weights if best.uneven else (),
+        haste=best.haste,
         why=_why(order, conditions, situation, ranked, best, found),
     )
 
@@ -97,6 +112,11 @@ def participation(order: Order, conditions: Conditions, situation: Situation) ->
     others = sum(situation.volume) or situation.horizon_s / situation.day_s
     size = ratio(order.qty_nanos, conditions.adv_nanos)
     return size / (size + others)
+
+
+def _place_of_priced(priced: tuple[_Entry, int]) -> tuple[float, int]:
+    """The fewer slices win a tie."""
+    return priced[0][0], priced[1]
 
 
 def _place(entry: _Entry) -> tuple[float, int]:
@@ -116,9 +136,16 @@ class _Ranking:
         self._model = model
         self.entries: list[_Entry] = []
 
-    def price(self, candidate: _Candidate) -> _Entry:
-        """Cost plus weighted risk; it takes part if its algorithm is there."""
-        found = estimate(self.order, self.conditions, candidate.schedule, fees=self._fees, model=self._model)
+    def exact(self, candidate: _Candidate, charges: tuple[int, int] | None = None) -> Estimate:
+        """What it costs; with the charges of another of as many orders it is a tenth of the work."""
+        return estimate(
+            self.order, self.conditions, candidate.schedule, fees=self._fees, model=self._model, charges=charges
+        )  # fmt: skip
+
+    def price(self, candidate: _Candidate, like: Estimate | None = None) -> _Entry:
+        """Cost plus weighted risk; it takes part if its algorithm is there. `like`: pays the same charges."""
+        charges = None if like is None else (like.part_nanos(COMMISSION), like.part_nanos(FEES))
+        found = self.exact(candidate, charges)
         score = found.cost_nanos + self.situation.risk_weight * found.risk_nanos
         entry = (score, len(self.entries), candidate, found)
         if candidate.algo in self.situation.algos:
@@ -132,58 +159,63 @@ def _consider(ranking: _Ranking) -> None:
     for algo, seconds, crossing in ((IMMEDIATE, IMMEDIATE_S, 1.0), (ADAPTIVE, ADAPTIVE_S, RESTING)):
         if algo == IMMEDIATE or horizon >= seconds:
             schedule = even_schedule(1, days=seconds / day, volume=_volume(situation, seconds), crossing=crossing)
-            ranking.price(_Candidate(algo=algo, params={"duration_s": min(seconds, horizon)}, schedule=schedule))
+            params = {"duration_s": min(seconds, horizon)} | ({"slices": 1} if algo == ADAPTIVE else {})
+            ranking.price(_Candidate(algo=algo, params=params, schedule=schedule))
     share = participation(ranking.order, ranking.conditions, situation)
     blind = not situation.volume and not situation.must_complete
     if blind and POV_FROM < share <= POV_MOST and POV in situation.algos:
         schedule = even_schedule(1, days=horizon / day, volume=_volume(situation, horizon), crossing=RESTING)
-        params = {"duration_s": horizon, "participation": round(share, 4)}
-        ranking.price(_Candidate(algo=POV, params=params, schedule=schedule))
+        paced = {"duration_s": horizon, "participation": round(share, 4)}
+        ranking.price(_Candidate(algo=POV, params=paced, schedule=schedule))
         return
     for seconds in _durations(horizon):
         # How many parts is a question of commissions and time, answered by even ones for all.
         tried = [(_even(situation, seconds, slices), slices) for slices in _slices(ranking.order, seconds)]
-        _, slices = min(((ranking.price(candidate)[0], slices) for candidate, slices in tried))
+        priced = [(ranking.price(candidate), slices) for candidate, slices in tried]
+        (_, _, plain, even), slices = min(priced, key=_place_of_priced)
         if situation.volume and slices > 1:
-            ranking.price(_along_volume(situation, seconds, slices))
+            ranking.price(_along_volume(plain), even)
         if seconds == horizon and slices > 1:
+            if slices > HASTY_SLICES_MAX:
+                plain = _even(situation, seconds, HASTY_SLICES_MAX)
+                even = ranking.exact(plain)
             for haste in HASTES:
-                ranking.price(_hasty(situation, seconds, slices, haste))
+                ranking.price(_hasty(plain, haste), even)
 
 
 def _even(situation: Situation, seconds: int, slices: int) -> _Candidate:
-    blocks, _ = _blocks(slices)
-    return _candidate(TWAP, situation, seconds, slices, (1.0 / blocks,) * blocks)
-
-
-def _along_volume(situation: Situation, seconds: int, slices: int) -> _Candidate:
-    volume = _cut(situation, seconds, _blocks(slices)[0])
-    total = sum(volume)
-    weights = tuple(part / total if total > 0.0 else 1.0 / len(volume) for part in volume)
-    return _candidate(VWAP, situation, seconds, slices, weights)
-
-
-def _hasty(situation: Situation, seconds: int, slices: int, haste: float) -> _Candidate:
-    """What is left falls as sinh kappa (T - t) / sinh kappa T, as with Almgren and Chriss."""
-    blocks, _ = _blocks(slices)
-    left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
-    weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
-    return _candidate(IS, situation, seconds, slices, weights)
-
-
-def _candidate(algo: str, situation: Situation, seconds: int, slices: int, weights: tuple[float, ...]) -> _Candidate:
-    """A schedule whose children trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
+    """Children that trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
     blocks, children = _blocks(slices)
     worked = min(1.0, CHILD_S * blocks * children / seconds)
     schedule = Schedule(
-        weights=weights,
+        weights=(1.0 / blocks,) * blocks,
         volume=tuple(part * worked for part in _cut(situation, seconds, blocks)),
         slice_days=seconds / blocks / situation.day_s,
         crossing=RESTING,
         children=children,
     )
-    params = {"duration_s": seconds, "slices": blocks * children}
-    return _Candidate(algo=algo, params=params, schedule=schedule, uneven=algo != TWAP)
+    return _Candidate(algo=TWAP, params={"duration_s": seconds, "slices": blocks * children}, schedule=schedule)
+
+
+def _along_volume(even: _Candidate) -> _Candidate:
+    volume = even.schedule.volume
+    total = sum(volume)
+    weights = tuple(part / total if total > 0.0 else 1.0 / len(volume) for part in volume)
+    return _reweighted(even, VWAP, weights)
+
+
+def _hasty(even: _Candidate, haste: float) -> _Candidate:
+    """What is left falls as sinh kappa (T - t) / sinh kappa T, as with Almgren and Chriss."""
+    blocks = len(even.schedule.weights)
+    left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
+    weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
+    return _reweighted(even, IS, weights, haste)
+
+
+def _reweighted(even: _Candidate, algo: str, weights: tuple[float, ...], haste: float = 0.0) -> _Candidate:
+    """The same times and volumes, other parts."""
+    schedule = msgspec.structs.replace(even.schedule, weights=weights)
+    return _Candidate(algo=algo, params=even.params, schedule=schedule, uneven=True, haste=haste)
 
 
 def _blocks(slices: int) -> tuple[int, int]:

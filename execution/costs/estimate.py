@@ -115,16 +115,24 @@ def weights_of(cumulative: tuple[int, ...]) -> tuple[float, ...]:
 
 
 def estimate(
-    order: Order, conditions: Conditions, schedule: Schedule, *, fees: FeeTable, model: ImpactModel
+    order: Order,
+    conditions: Conditions,
+    schedule: Schedule,
+    *,
+    fees: FeeTable,
+    model: ImpactModel,
+    charges: tuple[int, int] | None = None,
 ) -> Estimate:
-    """All parts of the expected cost, and its risk. Raises Bug when something is missing (`Conditions.missing`)."""
+    """All parts of the expected cost, and its risk. `charges`: commission and other fees, where the caller knows them.
+    Raises Bug when something is missing (`Conditions.missing`).
+    """
     if conditions.missing():
         raise Bug(f"an estimate without {conditions.missing()}; ask Conditions.missing first")
     notional = notional_nanos(conditions.mid_nanos, order.qty_nanos)
     if not order.qty_nanos:
         return Estimate(cost_nanos=0, risk_nanos=0, parts=(), model=model.name, notional_nanos=0)
     size, volatility = ratio(order.qty_nanos, conditions.adv_nanos), conditions.volatility
-    commission, other = _charges(order, conditions, schedule, fees)
+    commission, other = _charges(order, conditions, schedule, fees) if charges is None else charges
     half_spread = ratio(conditions.spread_nanos, 2 * conditions.mid_nanos)
     paid = model.permanent_paid(size=size, volatility=volatility, turnover_days=conditions.turnover_days)
     temporary, known = 0.0, {0.0: 0.0}

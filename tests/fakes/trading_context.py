@@ -5,6 +5,8 @@ from typing import Any
 from core import commands as c
 from core import events as e
 from core.exposure import Exposure
+from core.fee_plans import DEFAULT_PLANS
+from core.fees import FeeTable
 from core.instruments import Instrument, LotRule, TickRule
 from core.market import MarketReader, new_market
 from core.money.fold import fold_command, fold_input
@@ -18,6 +20,7 @@ from execution.desk import NettingDesk
 from execution.executor import ChaseExecutor
 from execution.settings import DEFAULT_SETTINGS, ExecutionConfig, ExecutionSettings, resolve
 
+FEES = FeeTable(DEFAULT_PLANS["ibkr_pro_fixed"])
 DATE = 20240304
 ADV = 10_000_000 * NANO
 OPEN_NS = 1_700_000_000 * NANO
@@ -175,7 +178,7 @@ class Bench:
     def plan(self, shares: int, settings: ExecutionSettings) -> int:
         """Open a parent of strategy alpha in instrument 0 as the desk plans it, by its settings; returns its id."""
         self.fold(c.SetTarget(strategy="alpha", inst=0, qty_nanos=shares * SHARE))
-        plan = NettingDesk(self.context, settings={}, default=settings).plan("alpha", 0, self.ts_ns)
+        plan = NettingDesk(self.context, settings={}, default=settings, fees=FEES).plan("alpha", 0, self.ts_ns)
         assert plan is not None
         assert plan.open is not None, plan
         self.fold(plan.open)

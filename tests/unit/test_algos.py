@@ -18,7 +18,7 @@ from execution.algos import Plan, Terms, find_algo, params_of, read_params
 from execution.desk import NettingDesk
 from execution.settings import ExecutionSettings
 from execution.trajectory import even_weights, weights_fault
-from tests.fakes.trading_context import CENT, CLOSE_NS, DATE, OPEN_NS, SHARE, Bench, settings_of
+from tests.fakes.trading_context import CENT, CLOSE_NS, DATE, FEES, OPEN_NS, SHARE, Bench, settings_of
 
 HOUR: Final = 3600 * NANO
 CURVE: Final = tuple(4_000 if slot in (0, 77) else 12_000 if slot < 2 else 10_000 for slot in range(78))
@@ -258,7 +258,7 @@ def test_a_cap_binds_a_schedule_until_its_time_is_over() -> None:
         else:
             assert action.reason == "out of time with 900 to go"
             assert action.final
-            desk = NettingDesk(bench.context, settings={}, default=settings)
+            desk = NettingDesk(bench.context, settings={}, default=settings, fees=FEES)
             bench.fold(c.EndParent(parent_id=parent.parent_id, state=action.end, reason="", final=True))
             waits = desk.plan("alpha", 0, bench.ts_ns)
             assert waits is not None
@@ -280,7 +280,7 @@ def test_a_schedule_is_written_down_whole() -> None:
     bench.ts_ns += NANO
     parent = bench.money.parents[bench.plan(-7, settings)]
     assert parent.limit_px_nanos == 1001 * CENT * 99 // 100
-    assert parent.why == "by the volume curve"
+    assert parent.why == "by the volume curve; no estimate: nobody knows the volatility"
     assert params_of(parent) == settings.params
     assert parent.decision_ts_ns == bench.ts_ns, "the target was set anew"
     assert weights_fault(parent.weights) == ""
@@ -293,7 +293,7 @@ def test_the_decision_is_when_the_target_was_set() -> None:
     bench, settings = bench_of()
     bench.fold(c.SetTarget(strategy="alpha", inst=0, qty_nanos=7 * SHARE, mid_nanos=999 * CENT))
     bench.ts_ns += 60 * NANO
-    plan = NettingDesk(bench.context, settings={}, default=settings).plan("alpha", 0, bench.ts_ns)
+    plan = NettingDesk(bench.context, settings={}, default=settings, fees=FEES).plan("alpha", 0, bench.ts_ns)
     assert plan is not None
     assert plan.open is not None
     assert (plan.open.decision_ts_ns, plan.open.decision_mid_nanos) == (OPEN_NS, 999 * CENT)
@@ -306,7 +306,7 @@ def test_a_plan_beyond_the_message_budget_is_refused() -> None:
     slow = RateLimit(3, 2 * NANO)
     money.settings = msgspec.structs.replace(money.settings, rate_strategy=slow)
     bench.fold(c.SetTarget(strategy="alpha", inst=0, qty_nanos=500 * SHARE))
-    desk = NettingDesk(bench.context, settings={}, default=settings)
+    desk = NettingDesk(bench.context, settings={}, default=settings, fees=FEES)
     plan = desk.plan("alpha", 0, bench.ts_ns)
     assert plan is not None
     assert plan.blocked.startswith(

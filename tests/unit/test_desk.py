@@ -12,7 +12,7 @@ from core.units import NANO
 from execution.desk import NettingDesk, need_nanos
 from execution.flatten import SLICE_NS
 from execution.settings import DEFAULT_SETTINGS
-from tests.fakes.trading_context import CENT, CLOSE_NS, OPEN_NS, SHARE, Bench, settings_of
+from tests.fakes.trading_context import CENT, CLOSE_NS, FEES, OPEN_NS, SHARE, Bench, settings_of
 
 
 class Room:
@@ -20,7 +20,7 @@ class Room:
 
     def __init__(self, *, lot_nanos: int = SHARE) -> None:
         self.bench = Bench(lot_nanos=lot_nanos)
-        self.desk = NettingDesk(self.bench.context, settings={}, default=DEFAULT_SETTINGS)
+        self.desk = NettingDesk(self.bench.context, settings={}, default=DEFAULT_SETTINGS, fees=FEES)
 
     def target(self, shares: int, *, strategy: str = "alpha", inst: int = 0) -> None:
         self.bench.fold(c.SetTarget(strategy=strategy, inst=inst, qty_nanos=shares * SHARE))
@@ -263,7 +263,7 @@ def test_settings_of_the_strategy_are_used() -> None:
     """A strategy's own algo, not the default's."""
     room = Room()
     own = settings_of(algo="immediate", params={"duration_s": 7})
-    room.desk = NettingDesk(room.bench.context, settings={"alpha": own}, default=DEFAULT_SETTINGS)
+    room.desk = NettingDesk(room.bench.context, settings={"alpha": own}, default=DEFAULT_SETTINGS, fees=FEES)
     room.target(10)
     opened = room.opened()
     assert (opened.algo, opened.slices, opened.end_ts_ns) == ("immediate", 1, OPEN_NS + 7 * NANO)
