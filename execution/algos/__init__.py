@@ -10,6 +10,7 @@ from execution.algos.adaptive import Adaptive, AdaptiveParams
 from execution.algos.close import Close, CloseParams
 from execution.algos.iceberg import Iceberg, IcebergParams
 from execution.algos.immediate import Immediate, ImmediateParams
+from execution.algos.native import NATIVES
 from execution.algos.plan import Algo, AlgoParams, Plan, Terms
 from execution.algos.pov import Pov, PovParams
 from execution.algos.shortfall import Shortfall, ShortfallParams
@@ -18,7 +19,7 @@ from execution.algos.vwap import Vwap, VwapParams
 
 IMMEDIATE: Final[Algo] = Immediate()
 TWAP: Final[Algo] = Twap()
-ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP, Vwap(), Pov(), Shortfall(), Iceberg(), Adaptive(), Close())
+ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP, Vwap(), Pov(), Shortfall(), Iceberg(), Adaptive(), Close(), *NATIVES)
 _BY_NAME: Final = {algo.name: algo for algo in ALGOS}
 
 
