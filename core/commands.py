@@ -60,6 +60,8 @@ class OrderIntent(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_onl
     algo: str = ""
     operator: str = ""
     version: int = 0  # 0 = new order, else the replace version
+    broker_algo: str = ""  # the broker's own algorithm that works it; "" = none
+    broker_params: tuple[tuple[str, str], ...] = ()  # its tags and values
 
 
 class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):

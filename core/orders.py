@@ -183,6 +183,7 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
     story: Story = []
     algo: str = ""  # control 28, with `strategy` and `purpose`: what made the order, and which operator asked for it
     operator: str = ""
+    broker_algo: str = ""  # the broker works it: it is cancelled, never replaced
 
     @property
     def live(self) -> bool:

@@ -96,6 +96,8 @@ class ChaseExecutor:
         if touch is None or (child is not None and child.state is _INACTIVE):
             return None
         if parent.side < 0 and self._is_restricted_short(parent):
+            if stage.broker_algo:
+                return self._drop(child, ts_ns, "short sales are restricted")
             stage = msgspec.structs.replace(stage, cross_ns=FOREVER_NS, adverse_nanos=0, auction=False)
         want = wanted_nanos(parent, stage)
         if child is not None and want < child.remaining_nanos:
@@ -109,7 +111,9 @@ class ChaseExecutor:
         if child is None:
             auction = stage.auction and ts_ns <= day.cutoff_ns
             return self._place(parent, settings, stage, touch, want, ts_ns, auction)
-        return None if child.order_type in ON_CLOSE else _adjust(parent, child, settings, stage, touch, want, ts_ns)
+        if child.broker_algo or child.order_type in ON_CLOSE:
+            return None
+        return _adjust(parent, child, settings, stage, touch, want, ts_ns)
 
     def _is_restricted_short(self, parent: Parent) -> bool:
         """A short sale under the restriction of Rule 201 must not reach the bid: it rests at the offer to the end."""
@@ -122,7 +126,9 @@ class ChaseExecutor:
         self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int,
         auction: bool,
     ) -> Action | None:  # fmt: skip
-        if not auction:
+        if stage.broker_algo and ts_ns >= parent.end_ts_ns:
+            return None  # its time is over: a child that still works may finish
+        if not auction and not stage.broker_algo:
             want = next_nanos(parent, settings, stage, want)
         if not _is_enough(settings, stage, touch.lot, want):
             return None
@@ -132,6 +138,8 @@ class ChaseExecutor:
             return None
         if auction:
             return Action(place=_on_close(parent, self._context.money.next_order_id, want, touch))
+        if stage.broker_algo:
+            return _by_broker(parent, self._context.money.next_order_id, want, stage, touch)
         px = _px(parent, settings, touch, crossing=_crosses(parent, stage, touch, ts_ns))
         if px <= 0:
             return None
@@ -209,7 +217,7 @@ class ChaseExecutor:
         placed. 0 = nothing to look for before the schedule moves.
         """
         if child is not None:
-            if child.busy or child.order_type in ON_CLOSE:
+            if child.busy or child.broker_algo or child.order_type in ON_CLOSE:
                 return 0
             passed = ts_ns - child.changed_ts_ns
             return child.changed_ts_ns + (passed // settings.chase_ns + 1) * settings.chase_ns
@@ -288,6 +296,18 @@ def _on_close(parent: Parent, order_id: int, qty_nanos: int, touch: Touch) -> c.
         return msgspec.structs.replace(_intent(parent, order_id, qty_nanos, 0), order_type=c.MOC)
     px = to_tick(touch.tick, limit, parent.side < 0)
     return msgspec.structs.replace(_intent(parent, order_id, qty_nanos, px), order_type=c.LOC)
+
+
+def _by_broker(parent: Parent, order_id: int, qty_nanos: int, stage: Stage, touch: Touch) -> Action | None:
+    """The whole of it in the broker's hands, at the parent's limit; without one nothing is sent."""
+    px = to_tick(touch.tick, parent.limit_px_nanos, parent.side < 0)
+    if px <= 0:
+        return None
+    return Action(
+        place=msgspec.structs.replace(
+            _intent(parent, order_id, qty_nanos, px), broker_algo=stage.broker_algo, broker_params=stage.broker_params
+        )
+    )
 
 
 def _crashed(parent: Parent) -> bool:

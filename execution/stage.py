@@ -35,6 +35,8 @@ class Stage(msgspec.Struct, frozen=True, gc=False):
     slice_most_nanos: int  # may be added to what was filled when the slice began
     adverse_nanos: int  # mid at which it crosses at once; 0 = none
     auction: bool  # the rest is for the closing auction
+    broker_algo: str  # the broker works the parent as one order
+    broker_params: tuple[tuple[str, str], ...]
 
 
 def is_watched(algo: Algo, params: AlgoParams) -> bool:
@@ -85,6 +87,7 @@ def stage_at(parent: Parent, settings: ExecutionSettings, lot_nanos: int, ts_ns:
     """The stage of a parent that holds a time, from the parent alone."""
     algo, params = algo_of(parent.algo), params_of(parent)
     trajectory = algo.trajectory(parent, params, lot_nanos)
+    broker_algo, broker_params = algo.broker_order(parent, params)
     number, slices = trajectory.slice_at(ts_ns), trajectory.slices
     if number < 0:
         begin, end, due = 0, parent.start_ts_ns, 0
@@ -113,6 +116,8 @@ def stage_at(parent: Parent, settings: ExecutionSettings, lot_nanos: int, ts_ns:
         slice_most_nanos=parent.qty_nanos * algo.per_slice_nanos(params) // NANO,
         adverse_nanos=_adverse_nanos(parent, algo.adverse_bp(params)),
         auction=0 < parent.auction_ts_ns <= begin and number < slices,
+        broker_algo=broker_algo,
+        broker_params=broker_params,
     )
 
 

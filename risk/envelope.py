@@ -112,7 +112,9 @@ def is_plain(o: OrderIntent) -> bool:
     """A new limit order for the day: what an envelope speaks of."""
     if o.order_type != LMT or o.tif != DAY:
         return False
-    return not (o.version or o.gtd_ts_ns or o.stop_px_nanos or o.outside_rth or o.purpose == INTENT_DISASTER)
+    return not (
+        o.version or o.gtd_ts_ns or o.stop_px_nanos or o.outside_rth or o.broker_algo or o.purpose == INTENT_DISASTER
+    )
 
 
 def envelope(o: OrderIntent, v: GateView, context: Context) -> Envelope | None:

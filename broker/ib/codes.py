@@ -144,6 +144,7 @@ CODES: Final[dict[int, Meaning]] = {
     434: M.DOUBT,  # size zero: of an order that is live the library calls it a warning
     435: M.REFUSED,
     436: M.REFUSED,
+    439: M.REFUSED,
     441: M.REFUSED,
     461: M.REFUSED,
     463: M.REFUSED,

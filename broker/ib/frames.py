@@ -25,6 +25,7 @@ _ACCOUNT: Final = 23
 _REF: Final = 26
 _OUTSIDE: Final = 33
 _GTD: Final = 38
+_PROBE: Final = "algo"
 _LIMITED: Final = (c.LMT, c.STP_LMT, c.LOC)
 _STOPPED: Final = (c.STP, c.STP_LMT)
 
@@ -47,6 +48,12 @@ class OrderFrames:
         self._to_outside = "\0".join(fields[_REF + 1 : _OUTSIDE])
         self._to_gtd = "\0".join(fields[_OUTSIDE + 1 : _GTD])
         self._tail = "\0".join(fields[_GTD + 1 :])
+        probe.algoStrategy = _PROBE
+        at = codec.encode("placeOrder", 0, contract, probe)[4:].decode().split("\0").index(_PROBE)
+        if fields[at]:
+            raise Bug(f"placeOrder of the library has {fields[at]!r} in field {at}, not the algorithm's name")
+        self._to_algo = "\0".join(fields[_GTD + 1 : at])
+        self._from_algo = "\0".join(fields[at + 1 :])
 
     def frame(self, wire_id: int, intent: OrderIntent, order_ref: str) -> bytes:
         """One new order or modify."""
@@ -54,9 +61,15 @@ class OrderFrames:
         limit = text_of(intent.limit_px_nanos) if kind in _LIMITED else ""
         stop = text_of(intent.stop_px_nanos) if kind in _STOPPED else ""
         gtd = utc_text(intent.gtd_ts_ns) if intent.tif == c.GTD else ""
+        tail = self._with_algo(intent) if intent.broker_algo else self._tail
         payload = (
             f"3\0{wire_id}\0{self._contract}\0{ACTIONS[intent.side]}\0{text_of(intent.qty_nanos)}\0"
             f"{c.ORDER_TYPE_NAMES[kind]}\0{limit}\0{stop}\0{c.TIF_NAMES[intent.tif]}\0{self._to_account}\0{order_ref}\0"
-            f"{self._to_outside}\0{'1' if intent.outside_rth else '0'}\0{self._to_gtd}\0{gtd}\0{self._tail}"
+            f"{self._to_outside}\0{'1' if intent.outside_rth else '0'}\0{self._to_gtd}\0{gtd}\0{tail}"
         ).encode()
         return _LENGTH.pack(len(payload)) + payload
+
+    def _with_algo(self, intent: OrderIntent) -> str:
+        """What follows the time, with the broker's own algorithm and its tags."""
+        pairs = "".join(f"{tag}\0{value}\0" for tag, value in intent.broker_params)
+        return f"{self._to_algo}\0{intent.broker_algo}\0{len(intent.broker_params)}\0{pairs}{self._from_algo}"

@@ -45,6 +45,7 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         story=[(m.seq, m.ts_ns, "PLACED")],
         algo=i.algo,
         operator=i.operator,
+        broker_algo=i.broker_algo,
     )
     if approved.override:
         m.limit_changes.drop(approved.override)

@@ -96,6 +96,7 @@ MEANINGS: Final[dict[tuple[str, str], str]] = {
     ("VwapParams", "slices"): "parts in equal times; at most one a second",
     ("PovParams", "interval_s"): "the volume is counted this often; at most 400 times in all",
     ("ShortfallParams", "slices"): "parts in equal times; at most one a second",
+    ("NativeParams", "tags"): "of the broker, by its names; they depend on the algo",
     ("IcebergParams", "display_lots"): "size of each part shown, in lots (mostly shares)",
     ("CloseParams", "slices"): "parts in equal times before the auction; at most one a second",
     ("DirtyRates", "crossed"): "bid above ask",

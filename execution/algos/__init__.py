@@ -11,6 +11,7 @@ from execution.algos.auto import Auto, AutoParams
 from execution.algos.close import Close, CloseParams
 from execution.algos.iceberg import Iceberg, IcebergParams
 from execution.algos.immediate import Immediate, ImmediateParams
+from execution.algos.native import NATIVES
 from execution.algos.plan import Algo, AlgoParams, Plan, Terms
 from execution.algos.pov import Pov, PovParams
 from execution.algos.shortfall import Shortfall, ShortfallParams
@@ -20,7 +21,18 @@ from execution.algos.vwap import Vwap, VwapParams
 IMMEDIATE: Final[Algo] = Immediate()
 TWAP: Final[Algo] = Twap()
 AUTO: Final[Algo] = Auto()
-ALGOS: Final[tuple[Algo, ...]] = (IMMEDIATE, TWAP, Vwap(), Pov(), Shortfall(), Iceberg(), Adaptive(), Close(), AUTO)
+ALGOS: Final[tuple[Algo, ...]] = (
+    IMMEDIATE,
+    TWAP,
+    Vwap(),
+    Pov(),
+    Shortfall(),
+    Iceberg(),
+    Adaptive(),
+    Close(),
+    AUTO,
+    *NATIVES,
+)
 _BY_NAME: Final = {algo.name: algo for algo in ALGOS}
 
 

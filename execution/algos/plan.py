@@ -122,6 +122,10 @@ class Algo:
         """Which part of slice `number` rests, in billionths; `usual_nanos` is the strategy's setting."""
         return 0 if self.crosses_at_once else usual_nanos
 
+    def broker_order(self, parent: Parent, params: AlgoParams) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The broker's own algorithm that is to work the whole parent, and its tags; ("", ()) = we work it."""
+        return "", ()
+
     def rate_nanos(self, params: AlgoParams) -> int:
         """Part of all that trades that it may be, in billionths; 0 = any."""
         return round(params.participation * NANO)

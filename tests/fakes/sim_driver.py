@@ -47,6 +47,7 @@ def order(
     inst: int = 0,
     gtd_ts_ns: int = 0,
     outside_rth: bool = False,
+    algo: tuple[str, tuple[tuple[str, str], ...]] = ("", ()),
 ) -> ApprovedOrder:
     """An approved order as the gate would make it (tests may; only the gate may otherwise)."""
     intent = OrderIntent(
@@ -64,6 +65,8 @@ def order(
         version=version,
         gtd_ts_ns=gtd_ts_ns,
         outside_rth=outside_rth,
+        broker_algo=algo[0],
+        broker_params=algo[1],
     )
     return ApprovedOrder(
         intent=intent, account="DU1", order_ref=f"q-t-1-{order_id}", reduce_only=False, notional_nanos=0, ladder_epoch=0

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ib_async.contract import Contract
 from ib_async.order import Order as IbOrder
+from ib_async.order import TagValue
 
 from broker.gateway.wire import frame_of, nanos_text
 from broker.ib.book import Book
@@ -110,6 +111,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "fill or kill": {"kind": c.LMT, "limit": 1000, "tif": c.FOK},
     "good till date": {"kind": c.LMT, "limit": 1000, "tif": c.GTD, "gtd_ts_ns": 1_745_609_034 * NANO},
     "outside hours": {"kind": c.LMT, "limit": 1000, "outside_rth": True, "size": 7},
+    "broker's algo": {"kind": c.LMT, "limit": 1000, "algo": ("Vwap", (("maxPctVol", "0.1"), ("noTakeLiq", "1")))},
+    "bare algo": {"kind": c.LMT, "limit": 1000, "algo": ("Adaptive", ())},
 }
 
 
@@ -138,6 +141,9 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
     )
     if intent.limit_px_nanos:
         library.lmtPrice = Decimal(text_of(intent.limit_px_nanos))
+    if intent.broker_algo:
+        library.algoStrategy = intent.broker_algo
+        library.algoParams = [TagValue(*pair) for pair in intent.broker_params]
     if intent.stop_px_nanos:
         library.auxPrice = Decimal(text_of(intent.stop_px_nanos))
     made = OrderFrames(codec, contract, "DU1").frame(17, intent, approved.order_ref)

@@ -17,6 +17,7 @@ from broker.sim.book import TRAIL
 from broker.sim.hours import Hours
 from broker.sim.oca import OCA_TYPES, REDUCE
 from broker.sim.validate import terms_refusal
+from core.broker_algos import STRATEGIES, params_fault
 from core.commands import DAY, FOK, GTC, GTD, IOC, LMT, LOC, MKT, MOC, OPG, STP, STP_LMT
 from core.ids import BUY, SELL
 
@@ -232,7 +233,20 @@ def _words(request: PlaceRequest) -> _Words | Refusal:
     return _Words(side, order_type, tif)
 
 
+def _algo_refusal(request: PlaceRequest) -> Refusal | None:
+    """The broker's own algorithms are known by name and tags, and worked as the plain order."""
+    strategy = request.text("algoStrategy")
+    if not strategy:
+        return None
+    if strategy not in STRATEGIES:
+        return Refusal(439, "The order submission failed. Algo definition not found.")
+    fault = params_fault(strategy, request.algo_params)
+    return Refusal(441, f"Algo attributes validation failed: {fault}") if fault else None
+
+
 def _extras_refusal(request: PlaceRequest) -> Refusal | None:
+    if refusal := _algo_refusal(request):
+        return refusal
     if request.conditions:
         return Refusal(387, "Unsupported order type for this exchange and security type: conditional orders.")
     for name in _NOT_WORKED:
