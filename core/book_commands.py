@@ -60,4 +60,21 @@ class CorrectBooks(Command, frozen=True, tag=95):
     reason: str
 
 
-AnyBookCommand = KeepCorporateAction | SplitBooks | AccrueDividend | PayDividend | SuspectSplit | CorrectBooks
+class CrossBooks(Command, frozen=True, tag=85):
+    """One book buys from another of the same account, at the mid; nothing is sent. One beneficial owner on both sides:
+    no trade that anyone reports, no cash, no commission.
+    """
+
+    inst: int
+    buyer: str
+    seller: str
+    qty_nanos: int
+    px_nanos: int  # the mid
+    bid_px_nanos: int  # of the quote it was taken from
+    ask_px_nanos: int
+    reason: str
+
+
+AnyBookCommand = (
+    KeepCorporateAction | SplitBooks | AccrueDividend | PayDividend | SuspectSplit | CorrectBooks | CrossBooks
+)

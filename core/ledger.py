@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from core.ids import Side
+from core.errors import Bug
+from core.ids import BUY, SELL, Side
 from core.positions import Position, value_at
 from core.units import NANO, notional_nanos, share_of
 
@@ -193,6 +194,16 @@ class Ledger:
         self.transferred_nanos += side * value
         self.realised_nanos += realised
         self.book_of(strategy).realised_nanos += realised
+
+    def cross(self, inst: int, *, buyer: str, seller: str, qty_nanos: int, px_nanos: int, seq: int) -> None:
+        """One book buys from another: both book the same value, the account holds and spends what it did."""
+        if qty_nanos <= 0 or px_nanos <= 0 or buyer == seller or UNCLAIMED in (buyer, seller):
+            raise Bug(f"cross of {qty_nanos} at {px_nanos} from {seller!r} to {buyer!r}: two books, both above 0")
+        value = notional_nanos(px_nanos, qty_nanos)
+        for strategy, side in ((buyer, BUY), (seller, SELL)):
+            realised = self.position(strategy, inst).book(side, qty_nanos, value, seq=seq)
+            self.realised_nanos += realised
+            self.book_of(strategy).realised_nanos += realised
 
     def split(self, inst: int, quantities: tuple[tuple[str, int], ...], *, num: int, den: int) -> None:
         """New quantities of every book of an instrument that became `num` shares for `den`; no cash moves."""

@@ -44,6 +44,17 @@ def _split(m: Money, command: b.SplitBooks) -> None:
     m.differences = tuple(found for found in m.differences if found.inst != command.inst)
 
 
+def _cross(m: Money, command: b.CrossBooks) -> None:
+    m.ledger.cross(
+        command.inst,
+        buyer=command.buyer,
+        seller=command.seller,
+        qty_nanos=command.qty_nanos,
+        px_nanos=command.px_nanos,
+        seq=m.seq,
+    )
+
+
 def _accrue(m: Money, command: b.AccrueDividend) -> None:
     action = m.corporate[command.action_id]
     for strategy, gross, withheld in command.books:
@@ -147,6 +158,7 @@ _LINES: Final[dict[str, Callable[[Money, BookLine], None]]] = {
 BOOKED: Final[dict[type, Callable[[Money, Any], None]]] = {
     b.KeepCorporateAction: _keep,
     b.SplitBooks: _split,
+    b.CrossBooks: _cross,
     b.AccrueDividend: _accrue,
     b.PayDividend: _pay,
     b.SuspectSplit: _suspect,

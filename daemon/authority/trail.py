@@ -49,6 +49,7 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
             c.KeepApproval, c.SpendApproval, c.CloseAlerts, c.SetLimit,
             c.RevertLimit, c.GrantOverride, c.DropOverride,
             b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.PayDividend, b.SuspectSplit, b.CorrectBooks,
+            b.CrossBooks,
         ),
     }
 }  # fmt: skip

@@ -14,6 +14,7 @@ from core import commands as c
 from core import events as e
 from core import notes as n
 from core import records as r
+from core.book_commands import CrossBooks
 from core.errors import Bug, ConfigError, JournalError
 from core.ledger import UNCLAIMED, Execution
 from core.money.fold import fold_command, fold_input, fold_outcome
@@ -285,6 +286,9 @@ class _Walk:
                 decision.note = f"{ParentState(command.state).name.lower()}: {command.reason}"
         elif known is c.TransferPosition:
             self._carry(ts_ns, command.strategy, command.inst, command.qty_nanos)
+        elif known is CrossBooks:
+            self._carry(ts_ns, command.buyer, command.inst, command.qty_nanos)
+            self._carry(ts_ns, command.seller, command.inst, -command.qty_nanos)
         elif known is c.AdjustCash:
             self._cash(ts_ns, command.currency, command.amount_nanos, command.kind, command.reason)
 

@@ -248,5 +248,6 @@ RECORDS_ONLY: Final = frozenset(
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
         c.MeasureRisk, b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.SuspectSplit,
+        b.CrossBooks, c.ReplanParent, c.BeginSlice,
     }
 )  # fmt: skip

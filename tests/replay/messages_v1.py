@@ -277,6 +277,10 @@ COMMANDS: Final[tuple[Message, ...]] = (
     b.PayDividend(action_id="d1", currency="USD", gross_nanos=9, withheld_nanos=2, reason="cash"),
     b.SuspectSplit(inst=0, num=1, den=10, text="139 after 13.9"),
     b.CorrectBooks(line=_LINE, by="ann", reason="statement"),
+    b.CrossBooks(
+        inst=0, buyer="alpha", seller="beta", qty_nanos=QTY, px_nanos=PX, bid_px_nanos=PX - 1, ask_px_nanos=PX + 1,
+        reason="opposite targets",
+    ),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (
