@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ib_async import TagValue
 from ib_async.contract import Contract
 from ib_async.order import Order as IbOrder
-from ib_async.order import TagValue
 
 from broker.gateway.wire import frame_of, nanos_text
 from broker.ib.book import Book
