@@ -78,7 +78,8 @@ class ThreadDriver(RecordDriver):
             raise
 
     def _is_open(self) -> bool:
-        return bool(self.client.isConnected())
+        # A refused connection's message loop resets the client when it ends: one opened before that loses its state.
+        return bool(self.client.isConnected()) or (self._messages is not None and self._messages.is_alive())
 
     def _version(self) -> int:
         return int(self.client.serverVersion())
