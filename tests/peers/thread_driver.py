@@ -78,7 +78,7 @@ class ThreadDriver(RecordDriver):
             raise
 
     def _is_open(self) -> bool:
-        # A refused connection's message loop resets the client when it ends: a new one opened before that loses its state.
+        # A refused connection's message loop resets the client when it ends: one opened before that loses its state.
         return bool(self.client.isConnected()) or (self._messages is not None and self._messages.is_alive())
 
     def _version(self) -> int:
