@@ -1,5 +1,6 @@
 """The desk: nets what strategies want to hold against what they hold and what is on its way. Opens one parent per
-strategy and instrument; lets opposing strategies take turns, so that two books of ours never trade with each other.
+strategy and instrument; says what opposing strategies may have from each other's books (core/engine/crossing.py), and
+lets them take turns with the rest, so that two orders of ours never meet in the market.
 It decides what to trade, never how: times come from the algo, prices from the executor, limits from the gate.
 """
 
@@ -14,11 +15,11 @@ from core.instruments import LotRule, rule_on
 from core.latches import ACTIVE, HALTED, STATE_NAMES
 from core.ledger import StrategyBook
 from core.money.state import LINK_NAMES, READY
-from core.parents import Parent, ParentState
-from core.ports import Context, DeskPlan
+from core.parents import NO_ORDER, Parent, ParentState
+from core.ports import Context, DeskPlan, Wish
 from core.sessions import PHASE_NAMES
 from core.units import exact_text, round_down
-from execution.algos import written
+from execution.algos import find_algo, written
 from execution.algos.plan import limit_px_nanos
 from execution.costs import EdgeVerdict, judge_edge
 from execution.flatten import flatten_parent
@@ -92,6 +93,74 @@ class NettingDesk:
             participation_nanos=settings.flatten_participation_nanos,
         )
 
+    # ---- what need not go to the market ------------------------------------------------------------------------
+    def wishes(self, inst: int, ts_ns: int) -> tuple[Wish, ...]:
+        """What books may have from each other: see core.ports.Desk. A tie goes by the order of the config."""
+        day = self._days.regular(inst, ts_ns)
+        if day is None or day.lot is None or quote_fault(self._context, inst):
+            return ()
+        ledger, lot = self._context.money.ledger, day.lot.increment_nanos
+        needs = {
+            name: need
+            for name, book in ledger.books.items()
+            if inst in book.targets and (need := need_nanos(ledger.held_nanos(name, inst), book.targets[inst], lot))
+        }
+        if not needs or min(needs.values()) > 0 or max(needs.values()) < 0:
+            return ()
+        found = [self._wish(ledger.books[name], inst, need, day, ts_ns) for name, need in needs.items()]
+        return tuple(sorted((wish for wish in found if wish is not None), key=lambda wish: wish.decided_ns))
+
+    def _wish(self, book: StrategyBook, inst: int, need: int, day: Day, ts_ns: int) -> Wish | None:
+        """None where the book must not trade, or all of its need is in the market or waits for something else."""
+        context, strategy = self._context, book.strategy
+        assert day.lot is not None, "no wishes without a lot"
+        held = context.money.ledger.held_nanos(strategy, inst)
+        if inst in book.given_up or self._forbidden(book, inst, held, need):
+            return None
+        side, qty = (BUY, need) if need > 0 else (SELL, -need)
+        live = self._live_parent(strategy, inst) if context.money.live_parents else None
+        child = NO_ORDER if live is None else live.child
+        for order in context.money.live_orders.values():
+            if order.strategy == strategy and order.inst == inst and order.order_id != child:
+                if order.purpose != c.INTENT_DISASTER:
+                    return None
+        if live is not None:
+            qty = min(qty, round_down(self._unsent(live, side, ts_ns), day.lot.increment_nanos))
+        elif not self._begins_now(strategy, inst, qty // day.lot.increment_nanos, day, ts_ns):
+            return None
+        if qty <= 0:
+            return None
+        decided_ns, decided_mid = book.decided.get(inst, (0, 0))
+        return Wish(
+            strategy=strategy,
+            side=side,
+            qty_nanos=qty,
+            parent_id=0 if live is None else live.parent_id,
+            decided_ns=decided_ns,
+            decision_mid_nanos=decided_mid,
+        )
+
+    def _unsent(self, live: Parent, side: Side, ts_ns: int) -> int:
+        """What a running schedule has neither filled nor at the broker; nothing of one that waits for its hour, for a
+        person, for the broker's word on margin, for the auction, or for a better price.
+        """
+        money, market = self._context.money, self._context.market
+        if live.state is not _ACTIVE or live.paused or live.purpose != c.INTENT_SCHEDULE or live.side != side:
+            return 0
+        if live.what_if_due_ns or live.auction_ts_ns or ts_ns < live.start_ts_ns:
+            return 0
+        if live.limit_px_nanos and (market.mark_nanos(live.inst) - live.limit_px_nanos) * side > 0:
+            return 0
+        child = money.live_orders.get(live.child)
+        return live.remaining_nanos - (0 if child is None else child.reserved_nanos)
+
+    def _begins_now(self, strategy: str, inst: int, lots: int, day: Day, ts_ns: int) -> bool:
+        """Whether a schedule of the strategy would trade from this moment on, and not for an auction."""
+        settings = self._settings.get(strategy, self._default)
+        terms = terms_of(self._context, inst, day, ts_ns, lots=lots, seed=self._context.money.next_parent_id)
+        plan = find_algo(settings.algo).plan(settings.params, terms)
+        return not plan.fault and not plan.auction_ts_ns and plan.start_ns <= ts_ns
+
     def _lot_outside(self, inst: int, ts_ns: int) -> LotRule | None:
         """The lot outside regular hours: of the session's date, or between sessions of the trading date."""
         session = self._context.calendars[inst].session(ts_ns)
@@ -153,6 +222,22 @@ class NettingDesk:
     ) -> str:
         """The first reason in the order trader, ladder, market, size, own traffic; "" = none."""
         money = self._context.money
+        forbidden = self._forbidden(book, inst, held, need)
+        if forbidden:
+            return forbidden
+        if not regular:
+            return f"session {PHASE_NAMES[self._context.calendars[inst].phase(ts_ns)]}"
+        fault = quote_fault(self._context, inst)
+        if fault:
+            return fault
+        if -lot.minimum_nanos < need < lot.minimum_nanos:
+            return "less than the smallest order"
+        idle = not money.live_parents and not money.live_orders
+        return "" if idle else self._traffic_fault(book.strategy, inst, BUY if need > 0 else SELL)
+
+    def _forbidden(self, book: StrategyBook, inst: int, held: int, need: int) -> str:
+        """Trader, strategy, link and ladder; "" = they let it trade."""
+        money = self._context.money
         if money.safe:
             return "safe mode"
         if not book.enabled:
@@ -163,15 +248,7 @@ class NettingDesk:
         state = money.latches.effective(strategy=book.strategy, symbol=self._context.instruments[inst].symbol)
         if state != ACTIVE and not (state < HALTED and _reduces(held, need)):
             return f"ladder {STATE_NAMES[state]}"
-        if not regular:
-            return f"session {PHASE_NAMES[self._context.calendars[inst].phase(ts_ns)]}"
-        fault = quote_fault(self._context, inst)
-        if fault:
-            return fault
-        if -lot.minimum_nanos < need < lot.minimum_nanos:
-            return "less than the smallest order"
-        idle = not money.live_parents and not money.live_orders
-        return "" if idle else self._traffic_fault(book.strategy, inst, BUY if need > 0 else SELL)
+        return ""
 
     def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
         """Own orders in the way: of this book outside any parent, or of another book on the other side."""

@@ -50,6 +50,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     on_stop: dict[str, str] = {}
     persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
     two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
+    cross_internally: bool = False  # opposite wants of two books meet inside the account (core/engine/crossing.py)
 
 
 class StopWatch(msgspec.Struct, gc=False):
@@ -77,6 +78,7 @@ class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     watch: bytes = b""
     stops: dict[int, StopWatch] = {}
+    uncrossed: list[tuple[str, int, str]] = []
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -122,6 +124,7 @@ class Trading:
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
+        self.uncrossed: dict[tuple[str, int], str] = {}  # opposite wants that did not cross, and why (noted once)
         self.stops: dict[int, StopWatch] = {}  # by instrument, where something is held
         self.stopping = False
         self.exposure.set_rates(self.money.conditions.rates)
@@ -339,6 +342,7 @@ class Trading:
             watch=self.monitor.dump(),
             arrivals=self.context.arrivals,
             stops=self.stops,
+            uncrossed=[(strategy, inst, why) for (strategy, inst), why in self.uncrossed.items()],
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -355,6 +359,7 @@ class Trading:
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
         self.stops = opinion.stops
+        self.uncrossed = {(strategy, inst): why for strategy, inst, why in opinion.uncrossed}
         if opinion.watch:
             self.monitor.load(opinion.watch)
         self.context.load_arrivals(opinion.arrivals)

@@ -279,7 +279,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     b.CorrectBooks(line=_LINE, by="ann", reason="statement"),
     b.CrossBooks(
         inst=0, buyer="alpha", seller="beta", qty_nanos=QTY, px_nanos=PX, bid_px_nanos=PX - 1, ask_px_nanos=PX + 1,
-        reason="opposite targets",
+        reason="opposite targets", buyer_parent=8, seller_parent=9,
     ),
 )  # fmt: skip
 
