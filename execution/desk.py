@@ -15,6 +15,7 @@ from core.instruments import LotRule, rule_on
 from core.latches import ACTIVE, HALTED, STATE_NAMES
 from core.ledger import StrategyBook
 from core.money.state import LINK_NAMES, READY
+from core.orders import State
 from core.parents import NO_ORDER, Parent, ParentState
 from core.ports import Context, DeskPlan, Wish
 from core.sessions import PHASE_NAMES
@@ -151,6 +152,11 @@ class NettingDesk:
             return 0
         if live.limit_px_nanos and (market.mark_nanos(live.inst) - live.limit_px_nanos) * side > 0:
             return 0
+        last = money.orders.get(live.last_child)
+        if last is not None and not last.live and last.state is not State.FILLED:
+            # A fill may still come after the cancel: what that child had is nobody's for as long as the executor waits.
+            if ts_ns < last.changed_ts_ns + self._settings.get(live.strategy, self._default).backoff_ns:
+                return 0
         child = money.live_orders.get(live.child)
         return live.remaining_nanos - (0 if child is None else child.reserved_nanos)
 

@@ -125,8 +125,8 @@ class ChaseExecutor:
         return money.ledger.holdings[parent.inst] < parent.remaining_nanos
 
     def _one_mark(self, parent: Parent, child: Order | None, want: int, lot_nanos: int) -> int:
-        """A sale is long or short, never both (Reg SHO 200(g)). A book's own needs stop at its zero; where several books
-        trade, the account's zero may come earlier: what it owns goes first, the rest as a sale of its own.
+        """A sale is long or short, never both (Reg SHO 200(g)). A book's own needs stop at its zero; where several
+        books trade, the account's zero may come earlier: what it owns goes first, the rest as a sale of its own.
         """
         money, inst = self._context.money, parent.inst
         others = money.reservations.sell_qty[inst] - (0 if child is None else child.reserved_nanos)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from core import commands as c
@@ -233,9 +233,7 @@ _ALGO = st.sampled_from([IMMEDIATE, SLOWLY])
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, deadline=None, phases=[Phase.generate])
 @given(_TARGETS, _TARGETS, _ALGO, _ALGO, st.integers(0, 10**6))
 def test_whatever_is_wanted_the_books_add_up(
     tmp_path_factory: pytest.TempPathFactory, alpha: Any, beta: Any, first: Any, second: Any, seed: int
