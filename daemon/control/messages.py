@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
+from core.corporate import FEE_KINDS_MAX
+
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
@@ -165,7 +167,7 @@ class GetCorporate(Request, frozen=True, tag="corporate"):
 class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One correction (core.corporate.BookLine); decimals as text."""
 
-    kind: Literal["execution", "correction", "commission", "cash", "conversion"]
+    kind: Literal["execution", "correction", "commission", "cash", "conversion", "fees"]
     line_id: str
     exec_id: str = ""
     symbol: str = ""
@@ -179,6 +181,7 @@ class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     other_currency: str = ""
     other: str = "0"
     text: str = ""
+    fees: Annotated[dict[str, str], msgspec.Meta(max_length=FEE_KINDS_MAX)] = {}
 
 
 class CorrectBooks(Request, frozen=True, tag="books-correct"):
