@@ -103,7 +103,8 @@ def _correct(m: Money, command: b.CorrectBooks) -> None:
     line = command.line
     if line.line_id in m.booked_lines:
         return
-    m.booked_lines[line.line_id] = None
+    if line.kind != "fees" or line.exec_id not in m.ledger.executions:  # else the execution itself remembers
+        m.booked_lines[line.line_id] = None
     if len(m.booked_lines) > LINES_KEPT_MAX:
         del m.booked_lines[next(iter(m.booked_lines))]
     _LINES[line.kind](m, line)
@@ -131,6 +132,10 @@ def _commission(m: Money, line: BookLine) -> None:
         m.ledger.charge(line.exec_id, line.commission_nanos)
     elif line.amount_nanos:
         m.ledger.adjust(m.settings.currency, line.amount_nanos, "commission")
+
+
+def _fees(m: Money, line: BookLine) -> None:
+    m.ledger.name_fees(line.exec_id, line.fees)
 
 
 def _cash(m: Money, line: BookLine) -> None:
@@ -164,6 +169,7 @@ _LINES: Final[dict[str, Callable[[Money, BookLine], None]]] = {
     "commission": _commission,
     "cash": _cash,
     "conversion": _convert,
+    "fees": _fees,
 }
 
 BOOKED: Final[dict[type, Callable[[Money, Any], None]]] = {

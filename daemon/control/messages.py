@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
+from core.corporate import FEE_KINDS_MAX
 from core.events import STEER_CANCEL, STEER_PAUSE, STEER_RESUME
 
 LINE_BYTES_MAX: Final = 64 * 1024
@@ -195,7 +196,7 @@ class GetCorporate(Request, frozen=True, tag="corporate"):
 class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One correction (core.corporate.BookLine); decimals as text."""
 
-    kind: Literal["execution", "correction", "commission", "cash", "conversion"]
+    kind: Literal["execution", "correction", "commission", "cash", "conversion", "fees"]
     line_id: str
     exec_id: str = ""
     symbol: str = ""
@@ -209,6 +210,7 @@ class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     other_currency: str = ""
     other: str = "0"
     text: str = ""
+    fees: Annotated[dict[str, str], msgspec.Meta(max_length=FEE_KINDS_MAX)] = {}
 
 
 class CorrectBooks(Request, frozen=True, tag="books-correct"):

@@ -38,6 +38,7 @@ _SPLIT = Terms(
 _LINE = BookLine(
     kind="execution", line_id="t1", exec_id="x.01", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, commission_nanos=5,
     currency="USD", amount_nanos=-7, cash_kind="interest", other_currency="EUR", other_nanos=8, text="interest",
+    fees=(("commission", 4), ("sec31", 1)),
 )  # fmt: skip
 
 REFERENCES: Final[tuple[Message, ...]] = (
