@@ -131,7 +131,7 @@ def _cross(m: b.CrossBooks, s: Stamp, symbol: SymbolOf) -> Rows:
     yield (
         "crosses",
         (*s, m.inst, symbol(m.inst), m.buyer, m.seller, m.qty_nanos, m.px_nanos, m.bid_px_nanos, m.ask_px_nanos,
-         m.reason),
+         m.reason, m.buyer_parent, m.seller_parent),
     )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ TABLES: Final = (
     ),
     _append(
         "crosses", big("cause_seq"), integer("inst"), text("symbol"), text("buyer"), text("seller"), nanos("qty"),
-        nanos("px"), nanos("bid_px"), nanos("ask_px"), text("reason"),
+        nanos("px"), nanos("bid_px"), nanos("ask_px"), text("reason"), big("buyer_parent"), big("seller_parent"),
     ),
     _append(
         "transfers", big("cause_seq"), text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("px"),
@@ -202,7 +202,8 @@ TABLES: Final = (
         integer("purpose"), integer("urgency"), text("state"), flag("paused"), text("paused_reason"), nanos("filled"),
         nanos("value"), integer("children"), big("child"), integer("chases"), text("reason"), text("params"),
         nanos("expected_cost"), nanos("expected_risk"), nanos("decision_mid"), big("decision_ts_ns"), text("why"),
-        text("operator"), nanos("kappa"), big("auction_ts_ns"), nanos("sent"), integer("slice_no"), key=("parent_id",),
+        text("operator"), nanos("kappa"), big("auction_ts_ns"), nanos("sent"), integer("slice_no"), nanos("crossed"),
+        key=("parent_id",),
     ),
     _state(
         "positions", text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("cost"),
