@@ -7,7 +7,19 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
+from core.engine import (
+    adoption,
+    bookkeeping,
+    clock,
+    conditions,
+    corporate,
+    disaster,
+    kill,
+    ladder,
+    limits,
+    manual,
+    presence,
+)
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
@@ -373,6 +385,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.AccountAdopted: answered(adoption.on_adopted),
     e.CorporateActionApplied: answered(corporate.on_applied),
     e.BooksCorrected: answered(bookkeeping.on_corrected),
+    **manual.HANDLERS,
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),

@@ -9,6 +9,7 @@ import msgspec
 
 from core.events.base import Event
 from core.events.books import BooksCorrected, CorporateActionApplied
+from core.events.manual import OrderGiven, OrderWithdrawn
 from core.events.market import (
     BandChanged,
     ClockOffsetMeasured,
@@ -104,7 +105,7 @@ AnyEvent = (
     | HighWaterReset
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
-    | CorporateActionApplied | BooksCorrected
+    | CorporateActionApplied | BooksCorrected | OrderGiven | OrderWithdrawn
 )  # fmt: skip
 
 
@@ -169,11 +170,13 @@ __all__ = [
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderFilled",
+    "OrderGiven",
     "OrderIdsSeen",
     "OrderInactivated",
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OrderWithdrawn",
     "OverrideGranted",
     "PositionReported",
     "QuoteChanged",

@@ -12,6 +12,7 @@ import msgspec
 from core import book_commands as b
 from core import commands as c
 from core import events as e
+from core import manual_commands as mc
 from core import notes as n
 from core import reference as r
 from core.latches import LEVEL_NAMES, STATE_NAMES
@@ -222,6 +223,8 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.AdjustCash: _cash_booked,
     e.CorporateActionApplied: _operator,
     e.BooksCorrected: _operator,
+    e.OrderGiven: _operator,
+    e.OrderWithdrawn: _operator,
     b.PayDividend: _dividend,
     b.CorrectBooks: _corrected,
 }
@@ -248,6 +251,6 @@ RECORDS_ONLY: Final = frozenset(
         c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
         c.MeasureRisk, b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.SuspectSplit,
-        b.CrossBooks, c.ReplanParent, c.BeginSlice,
+        b.CrossBooks, c.ReplanParent, c.BeginSlice, mc.KeepManualOrder, mc.EndProtection, mc.ShareExecution,
     }
 )  # fmt: skip
