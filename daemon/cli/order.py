@@ -23,7 +23,7 @@ AlgoName = Annotated[
 Params = Annotated[
     list[str] | None, typer.Option("--params", metavar="NAME=VALUE", help="Of the algorithm; repeat, or use commas.")
 ]
-Tif = Annotated[str, typer.Option("--tif", metavar="day|gtc", help="gtc where the limits allow it.")]
+Tif = Annotated[Literal["day", "gtc"], typer.Option("--tif", metavar="day|gtc", help="gtc where the limits allow it.")]
 Book = Annotated[str, typer.Option("--strategy", metavar="BOOK", help="Whose book.")]
 TakeProfit = Annotated[str, typer.Option("--take-profit", metavar="PX", help="What fills is sold (bought) here again.")]
 Stop = Annotated[str, typer.Option("--stop", metavar="PX", help="What fills is closed when the market comes here.")]
