@@ -33,6 +33,7 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     commission_known: bool = False
     split_num: int = 1  # a share of then is `split_num` / `split_den` shares now
     split_den: int = 1
+    shared: bool = False  # of the account's own order: booked on to the books that it closed
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
@@ -208,6 +209,7 @@ class Ledger:
     def share(self, exec_id: str, books: tuple[tuple[str, int], ...]) -> None:
         """An execution of nobody's order becomes that of the books which it closed: at its price, no cash moves."""
         execution = self.executions[exec_id]
+        execution.shared = True
         for strategy, qty_nanos in books:
             side, value = (BUY if qty_nanos > 0 else SELL), notional_nanos(execution.px_nanos, abs(qty_nanos))
             for owner, way in ((UNCLAIMED, -side), (strategy, side)):

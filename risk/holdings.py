@@ -3,6 +3,7 @@ that may come of both with this order. A base of the gate's view, which calls it
 """
 
 from core.commands import OrderIntent
+from core.ledger import UNCLAIMED
 from core.money.state import Money
 from risk.foreign import NO_CROSS, ForeignOrders
 from risk.laid_down import LaidDown
@@ -100,6 +101,8 @@ class Holdings(LaidDown):
 
     def _stand_alone(self, o: OrderIntent) -> None:
         """A disaster stop stands beside whatever closes the position for good: judged as the only resting exit."""
+        if o.strategy == UNCLAIMED:  # of several books: it closes what the account holds
+            self.book_position = self.position
         self.buy_qty = self.sell_qty = 0
         self.worst = self.qty_new + o.side * self.position
         self.own_worst = self.qty_new + o.side * self.book_position

@@ -147,7 +147,7 @@ def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> No
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
     conditions.on_fill(engine)
-    disaster.on_execution(engine, event.order_id, event.inst)
+    disaster.on_execution(engine, event.order_id, event.inst, event.exec_id)
     _go_on(engine, event.order_id)
 
 
