@@ -153,11 +153,13 @@ class ChaseExecutor:
         """At the parent's limit until somebody takes it off: one that ended by itself is not sent again."""
         money = self._context.money
         last = money.orders.get(parent.last_child)
-        if last is not None and last.state is not State.FILLED and not last.cancel_ts_ns:
-            return Action(end=ParentState.CANCELLED, reason=f"order {last.order_id} ended by itself: {last.state.name}")
         kept = money.manual.get(parent.parent_id)
-        if last is not None and kept is not None and kept.oca_group and last.filled_nanos:
-            return Action(end=ParentState.CANCELLED, reason="its group has traded")
+        if last is not None and (last.state is State.FILLED or not last.cancel_ts_ns):
+            if kept is not None and kept.oca_group and last.state in (State.FILLED, State.CANCELLED):
+                return Action(end=ParentState.CANCELLED, reason="its group has traded")
+            if last.state is not State.FILLED:
+                reason = f"order {last.order_id} ended by itself: {last.state.name}"
+                return Action(end=ParentState.CANCELLED, reason=reason)
         px = to_tick(touch.tick, parent.limit_px_nanos, parent.side < 0)
         if px <= 0:
             return None

@@ -99,6 +99,13 @@ class Holdings(LaidDown):
             self.side_count += foreign.sell_counts[inst]
             self.reserved_side += foreign.value - foreign.buy_value
 
+    def _join_group(self, o: OrderIntent) -> None:
+        """Of a one-cancels-all group one order trades: it adds what it has more than the largest of them."""
+        most = self.money.reservations.group_nanos((o.oca_group, o.strategy, o.inst, o.side))
+        shared = most if most < o.qty_nanos else o.qty_nanos
+        self.worst -= shared
+        self.own_worst -= shared
+
     def _stand_alone(self, o: OrderIntent) -> None:
         """A disaster stop stands beside whatever closes the position for good: judged as the only resting exit."""
         if o.strategy == UNCLAIMED:  # of several books: it closes what the account holds

@@ -18,6 +18,7 @@ from core.notes import AnyNote, Blocked, Refusal
 from core.orders import State
 from core.parents import NO_ORDER, Parent, ParentState
 from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strategy
+from core.reservations import reserved_of
 
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
@@ -385,10 +386,6 @@ class Trading:
                 assert not child.live or child.reserved_nanos <= room, (
                     f"child {child.order_id} may over-fill its parent"
                 )
-        buys = [0] * len(self.symbols)
-        sells = [0] * len(self.symbols)
-        for order in money.live_orders.values():
-            if order.purpose != c.INTENT_DISASTER:
-                (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
+        buys, sells = reserved_of(money.live_orders.values(), len(self.symbols))
         assert buys == money.reservations.buy_qty, f"reserved buys {money.reservations.buy_qty} but orders say {buys}"
         assert sells == money.reservations.sell_qty, "reserved sells do not match the orders"

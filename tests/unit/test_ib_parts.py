@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -113,6 +114,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "outside hours": {"kind": c.LMT, "limit": 1000, "outside_rth": True, "size": 7},
     "broker's algo": {"kind": c.LMT, "limit": 1000, "algo": ("Vwap", (("maxPctVol", "0.1"), ("noTakeLiq", "1")))},
     "bare algo": {"kind": c.LMT, "limit": 1000, "algo": ("Adaptive", ())},
+    "one of a group": {"kind": c.LMT, "limit": 1000, "group": ("q-du1-exit", 2)},
+    "stop of a group": {"kind": c.STP, "stop": 990, "group": ("q-du1-exit", 1)},
 }
 
 
@@ -126,8 +129,10 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
         conId=4, symbol="BAC", secType="STK", exchange="SMART", primaryExchange="NYSE", currency="USD",
         localSymbol="BAC", tradingClass="BAC",
     )  # fmt: skip
-    approved = order(17, **KINDS[kind])
-    intent = approved.intent
+    asked = dict(KINDS[kind])
+    group, oca_type = asked.pop("group", ("", 0))
+    approved = order(17, **asked)
+    intent = msgspec.structs.replace(approved.intent, oca_group=group, oca_type=oca_type)
     library = IbOrder(
         orderId=17,
         action="BUY" if intent.side == BUY else "SELL",
@@ -138,6 +143,8 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
         orderRef=approved.order_ref,
         outsideRth=intent.outside_rth,
         goodTillDate=utc_text(intent.gtd_ts_ns) if intent.gtd_ts_ns else "",
+        ocaGroup=group,
+        ocaType=oca_type,
     )
     if intent.limit_px_nanos:
         library.lmtPrice = Decimal(text_of(intent.limit_px_nanos))
