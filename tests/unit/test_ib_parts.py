@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -129,10 +128,8 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
         conId=4, symbol="BAC", secType="STK", exchange="SMART", primaryExchange="NYSE", currency="USD",
         localSymbol="BAC", tradingClass="BAC",
     )  # fmt: skip
-    asked = dict(KINDS[kind])
-    group, oca_type = asked.pop("group", ("", 0))
-    approved = order(17, **asked)
-    intent = msgspec.structs.replace(approved.intent, oca_group=group, oca_type=oca_type)
+    approved = order(17, **KINDS[kind])
+    intent = approved.intent
     library = IbOrder(
         orderId=17,
         action="BUY" if intent.side == BUY else "SELL",
@@ -143,8 +140,8 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
         orderRef=approved.order_ref,
         outsideRth=intent.outside_rth,
         goodTillDate=utc_text(intent.gtd_ts_ns) if intent.gtd_ts_ns else "",
-        ocaGroup=group,
-        ocaType=oca_type,
+        ocaGroup=intent.oca_group,
+        ocaType=intent.oca_type,
     )
     if intent.limit_px_nanos:
         library.lmtPrice = Decimal(text_of(intent.limit_px_nanos))
