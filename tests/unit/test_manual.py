@@ -252,3 +252,67 @@ def test_a_crash_keeps_book_and_order(tmp_path: Path) -> None:
     (row,) = manual_rows(world.runner.money)
     assert (row["id"], row["by"], row["reason"]) == (1, "ann", "filled")
     verified(world)
+
+
+def pair_of(world: LiveWorld) -> tuple[c.OrderIntent, c.OrderIntent]:
+    """Two orders of one group at the broker."""
+    near = entered(world, oca_group="dip")
+    return near, entered(world, oca_group="dip", limit_px_nanos=PX - 20 * CENT)
+
+
+def shrunk(order: c.OrderIntent, qty_nanos: int) -> e.OrderReplaced:
+    """What the broker says of the others when one of a group traded."""
+    return e.OrderReplaced(
+        order_id=order.order_id, version=0, qty_nanos=qty_nanos, limit_px_nanos=order.limit_px_nanos
+    )  # fmt: skip
+
+
+def test_a_group_holds_once_and_goes_with_the_one_that_fills(tmp_path: Path) -> None:
+    """Both carry the group to the broker; what one fills the other has less; a full fill ends both."""
+    world = quiet(tmp_path)
+    near, far = pair_of(world)
+    assert {order.oca_group for order in (near, far)} == {"q-du1-dip"}
+    assert {order.oca_type for order in (near, far)} == {c.OCA_REDUCE_WITH_BLOCK}
+    held = world.runner.money.reservations
+    assert (held.buy_qty[0], held.count) == (100 * NANO, 2)
+    part(world, near, 40 * NANO, 1)
+    world.tell(shrunk(far, 60 * NANO), shrunk(far, 60 * NANO))
+    assert (held.buy_qty[0], world.runner.money.orders[far.order_id].qty_nanos) == (60 * NANO, 60 * NANO)
+    world.runner.engine.assert_invariants()
+    part(world, far, 60 * NANO, 2, px_nanos=far.limit_px_nanos)
+    world.tell(e.OrderCancelled(order_id=near.order_id, reason="its group traded"))
+    for _ in range(10):
+        world.quote(0, PX)
+    assert len(world.broker.orders()) == 2
+    assert {parent_of(world, order).reason for order in (near, far)} == {"its group has traded"}
+    assert world.runner.money.ledger.held_nanos(*BOOK) == 100 * NANO
+    assert (held.buy_qty[0], held.count, held.notional) == (0, 0, 0)
+    verified(world)
+
+
+def test_exits_of_a_group_all_only_reduce(tmp_path: Path) -> None:
+    """Two ways out of one position are one way out: neither is taken for a short sale."""
+    world = quiet(tmp_path)
+    order = entered(world)
+    part(world, order, order.qty_nanos, 1)
+    exits = [
+        entered(world, side=SELL, limit_px_nanos=PX + up * CENT, oca_group="out", authority="code:2") for up in (10, 30)
+    ]
+    assert [world.runner.money.orders[leaving.order_id].reduce_only for leaving in exits] == [True, True]
+    ok, text = given(world, side=SELL, limit_px_nanos=PX + 40 * CENT, authority="peer")
+    assert (ok, "adds risk" in text) == (False, True)
+    world.runner.engine.assert_invariants()
+    verified(world)
+
+
+def test_a_crash_keeps_a_group_together(tmp_path: Path) -> None:
+    """What the others lost meanwhile is told by the first synchronisation; they hold once, as before."""
+    before = quiet(tmp_path)
+    near, far = pair_of(before)
+    before.close()
+    world = LiveWorld(before.config, before.tables, recovered=before.recover(), ts_ns=before.clock.ts_ns + 10 * NANO)
+    assert world.runner.money.reservations.buy_qty[0] == 100 * NANO
+    world.tell(shrunk(far, 50 * NANO))
+    part(world, near, 50 * NANO, 1)
+    assert world.runner.money.reservations.buy_qty[0] == 50 * NANO
+    world.runner.engine.assert_invariants()
