@@ -8,6 +8,7 @@ import msgspec
 from core import commands as c
 from core.context import NOT_AWAITED as NOT_AWAITED
 from core.context import Context as Context
+from core.events import OrderGiven
 from core.ids import Side
 from core.limit_changes import LimitVerdict
 from core.notes import Decision, Failure, Refusal
@@ -169,6 +170,10 @@ class Desk(Protocol):
 
     def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
         """A schedule that closes a position through the reduce-only lane; None = nothing to close."""
+        ...
+
+    def order(self, given: OrderGiven, ts_ns: int) -> c.OpenParent | str:
+        """A person's order as a schedule of its book; or why it cannot be."""
         ...
 
 

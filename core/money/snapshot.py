@@ -7,6 +7,7 @@ from core.events import OpenOrderReported, RiskMeasured
 from core.latches import Latch, Latches
 from core.ledger import DIFFERENCE, Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
+from core.manual import ManualOrder
 from core.money.approvals import Approval, Seal
 from core.money.conditions import Conditions, widened
 from core.money.counters import CountersState
@@ -76,6 +77,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     suspected: dict[int, int] = {}
     booked_lines: list[str] = []
     fee_kinds: dict[str, int] = {}
+    manual: list[ManualOrder] = []
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -148,6 +150,7 @@ def dump(m: Money) -> bytes:
             suspected=m.suspected,
             booked_lines=list(m.booked_lines),
             fee_kinds=ledger.fee_kinds,
+            manual=list(m.manual.values()),
         )
     )
 
@@ -175,6 +178,7 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     _load_ledger(m.ledger, s)
     m.corporate = {action.terms.action_id: action for action in s.corporate}
     m.booked_lines = dict.fromkeys(s.booked_lines)
+    m.manual = {kept.parent_id: kept for kept in s.manual}
     if s.conditions is not None:  # none: written before they were kept
         m.conditions = widened(s.conditions, len(settings.symbols))
     return m

@@ -162,7 +162,7 @@ class _Measuring:
             symbol=f"#{opening.inst}" if instrument is None else instrument.symbol,
             venue="" if instrument is None else instrument.primary_exchange or instrument.exchange,
             side=SIDE_NAMES[opening.side],
-            algo=opening.algo if opening.purpose == c.INTENT_SCHEDULE else f"{opening.algo} (flatten)",
+            algo=f"{opening.algo} (flatten)" if opening.purpose == c.INTENT_FLATTEN else opening.algo,
             urgency=opening.urgency,
             hour=self._hour(),
             state=ParentState(trail.state).name,
