@@ -46,6 +46,7 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         algo=i.algo,
         operator=i.operator,
         broker_algo=i.broker_algo,
+        broker_params=i.broker_params,
     )
     if approved.override:
         m.limit_changes.drop(approved.override)
