@@ -401,7 +401,7 @@ def test_what_no_algo_takes_is_refused_with_its_code(order: dict[str, Any], code
     rig = market_rig()
     peer = rig.client()
     tags = [TagValue(*pair) for pair in order.get("algoParams", {}).items()]
-    terms = {"action": "BUY", "totalQuantity": 10, "orderType": "LMT", "lmtPrice": 10.05, "tif": "DAY"}
+    terms: dict[str, Any] = {"action": "BUY", "totalQuantity": 10, "orderType": "LMT", "lmtPrice": 10.05, "tif": "DAY"}
     peer.place(1, Order(**terms | order | {"algoParams": tags}))
     rig.wait(5)
     ((_, said, text, *_),) = peer.heard("error")

@@ -8,10 +8,8 @@ from core.errors import Bug
 from core.events import OpenOrderReported, OrderCancelled, OrderFilled, OrderReplaced, ReplaceRejected
 from core.ids import SELL
 from core.moments import utc_text
-from tests.fakes.sim_driver import Driver, order
+from tests.fakes.sim_driver import Driver, Pairs, order
 from tests.fakes.tape import Tape, at, cents
-
-Pairs = tuple[tuple[str, str], ...]
 
 
 def quoted(bid: float = 1000, ask: float = 1001, size: float = 100) -> Driver:
@@ -126,7 +124,7 @@ def test_parts_of_a_size_at_a_time() -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("kind", [LMT, MKT])
 def test_every_one_of_them_trades_within_its_limit_and_ends_exactly(name: str, kind: int) -> None:
-    """To the close, with others trading: the total is the order's, no fill beyond the limit, and its parts are unseen."""
+    """To the close, with others trading: the order's total, no fill beyond the limit, and its parts are unseen."""
     limit = 995 if kind == LMT else 0
     driver = quoted(size=1_000).place(2, order(1, side=SELL, kind=kind, size=777, limit=limit, algo=(name, ())))
     driver.play(prints(500, every_s=60, until_s=23_399))
