@@ -21,6 +21,7 @@ class ParentState(IntEnum):
 
 PARENT_ENDED_FROM: Final = 10
 NO_ORDER: Final = 0
+OPERATOR: Final = "operator"  # why a schedule is paused that only an operator lets go on, by its number
 
 
 class Parent(msgspec.Struct, gc=False, kw_only=True):

@@ -75,7 +75,7 @@ class NettingDesk:
             return _stuck(held, target, lot.increment_nanos)
         given_up = book.given_up.get(inst)
         if given_up:
-            return DeskPlan(blocked=f"parent {given_up} ended on time with a rest: the strategy must decide anew")
+            return DeskPlan(blocked=f"parent {given_up} ended with a rest: the strategy must decide anew")
         reason = self._blocked(book, inst, held, need, day is not None, lot, ts_ns)
         if reason or day is None:
             return DeskPlan(blocked=reason)

@@ -10,6 +10,7 @@ from core import events as e
 from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
+from core.engine.steering import on_steered
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
@@ -369,6 +370,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OperatorFlattened: answered(kill.on_flattened),
     e.OperatorResumed: answered(ladder.on_resumed),
     e.OrderResolved: answered(ladder.on_resolved),
+    e.ScheduleSteered: answered(on_steered),
     e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
     e.AccountAdopted: answered(adoption.on_adopted),
     e.CorporateActionApplied: answered(corporate.on_applied),

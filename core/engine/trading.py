@@ -238,10 +238,12 @@ class Trading:
             self.blocked[key] = reason
             self.note(Blocked(strategy=strategy, inst=inst, reason=detail or reason))
 
-    def end_parent(self, parent: Parent, *, state: int, reason: str) -> bool:
-        """End a schedule and take its child off the book; True when nothing of it is live any more."""
+    def end_parent(self, parent: Parent, *, state: int, reason: str, final: bool = False) -> bool:
+        """End a schedule and take its child off the book; True when nothing of it is live any more. `final`: see
+        `EndParent`.
+        """
         if parent.state is _ACTIVE:
-            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason))
+            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason, final=final))
         if parent.child == NO_ORDER:
             self.timers.drop_wake(parent.parent_id)
             return True

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
+from core.events import STEER_CANCEL, STEER_PAUSE, STEER_RESUME
+
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
@@ -106,6 +108,34 @@ class Resolve(Request, frozen=True, tag="resolve"):
     reason: str
     qty: str | None = None
     px: str | None = None
+
+
+class Steer(Request, frozen=True, kw_only=True):
+    """A command on one schedule, by the number that `quantd status` shows."""
+
+    ACTION: ClassVar[str] = ""
+
+    parent_id: int
+    reason: str
+
+
+class PauseSchedule(Steer, frozen=True, tag="parent-pause"):
+    """Its order is cancelled and it waits; its end stands."""
+
+    ACTION = STEER_PAUSE
+
+
+class ResumeSchedule(Steer, frozen=True, tag="parent-resume"):
+    """It goes on where it stood."""
+
+    ADDS_RISK = True
+    ACTION = STEER_RESUME
+
+
+class CancelSchedule(Steer, frozen=True, tag="parent-cancel"):
+    """It ends, and its rest is given up until the strategy sets another target."""
+
+    ACTION = STEER_CANCEL
 
 
 class Acknowledge(Request, frozen=True, tag="acknowledge"):
@@ -295,12 +325,14 @@ class Override(Request, frozen=True, tag="override"):
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
+    | PauseSchedule | ResumeSchedule | CancelSchedule
     | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
     "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
+    "parent-pause", "parent-resume", "parent-cancel",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

@@ -74,7 +74,7 @@ def _day(m: e.DayRolled, s: Stamp, symbol: SymbolOf) -> Rows:
 
 
 def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
-    scope = str(getattr(m, "scope", getattr(m, "order_id", "")))
+    scope = str(getattr(m, "scope", getattr(m, "order_id", getattr(m, "parent_id", ""))))
     body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
@@ -195,6 +195,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.OperatorFlattened: _operator,
     e.OperatorResumed: _operator,
     e.OrderResolved: _operator,
+    e.ScheduleSteered: _operator,
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,

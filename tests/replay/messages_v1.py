@@ -165,6 +165,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.OperatorFlattened(level=2, scope="0", reason="close", operator="ops"),
     e.OperatorResumed(level=1, scope="alpha", reason="fine", operator="ops"),
     e.OrderResolved(order_id=1, outcome="filled", reason="called", operator="ops", qty_nanos=QTY, px_nanos=PX),
+    e.ScheduleSteered(parent_id=3, action="cancel", reason="enough", operator="ops", authority="peer"),
     e.DifferenceAcknowledged(sync_id=5, reason="dividend", operator="ops"),
     e.AccountAdopted(
         positions=((0, QTY, "alpha"), (1, -QTY, "")), at="average", cash_nanos=7, reason="mine", operator="ops"
