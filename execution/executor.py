@@ -27,6 +27,7 @@ from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passiv
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
 IDLE_NS: Final = 60 * NANO  # wake-up where even the session table knows no next moment
+BROKER_TIME_NS: Final = 2 * NANO  # an end is told in whole seconds: nearer to it the broker would find it past
 ON_CLOSE: Final = (c.MOC, c.LOC)
 _ACTIVE: Final = ParentState.ACTIVE
 _INACTIVE: Final = State.INACTIVE
@@ -139,8 +140,8 @@ class ChaseExecutor:
         auction: bool,
     ) -> Action | None:  # fmt: skip
         held = stage.broker_algo or stage.algo.rests
-        if held and ts_ns >= parent.end_ts_ns:
-            return None  # its time is over: a child that still works may finish
+        if held and ts_ns >= parent.end_ts_ns - (BROKER_TIME_NS if stage.broker_algo else 0):
+            return None  # its time is over, or too short for the broker; a child that still works may finish
         if not auction and not held:
             want = next_nanos(parent, settings, stage, want)
         if not _is_enough(settings, stage, touch.lot, want):

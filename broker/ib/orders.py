@@ -10,7 +10,17 @@ from broker.ib.book import FOREIGN, Book, Own, Replacement
 from broker.ib.codes import Meaning
 from broker.ib.executions import UNLISTED, Executions
 from broker.ib.seam import LANE_SYNC, Shell
-from broker.ib.translate import SIDES, STATUSES, bounded, integer_of, name_of, nanos_of, nanos_of_float
+from broker.ib.translate import (
+    NAME_LENGTH_MAX,
+    SIDES,
+    STATUSES,
+    bounded,
+    integer_of,
+    name_of,
+    nanos_of,
+    nanos_of_float,
+    tags_of,
+)
 from broker.ib.what_if import WhatIf
 from core import events as e
 from core.ids import SELL
@@ -275,6 +285,8 @@ class Orders:
             limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in _LIMITED else 0,
             client_id=bounded(order.clientId),
             stop_px_nanos=nanos_of_float(order.auxPrice) if order.orderType == "STP" else 0,
+            broker_algo=order.algoStrategy[:NAME_LENGTH_MAX],
+            broker_params=tags_of(order.algoParams),
         )
 
     def foreign_report(self, sync_id: int, text: list[str]) -> Any:
