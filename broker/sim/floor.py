@@ -22,7 +22,7 @@ from broker.sim.book import (
 )
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
-from broker.sim.impact import pushed
+from broker.sim.impact import pushed, shift_nanos, walk
 from broker.sim.matching import (
     Cut,
     auction_fills,
@@ -240,24 +240,30 @@ class Floor:
             return
         date = self.hours[order.inst].date_of(ts_ns)
         before_nanos = order.remaining_nanos
+        impact, push = self._config.impact, self.state.books[order.inst].push
         for qty_nanos, px_nanos in cuts:
+            tick = tick_nanos(self._instruments[order.inst], px_nanos, date)
+            if impact.on and liquidity == REMOVED and order.working_type in (MKT, LMT):  # an auction has room for us
+                px_nanos = self._walked_px(order, qty_nanos, px_nanos, tick, ts_ns)
             self._settlement.execute(
-                order,
-                qty_nanos=qty_nanos,
-                px_nanos=px_nanos,
-                tick=tick_nanos(self._instruments[order.inst], px_nanos, date),
-                ts_ns=ts_ns,
-                date=date,
-                liquidity=liquidity,
+                order, qty_nanos=qty_nanos, px_nanos=px_nanos, tick=tick, ts_ns=ts_ns, date=date, liquidity=liquidity,
                 later_ns=later_ns,
-            )
-        if self._config.impact.on:
-            signed = order.side * (before_nanos - order.remaining_nanos)
-            pushed(self.state.books[order.inst].push, self._config.impact, signed_qty_nanos=signed, ts_ns=ts_ns)
+            )  # fmt: skip
+            if impact.on:
+                pushed(push, impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
         if not order.remaining_nanos and not order.done:
             self.end(order, STATUS_FILLED, ts_ns)
         if order.oca_group:
             self._cut_group(order, before_nanos, date, ts_ns)
+
+    def _walked_px(self, order: SimOrder, qty_nanos: int, px_nanos: int, tick: int, ts_ns: int) -> int:
+        """What it pays when its own push moves the price while it trades; never beyond its limit."""
+        push = self.state.books[order.inst].push
+        part = walk(push, self._config.impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
+        px_nanos = max(tick, px_nanos + shift_nanos(part, px_nanos, tick))
+        if order.working_type != LMT:
+            return px_nanos
+        return min(px_nanos, order.limit_px_nanos) if order.side > 0 else max(px_nanos, order.limit_px_nanos)
 
     def _cut_group(self, order: SimOrder, before_nanos: int, date: int, ts_ns: int) -> None:
         """One of a group traded: the others go (type 1, or it is complete) or shrink with it, in the same moment."""
