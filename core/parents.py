@@ -70,6 +70,7 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     others_nanos: int = 0  # traded by others from the start to that moment
     volume_nanos: int = 0  # the day's volume counter at that moment
     slice_filled_nanos: int = 0  # filled at that moment
+    kappa_first_nanos: int = 0  # the first decay above 0 that the market itself gave it
 
     @property
     def active(self) -> bool:

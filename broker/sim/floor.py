@@ -19,6 +19,7 @@ from broker.sim.book import (
     VenueState,
     follow_queue,
     join_queue,
+    take,
 )
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
@@ -213,6 +214,8 @@ class Floor:
             return take_market(order, book, quote, config, instrument=instrument, date=date, ts_ns=ts_ns)
         if order.tif == FOK and available_nanos(order, book, quote, config, ts_ns) < order.remaining_nanos:
             return []
+        if config.impact.on:
+            return self._walking(order, book, quote, ts_ns)
         return take_limit(order, book, quote, config, ts_ns=ts_ns, resting=False)
 
     def _released(self, order: SimOrder, px_nanos: int, ts_ns: int) -> bool:
@@ -256,14 +259,28 @@ class Floor:
         if order.oca_group:
             self._cut_group(order, before_nanos, date, ts_ns)
 
+    def _walking(self, order: SimOrder, book: Book, quote: Quote, ts_ns: int) -> list[Cut]:
+        """What a limit order takes where its own push moves the price: what it gets within its limit, on average."""
+        px = touch(order, quote)[0]
+        tick = tick_nanos(self._instruments[order.inst], px, self.hours[order.inst].date_of(ts_ns))
+        most = min(order.remaining_nanos, available_nanos(order, book, quote, self._config, ts_ns))
+        step = max(order.increment_nanos, 1)
+        low, high = 0, most // step
+        while low < high:  # the largest number of steps within the limit
+            middle = (low + high + 1) // 2
+            within = (order.limit_px_nanos - self._walked_px(order, middle * step, px, tick, ts_ns)) * order.side >= 0
+            low, high = (middle, high) if within else (low, middle - 1)
+        qty = most if low == most // step else low * step
+        if qty <= 0 or (order.tif == FOK and qty < order.remaining_nanos):
+            return []
+        take(book, side=order.side, qty_nanos=qty, ts_ns=ts_ns)
+        return [(qty, px)]
+
     def _walked_px(self, order: SimOrder, qty_nanos: int, px_nanos: int, tick: int, ts_ns: int) -> int:
-        """What it pays when its own push moves the price while it trades; never beyond its limit."""
+        """What it pays for so much, on average, when its own push moves the price while it trades."""
         push = self.state.books[order.inst].push
         part = walk(push, self._config.impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
-        px_nanos = max(tick, px_nanos + shift_nanos(part, px_nanos, tick))
-        if order.working_type != LMT:
-            return px_nanos
-        return min(px_nanos, order.limit_px_nanos) if order.side > 0 else max(px_nanos, order.limit_px_nanos)
+        return max(tick, px_nanos + shift_nanos(part, px_nanos, tick))
 
     def _cut_group(self, order: SimOrder, before_nanos: int, date: int, ts_ns: int) -> None:
         """One of a group traded: the others go (type 1, or it is complete) or shrink with it, in the same moment."""

@@ -91,6 +91,12 @@ def _stress(number: int) -> PartResult:
     return run_part(number)
 
 
+def _impact(number: int) -> PartResult:
+    from tests.drills.impact import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -176,5 +182,13 @@ DRILLS: Final = (
         "twice, no halt and no blind symbol that the load made; a part is one minute with another market",
         parts=2,
         part=_stress,
+    ),
+    Drill(
+        name="impact",
+        meaning="implementation shortfall against TWAP on mean + lambda x variance, on a venue with impact that is as "
+        "the model says or a factor of two off it (exponent, decay, size, volatility); a part is one market, traded "
+        "in every way on every venue; docs/is_against_twap.md says what came out",
+        parts=60,
+        part=_impact,
     ),
 )

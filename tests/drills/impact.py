@@ -1,8 +1,8 @@
 """The drill `impact`: implementation shortfall against even parts on mean + lambda x variance, on a venue that feels
-our orders. The venue follows the model of `is` (linear temporary impact of one spread for one per cent of the average day,
-gone before the next slice; a permanent part; measured volatility), or is off it by a factor of two in its exponent, its
-decay, the size of its impact or the volatility of the market. A part is two markets, each traded in every way on every
-venue. Owns the design; what it says is tests/impact_page.py.
+our orders. The venue follows the model of `is` (linear temporary impact of one spread for one per cent of the average
+day, gone before the next slice; a permanent part; volatility as measured), or is off it by a factor of two in its
+exponent, its decay, the size of its impact or the volatility of the market. A part is one market, traded in every way
+on every venue. Owns the design; what it says is tests/impact_page.py.
 """
 
 import tempfile
@@ -17,22 +17,21 @@ from broker.sim.impact import BP_IN_ONE, ImpactConfig, Push, shift, walk
 from core.rows import QUOTE
 from core.units import NANO
 from execution.algos.shortfall import PERMANENT_PART, TEMPORARY_PART
-from execution.almgren_chriss import Impact, decay
+from execution.almgren_chriss import Impact, decay, expected_cost, holdings, variance
 from tests.fakes.impact_world import ADV, DAY_S, GRACE_S, PX, WARM_S, ImpactWorld, Outcome, Way, made_market
 from tests.fakes.tape import OPEN_NS
 
-SEEDS_PER_PART: Final = 2
+SEEDS_PER_PART: Final = 1
 SECONDS: Final = 3_600
 SLICES: Final = 60
 SLICE_S: Final = SECONDS // SLICES
-DECAY_S: Final = 30.0
+DECAY_S: Final = 15.0
 VOLATILITY_BP: Final = 150.0  # of a day, about, all regimes together
-VOLATILITY_BP_HOUR: Final = 38.7  # the calm one's, which gives that
-SPREAD: Final = 0.0125  # dollars, of the made-up market on average; a test compares
-SIZES: Final = (0.01, 0.05)  # of the average day, in an hour
+VOLATILITY_BP_HOUR: Final = 40.3  # the calm one's, which gives that
+SPREAD: Final = 0.0129  # dollars, of the made-up market on average; a test compares
+SIZES: Final = (0.005, 0.02)  # of the average day, in an hour
 STEEPNESS: Final = (1.0, 3.0, 6.0)  # decay of the holdings times the horizon
 LIVE: Final = 3.0  # the one that is also run with plans anew
-NEVER_ANEW: Final = 100.0
 SIGMA: Final = VOLATILITY_BP / BP_IN_ONE * PX  # dollars in the root of a day
 MODEL: Final = Impact(
     gamma=SPREAD / (PERMANENT_PART * ADV), eta=SPREAD / (TEMPORARY_PART * ADV), epsilon=SPREAD / 2
@@ -49,6 +48,13 @@ def aversion(steepness: float) -> float:
 def kappa(risk_aversion: float, sigma: float = SIGMA) -> float:
     """And back, per day."""
     return decay(risk_aversion=risk_aversion, sigma=sigma, impact=MODEL, tau=TAU)
+
+
+def objective(shares: float, decay_day: float, risk_aversion: float, sigma: float = SIGMA) -> float:
+    """Mean + lambda x variance of a plan, as the model has it."""
+    held = holdings(shares=shares, kappa=decay_day, whole=SECONDS / DAY_S, steps=SLICES)
+    cost = expected_cost(held=held, impact=MODEL, whole=SECONDS / DAY_S)
+    return cost + risk_aversion * variance(held=held, sigma=sigma, whole=SECONDS / DAY_S)
 
 
 def _right() -> ImpactConfig:
@@ -104,10 +110,11 @@ def ways(side: int = 1) -> tuple[Way, ...]:
         base = {"duration_s": SECONDS, "slices": SLICES}
         found.append(Way(name=f"twap {size:g}", algo="twap", params=base, shares=shares))
         for steepness in STEEPNESS:
-            params = base | {"risk_aversion": aversion(steepness), "replan_move": NEVER_ANEW}
+            params = base | {"risk_aversion": aversion(steepness), "replan_times": 1.0}
             found.append(Way(name=f"is {steepness:g} {size:g}", algo="is", params=params, shares=shares))
-        params = base | {"risk_aversion": aversion(LIVE)}
-        found.append(Way(name=f"live {LIVE:g} {size:g}", algo="is", params=params, shares=shares))
+        for name, times in (("live", 1.5), ("unbound", 1_000.0))[: 1 + (size == SIZES[-1])]:
+            params = base | {"risk_aversion": aversion(LIVE), "replan_times": times}
+            found.append(Way(name=f"{name} {LIVE:g} {size:g}", algo="is", params=params, shares=shares))
     return tuple(found)
 
 
@@ -129,7 +136,7 @@ def side_of(seed: int) -> int:
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """Two markets."""
+    """One market."""
     seeds = range(number * SEEDS_PER_PART, (number + 1) * SEEDS_PER_PART)
     cells: dict[str, dict[str, str]] = {}
     failures: list[str] = []
@@ -143,7 +150,7 @@ def run_part(number: int) -> dict[str, Any]:
                 failures.append(f"seed {seed}, {venue}: {fault}")
                 continue
             for way, outcome in zip(chosen, outcomes, strict=True):
-                found = f"{seed} {outcome.impact:.2f} {outcome.market:.2f} {outcome.exposure:.0f}"
+                found = f"{seed} {outcome.impact:.2f} {outcome.market:.2f} {outcome.exposure:.0f} {outcome.kappa:.3f}"
                 rows.setdefault(way.name, []).append(found)
         cells[venue] = {name: "; ".join(found) for name, found in rows.items()}
     seen = [moves(market(seed)) for seed in seeds]

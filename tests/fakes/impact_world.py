@@ -48,10 +48,11 @@ from tests.fakes.tape import DATES, OPEN_NS, session_table
 
 CENT: Final = NANO // 100
 PX: Final = 100
-ADV: Final = 100_000  # shares
+ADV: Final = 1_000_000  # shares
 WARM_S: Final = 600
 GRACE_S: Final = 60
 DAY_S: Final = 23_400
+SEGMENT_BYTES: Final = 4 << 20
 
 _HEAD: Final = """
 [account]
@@ -117,6 +118,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     impact: float  # against the market as it would have been without us: half the spread, and what we pushed
     market: float  # what that market did meanwhile: zero on average
     exposure: float  # integral of the square of what was left, in shares squared and days
+    kappa: float = 0.0  # decay of the schedule's first plan, per day
 
     @property
     def cost(self) -> float:
@@ -164,7 +166,7 @@ class _Runner(Runner):
 
 
 def made_market(
-    seed: int, *, seconds: int, volatility_bp_hour: float, events_per_second: float = 1.0, times: float = 1.0
+    seed: int, *, seconds: int, volatility_bp_hour: float, events_per_second: float = 0.5, times: float = 1.0
 ) -> Any:
     """Rows of one instrument from the open on, warm-up included; `times`: its moves after the warm-up are so many
     times as large as before.
@@ -173,7 +175,7 @@ def made_market(
         seed=seed,
         instruments=(
             SyntheticInstrument(
-                inst=0, symbol="S", px_nanos=PX * NANO, tick_nanos=CENT, lot_nanos=100 * NANO, size_lots=100.0,
+                inst=0, symbol="S", px_nanos=PX * NANO, tick_nanos=CENT, lot_nanos=100 * NANO, size_lots=1_000.0,
                 events_per_second=events_per_second, volatility_bp_per_hour=volatility_bp_hour, reversion_ticks=0.0,
             ),
         ),
@@ -186,9 +188,9 @@ def made_market(
         quotes = rows["kind"] == QUOTE
         first = rows[quotes & ~later][-1]
         centre = (int(first["bid_px_nanos"]) + int(first["ask_px_nanos"])) // 2
-        for name, which in (("bid_px_nanos", later), ("ask_px_nanos", later & quotes)):
-            middle = rows["bid_px_nanos"][which]  # both sides move by what the bid moves: the spread stays
-            rows[name][which] += np.rint((times - 1.0) * (middle - centre) / CENT).astype(np.int64) * CENT
+        away = np.rint((times - 1.0) * (rows["bid_px_nanos"] - centre) / CENT).astype(np.int64) * CENT
+        rows["bid_px_nanos"][later] += away[later]  # a quote's other side moves with it: the spread stays
+        rows["ask_px_nanos"][later & quotes] += away[later & quotes]
     return rows
 
 
@@ -207,7 +209,9 @@ class ImpactWorld:
         self.strategies = [Bidden(f"s{inst}", inst) for inst in range(len(ways))]
         machine.engine.traders = tuple((strategy,) for strategy in self.strategies)
         machine.engine.strategies = {strategy.name: strategy for strategy in self.strategies}
-        self.journal = JournalWriter(folder / "journal", now_ns=OPEN_NS, reserve_bytes=0, background=False)
+        self.journal = JournalWriter(
+            folder / "journal", now_ns=OPEN_NS, segment_bytes=SEGMENT_BYTES, reserve_bytes=0, background=False
+        )
         self.runner = _Runner(machine, self.journal, Tally(self.config.symbols), roll=Rolls(()))
         self.runner.fills = []
 
@@ -281,8 +285,9 @@ class ImpactWorld:
             left, filled, last_ns = left - qty, filled + qty, ts_ns
         why = self.runner.engine.blocked
         assert filled == size, f"{way.name}: {filled} of {size} filled; waiting {why}, {self.runner.tally.refusals}"
+        (parent,) = [parent for parent in self.runner.money.parents.values() if parent.inst == inst]
         return Outcome(
-            filled=filled, impact=impact, market=market, exposure=exposure,
+            kappa=parent.kappa_first_nanos / NANO, filled=filled, impact=impact, market=market, exposure=exposure,
         )  # fmt: skip
 
 
