@@ -188,7 +188,7 @@ DRILLS: Final = (
         meaning="implementation shortfall against TWAP on mean + lambda x variance, on a venue with impact that is as "
         "the model says or a factor of two off it (exponent, decay, size, volatility); a part is one market, traded "
         "in every way on every venue; docs/is_against_twap.md says what came out",
-        parts=60,
+        parts=40,
         part=_impact,
     ),
 )
