@@ -17,6 +17,7 @@ from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
 from daemon.config.guarding import AlertSettings, GuardSettings, PanicSettings
+from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
 from risk.scenarios import RiskSettings
@@ -211,6 +212,15 @@ class FeeSettings(Table, frozen=True):
     venues: tuple[VenueFee, ...] = ()
 
 
+class CostSettings(Table, frozen=True):
+    """What estimates believe about our own impact."""
+
+    file: str = ""  # parameters fitted to own fills, as `quantd costs calibrate --write` made it; empty = as published
+    # Older ones (by the last day of their fills) give way to the published ones, and each schedule says so.
+    days_max: Annotated[int, Meta(ge=1, le=3_660)] = DAYS_MAX
+    fitted: Fitted = Fitted()  # what the file says: filled in at the start, never by hand
+
+
 class JournalSettings(Table, frozen=True):
     """How the account of everything is kept."""
 
@@ -353,6 +363,7 @@ class Config(Table, frozen=True):
     market: MarketSettings = MarketSettings()  # the market as a whole
     venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]
     fees: FeeSettings = FeeSettings()  # costs
+    costs: CostSettings = CostSettings()  # impact of our own
     journal: JournalSettings = JournalSettings()  # records
     record: RecordSettings = RecordSettings()  # the record in SQL
     start: StartSettings = StartSettings()  # beginning

@@ -97,6 +97,12 @@ def _impact(number: int) -> PartResult:
     return run_part(number)
 
 
+def _impact_fit(number: int) -> PartResult:
+    from tests.drills.impact_fit import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -190,5 +196,12 @@ DRILLS: Final = (
         "in every way on every venue; docs/is_against_twap.md says what came out",
         parts=40,
         part=_impact,
+    ),
+    Drill(
+        name="impact_fit",
+        meaning="schedules on a venue whose impact is known, their journal, and what quantd costs calibrate makes of "
+        "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
+        parts=20,
+        part=_impact_fit,
     ),
 )

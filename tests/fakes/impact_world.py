@@ -31,7 +31,7 @@ from core.reference import (
     InstrumentReference,
     SessionsLoaded,
 )
-from core.rows import QUOTE
+from core.rows import PRINT, QUOTE, ROW
 from core.sessions import Calendar
 from core.units import NANO
 from daemon.bench.world import TURNING
@@ -53,6 +53,7 @@ WARM_S: Final = 600
 GRACE_S: Final = 60
 DAY_S: Final = 23_400
 SEGMENT_BYTES: Final = 4 << 20
+FLAT_S: Final = 6
 
 _HEAD: Final = """
 [account]
@@ -97,6 +98,8 @@ line_seconds_soft = 600
 rate_account_orders = 1_000
 rate_strategy_orders = 1_000
 rate_symbol_orders = 10_000
+errors_soft = 10_000
+errors_hard = 20_000
 exit_days_soft = 1_000
 exit_days_hard = 2_000
 """
@@ -194,13 +197,36 @@ def made_market(
     return rows
 
 
+def flat_market(seed: int, *, instruments: int, volatility: float, adv: int) -> Any:
+    """A day of independent random walks with the same volume all day long: a quote and a print every few seconds."""
+    chance = np.random.default_rng(seed)
+    count, parts = DAY_S // FLAT_S, []
+    for inst in range(instruments):
+        rows = np.zeros(2 * count, ROW)
+        quotes, prints = rows[:count], rows[count:]
+        times = np.sort(chance.integers(0, DAY_S * NANO, (2, count)), axis=1) + OPEN_NS
+        steps = chance.normal(0.0, volatility * PX * np.sqrt(np.diff(times[0], prepend=OPEN_NS) / (DAY_S * NANO)))
+        bid = np.rint((PX + steps.cumsum()) / 0.01).astype(np.int64) * CENT
+        rows["exchange_ts_ns"] = rows["ts_ns"] = times.ravel()
+        rows["inst"] = inst
+        quotes["kind"], prints["kind"] = QUOTE, PRINT
+        quotes["bid_px_nanos"], quotes["ask_px_nanos"] = bid, bid + CENT
+        quotes["bid_qty_nanos"] = quotes["ask_qty_nanos"] = adv * NANO
+        prints["bid_px_nanos"] = bid[np.searchsorted(times[0], times[1]).clip(1) - 1]
+        prints["bid_qty_nanos"] = chance.multinomial(adv, np.full(count, 1.0 / count)) * NANO
+        parts.append(rows[rows["bid_qty_nanos"] > 0])
+    return np.sort(np.concatenate(parts), order=["ts_ns", "inst", "kind"])
+
+
 class ImpactWorld:
     """One market, traded in several ways at once; they do not feel each other."""
 
-    def __init__(self, ways: tuple[Way, ...], impact: ImpactConfig, folder: Path, *, seed: int = 1) -> None:
+    def __init__(
+        self, ways: tuple[Way, ...], impact: ImpactConfig, folder: Path, *, seed: int = 1, adv: int = ADV
+    ) -> None:
         self.ways = ways
         self.config = _config(ways, folder)
-        self.tables = _tables(self.config)
+        self.tables = _tables(self.config, adv)
         venue = msgspec.structs.replace(self.config.venue, impact=impact, seed=seed)
         with patch("strategies.pipeline.assert_live_equals_batch"):
             machine = build_machine(self.config, self.tables, with_venue=False)
@@ -244,6 +270,23 @@ class ImpactWorld:
         self.journal.close()
         return [self._outcome(inst, rows, begin_ns) for inst in ways]
 
+    def trade(self, rows: Any, bids: list[tuple[int, int, int]]) -> None:
+        """A tape of all instruments, and at each moment (ns) what position in shares one of them should have."""
+        self._start()
+        runner, moved, waiting = self.runner, self.exchange.moved_px, sorted(bids, reverse=True)
+        for ts_ns, exchange_ts_ns, inst, kind, flags, bid, ask, bid_qty, ask_qty in rows.tolist():
+            while waiting and waiting[-1][0] <= ts_ns:
+                at_ns, wanting, shares = waiting.pop()
+                runner.advance_to(at_ns)
+                self._want(wanting, shares, at_ns)
+            if runner.next_ns <= ts_ns:
+                runner.advance_to(ts_ns)
+            px = moved(inst, kind, bid, ask, ts_ns)
+            runner.on_quote(ts_ns, exchange_ts_ns, inst, kind, flags, *px, bid_qty, ask_qty)
+        runner.advance_to(int(rows["ts_ns"][-1]) + 5 * NANO)
+        runner.flush()
+        self.journal.close()
+
     def _start(self) -> None:
         runner, now_ns = self.runner, OPEN_NS - NANO
         seq = 0
@@ -261,11 +304,14 @@ class ImpactWorld:
         runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
 
     def _give(self, ts_ns: int) -> None:
+        for inst, way in enumerate(self.ways):
+            self._want(inst, way.shares, ts_ns)
+
+    def _want(self, inst: int, shares: int, ts_ns: int) -> None:
         runner = self.runner
         runner.flush()
-        for strategy, way in zip(self.strategies, self.ways, strict=True):
-            strategy.wanted_nanos = way.shares * NANO
-            runner._wake(runner._from - 1, ts_ns, strategy.instruments[0])
+        self.strategies[inst].wanted_nanos = shares * NANO
+        runner._wake(runner._from - 1, ts_ns, inst)
 
     def _outcome(self, inst: int, rows: Any, begin_ns: int) -> Outcome:
         way = self.ways[inst]
@@ -306,7 +352,7 @@ def _config(ways: tuple[Way, ...], folder: Path) -> Config:
     return parse_config("".join(parts), file="impact", folder=folder, state_dir=folder)
 
 
-def _tables(config: Config) -> ReferenceTables:
+def _tables(config: Config, adv: int) -> ReferenceTables:
     return ReferenceTables(
         config=ConfigResolved(json="{}", digest=""),
         code=CodeVersion(version="", source_digest="", kernel_digest="", platform=""),
@@ -314,7 +360,7 @@ def _tables(config: Config) -> ReferenceTables:
         instruments=tuple(InstrumentLoaded(instrument=instrument) for instrument in instruments_of(config)),
         fees=FeesLoaded(plan="ibkr_pro_fixed", rows=DEFAULT_PLANS["ibkr_pro_fixed"]),
         slow=tuple(
-            InstrumentReference(inst=inst, effective_from=DATES[0], adv_nanos=ADV * NANO, until=DATES[-1])
+            InstrumentReference(inst=inst, effective_from=DATES[0], adv_nanos=adv * NANO, until=DATES[-1])
             for inst in range(len(config.symbols))
         ),
     )
