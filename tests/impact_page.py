@@ -93,26 +93,38 @@ def in_bp(size: float) -> float:
     return 1e4 / (size * ADV * PX)
 
 
-def objective(found: Found, venue: str, way: str, steepness: float) -> Floats:
-    """Mean + lambda x variance per market, in dollars: the variance is what was left, squared, times that of the
-    market; mean moves of the market are left out, because they are zero and everybody's.
+def objective(found: Found, venue: str, way: str, steepness: float, drawn: Any = None) -> Floats:
+    """Mean + lambda x variance over the markets, or over each row of a drawing of them, in dollars. Variance: that of
+    the market times what was left, squared, over time, and that of what the orders pushed, which differs from market to
+    market as the plans do. Moves of the market have mean zero and are everybody's.
     """
     cell, times = found.cells[venue, way], drill.VENUES[venue][1]
-    return cell.impact + drill.aversion(steepness) * found.square * times**2 * cell.exposure
+    at = np.arange(len(cell.impact)) if drawn is None else drawn
+    impact, exposure = cell.impact[at], cell.exposure[at]
+    spread: Floats = found.square * times**2 * exposure.mean(axis=-1) + impact.var(axis=-1, ddof=1)
+    whole: Floats = impact.mean(axis=-1) + drill.aversion(steepness) * spread
+    return whole
+
+
+def resampled(found: Found) -> Any:
+    """Drawings of the markets, the same for everything that is compared."""
+    return np.random.default_rng(SEED).integers(0, found.markets, (BOOTSTRAPS, found.markets))
 
 
 def gained(found: Found, venue: str, way: str, size: float, steepness: float) -> tuple[float, float, float]:
     """By how much a way's objective is above that of even parts, in bp: below zero = better."""
-    even = objective(found, venue, f"twap {size:g}", steepness)
-    return interval((objective(found, venue, way, steepness) - even) * in_bp(size))
+    even, bp = f"twap {size:g}", in_bp(size)
+    value = objective(found, venue, way, steepness) - objective(found, venue, even, steepness)
+    drawn = resampled(found)
+    apart = objective(found, venue, way, steepness, drawn) - objective(found, venue, even, steepness, drawn)
+    low, high = np.percentile(apart * bp, [2.5, 97.5])
+    return float(value * bp), float(low), float(high)
 
 
 def raw(found: Found, venue: str, way: str, size: float, steepness: float) -> tuple[float, float, float]:
-    """The same from the costs as they came, means and sample variances of both over the markets."""
-    chance = np.random.default_rng(SEED)
-    pair = [found.cells[venue, name] for name in (way, f"twap {size:g}")]
-    costs = np.stack([cell.impact + cell.market for cell in pair])
-    drawn = costs[:, chance.integers(0, costs.shape[1], (BOOTSTRAPS, costs.shape[1]))]
+    """The same from the costs as they came: sample means and sample variances of all of it."""
+    costs = np.stack([found.cells[venue, name].impact + found.cells[venue, name].market for name in
+                      (way, f"twap {size:g}")])  # fmt: skip
     weight = drill.aversion(steepness)
 
     def apart(of: Floats) -> Floats:
@@ -120,7 +132,7 @@ def raw(found: Found, venue: str, way: str, size: float, steepness: float) -> tu
         difference: Floats = (whole[0] - whole[1]) * in_bp(size)
         return difference
 
-    low, high = np.percentile(apart(drawn), [2.5, 97.5])
+    low, high = np.percentile(apart(costs[:, resampled(found)]), [2.5, 97.5])
     return float(apart(costs)), float(low), float(high)
 
 
@@ -160,8 +172,9 @@ def _head(found: Found) -> list[str]:
         "the order. λ is the risk aversion that the schedule has; it is named by κT, how steep the optimal plan is at "
         "the usual spread and volatility. The mean is that of what the order itself did to its prices (the market "
         "without us is known here, and its own moves are zero on average); the variance is that of the market times "
-        "the square of what was left, over time. Intervals: 95 %, bootstrap over markets, one fixed seed. The last "
-        "column has the same from the costs just as they came: it says the same with far more noise.",
+        "the square of what was left, over time, and that of what the order did to its prices from market to market. "
+        "Intervals: 95 %, bootstrap over markets, one fixed seed. The last column has the same from the costs just as "
+        "they came, market and all: more noise, and nothing assumed.",
         "",
     ]
 
@@ -183,15 +196,16 @@ def _promised(found: Found) -> list[str]:
             deviation = spread_of((cell.impact + cell.market) * bp)
             lines.append(
                 f"| {100 * size:g} % | {_named(name)} | {len(cost)} | {cost.mean() * bp:.2f} | "
-                f"{mean:.2f} ({low:.2f} to {high:.2f}) | {ratio[0]:.3f} ({ratio[1]:.3f} to {ratio[2]:.3f}) | {risk * bp:.1f} | "
-                f"{deviation[0]:.1f} ({deviation[1]:.1f} to {deviation[2]:.1f}) |"
+                f"{mean:.2f} ({low:.2f} to {high:.2f}) | {ratio[0]:.3f} ({ratio[1]:.3f} to {ratio[2]:.3f}) | "
+                f"{risk * bp:.1f} | {deviation[0]:.1f} ({deviation[1]:.1f} to {deviation[2]:.1f}) |"
             )
     return [
         *lines,
         "",
         "Predicted: Almgren and Chriss (2000), each plan at the decay it really had, with the average spread. What is "
-        "left of the difference in cost is the quote that an order meets: it was last told some seconds ago and shows "
-        "more of the slice before than the market still has.",
+        "left of the difference in cost is the tick, to which the venue rounds what a small order pushes, and the "
+        "quote that an order meets: it was last told some seconds ago and shows more of the slice before than the "
+        "market still has. The deviation holds that of the plans: each has the decay of the volatility it found.",
         "",
         "![Cost and risk as the model](images/is_frontier.png)",
         "",
@@ -206,7 +220,7 @@ def predicted(found: Found, cell: Cell, size: float) -> tuple[Floats, float]:
         held = holdings(shares=shares, kappa=float(kappa), whole=whole, steps=drill.SLICES)
         costs.append(expected_cost(held=held, impact=drill.MODEL, whole=whole))
         squares.append(variance(held=held, sigma=found.square**0.5, whole=whole))
-    return np.array(costs), float(np.mean(squares) ** 0.5)
+    return np.array(costs), float((np.mean(squares) + np.var(costs, ddof=1)) ** 0.5)
 
 
 def _named(name: str) -> str:
@@ -236,7 +250,7 @@ def _against(found: Found) -> list[str]:
                 cell = found.cells[venue, way]
                 mean, low, high = gained(found, venue, way, size, steepness)
                 rough = raw(found, venue, way, size, steepness)
-                whole = objective(found, venue, f"twap {size:g}", steepness).mean() * bp
+                whole = float(objective(found, venue, f"twap {size:g}", steepness)) * bp
                 lines.append(
                     f"| {venue} | {words} | {even.impact.mean() * bp:.1f} → {cell.impact.mean() * bp:.1f} | "
                     f"{whole:.1f} | "
@@ -277,17 +291,28 @@ def _losses(found: Found) -> list[str]:
         f"({bound[1]:+.1f} to {bound[2]:+.1f}), where the first plan, kept to the end, has {first[0]:+.1f} "
         f"({first[1]:+.1f} to {first[2]:+.1f}). Plans anew pay where the market's volatility really changed, and "
         "cost where only we moved it; `replan_times = 1` keeps the first plan.",
-        "- **Its price of haste is a rule of thumb.** One spread for one per cent of a day is not fitted to anything; "
-        "where the venue is twice as dear, or its impact rises faster than the rate (exponent two, decay half), the "
-        "same λ trades too fast. It still wins while λ makes risk dear enough, and by less.",
-        "- **The mean alone is always dearer than even parts** where impact grows with the rate: somebody who does "
-        "not mind risk should take `twap` (λ = 0 is the same plan).",
+        "- **Its price of haste is a rule of thumb.** One spread for one per cent of a day is not fitted to anything. "
+        "Where the venue is twice as dear, or its impact rises faster than the rate (exponent two), the same λ trades "
+        "too fast, and the more so the larger the order; where impact rises slower or fades slower it trades too "
+        "slowly, which costs less.",
+        "- **It acts on a volatility that it has measured for ten minutes.** Where κT 3 is meant, the plans have "
+        f"{_steep(found, 10):.1f} to {_steep(found, 90):.1f} (the middle four fifths of the markets), because calm and "
+        "rough spells come and go. What a plan costs then differs from market to market, and that is risk too: it is "
+        "counted. A market that calms down as the order arrives was not worth the hurry.",
+        "- **The mean alone is dearer than that of even parts** almost everywhere: somebody who does not mind risk "
+        "should take `twap` (λ = 0 is the same plan).",
         "- **Not measured:** fees (each child pays its own minimum, the same number of children for both, fewer where "
         "the tail of a steep plan rounds to nothing), resting orders, other traders who react, impact that never "
         "fades or fades by a power law, and markets with a drift. The venue's law is ours: this is a proof of the "
         "program against its own model and against a wrong one, and no forecast of a real market.",
         "",
     ]
+
+
+def _steep(found: Found, percentile: float) -> float:
+    """Of the plans at the middle risk aversion."""
+    kappa = found.cells["as the model", f"is {drill.LIVE:g} {drill.SIZES[-1]:g}"].kappa
+    return float(np.percentile(kappa, percentile) * drill.SECONDS / DAY_S)
 
 
 def _fitted(fits: dict[str, Any]) -> list[str]:
@@ -327,7 +352,7 @@ def plot_against(found: Found) -> Any:
     axes = figure.subplots()
     for at, (way, words, steepness) in enumerate(_rows(size)):
         points = [gained(found, venue, way, size, steepness) for venue in drill.VENUES]
-        scale = [objective(found, venue, f"twap {size:g}", steepness).mean() * in_bp(size) for venue in drill.VENUES]
+        scale = [float(objective(found, venue, f"twap {size:g}", steepness)) * in_bp(size) for venue in drill.VENUES]
         mean, low, high = (
             np.array([100 * point[part] / whole for point, whole in zip(points, scale, strict=True)])
             for part in range(3)
