@@ -101,8 +101,8 @@ class NettingDesk:
     def _live_parent(self, strategy: str, inst: int) -> Parent | None:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
         found: Parent | None = None
-        for parent in self._context.money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.state is _ACTIVE):
+        for parent in self._context.money.live_parents.of(inst):
+            if parent.strategy == strategy and (found is None or parent.state is _ACTIVE):
                 found = parent
         return found
 
@@ -176,17 +176,11 @@ class NettingDesk:
     def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
         """Own orders in the way: of this book outside any parent, or of another book on the other side."""
         money = self._context.money
-        for parent in money.live_parents.values():
-            if parent.inst == inst and parent.side != side and parent.strategy != strategy:
+        for parent in money.live_parents.of(inst):
+            if parent.side != side and parent.strategy != strategy:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
-        if not money.reservations.any_live(inst):
-            return ""
-        for order in money.live_orders.values():
-            if (
-                order.inst == inst
-                and order.purpose != c.INTENT_DISASTER
-                and (order.strategy == strategy or order.side != side)
-            ):
+        for order in money.live_orders.of(inst):
+            if order.purpose != c.INTENT_DISASTER and (order.strategy == strategy or order.side != side):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
         return ""
 

@@ -12,12 +12,12 @@ import msgspec
 
 from core.fees import FeeTable
 from core.units import NANO, decimal_text
+from execution.costs.charges import Order
 from execution.costs.estimate import (
     COMMISSION,
     FEES,
     Conditions,
     Estimate,
-    Order,
     Schedule,
     estimate,
     even_schedule,

@@ -6,7 +6,6 @@ The models' floats end at `_fraction`: rounded to a millionth of a basis point, 
 power, which differs between processors, decides nothing; from there on all is integers and the parts sum to the cost.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 from math import sqrt
 from typing import Final
@@ -14,8 +13,9 @@ from typing import Final
 import msgspec
 
 from core.errors import Bug
-from core.fees import ADDED, REMOVED, FeeTable
+from core.fees import FeeTable
 from core.units import BP, NANO, decimal_text, div_half_even, notional_nanos
+from execution.costs.charges import Charges, Order
 from execution.costs.impact import ImpactModel
 
 COMMISSION: Final = "commission"
@@ -24,17 +24,6 @@ SPREAD: Final = "spread"
 PERMANENT: Final = "permanent"
 TEMPORARY: Final = "temporary"
 _GRID: Final = 10_000_000_000  # millionths of a basis point in one
-
-
-class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What is to be traded, and when for the fee tables."""
-
-    side: int
-    qty_nanos: int
-    date: int  # yyyymmdd
-    lot_nanos: int = NANO
-    month_before_nanos: int = 0  # shares traded in the calendar month so far
-    venue: str = ""
 
 
 class Conditions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -132,7 +121,7 @@ def estimate(
     if not order.qty_nanos:
         return Estimate(cost_nanos=0, risk_nanos=0, parts=(), model=model.name, notional_nanos=0)
     size, volatility = ratio(order.qty_nanos, conditions.adv_nanos), conditions.volatility
-    commission, other = _charges(order, conditions, schedule, fees) if charges is None else charges
+    commission, other = charges or charges_of(schedule, Charges(order, conditions.mid_nanos, fees))
     half_spread = ratio(conditions.spread_nanos, 2 * conditions.mid_nanos)
     paid = model.permanent_paid(size=size, volatility=volatility, turnover_days=conditions.turnover_days)
     temporary, known = 0.0, {0.0: 0.0}
@@ -157,6 +146,11 @@ def estimate(
     )
 
 
+def charges_of(schedule: Schedule, charges: Charges) -> tuple[int, int]:
+    """Commission and all other fees of a schedule's children."""
+    return charges.of(schedule.weights, children=schedule.children, rests=not schedule.crossing > 0.0)
+
+
 def ratio(part: int, whole: int) -> float:
     """A share for the models, which know no units."""
     return part / whole
@@ -176,42 +170,3 @@ def exposure(schedule: Schedule) -> float:
 
 def _fraction(amount_nanos: int, fraction: float) -> int:
     return div_half_even(amount_nanos * round(fraction * _GRID), _GRID)
-
-
-def _charges(order: Order, conditions: Conditions, schedule: Schedule, fees: FeeTable) -> tuple[int, int]:
-    """Commission and all other fees. Each child is an order of its own to the broker and pays its own minimum; the
-    month moves on from one to the next.
-    """
-    commission = other = 0
-    month = order.month_before_nanos
-    known: dict[tuple[int, int], tuple[int, int]] = {}
-    liquidity = REMOVED if schedule.crossing > 0.0 else ADDED
-    tiered = any(row.tiers for row in fees.rows_on(order.date))
-    for qty in _children(order, schedule):
-        key = (qty, month if tiered else 0)
-        if key not in known:
-            found = fees.commission_nanos(
-                date=order.date, side=order.side, qty_nanos=qty, px_nanos=conditions.mid_nanos,
-                month_before_nanos=month, liquidity=liquidity, venue=order.venue,
-            )  # fmt: skip
-            known[key] = (found.per_order_nanos, found.total_nanos - found.per_order_nanos)
-        commission += known[key][0]
-        other += known[key][1]
-        month += qty
-    return commission, other
-
-
-def _children(order: Order, schedule: Schedule) -> Iterator[int]:
-    """The orders as they will be sent: whole lots, and all of it with the last."""
-    lot, sent, cumulative = order.lot_nanos, 0, 0.0
-    for at, weight in enumerate(schedule.weights):
-        cumulative += weight
-        last = at == len(schedule.weights) - 1
-        upto = order.qty_nanos if last else round(order.qty_nanos * cumulative) // lot * lot
-        left = min(upto, order.qty_nanos) - sent
-        sent += left
-        for rest in range(min(schedule.children, max(1, left // lot)), 0, -1):
-            qty = left // rest // lot * lot if rest > 1 else left
-            left -= qty
-            if qty:
-                yield qty
