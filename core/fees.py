@@ -86,6 +86,24 @@ class FeeTable:
             found = self._edges[date] = tuple(sorted({edge for row in rows for edge, _ in row.tiers if edge}))
         return found
 
+    def amortises(self, date: int, liquidity: int, venue: str) -> bool:
+        """Whether a larger order never pays more for a share than a smaller one: nobody is paid for trading."""
+        return all(
+            row.rate_nanos >= 0 and all(rate >= 0 for _, rate in row.tiers)
+            for row in self._rows_for(date, liquidity, venue)
+        )
+
+    def minimum_nanos(self, date: int, liquidity: int, venue: str, value_nanos: int) -> int:
+        """What every order of at least this value is charged, whatever its side and size."""
+        total = 0
+        for row in self._rows_for(date, liquidity, venue):
+            if row.minimum_nanos and not row.sell_only:
+                least = _capped(row, row.minimum_nanos)
+                if row.cap_value_ppm:
+                    least = min(least, value_nanos * row.cap_value_ppm // PPM)
+                total += least
+        return total
+
     def commission_nanos(
         self,
         *,

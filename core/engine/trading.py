@@ -216,8 +216,9 @@ class Trading:
     def _flatten(self, strategy: str, inst: int, *, operator: str) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""
         money = self.money
-        working = (*money.live_parents.of(inst), *money.live_orders.of(inst))
-        if any(work.strategy == strategy for work in working):
+        if any(parent.strategy == strategy for parent in money.live_parents.of(inst)):
+            return
+        if any(order.strategy == strategy for order in money.live_orders.of(inst)):
             return
         opening = self.desk.flatten(strategy, inst, self.ts_ns)
         if opening is not None:
