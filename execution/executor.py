@@ -45,7 +45,7 @@ class ChaseExecutor:
         self._settings = settings  # by strategy
         self._default = default  # for parents of a strategy that has left the config
         self._days = Days(context)
-        self._stages = Stages(len(context.instruments))
+        self._stages = Stages()
 
     def backoff_ns(self, parent: Parent) -> int:
         """How long to wait after the gate refused a child."""
@@ -199,10 +199,8 @@ class ChaseExecutor:
 
     def _has_stray(self, parent: Parent) -> bool:
         """An earlier child came back to life (an order settled as lost): one live child at most, so wait for it."""
-        money = self._context.money
-        if not money.reservations.any_live(parent.inst):
-            return False
-        return any(order.parent_id == parent.parent_id for order in money.live_orders.values())
+        orders = self._context.money.live_orders.of(parent.inst)
+        return any(order.parent_id == parent.parent_id for order in orders)
 
     def _retry_ns(self, parent: Parent, settings: ExecutionSettings) -> int:
         """Not before this after a child that ended unfilled (rejected, not sent, cancelled by others)."""
