@@ -52,7 +52,7 @@ PLANS: Final[dict[str, dict[str, Any]]] = {
     "is": {"duration_s": DURATION_S, "slices": 12, "risk_aversion": 0.1, "volatility_bp": 200.0},
     "iceberg": {"duration_s": DURATION_S, "display_lots": 150, "jitter": 0.3},
     "adaptive": {"duration_s": DURATION_S, "slices": 12, "urgency": "normal", "must_complete": False},
-    "close": {"duration_s": DURATION_S, "slices": 12, "auction_part": 0.3, "lead_s": 5},
+    "close": {"duration_s": 80, "slices": 12, "auction_part": 0.3, "lead_s": 5},
     "auto": {"duration_s": DURATION_S, "volatility_bp": 200.0},
     "ib_adaptive": {"duration_s": DURATION_S, "limit_bp": 1.0, "tags": {"adaptivePriority": "Normal"}},
     "ib_vwap": {"duration_s": DURATION_S, "limit_bp": 1.0, "tags": {"maxPctVol": 0.3}},
@@ -91,6 +91,8 @@ position_equity_bp_max = 10000
 order_equity_bp_max = 10000
 gross_max = 1000000
 halt_quiet_seconds = 4
+errors_soft = 40
+errors_hard = 80
 age_seconds_max_regular = 20
 """
 )
@@ -156,14 +158,28 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
 
     at_s: float
     command: Any
-    filled_nanos: int = 0
+    filled_nanos: int = 0  # by the schedule
+    open_nanos: int = 0  # of the order as it is from now on
     others_nanos: int = 0
+
+    @property
+    def decided(self) -> tuple[Any, ...]:
+        """All of it but its reference, which names the life of the trader."""
+        order = getattr(self.command, "order", None)
+        return self.at_s, type(self.command), self.command if order is None else order.intent, self.filled_nanos
 
 
 def _left(machine: Machine, command: Any, at_s: float) -> Left:
     if isinstance(command, c.PlaceOrder | c.ReplaceOrder):
-        parent = machine.engine.money.parents[command.order.intent.parent_id]
-        return Left(at_s=at_s, command=command, filled_nanos=parent.filled_nanos, others_nanos=parent.others_nanos)
+        money, intent = machine.engine.money, command.order.intent
+        parent, order = money.parents[intent.parent_id], money.orders[intent.order_id]
+        return Left(
+            at_s=at_s,
+            command=command,
+            filled_nanos=parent.filled_nanos,
+            open_nanos=intent.qty_nanos - order.filled_nanos,
+            others_nanos=parent.others_nanos,
+        )
     return Left(at_s=at_s, command=command)
 
 
@@ -249,9 +265,9 @@ class OneSchedule(Rig):
         """What left between two seconds, the ends excluded."""
         return [left for left in self.watch.left if first_s < left.at_s < last_s and isinstance(left.command, kinds)]
 
-    def placed_after(self, second: float) -> Left:
-        """The first order after a trouble."""
-        return self.sent(second, END_S, c.PlaceOrder)[0]
+    def ordered_after(self, second: float) -> Left:
+        """The first order after a trouble, or more of the one that is there."""
+        return self.sent(second, END_S, c.PlaceOrder, c.ReplaceOrder)[0]
 
     def executed(self, first_s: float, last_s: float) -> int:
         """Quantity at the broker between two seconds, whoever had heard of it."""
