@@ -51,6 +51,7 @@ class Findings(msgspec.Struct, kw_only=True):
     unopened: list[Unopened]
     dates: list[int]
     adv_nanos: dict[tuple[int, int], int]  # by instrument and date
+    splits: list[tuple[int, int, int, int]]  # instrument, trading date, new shares for old ones
 
 
 class _Mode(msgspec.Struct):
@@ -86,6 +87,7 @@ def read(journal: Path, date: int = 0) -> Findings:
         unopened=[lost for lost in walk.unopened if not date or lost.date == date],
         dates=[day for day in dates if not date or day == date],
         adv_nanos=volumes,
+        splits=walk.splits,
     )
 
 
