@@ -146,7 +146,12 @@ def test_the_symbols_own_limits_in_shares_are_of_the_new_ones(tmp_path: Path) ->
     )
     world = holding(tmp_path, more=more)
     money, engine = world.runner.money, world.runner.engine
-    lower = {"scope": "symbol.AAA", "name": "order_quantity_max", "reason": "for now", "operator": "ann"}
+    lower: dict[str, Any] = {
+        "scope": "symbol.AAA",
+        "name": "order_quantity_max",
+        "reason": "for now",
+        "operator": "ann",
+    }
     world.tell(e.LimitChanged(value="300", until_ns=world.clock.ts_ns + 3_600 * NANO, **lower))
     world.tell(e.ShortableChanged(inst=0, level_milli=3_000, shares_nanos=1_001 * NANO))
     assert engine.reply[0], engine.reply
