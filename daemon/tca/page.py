@@ -11,6 +11,7 @@ import msgspec
 from core.instruments import rule_on
 from core.parents import Parent
 from core.units import NANO, decimal_text, exact_text
+from daemon.tca.fees import FeeKind, source_of
 from daemon.tca.groups import Group
 from daemon.tca.measure import ParentRow
 from daemon.tca.plot import Bar, Dot, Picture, svg
@@ -19,6 +20,7 @@ from daemon.tca.trails import FillTrail, OrderTrail, Trail
 from execution.algos import algo_of, params_of
 
 PLOTS_MAX: Final = 60
+ROWS_MAX: Final = 2_000
 QUOTES_DRAWN: Final = 180
 SPAN_NS_MIN: Final = 60 * NANO
 TIMES_KEPT: Final = 8  # rows of an order list before it is cut
@@ -35,6 +37,7 @@ svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif
 .box{fill:none;stroke:var(--line)}.band{fill:var(--band)}.mid{fill:none;stroke:var(--blue);stroke-width:1}
 .moment{stroke:var(--soft);stroke-dasharray:2 3}.decision{stroke:var(--red);stroke-dasharray:6 4}
 .order{stroke:#8a6d1d;stroke-width:1.4}.added{fill:var(--green)}.removed{fill:var(--red)}
+.bad{color:var(--red);font-weight:600}
 .due{fill:none;stroke:var(--soft);stroke-dasharray:4 3}.done{fill:none;stroke:var(--ink);stroke-width:1.6}
 """
 LEGEND: Final = (
@@ -63,17 +66,21 @@ def page(
     drawn: list[tuple[int, list[tuple[int, int]]]],
     *,
     title: str,
+    fees: list[FeeKind],
+    warnings: list[str],
 ) -> str:
     """The whole file. `drawn`: place of a schedule, and the quotes to its `questions`."""  # fmt: skip
     body = [
         f"<h1>{escape(title)}</h1>",
+        *(f'<p class="bad">{escape(warning)}</p>' for warning in warnings),
         f"<p>{_headline(rows)}</p>",
         "<p>Basis points of the value at the decision; positive = cost, on both sides. Interval: 95 %, bootstrap over "
         "schedules; none below five.</p>",
         "<h2>Groups</h2>",
         _group_table(groups),
+        *_fee_table(fees),
         "<h2>Schedules</h2>",
-        _row_table(rows, {rows[at].parent_id for at, _ in drawn}),
+        *_row_table(rows, {rows[at].parent_id for at, _ in drawn}),
         *_unopened(found),
         f"<h2>Pictures: {len(drawn)} of {len(rows)}, those that cost or gained most</h2>",
         f"<p>{LEGEND}</p>",
@@ -138,11 +145,28 @@ def _group_table(groups: list[Group]) -> str:
     return _table(head, body, 1)
 
 
-def _row_table(rows: list[ParentRow], drawn: set[int]) -> str:
+def _fee_table(fees: list[FeeKind]) -> list[str]:
+    if not fees:
+        return []
+    total = sum(fee.amount_nanos for fee in fees)
+    body = []
+    for fee in fees:
+        part = fee.amount_nanos / total if total else None  # det-ok: a share for people
+        values = [escape(fee.kind), source_of(fee), decimal_text(fee.amount_nanos, places=4), _number(part, "{:.1%}")]
+        body.append(f"<tr>{_cells(values, 2)}</tr>")
+    note = (
+        "<p>The broker reports one sum for each execution. Its statement names the parts (<code>quantd statement import"
+        "</code>); until then they are estimated from the dated fee table, and “rest” is what it does not explain.</p>"
+    )
+    return ["<h2>Fees by kind</h2>", note, _table(["kind", "from", "amount", "part"], body, 2)]
+
+
+def _row_table(rows: list[ParentRow], drawn: set[int]) -> list[str]:
     head = ["schedule", "arrival (UTC)", "strategy", "symbol", "side", "algo", "end", "quantity", "filled", "total",
             "total bp", "VWAP bp", "TWAP bp", "close bp", "capture", "part of volume", "sigmas", "z"]  # fmt: skip
     body = []
-    for row in rows:
+    kept = sorted(range(len(rows)), key=lambda at: -abs(rows[at].total_nanos))[:ROWS_MAX]
+    for row in [rows[at] for at in sorted(kept)]:
         name = f'<a href="#p{row.parent_id}">{row.parent_id}</a>' if row.parent_id in drawn else str(row.parent_id)
         values = [
             name, _clock(row.arrived_ns), escape(row.strategy), escape(row.symbol), row.side, escape(row.algo),
@@ -152,7 +176,9 @@ def _row_table(rows: list[ParentRow], drawn: set[int]) -> str:
             _number(row.sigmas), _number(row.z),
         ]  # fmt: skip
         body.append(f"<tr>{_cells(values, 7)}</tr>")
-    return _table(head, body, 7)
+    left = len(rows) - len(kept)
+    more = [f"<p>{left} that cost or gained less are not shown; <code>--json</code> has all.</p>"] if left else []
+    return [*more, _table(head, body, 7)]
 
 
 def _percent(ppm: int | None, places: int = 0) -> str:

@@ -22,7 +22,6 @@ class Flex:
     ending: dict[str, str] = field(default_factory=dict)
     corporate: list[Attributes] = field(default_factory=list)
     kinds: list[Attributes] = field(default_factory=list)  # what commissions were made of
-    from_day: int = 0  # 0 = `day`
     others: str = ""  # other accounts' statements, before ours
 
     def write(self, path: Path, *, head: str = "") -> Path:
@@ -38,9 +37,10 @@ class Flex:
             "UnbundledCommissionDetails": _rows("UnbundledCommissionDetail", self.kinds),
         }
         body = "\n".join(f"<{name}>\n{rows}\n</{name}>" for name, rows in sections.items())
-        own = f'accountId="{self.account}" fromDate="{self.from_day or self.day}" toDate="{self.day}" period="LastBusinessDay"'
+        own = f'accountId="{self.account}" fromDate="{self.day}" toDate="{self.day}" period="LastBusinessDay"'
         path.write_text(
-            f'{head}<FlexQueryResponse queryName="all" type="AF">\n<FlexStatements count="1">\n{self.others}<FlexStatement {own}>\n'
+            f'{head}<FlexQueryResponse queryName="all" type="AF">\n<FlexStatements count="1">\n'
+            f"{self.others}<FlexStatement {own}>\n"
             f"{body}\n</FlexStatement>\n</FlexStatements>\n</FlexQueryResponse>\n",
             encoding="utf-8",
         )
