@@ -29,12 +29,16 @@ class Report(msgspec.Struct, kw_only=True):
         asked = [page.questions(self.found.trails[at]) for at in places]
         answers = iter(quotes(self.journal, [question for each in asked for question in each], self.date))
         drawn = [(at, [next(answers) for _ in each]) for at, each in zip(places, asked, strict=True)]
-        dates = [str(held) for held in dict.fromkeys(row.date for row in self.rows)]
-        days = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else str(self.date or "no day")
+        dates = [_day(held) for held in dict.fromkeys(row.date for row in self.rows)]
+        days = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else _day(self.date)
         title = f"What trading cost, {days}"
         return page.page(
             self.found, self.rows, self.groups, drawn, title=title, fees=self.fees, warnings=warnings or []
         )  # fmt: skip
+
+
+def _day(date: int) -> str:
+    return f"{date // 10_000}-{date // 100 % 100:02}-{date % 100:02}" if date else "no day"
 
 
 def report_of(journal: Path, date: int = 0, *, strategy: str | None = None) -> Report:

@@ -27,12 +27,13 @@ TIMES_KEPT: Final = 8  # rows of an order list before it is cut
 
 STYLE: Final = """
 :root{--ink:#1d2733;--soft:#5b6b7b;--line:#d8dfe6;--band:#dbe7f3;--blue:#1f6fb2;--red:#c0392b;--green:#1e8e5a}
-*{box-sizing:border-box}body{margin:2rem auto;max-width:1080px;padding:0 1rem;color:var(--ink);
+*{box-sizing:border-box}body{margin:2rem auto;max-width:1240px;padding:0 1rem;color:var(--ink);
 font:15px/1.5 system-ui,sans-serif}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2.2rem 0 .4rem}
 h3{font-size:1rem;margin:1.8rem 0 .2rem}p{margin:.3rem 0;color:var(--soft)}.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums}
 th,td{padding:.28rem .55rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th{color:var(--soft);font-weight:600}td.t,th.t{text-align:left}tr.by td{background:#f3f6f9;font-weight:600}
+.tall{overflow:auto;max-height:34rem;border:1px solid var(--line)}.tall th{position:sticky;top:0;background:#fff}
 svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
 .box{fill:none;stroke:var(--line)}.band{fill:var(--band)}.mid{fill:none;stroke:var(--blue);stroke-width:1}
 .moment{stroke:var(--soft);stroke-dasharray:2 3}.decision{stroke:var(--red);stroke-dasharray:6 4}
@@ -102,20 +103,26 @@ def _headline(rows: list[ParentRow]) -> str:
     orders, rejected = sum(len(row.orders) for row in rows), sum(row.unhappy for row in rows)
     killed = sum(row.state == "CANCELLED" for row in rows)
     return escape(
-        f"{len(rows)} schedules over {decimal_text(paper)}, {orders} orders, {rejected} of them rejected or not sent, "
-        f"{sum(row.refusals for row in rows)} refusals, {killed} schedules cancelled. Total cost {decimal_text(total)} "
+        f"{len(rows):,} schedules over {_money(paper)}, {orders:,} orders, {rejected:,} of them rejected or not sent, "
+        f"{sum(row.refusals for row in rows):,} refusals, {killed:,} schedules cancelled. Total cost {_money(total)} "
         f"= delay {_sum(rows, 'delay_nanos')}, trading {_sum(rows, 'trading_nanos')}, opportunity "
         f"{_sum(rows, 'opportunity_nanos')}, fees {_sum(rows, 'fees_nanos')}."
     )
 
 
 def _sum(rows: list[ParentRow], name: str) -> str:
-    return decimal_text(sum(getattr(row, name) for row in rows))
+    return _money(sum(getattr(row, name) for row in rows))
 
 
-def _table(head: list[str], body: list[str], texts: int) -> str:
+def _money(nanos: int) -> str:
+    """Cents, thousands apart."""
+    whole, _, cents = decimal_text(nanos).partition(".")
+    return f"{'-' if whole == '-0' else ''}{int(whole):,}.{cents}"
+
+
+def _table(head: list[str], body: list[str], texts: int, box: str = "wide") -> str:
     cells = "".join(f'<th class="{"t" if at < texts else ""}">{escape(name)}</th>' for at, name in enumerate(head))
-    return f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    return f'<div class="{box}"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def _cells(values: list[str], texts: int) -> str:
@@ -178,7 +185,7 @@ def _row_table(rows: list[ParentRow], drawn: set[int]) -> list[str]:
         body.append(f"<tr>{_cells(values, 7)}</tr>")
     left = len(rows) - len(kept)
     more = [f"<p>{left} that cost or gained less are not shown; <code>--json</code> has all.</p>"] if left else []
-    return [*more, _table(head, body, 7)]
+    return [*more, _table(head, body, 7, "tall")]
 
 
 def _percent(ppm: int | None, places: int = 0) -> str:

@@ -40,7 +40,13 @@ def test_each_day_that_is_over_has_one_page_and_one_line(tmp_path: Path, capsys:
     assert line["cost_nanos"] == 19 * NANO
     page = tmp_path / "reports" / f"costs-{DAY}.html"
     text = page.read_text(encoding="utf-8")
-    for words in (f"What trading cost, {DAY}", "Fees by kind", "not split", "KILL: enough", "rejected: 201 no margin"):
+    for words in (
+        "What trading cost, 2023-11-14",
+        "Fees by kind",
+        "not split",
+        "KILL: enough",
+        "rejected: 201 no margin",
+    ):
         assert words in text, words
     assert cli.main(["tca", "--state", str(tmp_path), "--daily"]) == 0
     assert "no day is over" in capsys.readouterr().out
