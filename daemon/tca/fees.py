@@ -12,6 +12,7 @@ from core.fee_split import STATEMENT, Parts, estimated, reconciled
 from core.fees import FeeTable
 from core.ledger import Execution
 from core.reference import FeesLoaded
+from core.units import NANO, notional_nanos, share_of
 from daemon.tca.trails import Trail
 
 ONE_SUM: Final = "not split"  # where the journal has no table that this release can use
@@ -40,24 +41,41 @@ def by_kind(trails: Iterable[Trail], table: FeeTable | None) -> list[FeeKind]:
     for trail in trails:
         orders: dict[int, list[Execution]] = {}
         for fill in trail.fills:
-            if fill.execution.qty_nanos:
-                orders.setdefault(fill.execution.order_id, []).append(fill.execution)
+            x = fill.execution
+            if x.fees:
+                _add(named, reconciled(x.commission_nanos, x.fees))
+            elif x.qty_nanos:
+                orders.setdefault(x.order_id, []).append(x)
         for executions in orders.values():
-            guessed = _guessed(table, trail.date, executions)
-            for x, parts in zip(executions, guessed, strict=True):
-                told = reconciled(x.commission_nanos, x.fees) if x.fees else parts
-                for kind, amount in told:
-                    amounts[kind] = amounts.get(kind, 0) + amount
-                    if x.fees:
-                        named[kind] = named.get(kind, 0) + amount
+            for parts in _guessed(table, trail.date, executions):
+                _add(amounts, parts)
+    _add(amounts, tuple(named.items()))
     ranked = sorted(amounts.items(), key=lambda one: (-abs(one[1]), one[0]))
     return [FeeKind(kind=kind, amount_nanos=amount, named_nanos=named.get(kind, 0)) for kind, amount in ranked]
 
 
+def _add(sums: dict[str, int], parts: Parts) -> None:
+    for kind, amount in parts:
+        sums[kind] = sums.get(kind, 0) + amount
+
+
 def _guessed(table: FeeTable | None, date: int, executions: list[Execution]) -> list[Parts]:
-    if table is None or all(x.fees for x in executions):
-        return [((ONE_SUM, x.commission_nanos),) if x.commission_nanos else () for x in executions]
-    return estimated(table, date, executions)
+    """Of one order. Its executions count as one for each kind of liquidity: the table charges by share and value, so
+    only a cap on single executions and the roundings differ.
+    """
+    whole: dict[int, Execution] = {}
+    for x in executions:
+        known = whole.get(x.liquidity)
+        if known is None:
+            whole[x.liquidity] = msgspec.structs.replace(x)
+            continue
+        value = notional_nanos(known.px_nanos, known.qty_nanos) + notional_nanos(x.px_nanos, x.qty_nanos)
+        known.qty_nanos += x.qty_nanos
+        known.px_nanos = share_of(value, NANO, known.qty_nanos)
+        known.commission_nanos += x.commission_nanos
+    if table is None:
+        return [((ONE_SUM, x.commission_nanos),) for x in whole.values() if x.commission_nanos]
+    return estimated(table, date, list(whole.values()))
 
 
 def source_of(kind: FeeKind) -> str:
