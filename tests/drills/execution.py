@@ -1,7 +1,7 @@
-"""The drill `execution`: hundreds of schedules over the five BAC and IBM days, through the paper gateway and the adapter
-over TCP, a day a part: both sides, every algorithm, a tenth of a per cent to ten per cent of the average day. At the
-end of a part every schedule is done or says why not, and children, books, journal and the venue's account agree to the
-last share and cent. What is measured is whatever came out; `python -m tests.execution_page` makes the report of it.
+"""The drill `execution`: hundreds of schedules over the five BAC and IBM days, through the paper gateway and the
+adapter over TCP, a day a part: both sides, every algorithm, a tenth of a per cent to ten per cent of the average day.
+At the end of a part every schedule is done or says why not, and children, books, journal and the venue's account agree
+to the last share and cent. What is measured is whatever came out; tests/execution_page.py makes the report of it.
 """
 
 import time
@@ -20,7 +20,7 @@ from core.parents import ParentState
 from core.units import NANO
 from daemon.tca.measure import ParentRow, measure
 from daemon.tca.reading import read
-from tests.drills.execution_plan import GATEWAY, Book, Window, books_of, strategies_of
+from tests.drills.execution_plan import GATEWAY, Book, Window, books_of, strategies_of, trader_of
 from tests.drills.gateway_crash import settle
 from tests.drills.gateway_days import AFTER_NS, DAYS, wait_until
 from tests.drills.kill9 import market_data
@@ -48,10 +48,13 @@ def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
     """A stretch of one recorded day, local times."""
     date = DAYS[day]
     window = Window(
-        day=day, from_s=_utc_s(date, start), until_s=_utc_s(date, end), adv={name: adv[day] for name, adv in ADV.items()}
+        day=day,
+        from_s=_utc_s(date, start),
+        until_s=_utc_s(date, end),
+        adv={name: adv[day] for name, adv in ADV.items()},
     )
     whole = (start, end) == (OPEN, CLOSE)
-    first, last = (f"{date}T09:25", f"{date}T16:05") if whole else (f"{date}T{start}", f"{date}T{end}")
+    first, last = (f"{date}T09:00", f"{date}T16:05") if whole else (f"{date}T{start}", f"{date}T{end}")
     feed = recorded(first, last, speed=f"{speed}x")
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
@@ -67,8 +70,8 @@ def run_feed(window: Window, feed: str, until_ns: int, *, speed: int, instrument
     books = books_of(window)
     began = time.monotonic()
     with new_pair(
-        feed=feed, gateway=GATEWAY, strategy=strategies_of(books, speed=speed), module="tests.fakes.planned_trader",
-        instruments=instruments,
+        feed=feed, gateway=GATEWAY, trader=trader_of(speed), strategy=strategies_of(books, speed=speed),
+        module="tests.fakes.planned_trader", instruments=instruments,
     ) as pair:  # fmt: skip
         text = pair.trader_file.read_text()
         pair.trader_file.write_text(text.replace("start_cash = 1_000_000", "start_cash = 4_000_000_000"))
@@ -85,6 +88,7 @@ def run_feed(window: Window, feed: str, until_ns: int, *, speed: int, instrument
     judged["failures"] = [f"day {window.day}: {text}" for text in failures + judged["failures"]]
     judged["counts"]["rows"] = 0 if status is None else status.counters.rows
     judged["counts"]["alerts"] = 0 if status is None else status.counters.alerts
+    judged["of"] = dict(judged["counts"])  # of this part; the record adds up all
     return {
         "seconds": round(time.monotonic() - began, 1),
         "speed": speed,

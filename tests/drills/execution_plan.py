@@ -217,6 +217,16 @@ params = {params}
 """
 
 
+def trader_of(speed: int) -> str:
+    """What follows on the trader's `[ib]` table: what compares the market's clock with this machine keeps its value on
+    the wall, and synchronisations come every five seconds of it.
+    """
+    return (
+        f"history_days = 10\nsync_timeout_s = {10 * speed}\nsnapshot_timeout_s = {2 * speed}\nsilence_s = {3 * speed}\n"
+        f"[engine]\nack_timeout_s = {min(600, 5 * speed)}\nreconcile_s = {5 * speed}\n"
+    )
+
+
 def strategies_of(books: list[Book], *, speed: int) -> str:
     """The trader's tables: a strategy per book, and the limits."""
     tables = [
@@ -237,4 +247,4 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-__all__ = ["ACCOUNT", "GATEWAY", "Book", "Window", "books_of", "side_of", "strategies_of"]
+__all__ = ["ACCOUNT", "GATEWAY", "Book", "Window", "books_of", "side_of", "strategies_of", "trader_of"]
