@@ -4,6 +4,7 @@ At the end of a part every schedule is done or says why not, and children, books
 to the last share and cent. What is measured is whatever came out; tests/execution_page.py makes the report of it.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from broker.feeds.conditions import NOT_LAST_MASK
+from core.commands import OpenParent
 from core.parents import ParentState
 from core.units import NANO
 from daemon.tca.measure import ParentRow, measure
@@ -59,19 +61,24 @@ def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
     until_ns = _utc_s(date, last[-5:]) * NANO + AFTER_NS
-    found = run_feed(window, feed, until_ns, speed=speed)
+    folder = market_data()
+    assert folder is not None, "there is a feed"
+    tape = {symbol: prints_of(folder, symbol) for symbol in ADV}
+    found = run_feed(window, feed, until_ns, speed=speed, tape=tape)
     found["from"], found["until"] = first, last
-    found["pictures"] = _pictures(found.pop("rows"), date)
+    found["pictures"] = _pictures(found.pop("rows"), tape)
     return found
 
 
-def run_feed(window: Window, feed: str, until_ns: int, *, speed: int, instruments: str = "") -> dict[str, Any]:
+def run_feed(
+    window: Window, feed: str, until_ns: int, *, speed: int, tape: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The same on any market: all books of the window, and what became of their schedules."""
     books = books_of(window)
     began = time.monotonic()
     with new_pair(
         feed=feed, gateway=GATEWAY, trader=trader_of(speed), strategy=strategies_of(books, speed=speed),
-        module="tests.fakes.planned_trader", instruments=instruments,
+        module="tests.fakes.planned_trader",
     ) as pair:  # fmt: skip
         text = pair.trader_file.read_text()
         pair.trader_file.write_text(text.replace("start_cash = 1_000_000", "start_cash = 4_000_000_000"))
@@ -83,7 +90,11 @@ def run_feed(window: Window, feed: str, until_ns: int, *, speed: int, instrument
         failures = [] if code == 0 else [f"the trader ended with {code}: {pair.logs()}"]
         differences = ledger_differences(pair)
         failures += differences[:SHOWN_MAX]
-        judged = _judged(pair, books)
+        judged = _judged(pair, books, tape or {})
+        if os.environ.get("RD_KEEP"):
+            import shutil
+
+            shutil.copytree(pair.folder, os.environ["RD_KEEP"], dirs_exist_ok=True)
     refusals = {} if status is None else status.counters.refusals
     judged["failures"] = [f"day {window.day}: {text}" for text in failures + judged["failures"]]
     judged["counts"]["rows"] = 0 if status is None else status.counters.rows
@@ -98,16 +109,18 @@ def run_feed(window: Window, feed: str, until_ns: int, *, speed: int, instrument
 
 
 # ---- what must hold --------------------------------------------------------------------------------------------
-def _judged(pair: Pair, books: list[Book]) -> dict[str, Any]:
+def _judged(pair: Pair, books: list[Book], tape: dict[str, Any]) -> dict[str, Any]:
     journal = pair.trader_state / "journal"
     money = pair.books().money
-    rows = measure(read(journal))
+    told = read(journal)
+    rows = measure(told)
     by_book = {book.name: book for book in books}
     failures = [f"halted by {latch}" for latch in money.latches.held() if latch.state > 1 and latch.code != "HALT"]
     failures += _sums(rows, money)
     failures += _planned(rows, by_book)
     failures += _ends(rows, by_book)
-    pairs = _pairs(rows, by_book)
+    openings = {trail.opening.parent_id: trail.opening for trail in told.trails}
+    pairs = _pairs(rows, by_book, openings, tape)
     held = Counter(row.state for row in rows)
     return {
         "counts": {
@@ -158,7 +171,8 @@ def _planned(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[str]:
     found = []
     for name, book in books.items():
         mine = [row for row in rows if row.strategy == name]
-        sizes = [row.qty_nanos // NANO * (1 if row.side == "BUY" else -1) for row in mine if not _goes_on(row, mine)]
+        first = [row for row in mine if not _goes_on(row, mine) and not _asked_again(row, mine)]
+        sizes = [row.qty_nanos // NANO * (1 if row.side == "BUY" else -1) for row in first]
         if sizes != book.shares:
             found.append(f"{name}: planned {book.shares}, opened {sizes}")
     return found
@@ -172,6 +186,13 @@ def _goes_on(row: ParentRow, mine: Sequence[ParentRow]) -> bool:
     return row.qty_nanos == before[-1].qty_nanos - before[-1].filled_nanos and row.decided_ns == before[-1].ended_ns
 
 
+def _asked_again(row: ParentRow, mine: Sequence[ParentRow]) -> bool:
+    """Whether the broker's what-if was not answered in time, and the same need was opened once more."""
+    after = [other for other in mine if other.parent_id > row.parent_id]
+    refused = row.reason.startswith("MARGIN: no answer") and not row.orders
+    return refused and bool(after) and after[0].qty_nanos == row.qty_nanos
+
+
 def _ends(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[str]:
     """Done is all of it; what is not done ran out of time, and may only where it need not complete, or goes on."""
     found = []
@@ -181,11 +202,13 @@ def _ends(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[str]:
             if not filled:
                 found.append(f"schedule {row.parent_id} of {row.strategy}: done with {row.filled_nanos}")
             continue
+        mine = [other for other in rows if other.strategy == row.strategy]
+        if _asked_again(row, mine):
+            continue
         if row.state != ParentState.EXPIRED.name:
             found.append(f"schedule {row.parent_id} of {row.strategy}: {row.state}, {row.reason}")
             continue
         completes = books[row.strategy].params.get("must_complete", row.algo != "pov")
-        mine = [other for other in rows if other.strategy == row.strategy]
         gone_on = any(_goes_on(other, mine) for other in mine if other.parent_id > row.parent_id)
         if completes and not gone_on:
             found.append(f"schedule {row.parent_id} of {row.strategy}: had to complete, {row.reason}")
@@ -197,7 +220,11 @@ LINE: Final = (
     "book", "algo", "symbol", "side", "arrived", "minutes", "shares", "size_bp", "filled_pct", "state", "orders",
     "executions", "refusals", "participation_pct", "vwap_bp", "arrival_bp", "total_bp", "expected_bp", "capture",
 )  # fmt: skip
-PAIR_LINE: Final = ("kind", "symbol", "side", "arrived", "size_bp", "vwap_error_bp", "twap_error_bp")
+# `error`: the schedule's average price against the interval's VWAP. `plan`: the same of the schedule alone, as if each
+# slice had traded at the market's own VWAP of its time; it knows neither spread nor luck. Only of recorded days.
+PAIR_LINE: Final = (
+    "kind", "symbol", "side", "arrived", "size_bp", "vwap_error_bp", "twap_error_bp", "vwap_plan_bp", "twap_plan_bp",
+)  # fmt: skip
 
 
 def _line(row: ParentRow, books: dict[str, Book]) -> tuple[Any, ...]:
@@ -223,7 +250,9 @@ def _clock(ts_ns: int) -> str:
     return datetime.fromtimestamp(ts_ns // NANO, NEW_YORK).strftime("%H:%M:%S")
 
 
-def _pairs(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[tuple[Any, ...]]:
+def _pairs(
+    rows: Sequence[ParentRow], books: dict[str, Book], openings: dict[int, OpenParent], tape: dict[str, Any]
+) -> list[tuple[Any, ...]]:
     """Both of a pair, filled whole and begun together: their slippage against the interval's VWAP, signed; the error is
     its size. See `PAIR_LINE`.
     """
@@ -245,13 +274,32 @@ def _pairs(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[tuple[Any,
             (
                 book.kind, mine.symbol, mine.side, _clock(mine.arrived_ns), _scaled(mine.size_ppm, 100, 1),
                 *(_scaled(error, NANO, 3) for error in errors),
+                *(_plan_bp(openings[row.parent_id], tape.get(row.symbol)) for row in (mine, other)),
             )
         )  # fmt: skip
     return found
 
 
+def _plan_bp(opening: OpenParent, prints: Any) -> float | str:
+    """Cost of a schedule's own weights against the VWAP of all its time; see `PAIR_LINE`."""
+    if prints is None:
+        return ""
+    ts_ns, price, size = prints
+    slices, span = opening.slices, opening.end_ts_ns - opening.start_ts_ns
+    edges = opening.start_ts_ns + np.arange(slices + 1) * span // slices
+    places = np.searchsorted(ts_ns, edges)
+    value, volume = np.concatenate(([0.0], np.cumsum(price * size))), np.concatenate(([0.0], np.cumsum(size)))
+    traded, turned = np.diff(volume[places]), np.diff(value[places])
+    due = np.array(opening.weights, float) / NANO if opening.weights else np.arange(1, slices + 1) / slices
+    parts = np.diff(np.concatenate(([0.0], due)))
+    good = traded > 0
+    own = float((parts[good] * turned[good] / traded[good]).sum() / parts[good].sum())
+    market = float(turned.sum() / traded.sum())
+    return round(opening.side * (own / market - 1.0) * 10_000, 3)
+
+
 # ---- pictures --------------------------------------------------------------------------------------------------
-def _pictures(rows: Sequence[ParentRow], date: str) -> dict[str, list[str]]:
+def _pictures(rows: Sequence[ParentRow], tape: dict[str, Any]) -> dict[str, list[str]]:
     """Of the pair of each symbol that took the whole day: every five minutes the part of the window's volume that had
     traded on the tape, and the parts that both schedules had done.
     """
@@ -264,7 +312,7 @@ def _pictures(rows: Sequence[ParentRow], date: str) -> dict[str, list[str]]:
             continue
         until_ns = max(row.ended_ns, twin.ended_ns)
         times = np.arange(row.arrived_ns, until_ns + TRACE_S * NANO, TRACE_S * NANO)
-        market = _traded(row.symbol, date, times)
+        market = _traded(tape[row.symbol], times)
         columns = [market, *(_done(each, times) for each in (row, twin))]
         found[row.symbol] = [
             ",".join([_clock(int(ts_ns)), *(f"{column[at]:.4f}" for column in columns)])
@@ -279,12 +327,9 @@ def _done(row: ParentRow, times: Any) -> Any:
     return np.concatenate(([0.0], shares))[np.searchsorted(told, times, side="right")]
 
 
-def _traded(symbol: str, date: str, times: Any) -> Any:
+def _traded(prints: Any, times: Any) -> Any:
     """Part of the volume between the first and the last time that the recording had by each."""
-    folder = market_data()
-    if folder is None:
-        return np.zeros(len(times))
-    ts_ns, _, size = prints_of(folder, symbol)
+    ts_ns, _, size = prints
     total = np.concatenate(([0.0], np.cumsum(size)))
     at = total[np.searchsorted(ts_ns, times, side="right")]
     return (at - at[0]) / max(at[-1] - at[0], 1.0)

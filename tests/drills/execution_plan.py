@@ -219,11 +219,11 @@ params = {params}
 
 def trader_of(speed: int) -> str:
     """What follows on the trader's `[ib]` table: what compares the market's clock with this machine keeps its value on
-    the wall, and synchronisations come every five seconds of it.
+    the wall, and synchronisations come every ten seconds of it.
     """
     return (
-        f"history_days = 10\nsync_timeout_s = {10 * speed}\nsnapshot_timeout_s = {2 * speed}\nsilence_s = {3 * speed}\n"
-        f"[engine]\nack_timeout_s = {min(600, 5 * speed)}\nreconcile_s = {5 * speed}\n"
+        f"history_days = 10\nsync_timeout_s = {20 * speed}\nsnapshot_timeout_s = {2 * speed}\nsilence_s = {3 * speed}\n"
+        f"[engine]\nack_timeout_s = {min(600, 5 * speed)}\nreconcile_s = {10 * speed}\n"
     )
 
 
