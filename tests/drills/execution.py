@@ -4,7 +4,6 @@ At the end of a part every schedule is done or says why not, and children, books
 to the last share and cent. What is measured is whatever came out; tests/execution_page.py makes the report of it.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -91,10 +90,6 @@ def run_feed(
         differences = ledger_differences(pair)
         failures += differences[:SHOWN_MAX]
         judged = _judged(pair, books, tape or {})
-        if os.environ.get("RD_KEEP"):
-            import shutil
-
-            shutil.copytree(pair.folder, os.environ["RD_KEEP"], dirs_exist_ok=True)
     refusals = {} if status is None else status.counters.refusals
     judged["failures"] = [f"day {window.day}: {text}" for text in failures + judged["failures"]]
     judged["counts"]["rows"] = 0 if status is None else status.counters.rows

@@ -21,7 +21,7 @@ LAST_S: Final = 5 * MINUTE_S  # before the window's end everything is over
 BETWEEN_S: Final = 150  # from a schedule's end to the next of its book: its grace, and a little
 CASH: Final = 4_000_000_000
 SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of the pair that trades all day
-TWO_MINUTES_S: Final = 120
+SLICE_S: Final = 240  # of the pair that trades all day
 DISPLAY: Final = {"BAC": 5_000, "IBM": 200}  # shares an iceberg shows
 
 
@@ -42,19 +42,19 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 KINDS: Final = (
     Kind(name="immediate", algo="immediate", horizon_s=120, low_bp=10, high_bp=15),
-    Kind(name="2h", algo="", horizon_s=2 * HOUR_S, low_bp=30, high_bp=150, slices=60, paired=True),
+    Kind(name="2h", algo="", horizon_s=2 * HOUR_S, low_bp=30, high_bp=150, slices=30, paired=True),
     Kind(name="30m", algo="", horizon_s=1_800, low_bp=10, high_bp=50, slices=15, most=6, paired=True),
     Kind(name="10m", algo="", horizon_s=600, low_bp=10, high_bp=20, slices=10, most=6, paired=True),
-    Kind(name="is", algo="is", horizon_s=HOUR_S, low_bp=30, high_bp=100, slices=30, params={"volatility_bp": 120}),
+    Kind(name="is", algo="is", horizon_s=HOUR_S, low_bp=30, high_bp=100, slices=20, params={"volatility_bp": 120}),
     Kind(name="pov", algo="pov", horizon_s=HOUR_S, low_bp=50, high_bp=150,
          params={"participation": 0.1, "interval_s": 30, "limit_bp": 100}),
     Kind(name="iceberg", algo="iceberg", horizon_s=HOUR_S, low_bp=10, high_bp=40, params={"jitter": 0.2}),
     Kind(name="adaptive", algo="adaptive", horizon_s=1_800, low_bp=10, high_bp=50, slices=15,
          params={"adverse_bp": 20}),
     Kind(name="auto", algo="auto", horizon_s=HOUR_S, low_bp=10, high_bp=30, params={"volatility_bp": 120}),
-    Kind(name="capped", algo="twap", horizon_s=HOUR_S, low_bp=100, high_bp=200, slices=30, most=1,
+    Kind(name="capped", algo="twap", horizon_s=HOUR_S, low_bp=100, high_bp=200, slices=20, most=1,
          params={"participation": 0.03, "must_complete": False}),
-    Kind(name="limited", algo="vwap", horizon_s=HOUR_S, low_bp=30, high_bp=60, slices=30, most=1,
+    Kind(name="limited", algo="vwap", horizon_s=HOUR_S, low_bp=30, high_bp=60, slices=20, most=1,
          params={"limit_bp": 3, "must_complete": False}),
     Kind(name="ib_adaptive", algo="ib_adaptive", horizon_s=HOUR_S, low_bp=10, high_bp=15, most=1,
          params={"limit_bp": 30, "tags": {"adaptivePriority": "Normal"}}),
@@ -124,11 +124,11 @@ def books_of(window: Window) -> list[Book]:
 
 def _all_day(window: Window, place: int) -> list[Kind]:
     """The pair that takes the whole window, where it is long enough to be a day."""
-    horizon_s = (window.length_s - FIRST_S - LAST_S) // TWO_MINUTES_S * TWO_MINUTES_S
+    horizon_s = (window.length_s - FIRST_S - LAST_S) // SLICE_S * SLICE_S
     if window.length_s < 4 * HOUR_S:
         return []
     size = SIZES_BP[(window.day + 2 * place) % len(SIZES_BP)]
-    slices = horizon_s // TWO_MINUTES_S
+    slices = horizon_s // SLICE_S
     return [Kind(name="day", algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)]
 
 
@@ -172,7 +172,8 @@ shortable_shares = 1_000_000_000
 """
 
 # What an operator sets who trades a tenth of a day's volume in two names out of one account of four billion; each is
-# on. What is not here has its factory value.
+# on. What is not here has its factory value. Errors: a moment in which this machine does something else is minutes of
+# the market, and what is late then counts as missing answers.
 LIMITS: Final = f"""
 [limits.account]
 order_quantity_max = 1_000_000
@@ -200,6 +201,8 @@ changes_day_max = 60_000
 working_per_side_max = 20
 slippage_soft_bp = 300
 slippage_hard_bp = 600
+errors_soft = 50
+errors_hard = 200
 """
 
 STRATEGY: Final = """
@@ -211,19 +214,20 @@ moments_s = {moments_s}
 shares = {shares}
 [strategies.{name}.execution]
 algo = "{algo}"
-chase_s = 15
+chase_s = 20
 grace_s = 60
 params = {params}
 """
 
 
 def trader_of(speed: int) -> str:
-    """What follows on the trader's `[ib]` table: what compares the market's clock with this machine keeps its value on
-    the wall, and synchronisations come every ten seconds of it.
+    """What follows on the trader's `[ib]` table: what compares the market's clock with this machine has the value on
+    the wall that it has at real time, or more: the machine has other work, and a sync lists all orders of the day.
     """
     return (
-        f"history_days = 10\nsync_timeout_s = {20 * speed}\nsnapshot_timeout_s = {2 * speed}\nsilence_s = {3 * speed}\n"
-        f"[engine]\nack_timeout_s = {min(600, 5 * speed)}\nreconcile_s = {10 * speed}\n"
+        f"history_days = 10\nsync_timeout_s = {30 * speed}\nsnapshot_timeout_s = {5 * speed}\nsilence_s = {3 * speed}\n"
+        f"ping_interval_s = 30\nping_timeout_s = 20\n"
+        f"[engine]\nack_timeout_s = {min(600, 10 * speed)}\nreconcile_s = {60 * speed}\n"
     )
 
 
