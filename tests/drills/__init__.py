@@ -189,8 +189,8 @@ DRILLS: Final = (
     ),
     Drill(
         name="execution",
-        meaning="more than five hundred schedules of every algorithm on the BAC and IBM days, through the paper gateway "
-        "at 60 times real time: completion, exact totals, VWAP against TWAP; a part is one day",
+        meaning="more than five hundred schedules of every algorithm on the BAC and IBM days, through the paper "
+        "gateway at 60 times real time: completion, exact totals, VWAP against TWAP; a part is one day",
         parts=5,
         part=_execution,
     ),
