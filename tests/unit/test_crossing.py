@@ -373,6 +373,22 @@ def test_neither_side_is_favoured(bid: int, spread: int, qty: int) -> None:
     assert (ledger.cash, ledger.holdings, ledger.spent_nanos) == ({"USD": 0}, [0], 0)
 
 
+def test_books_that_offset_each_other_are_watched() -> None:
+    """The account is flat, the books are not: marks go on, because each has a loss limit of its own."""
+    room = Room()
+    room.want(alpha=90, beta=-90)
+    room.look("alpha", "beta")
+    assert (room.money.live_orders, room.money.ledger.holdings[0]) == ({}, 0)
+    room.quote(2_900, 2_902, later_s=1)
+    room.step(e.TimeAdvanced())
+    for _ in range(2):
+        assert room.engine.next_deadline_ns <= room.ts_ns + 2 * SECOND
+        room.quote(2_900, 2_902, later_s=2)
+        room.step(e.TimeAdvanced())
+    unrealised = room.engine.exposure.strategy_unrealised
+    assert (unrealised["alpha"], unrealised["beta"]) == (-90 * NANO, 90 * NANO)
+
+
 def test_a_cross_alone_needs_no_market_order() -> None:
     """Equal and opposite: nothing is sent at all."""
     room = Room()
