@@ -117,9 +117,8 @@ class _Walk:
             caused = decision is not None and decision.cause_seq == record.cause_seq
             self._targets[key] = _Target(record, decision if caused else None)
         elif type(message) is c.OpenParent:
-            target = (
-                None if message.purpose == c.INTENT_FLATTEN else self._targets.get((message.strategy, message.inst))
-            )
+            wanted = message.purpose == c.INTENT_SCHEDULE
+            target = self._targets.get((message.strategy, message.inst)) if wanted else None
             self._schedules[message.parent_id] = _Schedule(record, target)
         elif type(message) is c.EndParent:
             self._schedules.pop(message.parent_id, None)

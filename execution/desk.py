@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from core import commands as c
+from core.events import OrderGiven
 from core.fees import FeeTable
 from core.ids import BUY, SELL, Side
 from core.instruments import LotRule, rule_on
@@ -19,18 +20,20 @@ from core.orders import State
 from core.parents import NO_ORDER, Parent, ParentState
 from core.ports import Context, DeskPlan, Wish
 from core.sessions import PHASE_NAMES
-from core.units import exact_text, round_down
-from execution.algos import find_algo, written
+from core.units import NANO, exact_text, round_down
+from execution.algos import RESTING, find_algo, written
 from execution.algos.plan import limit_px_nanos
 from execution.costs import EdgeVerdict, judge_edge
 from execution.flatten import flatten_parent
 from execution.messages import order_rate_fault
 from execution.opening import Chosen, Opening
 from execution.pacing import terms_of
-from execution.settings import ExecutionSettings
+from execution.settings import ExecutionSettings, by_hand
 from execution.touch import Day, Days, quote_fault
 
 EDGE_REFUSED = "the stated edge does not pay the expected cost"
+STANDING = (c.INTENT_DISASTER, c.INTENT_PROTECT)  # beside a position, for as long as it is held
+GTC_NS = 365 * 86_400 * NANO  # a manual order that outlives the day is given up after so long
 NOTHING_STATED = EdgeVerdict(pays=True, refused=False)
 _ACTIVE = ParentState.ACTIVE
 
@@ -121,8 +124,8 @@ class NettingDesk:
         side, qty = (BUY, need) if need > 0 else (SELL, -need)
         live = self._live_parent(strategy, inst) if context.money.live_parents else None
         child = NO_ORDER if live is None else live.child
-        for order in context.money.live_orders.values():
-            if order.strategy == strategy and order.inst == inst and order.order_id != child:
+        for order in context.money.live_orders.of(inst):
+            if order.strategy == strategy and order.order_id != child:
                 if order.purpose != c.INTENT_DISASTER:
                     return None
         if live is not None:
@@ -167,6 +170,46 @@ class NettingDesk:
         plan = find_algo(settings.algo).plan(settings.params, terms)
         return not plan.fault and not plan.auction_ts_ns and plan.start_ns <= ts_ns
 
+    def order(self, given: OrderGiven, ts_ns: int) -> c.OpenParent | str:
+        """A person's order as a schedule of its book; or why it cannot be."""
+        context, inst, side, qty = self._context, given.inst, given.side, given.qty_nanos
+        day = self._days.regular(inst, ts_ns)
+        if day is None:
+            phase = PHASE_NAMES[context.calendars[inst].phase(ts_ns)]
+            return f"session {phase}: orders are taken in regular hours: give it again after the open"
+        if day.lot is None:
+            return "no lot rule for the day: see `quantd why-not`"
+        fault = quote_fault(context, inst)
+        if fault:
+            return f"{fault}: give it again when there is one"
+        parent_id = context.money.next_parent_id
+        settings = by_hand(self._default, given)
+        terms = terms_of(context, inst, day, ts_ns, lots=qty // day.lot.increment_nanos, seed=parent_id)
+        chosen = self._opening.plan(
+            settings, terms, inst=inst, side=side, qty_nanos=qty, lot_nanos=day.lot.increment_nanos
+        )
+        fault = chosen.plan.fault or order_rate_fault(context.money, given.strategy, chosen.algo, chosen.plan)
+        if fault:
+            return fault
+        mid = context.market.mark_nanos(inst)
+        opening = msgspec.structs.replace(
+            _opening(chosen),
+            parent_id=parent_id,
+            strategy=given.strategy,
+            inst=inst,
+            side=side,
+            qty_nanos=qty,
+            purpose=c.INTENT_MANUAL,
+            operator=given.operator,
+            limit_px_nanos=given.limit_px_nanos or limit_px_nanos(chosen.params, mid, side),
+            arrival_mid_nanos=mid,
+            decision_mid_nanos=mid,
+            decision_ts_ns=ts_ns,
+        )
+        if given.tif != c.GTC:
+            return opening
+        return msgspec.structs.replace(opening, end_ts_ns=ts_ns + GTC_NS)
+
     def _lot_outside(self, inst: int, ts_ns: int) -> LotRule | None:
         """The lot outside regular hours: of the session's date, or between sessions of the trading date."""
         session = self._context.calendars[inst].session(ts_ns)
@@ -176,8 +219,8 @@ class NettingDesk:
     def _live_parent(self, strategy: str, inst: int) -> Parent | None:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
         found: Parent | None = None
-        for parent in self._context.money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.state is _ACTIVE):
+        for parent in self._context.money.live_parents.of(inst):
+            if parent.strategy == strategy and (found is None or parent.state is _ACTIVE):
                 found = parent
         return found
 
@@ -257,18 +300,18 @@ class NettingDesk:
         return ""
 
     def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
-        """Own orders in the way: of this book outside any parent, or of another book on the other side."""
+        """Own orders in the way: of this book outside any parent, or of another book on the other side. One that rests
+        at a limit may wait for days: the gate alone keeps what would reach it from leaving.
+        """
         money = self._context.money
-        for parent in money.live_parents.values():
-            if parent.inst == inst and parent.side != side and parent.strategy != strategy:
+        for parent in money.live_parents.of(inst):
+            if parent.side == side or parent.strategy == strategy:
+                continue
+            if parent.algo != RESTING.name:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
-        if not money.reservations.any_live(inst):
-            return ""
-        for order in money.live_orders.values():
-            if (
-                order.inst == inst
-                and order.purpose != c.INTENT_DISASTER
-                and (order.strategy == strategy or order.side != side)
+        for order in money.live_orders.of(inst):
+            if order.purpose not in STANDING and (
+                order.strategy == strategy or (order.side != side and order.algo != RESTING.name)
             ):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
         return ""

@@ -7,7 +7,19 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
+from core.engine import (
+    adoption,
+    bookkeeping,
+    clock,
+    conditions,
+    corporate,
+    disaster,
+    kill,
+    ladder,
+    limits,
+    manual,
+    presence,
+)
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
 from core.engine.steering import on_steered
@@ -147,7 +159,7 @@ def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> No
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
     conditions.on_fill(engine)
-    disaster.on_execution(engine, event.order_id, event.inst)
+    disaster.on_execution(engine, event.order_id, event.inst, event.exec_id)
     _go_on(engine, event.order_id)
 
 
@@ -386,6 +398,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.AccountAdopted: answered(adoption.on_adopted),
     e.CorporateActionApplied: answered(corporate.on_applied),
     e.BooksCorrected: answered(bookkeeping.on_corrected),
+    **manual.HANDLERS,
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),

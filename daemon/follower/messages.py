@@ -12,6 +12,7 @@ import msgspec
 from core import book_commands as b
 from core import commands as c
 from core import events as e
+from core import manual_commands as mc
 from core import notes as n
 from core import reference as r
 from core.latches import LEVEL_NAMES, STATE_NAMES
@@ -267,6 +268,8 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.AdjustCash: _cash_booked,
     e.CorporateActionApplied: _operator,
     e.BooksCorrected: _operator,
+    e.OrderGiven: _operator,
+    e.OrderWithdrawn: _operator,
     b.PayDividend: _dividend,
     b.CorrectBooks: _corrected,
     b.KeepCorporateAction: _corporate,
@@ -304,6 +307,6 @@ RECORDS_ONLY: Final = frozenset(
         c.RequestSync, c.MarkEquity, c.VerifyKill, c.KeepApproval,
         c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
-        c.MeasureRisk,
+        c.MeasureRisk, mc.KeepManualOrder, mc.EndProtection, mc.ShareExecution,
     }
 )  # fmt: skip
