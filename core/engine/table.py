@@ -10,6 +10,7 @@ from core import events as e
 from core.engine import (
     adoption,
     bookkeeping,
+    brackets,
     clock,
     conditions,
     corporate,
@@ -131,6 +132,7 @@ def _go_on(engine: Trading, order_id: int) -> None:
     order = engine.money.orders.get(order_id)
     if order is None:
         return
+    brackets.on_order(engine, order)
     parent = engine.money.parents.get(order.parent_id)
     if parent is not None and parent.active:
         engine.work(parent)
@@ -329,49 +331,44 @@ def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
 
 
 def _nothing(engine: Trading, event: Any) -> None:
-    """A fact that the folds or a later part use; nothing follows from it here."""
+    """See `QUIET`."""
 
 
+# What the folds or a later part use; nothing follows from it here.
+QUIET: Final = (
+    e.FeedEnded, e.CommissionReported, e.SyncStarted, e.PositionReported, e.CashReported, e.AccountValued,
+    e.OrderIdsSeen, e.CashAdjusted, e.ShortableChanged, e.ClockOffsetMeasured, e.CorporateActionAnnounced,
+    e.LeaseGranted, e.CommandRefused, e.AuditSealed, e.StepFailed,
+)  # fmt: skip
 HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
+    **dict.fromkeys(QUIET, _nothing),
     e.QuoteChanged: _quote,
     e.TradePrinted: _print,
     e.FeedGapped: _gapped,
-    e.FeedEnded: _nothing,
     e.OrderAcknowledged: _order_fact,
     e.OrderFilled: _executed,
     e.ExecutionReported: _executed,
     e.ExecutionCorrected: _execution_corrected,
-    e.CommissionReported: _nothing,
     e.OrderCancelled: _order_fact,
     e.OrderRejected: _rejected,
     e.OrderReplaced: _order_fact,
     e.ReplaceRejected: _replace_rejected,
     e.CancelRejected: _order_fact,
     e.OrderInactivated: _order_fact,
-    e.SyncStarted: _nothing,
     e.OpenOrderReported: _order_fact,
     e.CompletedOrderReported: _order_fact,
-    e.PositionReported: _nothing,
-    e.CashReported: _nothing,
-    e.AccountValued: _nothing,
     e.SyncCompleted: _sync_completed,
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
     e.LinkLost: _link_lost,
-    e.OrderIdsSeen: _nothing,
-    e.CashAdjusted: _nothing,
     e.HaltChanged: conditions.on_halt,
-    e.ShortableChanged: _nothing,
     e.BandChanged: conditions.on_bands,
     e.WhatIfAnswered: conditions.on_answered,
     e.WhatIfRefused: conditions.on_refused,
-    e.ClockOffsetMeasured: _nothing,
     e.MarketRuleChanged: _market_rule,
-    e.CorporateActionAnnounced: _nothing,
     e.ReferenceArrived: _reference,
     e.ExternalFeatureReceived: _external,
     e.TriggerFired: ladder.on_trigger,
-    e.LeaseGranted: _nothing,
     e.RiskMeasured: ladder.on_risk_measured,
     e.HighWaterReset: ladder.on_high_water_reset,
     e.TimeAdvanced: _time,
@@ -389,11 +386,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),
-    e.CommandRefused: _nothing,
-    e.AuditSealed: _nothing,
     e.TraderStarted: _started,
     e.TraderStopped: _stopped,
-    e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
     e.LeaseLapsed: presence.on_lapsed,
     e.AlertAcknowledged: answered(presence.on_alert_acknowledged),

@@ -61,6 +61,7 @@ class StopWatch(msgspec.Struct, gc=False):
     refused: int = 0  # in a row that the broker did not keep
     date: int = 0  # the trading day of that count
     told: str = ""  # why there is none, as a person was told
+    since_ns: int = 0  # more of them than there should be, since then
 
 
 class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -78,6 +79,7 @@ class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     watch: bytes = b""
     stops: dict[int, StopWatch] = {}
+    brackets: dict[int, StopWatch] = {}
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -124,6 +126,7 @@ class Trading:
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
         self.stops: dict[int, StopWatch] = {}  # by instrument, where something is held
+        self.brackets: dict[int, StopWatch] = {}  # the same of what closes a manual order, by its number
         self.stopping = False
         self.exposure.set_rates(self.money.conditions.rates)
         self.unsynced = True  # no complete sync since the link came back: schedules wait for it
@@ -351,6 +354,7 @@ class Trading:
             watch=self.monitor.dump(),
             arrivals=self.context.arrivals,
             stops=self.stops,
+            brackets=self.brackets,
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -366,7 +370,7 @@ class Trading:
         self.retry = dict.fromkeys(opinion.retry)
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
-        self.stops = opinion.stops
+        self.stops, self.brackets = opinion.stops, opinion.brackets
         if opinion.watch:
             self.monitor.load(opinion.watch)
         self.context.load_arrivals(opinion.arrivals)
