@@ -34,6 +34,8 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     split_num: int = 1  # a share of then is `split_num` / `split_den` shares now
     split_den: int = 1
     shared: bool = False  # of the account's own order: booked on to the books that it closed
+    liquidity: int = 0  # 1 added, 2 removed, 3 routed; 0 = not told
+    fees: tuple[tuple[str, int], ...] = ()  # its commission by kind, as the statement says; () = one sum
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
@@ -55,9 +57,9 @@ class Ledger:
     """Books executions and commissions. `currency` is the account's base; other currencies hold their own cash."""
 
     __slots__ = (
-        "accrued", "adjusted_nanos", "beside_nanos", "books", "cash", "currency", "executions", "fees_nanos", "flows",
-        "holdings", "positions", "rates", "realised_nanos", "spent_nanos", "start_cash_nanos", "transferred_nanos",
-        "uncharged", "waiting_commissions",
+        "accrued", "adjusted_nanos", "beside_nanos", "books", "cash", "currency", "executions", "fee_kinds",
+        "fees_nanos", "flows", "holdings", "positions", "rates", "realised_nanos", "spent_nanos", "start_cash_nanos",
+        "transferred_nanos", "uncharged", "waiting_commissions",
     )  # fmt: skip
 
     def __init__(self, *, instruments: int, currency: str, start_cash_nanos: int, strategies: tuple[str, ...]) -> None:
@@ -72,6 +74,7 @@ class Ledger:
         self.beside_nanos = 0  # worth of other currencies and of what is due, in the base currency
         self.transferred_nanos = 0  # value of positions taken over without a trade
         self.fees_nanos = 0
+        self.fee_kinds: dict[str, int] = {}  # of it, by kind, as far as a statement has said
         self.realised_nanos = 0
         self.uncharged = 0  # executions whose commission has not been reported
         self.positions: dict[tuple[str, int], Position] = {}
@@ -179,6 +182,15 @@ class Ledger:
         self.fees_nanos += change
         self.position(execution.strategy, execution.inst).fees_nanos += change
         self.book_of(execution.strategy).fees_nanos += change
+
+    def name_fees(self, exec_id: str, parts: tuple[tuple[str, int], ...]) -> None:
+        """What a commission was made of, as a statement says; in place of what one said before. No cash moves."""
+        execution = self.executions.get(exec_id)
+        before = () if execution is None else execution.fees
+        for kind, amount in (*((kind, -amount) for kind, amount in before), *parts):
+            self.fee_kinds[kind] = self.fee_kinds.get(kind, 0) + amount
+        if execution is not None:
+            execution.fees = parts
 
     def awaits_cost(self, since_ns: int) -> bool:
         """Whether the cost of an execution booked after `since_ns` is still to come."""

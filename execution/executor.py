@@ -19,7 +19,7 @@ from core.money.state import DOWN, READY
 from core.orders import Order, State
 from core.parents import Parent, ParentState
 from core.ports import Action, Context
-from core.units import NANO, exact_text
+from core.units import NANO, exact_text, round_down
 from execution.pacing import begin_slice, grown_nanos, next_nanos, wanted_nanos
 from execution.settings import ExecutionSettings
 from execution.stage import FOREVER_NS, Stage, Stages
@@ -109,6 +109,8 @@ class ChaseExecutor:
             return self._drop(child, ts_ns, "the rest is for the auction")
         if money.sendable() != READY or ts_ns < parent.not_before_ns:
             return None
+        if parent.side < 0 and not stage.broker_algo:
+            want = self._one_mark(parent, child, want, touch.lot.increment_nanos)
         if child is None:
             auction = stage.auction and ts_ns <= day.cutoff_ns
             return self._place(parent, settings, stage, touch, want, ts_ns, auction)
@@ -122,6 +124,15 @@ class ChaseExecutor:
         if money.conditions.short_until[parent.inst] < money.trading_date:
             return False
         return money.ledger.holdings[parent.inst] < parent.remaining_nanos
+
+    def _one_mark(self, parent: Parent, child: Order | None, want: int, lot_nanos: int) -> int:
+        """A sale is long or short, never both (Reg SHO 200(g)). A book's own needs stop at its zero; where several
+        books trade, the account's zero may come earlier: what it owns goes first, the rest as a sale of its own.
+        """
+        money, inst = self._context.money, parent.inst
+        others = money.reservations.sell_qty[inst] - (0 if child is None else child.reserved_nanos)
+        owned = round_down(money.ledger.holdings[inst] - others, lot_nanos)
+        return owned if 0 < owned < want else want
 
     def _place(
         self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int,

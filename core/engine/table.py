@@ -23,32 +23,15 @@ from core.engine import (
 )
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
+from core.engine.steering import on_steered
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
-from core.notes import DifferenceFound, Odd
+from core.notes import DifferenceFound
 from core.orders import State
 from core.ports import Strategy
 from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS
 from core.rows import PRINT, QUOTE, ROW
-
-_ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished", "still open")
-_HALTING: Final = ("lost", "overfill", "still open")
-
-
-def report_odds(engine: Trading) -> None:
-    """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
-    odds, engine.money.odds = engine.money.odds, []
-    rivals, engine.money.rivals = engine.money.rivals, []
-    for what in rivals:
-        ladder.halt(engine, presence.SECOND_TRADER, what)
-    for order_id, what in odds:
-        engine.note(Odd(order_id=order_id, what=what))
-        engine.monitor.on_odd(engine.ts_ns)
-        if any(word in what for word in _ALARMING):
-            engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
-            if any(word in what for word in _HALTING):
-                ladder.halt(engine, "ODD_EXECUTION", what)
 
 
 def disable_strategy(engine: Trading, name: str, error: str) -> None:
@@ -65,21 +48,33 @@ def disable_strategy(engine: Trading, name: str, error: str) -> None:
         )
 
 
-def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
-    """Let one strategy decide on one instrument."""
+def ask_all(engine: Trading, inst: int) -> None:
+    """Let every strategy decide on one instrument. Where books cross, all have spoken before anything is traded: the
+    first must not send what the next would have given it.
+    """
+    if not engine.settings.cross_internally:
+        for strategy in engine.traders[inst]:
+            if ask(engine, strategy, inst):
+                engine.reconcile(strategy.name, inst)
+        return
+    for name in [strategy.name for strategy in engine.traders[inst] if ask(engine, strategy, inst)]:
+        engine.reconcile(name, inst)
+
+
+def ask(engine: Trading, strategy: Strategy, inst: int) -> bool:
+    """Let one strategy decide on one instrument; whether it did."""
     verdict = strategy.decide(engine.ts_ns, inst)
     if verdict.error:
         disable_strategy(engine, strategy.name, verdict.error)
-        return
-    decision = verdict.decision
+        return False
+    decision, name = verdict.decision, strategy.name
     if decision is None:
-        return
-    name = strategy.name
+        return False
     engine.note(decision)
-    if engine.money.ledger.book_of(name).targets.get(inst) != decision.target_nanos:
-        target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+    target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+    if engine.money.ledger.book_of(name).targets.get(inst) != target:
         engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=target, mid_nanos=mid))
-    engine.reconcile(name, inst)
+    return True
 
 
 # ---- market ----------------------------------------------------------------------------------------------------
@@ -89,8 +84,7 @@ def _row(
     row = np.zeros(1, ROW)
     row[0] = (engine.ts_ns, exchange_ts_ns, inst, kind, flags, *four)
     if engine.pipeline.step(row) & 1:
-        for strategy in engine.traders[inst]:
-            ask(engine, strategy, inst)
+        ask_all(engine, inst)
 
 
 def _quote(engine: Trading, q: e.QuoteChanged) -> None:
@@ -378,6 +372,7 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OperatorFlattened: answered(kill.on_flattened),
     e.OperatorResumed: answered(ladder.on_resumed),
     e.OrderResolved: answered(ladder.on_resolved),
+    e.ScheduleSteered: answered(on_steered),
     e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
     e.AccountAdopted: answered(adoption.on_adopted),
     e.CorporateActionApplied: answered(corporate.on_applied),

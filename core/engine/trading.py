@@ -8,9 +8,10 @@ import msgspec
 
 from core import commands as c
 from core import records as r
-from core.arrivals import Arrivals
-from core.engine.deadlines import NEVER, Deadlines, DeadlineState
+from core.engine.deadlines import NEVER, Deadlines
 from core.engine.margin import WHAT_IF_NS, WHAT_IF_SPACING_NS, what_if_of
+from core.engine.opinion import OpinionState
+from core.engine.opinion import StopWatch as StopWatch
 from core.latches import ACCOUNT, PROCESS, Latch
 from core.money.fold import fold_command
 from core.money.snapshot import dump
@@ -51,35 +52,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     on_stop: dict[str, str] = {}
     persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
     two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
-
-
-class StopWatch(msgspec.Struct, gc=False):
-    """What is remembered of a symbol's disaster stop (core/engine/disaster.py)."""
-
-    order_id: int = 0
-    sent_ns: int = 0
-    refused: int = 0  # in a row that the broker did not keep
-    date: int = 0  # the trading day of that count
-    told: str = ""  # why there is none, as a person was told
-    since_ns: int = 0  # more of them than there should be, since then
-
-
-class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Snapshot form of what is neither money nor market."""
-
-    seq: int
-    ts_ns: int
-    timers: DeadlineState
-    marks: list[int]
-    blocked: list[tuple[str, int, str]]
-    retry: list[tuple[str, int]]
-    stopping: bool
-    unsynced: bool
-    monitor: list[tuple[int, str, str, int]]  # as releases before `watch` kept it
-    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
-    watch: bytes = b""
-    stops: dict[int, StopWatch] = {}
-    brackets: dict[int, StopWatch] = {}
+    cross_internally: bool = False  # opposite wants of two books meet inside the account (core/engine/crossing.py)
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -125,6 +98,7 @@ class Trading:
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
+        self.uncrossed: dict[tuple[str, int], str] = {}  # opposite wants that did not cross, and why (noted once)
         self.stops: dict[int, StopWatch] = {}  # by instrument, where something is held
         self.brackets: dict[int, StopWatch] = {}  # the same of what closes a manual order, by its number
         self.stopping = False
@@ -242,10 +216,12 @@ class Trading:
             self.blocked[key] = reason
             self.note(Blocked(strategy=strategy, inst=inst, reason=detail or reason))
 
-    def end_parent(self, parent: Parent, *, state: int, reason: str) -> bool:
-        """End a schedule and take its child off the book; True when nothing of it is live any more."""
+    def end_parent(self, parent: Parent, *, state: int, reason: str, final: bool = False) -> bool:
+        """End a schedule and take its child off the book; True when nothing of it is live any more. `final`: see
+        `EndParent`.
+        """
         if parent.state is _ACTIVE:
-            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason))
+            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason, final=final))
         if parent.child == NO_ORDER:
             self.timers.drop_wake(parent.parent_id)
             return True
@@ -355,6 +331,7 @@ class Trading:
             arrivals=self.context.arrivals,
             stops=self.stops,
             brackets=self.brackets,
+            uncrossed=[(strategy, inst, why) for (strategy, inst), why in self.uncrossed.items()],
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -371,6 +348,7 @@ class Trading:
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
         self.stops, self.brackets = opinion.stops, opinion.brackets
+        self.uncrossed = {(strategy, inst): why for strategy, inst, why in opinion.uncrossed}
         if opinion.watch:
             self.monitor.load(opinion.watch)
         self.context.load_arrivals(opinion.arrivals)

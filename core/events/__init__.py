@@ -30,6 +30,9 @@ from core.events.market import (
     WhatIfRefused,
 )
 from core.events.operator import (
+    STEER_CANCEL,
+    STEER_PAUSE,
+    STEER_RESUME,
     AccountAdopted,
     AlertAcknowledged,
     AuditSealed,
@@ -47,6 +50,7 @@ from core.events.operator import (
     OperatorResumed,
     OrderResolved,
     OverrideGranted,
+    ScheduleSteered,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -102,7 +106,7 @@ AnyEvent = (
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
-    | HighWaterReset
+    | HighWaterReset | ScheduleSteered
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
     | CorporateActionApplied | BooksCorrected | OrderGiven | OrderWithdrawn
@@ -126,6 +130,9 @@ __all__ = [
     "STATUS_CANCELLED",
     "STATUS_FILLED",
     "STATUS_INACTIVE",
+    "STEER_CANCEL",
+    "STEER_PAUSE",
+    "STEER_RESUME",
     "SUBMITTED",
     "AccountAdopted",
     "AccountValued",
@@ -183,6 +190,7 @@ __all__ = [
     "ReferenceArrived",
     "ReplaceRejected",
     "RiskMeasured",
+    "ScheduleSteered",
     "ShortableChanged",
     "Stamped",
     "StepFailed",

@@ -49,6 +49,7 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
             px_nanos=event.px_nanos,
             ts_ns=m.ts_ns,
             seq=m.seq,
+            liquidity=event.liquidity if type(event) is e.OrderFilled else 0,
         )
     )
     if booked and 0 <= event.inst < len(m.ledger.holdings):

@@ -77,6 +77,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     suspected: dict[int, int] = {}
     booked_lines: list[str] = []
     manual: list[ManualOrder] = []
+    fee_kinds: dict[str, int] = {}
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -149,6 +150,7 @@ def dump(m: Money) -> bytes:
             suspected=m.suspected,
             booked_lines=list(m.booked_lines),
             manual=list(m.manual.values()),
+            fee_kinds=ledger.fee_kinds,
         )
     )
 
@@ -205,6 +207,7 @@ def _load_ledger(ledger: Ledger, s: MoneyState) -> None:
         moved[ledger.currency] = ledger.adjusted_nanos
         ledger.flows = {(name, DIFFERENCE): amount for name, amount in moved.items() if amount}
     ledger.rates = s.cash_rates
+    ledger.fee_kinds = s.fee_kinds
     ledger.accrued = s.accrued
     ledger.value_beside()
     ledger.positions = {(p.strategy, p.inst): p for p in s.positions}

@@ -40,6 +40,7 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
         r.REFERENCE: _tags(f.ConfigResolved, f.CodeVersion, f.ModelLoaded),
         r.INPUT: _tags(
             e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.OrderResolved,
+            e.ScheduleSteered,
             e.DifferenceAcknowledged, e.AccountAdopted, e.DeployArmed, e.CommandRefused, e.TriggerFired,
             e.TraderStarted, e.TraderStopped, e.StepFailed, e.LeaseLapsed, e.AlertAcknowledged,
             e.LimitChanged, e.OverrideGranted, e.HighWaterReset, e.CorporateActionApplied, e.BooksCorrected,

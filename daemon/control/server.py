@@ -196,6 +196,8 @@ class ControlServer(LineServer):
             return made(level=level, scope=scope, reason=reason_of(request.reason), operator=operator)
         if type(request) is m.Resolve:
             return _resolved(request, operator)
+        if isinstance(request, m.Steer):
+            return _steered(request, operator)
         if type(request) is m.Acknowledge:
             reason = reason_of(request.reason)
             return e.DifferenceAcknowledged(sync_id=request.sync_id, reason=reason, operator=operator)
@@ -314,6 +316,14 @@ def _granted(request: m.Lease) -> e.LeaseGranted:
     if not LEASE_S_MIN <= request.valid_s <= LEASE_S_MAX:
         raise Unacceptable(f"valid_s: set it between {LEASE_S_MIN:g} and {LEASE_S_MAX:g} seconds")
     return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
+
+
+def _steered(request: m.Steer, operator: str) -> e.ScheduleSteered:
+    if not 0 < request.parent_id < 1 << 62:
+        raise Unacceptable("parent_id: must be a positive number, as `quantd status` shows it")
+    return e.ScheduleSteered(
+        parent_id=request.parent_id, action=request.ACTION, reason=reason_of(request.reason), operator=operator
+    )
 
 
 def _resolved(request: m.Resolve, operator: str) -> e.OrderResolved:

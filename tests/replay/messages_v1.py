@@ -44,6 +44,7 @@ _SPLIT = Terms(
 _LINE = BookLine(
     kind="execution", line_id="t1", exec_id="x.01", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, commission_nanos=5,
     currency="USD", amount_nanos=-7, cash_kind="interest", other_currency="EUR", other_nanos=8, text="interest",
+    fees=(("commission", 4), ("sec31", 1)),
 )  # fmt: skip
 
 REFERENCES: Final[tuple[Message, ...]] = (
@@ -171,6 +172,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.OperatorFlattened(level=2, scope="0", reason="close", operator="ops"),
     e.OperatorResumed(level=1, scope="alpha", reason="fine", operator="ops"),
     e.OrderResolved(order_id=1, outcome="filled", reason="called", operator="ops", qty_nanos=QTY, px_nanos=PX),
+    e.ScheduleSteered(parent_id=3, action="cancel", reason="enough", operator="ops", authority="peer"),
     e.DifferenceAcknowledged(sync_id=5, reason="dividend", operator="ops"),
     e.AccountAdopted(
         positions=((0, QTY, "alpha"), (1, -QTY, "")), at="average", cash_nanos=7, reason="mine", operator="ops"
@@ -293,7 +295,7 @@ COMMANDS: Final[tuple[Message, ...]] = (
     b.CorrectBooks(line=_LINE, by="ann", reason="statement"),
     b.CrossBooks(
         inst=0, buyer="alpha", seller="beta", qty_nanos=QTY, px_nanos=PX, bid_px_nanos=PX - 1, ask_px_nanos=PX + 1,
-        reason="opposite targets",
+        reason="opposite targets", buyer_parent=8, seller_parent=9,
     ),
     c.PlaceOrder(order=_GROUPED),
     mc.KeepManualOrder(

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from broker.sim.agenda import FACT, SYNC
+from broker.sim.agenda import FACT, SYNC, WhatIfAsk
 from broker.sim.exchange import Exchange
 from broker.sim.outbox import LINK_DEGRADED, LINK_READY
+from broker.sim.told import what_if_fact
 from core import commands as c
 from core import events as e
 from core import records as r
@@ -69,8 +70,12 @@ class SimRunner(Runner):
     armed = ""
     event: Any = None
 
+    broker: Exchange | None = None  # where it is not in our process: an adapter closes a sync with the account's values
+
     def step(self, event: Any, ts_ns: int) -> None:
         """As in the trader."""
+        if self.broker is not None and type(event) is e.SyncCompleted and event.complete:
+            self.step(account_values(self.broker, event.sync_id), ts_ns)
         self.event = event
         super().step(event, ts_ns)
         self.event = None
@@ -182,6 +187,7 @@ class Rig:
         self.runner = SimRunner(machine, journal, Tally(SYMBOLS), roll=Rolls(()))
         self.runner.watch = self.watch
         self.runner.armed = ""
+        self.runner.broker = machine.exchange if self.schedule.venue == APART else None
         self.runner._begin_batch(self.batch)
 
     # ---- acts --------------------------------------------------------------------------------------------------
@@ -344,6 +350,19 @@ def _show(exchange: Exchange, row: Any) -> None:
         ts_ns=ts_ns, inst=inst, kind=kind, flags=flags, bid_px_nanos=bid, ask_px_nanos=ask, bid_qty_nanos=bid_qty,
         ask_qty_nanos=ask_qty,
     )  # fmt: skip
+
+
+def account_values(exchange: Exchange, sync_id: int) -> e.AccountValued:
+    """Equity and funds as the broker has them, at its own prices: an order of no size changes nothing."""
+    nothing = WhatIfAsk(request_id=0, inst=0, side=1, qty_nanos=0, limit_px_nanos=0)
+    now = what_if_fact(nothing, exchange.account, exchange._config, exchange._mark_nanos)
+    equity = now.equity_with_loan_nanos
+    return e.AccountValued(
+        sync_id=sync_id,
+        equity_with_loan_nanos=equity,
+        available_nanos=equity - now.initial_margin_after_nanos,
+        excess_nanos=equity - now.maintenance_margin_after_nanos,
+    )
 
 
 def _facts(act: Act, money: Money, exchange: Exchange) -> list[Any]:
