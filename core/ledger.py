@@ -33,9 +33,9 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     commission_known: bool = False
     split_num: int = 1  # a share of then is `split_num` / `split_den` shares now
     split_den: int = 1
-    shared: bool = False  # of the account's own order: booked on to the books that it closed
     liquidity: int = 0  # 1 added, 2 removed, 3 routed; 0 = not told
     fees: tuple[tuple[str, int], ...] = ()  # its commission by kind, as the statement says; () = one sum
+    shared: bool = False  # of the account's own order: booked on to the books that it closed
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):

@@ -186,6 +186,7 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
     broker_algo: str = ""  # the broker works it: it is cancelled, never replaced
     oca_group: str = ""
     bracket: int = 0  # the manual order whose fills it closes
+    broker_params: tuple[tuple[str, str], ...] = ()
 
     @property
     def live(self) -> bool:

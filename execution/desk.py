@@ -129,8 +129,8 @@ class NettingDesk:
         side, qty = (BUY, need) if need > 0 else (SELL, -need)
         live = self._live_parent(strategy, inst) if context.money.live_parents else None
         child = NO_ORDER if live is None else live.child
-        for order in context.money.live_orders.values():
-            if order.strategy == strategy and order.inst == inst and order.order_id != child:
+        for order in context.money.live_orders.of(inst):
+            if order.strategy == strategy and order.order_id != child:
                 if order.purpose not in STANDING:
                     return None
         if live is not None:
@@ -184,8 +184,8 @@ class NettingDesk:
     def _live_parent(self, strategy: str, inst: int) -> Parent | None:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
         found: Parent | None = None
-        for parent in self._context.money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.state is _ACTIVE):
+        for parent in self._context.money.live_parents.of(inst):
+            if parent.strategy == strategy and (found is None or parent.state is _ACTIVE):
                 found = parent
         return found
 
@@ -269,18 +269,14 @@ class NettingDesk:
         at a limit may wait for days: the gate alone keeps what would reach it from leaving.
         """
         money = self._context.money
-        for parent in money.live_parents.values():
-            if parent.inst != inst or parent.side == side or parent.strategy == strategy:
+        for parent in money.live_parents.of(inst):
+            if parent.side == side or parent.strategy == strategy:
                 continue
             if parent.algo != RESTING.name:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
-        if not money.reservations.any_live(inst):
-            return ""
-        for order in money.live_orders.values():
-            if (
-                order.inst == inst
-                and order.purpose not in STANDING
-                and (order.strategy == strategy or (order.side != side and order.algo != RESTING.name))
+        for order in money.live_orders.of(inst):
+            if order.purpose not in STANDING and (
+                order.strategy == strategy or (order.side != side and order.algo != RESTING.name)
             ):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
         return ""

@@ -27,6 +27,7 @@ from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passiv
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
 IDLE_NS: Final = 60 * NANO  # wake-up where even the session table knows no next moment
+BROKER_TIME_NS: Final = 2 * NANO  # an end is told in whole seconds: nearer to it the broker would find it past
 ON_CLOSE: Final = (c.MOC, c.LOC)
 _ACTIVE: Final = ParentState.ACTIVE
 _INACTIVE: Final = State.INACTIVE
@@ -44,7 +45,7 @@ class ChaseExecutor:
         self._settings = settings  # by strategy
         self._default = default  # for parents of a strategy that has left the config
         self._days = Days(context)
-        self._stages = Stages(len(context.instruments))
+        self._stages = Stages()
 
     def backoff_ns(self, parent: Parent) -> int:
         """How long to wait after the gate refused a child."""
@@ -139,8 +140,8 @@ class ChaseExecutor:
         auction: bool,
     ) -> Action | None:  # fmt: skip
         held = stage.broker_algo or stage.algo.rests
-        if held and ts_ns >= parent.end_ts_ns:
-            return None  # its time is over: a child that still works may finish
+        if held and ts_ns >= parent.end_ts_ns - (BROKER_TIME_NS if stage.broker_algo else 0):
+            return None  # its time is over, or too short for the broker; a child that still works may finish
         if not auction and not held:
             want = next_nanos(parent, settings, stage, want)
         if not _is_enough(settings, stage, touch.lot, want):
@@ -198,10 +199,8 @@ class ChaseExecutor:
 
     def _has_stray(self, parent: Parent) -> bool:
         """An earlier child came back to life (an order settled as lost): one live child at most, so wait for it."""
-        money = self._context.money
-        if not money.reservations.any_live(parent.inst):
-            return False
-        return any(order.parent_id == parent.parent_id for order in money.live_orders.values())
+        orders = self._context.money.live_orders.of(parent.inst)
+        return any(order.parent_id == parent.parent_id for order in orders)
 
     def _retry_ns(self, parent: Parent, settings: ExecutionSettings) -> int:
         """Not before this after a child that ended unfilled (rejected, not sent, cancelled by others)."""

@@ -11,10 +11,11 @@ from ib_async.contract import Contract
 from ib_async.order import Order
 
 from broker.ib.codec import Codec
-from broker.ib.translate import ACTIONS, text_of, utc_text
+from broker.ib.translate import ACTIONS, text_of
 from core import commands as c
 from core.commands import OrderIntent
 from core.errors import Bug
+from core.moments import utc_text
 
 _LENGTH: Final = struct.Struct(">I")
 # Places of the fields that change, in the frame of a stock order.

@@ -194,12 +194,10 @@ class Trading:
     def _flatten(self, strategy: str, inst: int, *, operator: str) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""
         money = self.money
-        for parent in money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst:
-                return
-        for order in money.live_orders.values():
-            if order.strategy == strategy and order.inst == inst:
-                return
+        if any(parent.strategy == strategy for parent in money.live_parents.of(inst)):
+            return
+        if any(order.strategy == strategy for order in money.live_orders.of(inst)):
+            return
         opening = self.desk.flatten(strategy, inst, self.ts_ns)
         if opening is not None:
             self.emit(msgspec.structs.replace(opening, operator=operator))  # control 28: its orders name who asked
@@ -360,6 +358,8 @@ class Trading:
         """Raise AssertionError when the books do not add up; run after every step in tests."""
         money = self.money
         money.ledger.assert_identity()
+        money.live_parents.assert_index()
+        money.live_orders.assert_index()
         for parent in money.live_parents.values():
             assert parent.filled_nanos <= parent.qty_nanos, f"parent {parent.parent_id} over-filled"
             if parent.child != NO_ORDER:

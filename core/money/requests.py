@@ -49,6 +49,7 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         broker_algo=i.broker_algo,
         oca_group=i.oca_group,
         bracket=i.bracket,
+        broker_params=i.broker_params,
     )
     if approved.override:
         m.limit_changes.drop(approved.override)

@@ -307,15 +307,15 @@ class Override(Request, frozen=True, tag="override"):
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
-    | PauseSchedule | ResumeSchedule | CancelSchedule | GiveOrder | WithdrawOrder | GetOrders
-    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks
+    | PauseSchedule | ResumeSchedule | CancelSchedule
+    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks | GiveOrder | WithdrawOrder | GetOrders
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
     "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
-    "order", "order-cancel", "order-list",
     "parent-pause", "parent-resume", "parent-cancel",
+    "order", "order-cancel", "order-list",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

@@ -11,7 +11,7 @@ import msgspec
 from core import commands as c
 from core.ids import SIDE_NAMES
 from core.parents import ParentState
-from core.units import NANO, div_half_even, notional_nanos
+from core.units import NANO, div_half_even, notional_nanos, share_of
 from daemon.tca.market import DayPrices, Point
 from daemon.tca.reading import Findings
 from daemon.tca.trails import CROSSED, FillTrail, OrderTrail, Trail
@@ -239,7 +239,11 @@ class _Measuring:
         table = self.found.tables.table_of(self.opening.inst)
         sessions = () if table is None else table.sessions
         date = next((session.date for session in sessions if session.date > self.trail.date), 0)
-        return self.found.market.days.get((self.opening.inst, date), NO_DAY).open_px_nanos
+        px = self.found.market.days.get((self.opening.inst, date), NO_DAY).open_px_nanos
+        for inst, day, num, den in self.found.splits:
+            if inst == self.opening.inst and self.trail.date < day <= date:
+                px = share_of(px, num, den)  # what a share of then opened at
+        return px
 
     def _hour(self) -> str:
         """The exchange's own hour at the arrival."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import notes as n
@@ -116,6 +117,8 @@ class Walk:
         self._decided: dict[tuple[str, int], Decided] = {}
         self._orders: dict[int, tuple[Trail, OrderTrail]] = {}
         self._fills = 0
+        self._split_ns: dict[int, int] = {}
+        self.splits: list[tuple[int, int, int, int]] = []  # instrument, trading date, new shares, old shares
 
     def take(self, seq: int, ts_ns: int, message: Any) -> None:
         """The next record."""
@@ -146,7 +149,16 @@ class Walk:
         before = self._decided.get(key)
         if before is not None:
             self._note_unopened(key, before)
+        if self._split_ns.get(command.inst) == self._ts_ns:
+            return  # the same target in new shares: nothing was decided, and the price at hand may be the old one
         self._decided[key] = self._decide(command.inst, command.qty_nanos)
+
+    def split(self, command: b.SplitBooks) -> None:
+        """What was decided at a price of the old shares counts for nothing in the new ones."""
+        for key in [key for key in self._decided if key[1] == command.inst]:
+            self._note_unopened(key, self._decided.pop(key))
+        self._split_ns[command.inst] = self._ts_ns
+        self.splits.append((command.inst, self._date, command.num, command.den))
 
     def _decide(self, inst: int, target_nanos: int) -> Decided:
         ticket = self._market.ask_point(inst, self._seq, self._ts_ns)
@@ -156,14 +168,10 @@ class Walk:
         if not decided.opened and decided.waits:
             self.unopened.append(
                 Unopened(
-                    date=decided.date,
-                    strategy=key[0],
-                    inst=key[1],
-                    ts_ns=decided.ts_ns,
+                    date=decided.date, strategy=key[0], inst=key[1], ts_ns=decided.ts_ns, why=decided.waits,
                     target_nanos=decided.target_nanos,
-                    why=decided.waits,
                 )
-            )
+            )  # fmt: skip
 
     def blocked(self, note: n.Blocked) -> None:
         """Why a target waits."""
@@ -339,6 +347,20 @@ class Walk:
         """What an execution cost."""
         self._ledger.charge(event.exec_id, event.commission_nanos)
 
+    def booked(self, command: b.CorrectBooks) -> None:
+        """The statement's word on an execution that we have."""
+        line, ledger = command.line, self._ledger
+        if line.exec_id not in ledger.executions:
+            return
+        if line.kind == "commission":
+            ledger.charge(line.exec_id, line.commission_nanos)
+        elif line.kind == "fees":
+            ledger.name_fees(line.exec_id, line.fees)
+        elif line.kind == "correction":
+            ledger.correct(
+                corrects=line.exec_id, exec_id=line.line_id, qty_nanos=line.qty_nanos, px_nanos=line.px_nanos
+            )
+
     def _book(
         self, exec_id: str, order_id: int, inst: int, side: int, qty_nanos: int, px_nanos: int, *,
         exchange_ns: int = 0, liquidity: int = 0,
@@ -349,7 +371,7 @@ class Walk:
         now = self._ts_ns
         execution = Execution(
             exec_id=exec_id, order_id=order_id, strategy="", inst=inst, side=side, qty_nanos=qty_nanos,
-            px_nanos=px_nanos, ts_ns=now, seq=self._seq,
+            px_nanos=px_nanos, ts_ns=now, seq=self._seq, liquidity=liquidity,
         )  # fmt: skip
         if not self._ledger.execute(execution):
             return
@@ -395,4 +417,6 @@ _HANDLERS: Final[dict[type, Any]] = {
     e.ExecutionReported: Walk.filled,
     e.ExecutionCorrected: Walk.corrected,
     e.CommissionReported: Walk.charged,
+    b.CorrectBooks: Walk.booked,
+    b.SplitBooks: Walk.split,
 }

@@ -20,7 +20,7 @@ KNOWN = {
     "risk/liquidity.py": "40fc3ef7e58c",
     "risk/needs.py": "0792dd431ae2",
     "risk/rules.py": "9c6e8a3d3343",
-    "risk/view.py": "3f678a50fc66",
+    "risk/view.py": "56f794783044",
     "risk/checks/__init__.py": "2cb158c4513b",
     "risk/checks/clock.py": "9fc9678758bc",
     "risk/checks/concentration.py": "4b5f43414b87",

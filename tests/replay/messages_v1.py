@@ -108,7 +108,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.SyncStarted(sync_id=5, reason="start"),
     e.OpenOrderReported(
         sync_id=5, order_id=0, order_ref="", perm_id=78, inst=0, side=1, qty_nanos=QTY, filled_nanos=1,
-        status=e.SUBMITTED, limit_px_nanos=PX, client_id=9,
+        status=e.SUBMITTED, limit_px_nanos=PX, client_id=9, broker_algo="Vwap", broker_params=(("maxPctVol", "0.1"),),
     ),
     e.CompletedOrderReported(
         sync_id=5, order_id=1, order_ref="q-a-1-z", perm_id=77, inst=0, side=1, qty_nanos=QTY, filled_nanos=QTY,

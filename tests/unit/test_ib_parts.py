@@ -33,7 +33,6 @@ from broker.ib.translate import (
     nanos_of_bytes,
     nanos_of_float,
     text_of,
-    utc_text,
     version_of,
 )
 from broker.ib.windows import Windows
@@ -41,6 +40,7 @@ from broker.ib.wrapper import Wrapper
 from core import commands as c
 from core.errors import BrokerFault, ConfigError
 from core.ids import BUY, SELL
+from core.moments import utc_ns, utc_text
 from core.units import NANO
 from tests.fakes.sim_driver import order
 
@@ -89,6 +89,8 @@ def test_execution_times() -> None:
     ):  # fmt: skip
         assert execution_time_ns(text) == 0
     assert utc_text(ns) == "20250425-19:23:54"
+    assert utc_ns(utc_text(ns)) == ns
+    assert utc_ns("20250425 19:23:54") is utc_ns("20250425-19:23:61") is None
 
 
 def test_versions_of_execution_ids() -> None:
