@@ -11,15 +11,16 @@ from typing import Any, Final
 
 import msgspec
 
+from core import commands as c
 from core.errors import ConfigError
 from core.fees import BY_MONTH, FeeTable
-from core.ids import Side
+from core.ids import BUY, Side
 from core.ledger import Execution
 from core.ports import Context
 from core.sessions import VOLUME_INTERVAL_NS
 from core.units import BP, NANO
 from core.volume import PPM
-from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo
+from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo, written
 from execution.algos.plan import no_time, window
 from execution.algos.shortfall import aversion_of
 from execution.algos.vwap import curve_fault, volume_until
@@ -45,6 +46,29 @@ class Chosen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     plan: Plan
     expected: Estimate | None = None
     why: str = ""
+
+
+def as_opening(chosen: Chosen) -> c.OpenParent:
+    """What the plan says of a parent; whose and how much is the desk's to add."""
+    plan, expected = chosen.plan, chosen.expected
+    return c.OpenParent(
+        parent_id=0,
+        strategy="",
+        inst=0,
+        side=BUY,
+        qty_nanos=0,
+        algo=chosen.algo.name,
+        start_ts_ns=plan.start_ns,
+        end_ts_ns=plan.end_ns,
+        slices=plan.slices,
+        weights=plan.weights,
+        params=written(chosen.params),
+        expected_cost_nanos=0 if expected is None else expected.cost_nanos,
+        expected_risk_nanos=0 if expected is None else expected.risk_nanos,
+        why=chosen.why,
+        kappa_nanos=plan.kappa_nanos,
+        auction_ts_ns=plan.auction_ts_ns,
+    )
 
 
 class Opening:

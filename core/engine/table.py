@@ -10,6 +10,7 @@ from core import events as e
 from core.engine import (
     adoption,
     bookkeeping,
+    brackets,
     clock,
     conditions,
     corporate,
@@ -27,29 +28,11 @@ from core.engine.steering import on_steered
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, REDUCING
 from core.money.state import READY
-from core.notes import DifferenceFound, Odd
+from core.notes import DifferenceFound
 from core.orders import State
 from core.ports import Strategy
 from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS
 from core.rows import PRINT, QUOTE, ROW
-
-_ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished", "still open")
-_HALTING: Final = ("lost", "overfill", "still open")
-
-
-def report_odds(engine: Trading) -> None:
-    """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
-    odds, engine.money.odds = engine.money.odds, []
-    rivals, engine.money.rivals = engine.money.rivals, []
-    for what in rivals:
-        ladder.halt(engine, presence.SECOND_TRADER, what)
-    for order_id, what in odds:
-        engine.note(Odd(order_id=order_id, what=what))
-        engine.monitor.on_odd(engine.ts_ns)
-        if any(word in what for word in _ALARMING):
-            engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
-            if any(word in what for word in _HALTING):
-                ladder.halt(engine, "ODD_EXECUTION", what)
 
 
 def disable_strategy(engine: Trading, name: str, error: str) -> None:
@@ -144,6 +127,7 @@ def _go_on(engine: Trading, order_id: int) -> None:
     order = engine.money.orders.get(order_id)
     if order is None:
         return
+    brackets.on_order(engine, order)
     parent = engine.money.parents.get(order.parent_id)
     if parent is not None and parent.active:
         engine.work(parent)
@@ -289,49 +273,44 @@ def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
 
 
 def _nothing(engine: Trading, event: Any) -> None:
-    """A fact that the folds or a later part use; nothing follows from it here."""
+    """See `QUIET`."""
 
 
+# What the folds or a later part use; nothing follows from it here.
+QUIET: Final = (
+    e.FeedEnded, e.CommissionReported, e.SyncStarted, e.PositionReported, e.CashReported, e.AccountValued,
+    e.OrderIdsSeen, e.CashAdjusted, e.ShortableChanged, e.ClockOffsetMeasured, e.CorporateActionAnnounced,
+    e.LeaseGranted, e.CommandRefused, e.AuditSealed, e.StepFailed,
+)  # fmt: skip
 HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
+    **dict.fromkeys(QUIET, _nothing),
     e.QuoteChanged: _quote,
     e.TradePrinted: _print,
     e.FeedGapped: _gapped,
-    e.FeedEnded: _nothing,
     e.OrderAcknowledged: _order_fact,
     e.OrderFilled: _executed,
     e.ExecutionReported: _executed,
     e.ExecutionCorrected: _execution_corrected,
-    e.CommissionReported: _nothing,
     e.OrderCancelled: _order_fact,
     e.OrderRejected: _rejected,
     e.OrderReplaced: _order_fact,
     e.ReplaceRejected: _replace_rejected,
     e.CancelRejected: _order_fact,
     e.OrderInactivated: _order_fact,
-    e.SyncStarted: _nothing,
     e.OpenOrderReported: _order_fact,
     e.CompletedOrderReported: _order_fact,
-    e.PositionReported: _nothing,
-    e.CashReported: _nothing,
-    e.AccountValued: _nothing,
     e.SyncCompleted: _sync_completed,
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
     e.LinkLost: _link_lost,
-    e.OrderIdsSeen: _nothing,
-    e.CashAdjusted: _nothing,
     e.HaltChanged: conditions.on_halt,
-    e.ShortableChanged: _nothing,
     e.BandChanged: conditions.on_bands,
     e.WhatIfAnswered: conditions.on_answered,
     e.WhatIfRefused: conditions.on_refused,
-    e.ClockOffsetMeasured: _nothing,
     e.MarketRuleChanged: _market_rule,
-    e.CorporateActionAnnounced: _nothing,
     e.ReferenceArrived: _reference,
     e.ExternalFeatureReceived: _external,
     e.TriggerFired: ladder.on_trigger,
-    e.LeaseGranted: _nothing,
     e.RiskMeasured: ladder.on_risk_measured,
     e.HighWaterReset: ladder.on_high_water_reset,
     e.TimeAdvanced: _time,
@@ -350,11 +329,8 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),
-    e.CommandRefused: _nothing,
-    e.AuditSealed: _nothing,
     e.TraderStarted: start.on_started,
     e.TraderStopped: start.on_stopped,
-    e.StepFailed: _nothing,
     e.DiskReserveChanged: _disk,
     e.LeaseLapsed: presence.on_lapsed,
     e.AlertAcknowledged: answered(presence.on_alert_acknowledged),
