@@ -66,7 +66,8 @@ class Action(msgspec.Struct, gc=False, kw_only=True):
 
 class BookLine(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
     """One correction of the books. `kind`: execution (one the books lack), correction (of price or quantity),
-    commission, cash, conversion (of `amount_nanos` in `currency` into `other_nanos` of another).
+    commission, cash, conversion (of `amount_nanos` in `currency` into `other_nanos` of another), fees (what a
+    commission was made of).
     """
 
     kind: str
@@ -83,9 +84,11 @@ class BookLine(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=T
     other_currency: str = ""
     other_nanos: int = 0
     text: str = ""
+    fees: tuple[tuple[str, int], ...] = ()  # (kind, cash nanos)
 
 
-LINE_KINDS: Final = ("execution", "correction", "commission", "cash", "conversion")
+FEE_KINDS_MAX: Final = 16  # of one execution
+LINE_KINDS: Final = ("execution", "correction", "commission", "cash", "conversion", "fees")
 
 
 def suspected_ratio(close_nanos: int, px_nanos: int) -> tuple[int, int] | None:

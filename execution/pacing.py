@@ -40,19 +40,19 @@ def begin_slice(context: Context, parent: Parent, stage: Stage, day: Day, ts_ns:
     others = 0
     if parent.slice_no >= 0:
         traded = volume - parent.volume_nanos if volume >= parent.volume_nanos else volume
-        own = max(parent.filled_nanos - parent.slice_filled_nanos, 0)
+        own = max(parent.traded_nanos - parent.slice_filled_nanos, 0)
         others = parent.others_nanos + max(traded - own, 0)
     return c.BeginSlice(parent_id=parent.parent_id, slice_no=stage.number, others_nanos=others, volume_nanos=volume)
 
 
 def allowed_nanos(parent: Parent, stage: Stage) -> int:
-    """What the parent may have filled in all during this slice: to be the part p of all that trades, p / (1 - p) of
-    what the others traded; and no more in one slice than its bound.
+    """What the parent may have traded in the market in all during this slice: to be the part p of all that trades,
+    p / (1 - p) of what the others traded; and no more in one slice than its bound.
     """
     if not stage.watched:
         return parent.qty_nanos
     if parent.slice_no < stage.number:
-        return parent.filled_nanos
+        return parent.traded_nanos
     most = parent.slice_filled_nanos + stage.slice_most_nanos
     rate = stage.rate_nanos
     if rate:
@@ -72,7 +72,7 @@ def wanted_nanos(parent: Parent, stage: Stage) -> int:
 def next_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, want: int) -> int:
     """Size of a new child."""
     if stage.watched:
-        room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
+        room = round_down(allowed_nanos(parent, stage) - parent.traded_nanos, stage.lot_nanos)
         want = room if room < want else want
     clip = settings.child_lots_max * stage.lot_nanos
     if _is_shown_in_part(stage):
@@ -86,7 +86,7 @@ def grown_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, child
     if _is_shown_in_part(stage):
         return child.remaining_nanos
     if stage.watched:
-        room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
+        room = round_down(allowed_nanos(parent, stage) - parent.traded_nanos, stage.lot_nanos)
         want = room if room < want else want
     if settings.child_lots_max:
         room = settings.child_lots_max * stage.lot_nanos - child.filled_nanos

@@ -11,6 +11,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.limit_changes import LIMIT_CHANGES_MAX, LimitVerdict
+from core.manual import MANUAL
 from core.ports import Context
 from risk.bounds import Resolved
 from risk.limit_rows import BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, YES_NO, Limit, Number
@@ -48,7 +49,7 @@ class LimitsInForce:
         return resolve(
             limits,
             instruments=self._context.instruments,
-            strategies=money.settings.strategies,
+            strategies=(*money.settings.strategies, MANUAL),
             currency=money.ledger.currency,
         )
 
@@ -100,7 +101,7 @@ class LimitsInForce:
         kind, _, of = scope.partition(".")
         context = self._context
         known = {
-            "strategy": context.money.settings.strategies,
+            "strategy": (*context.money.settings.strategies, MANUAL),
             "symbol": tuple(instrument.symbol for instrument in context.instruments),
             "class": tuple(FACTORY_CLASS),
         }

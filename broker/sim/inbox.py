@@ -279,6 +279,8 @@ def _terms(intent: OrderIntent, order_ref: str, client_id: int) -> OrderTerms:
         tif=intent.tif,
         gtd_ts_ns=intent.gtd_ts_ns,
         outside_rth=intent.outside_rth,
+        oca_group=intent.oca_group,
+        oca_type=intent.oca_type,
     )
 
 

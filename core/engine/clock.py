@@ -26,6 +26,7 @@ def rearm(engine: Trading) -> None:
     money = engine.money
     timers.limit_ns = money.limit_changes.until_ns
     busy = money.live_orders or money.live_parents or engine.retry or _exposed(engine) or engine.monitor.waits
+    busy = busy or any(engine.exposure.strategy_gross.values())  # books that offset each other have limits of their own
     if timers.mark_ns == NEVER and busy:
         closed = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
         timers.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)

@@ -19,6 +19,8 @@ from core.corporate import (
 from core.ledger import UNCLAIMED, Execution
 from core.money.inputs import correct
 from core.money.state import OWNERS, Money
+from core.story import tell
+from core.units import exact_text, notional_nanos
 
 LINES_KEPT_MAX: Final = 8_192  # ids of booked lines remembered, the newest
 WITHHOLDING: Final = "withholding"
@@ -53,6 +55,15 @@ def _cross(m: Money, command: b.CrossBooks) -> None:
         px_nanos=command.px_nanos,
         seq=m.seq,
     )
+    value = notional_nanos(command.px_nanos, command.qty_nanos)
+    for strategy, parent_id in ((command.buyer, command.buyer_parent), (command.seller, command.seller_parent)):
+        m.counters.cross(m.ts_ns, m.trading_date, strategy, command.inst, value, command.qty_nanos)
+        parent = m.parents.get(parent_id)
+        if parent is not None:
+            parent.filled_nanos += command.qty_nanos
+            parent.crossed_nanos += command.qty_nanos
+            parent.value_nanos += value
+            tell(parent.story, m.seq, m.ts_ns, f"CROSSED {exact_text(command.qty_nanos)}")
 
 
 def _accrue(m: Money, command: b.AccrueDividend) -> None:
@@ -92,7 +103,8 @@ def _correct(m: Money, command: b.CorrectBooks) -> None:
     line = command.line
     if line.line_id in m.booked_lines:
         return
-    m.booked_lines[line.line_id] = None
+    if line.kind != "fees" or line.exec_id not in m.ledger.executions:  # else the execution itself remembers
+        m.booked_lines[line.line_id] = None
     if len(m.booked_lines) > LINES_KEPT_MAX:
         del m.booked_lines[next(iter(m.booked_lines))]
     _LINES[line.kind](m, line)
@@ -120,6 +132,10 @@ def _commission(m: Money, line: BookLine) -> None:
         m.ledger.charge(line.exec_id, line.commission_nanos)
     elif line.amount_nanos:
         m.ledger.adjust(m.settings.currency, line.amount_nanos, "commission")
+
+
+def _fees(m: Money, line: BookLine) -> None:
+    m.ledger.name_fees(line.exec_id, line.fees)
 
 
 def _cash(m: Money, line: BookLine) -> None:
@@ -153,6 +169,7 @@ _LINES: Final[dict[str, Callable[[Money, BookLine], None]]] = {
     "commission": _commission,
     "cash": _cash,
     "conversion": _convert,
+    "fees": _fees,
 }
 
 BOOKED: Final[dict[type, Callable[[Money, Any], None]]] = {

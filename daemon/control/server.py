@@ -20,6 +20,7 @@ from daemon.control.book_requests import books_corrected, corporate_applied
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
 from daemon.control.lines import LineServer
+from daemon.control.order_requests import order_given, order_withdrawn
 from daemon.control.trigger_requests import triggered
 from daemon.lease import boottime_ns
 from daemon.status.picture import Status, cut, encode_status
@@ -81,6 +82,10 @@ class Operations(Protocol):
         """Corporate actions, oldest first (daemon/status/cash.py)."""
         ...
 
+    def orders(self) -> list[dict[str, Any]]:
+        """Manual orders, oldest first (daemon/status/manual.py)."""
+        ...
+
 
 class ControlServer(LineServer):
     """`symbols` and `strategies` are the names a scope may have, `features` those from outside that a model reads."""
@@ -134,6 +139,8 @@ class ControlServer(LineServer):
                 return m.done(request.id, self.operations.adoption())
             if type(request) is m.GetCorporate:
                 return m.done(request.id, self.operations.corporate())
+            if type(request) is m.GetOrders:
+                return m.done(request.id, self.operations.orders())
             if type(request) is m.GetLimits:
                 self._check_name("strategy", request.strategy, self.strategies)
                 self._check_name("symbol", request.symbol, self.symbols)
@@ -206,6 +213,10 @@ class ControlServer(LineServer):
             return corporate_applied(request, operator, self.symbols)
         if type(request) is m.CorrectBooks:
             return books_corrected(request, operator, self.symbols)
+        if type(request) is m.GiveOrder:
+            return order_given(request, operator, symbols=self.symbols, strategies=self.strategies)
+        if type(request) is m.WithdrawOrder:
+            return order_withdrawn(request, operator)
         if type(request) is m.ResetPeak:
             return e.HighWaterReset(reason=reason_of(request.reason), operator=operator)
         if type(request) is m.Ack:

@@ -10,7 +10,9 @@ import msgspec
 from core import commands as c
 from core import events as e
 from core import notes as n
+from core.book_commands import CrossBooks
 from core.errors import QuantdError
+from core.ids import BUY, SELL
 from core.ledger import Execution, Ledger
 from core.parents import ParentState
 from core.units import NANO
@@ -20,6 +22,7 @@ from execution.tca import HORIZONS_MIN
 FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by day
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
+CROSSED: Final = 4  # in place of a liquidity: with another book of the account, at no cost
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
 
 
@@ -27,11 +30,12 @@ class FillTrail(msgspec.Struct, gc=False, kw_only=True):
     """One execution. `execution` is the ledger's, so a correction or a cost that comes later is in it."""
 
     execution: Execution
-    liquidity: int  # 1 added, 2 removed, 3 routed out, 0 not told
+    liquidity: int  # 1 added, 2 removed, 3 routed out, CROSSED, 0 not told
     told_ns: int  # our clock
     exchange_ns: int  # the broker's; 0 = not told
     quote: int  # ticket: just before the execution
     later: tuple[int, ...]  # tickets, by HORIZONS_MIN
+    met: tuple[int, int] = (0, 0)  # bid and ask, where the record itself says them
 
 
 class OrderTrail(msgspec.Struct, gc=False, kw_only=True):
@@ -183,6 +187,26 @@ class Walk:
             arrival=arrival,
             weights=command.weights,
         )
+
+    def crossed(self, command: CrossBooks) -> None:
+        """Two books traded with each other: a fill of both schedules."""
+        market, inst, now = self._market, command.inst, self._ts_ns
+        sides = ((command.buyer, command.buyer_parent, BUY), (command.seller, command.seller_parent, SELL))
+        for strategy, parent_id, side in sides:
+            trail = self.trails.get(parent_id)
+            if trail is None:
+                continue
+            execution = Execution(
+                exec_id=f"cross-{self._seq}", order_id=0, strategy=strategy, inst=inst, side=side,
+                qty_nanos=command.qty_nanos, px_nanos=command.px_nanos, ts_ns=now, seq=self._seq,
+                commission_known=True,
+            )  # fmt: skip
+            later = tuple([market.ask_mark(inst, now + minutes * 60 * NANO) for minutes in HORIZONS_MIN])
+            fill = FillTrail(
+                execution=execution, liquidity=CROSSED, told_ns=now, exchange_ns=0, quote=market.ask_mark(inst, now),
+                later=later, met=(command.bid_px_nanos, command.ask_px_nanos),
+            )  # fmt: skip
+            trail.fills.append(fill)
 
     def replanned(self, command: c.ReplanParent) -> None:
         """Other weights from a slice on."""
@@ -356,6 +380,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     c.SetTarget: Walk.targeted,
     n.Blocked: Walk.blocked,
     c.OpenParent: Walk.opened,
+    CrossBooks: Walk.crossed,
     c.ReplanParent: Walk.replanned,
     c.EndParent: Walk.ended,
     c.PlaceOrder: Walk.placed,

@@ -14,6 +14,7 @@ from execution.algos.immediate import Immediate, ImmediateParams
 from execution.algos.native import NATIVES
 from execution.algos.plan import Algo, AlgoParams, Plan, Terms
 from execution.algos.pov import Pov, PovParams
+from execution.algos.resting import Resting, RestingParams
 from execution.algos.shortfall import Shortfall, ShortfallParams
 from execution.algos.twap import Twap, TwapParams
 from execution.algos.vwap import Vwap, VwapParams
@@ -21,6 +22,7 @@ from execution.algos.vwap import Vwap, VwapParams
 IMMEDIATE: Final[Algo] = Immediate()
 TWAP: Final[Algo] = Twap()
 AUTO: Final[Algo] = Auto()
+RESTING: Final[Algo] = Resting()
 ALGOS: Final[tuple[Algo, ...]] = (
     IMMEDIATE,
     TWAP,
@@ -30,6 +32,7 @@ ALGOS: Final[tuple[Algo, ...]] = (
     Iceberg(),
     Adaptive(),
     Close(),
+    RESTING,
     AUTO,
     *NATIVES,
 )
@@ -80,6 +83,7 @@ __all__ = [
     "ALGOS",
     "AUTO",
     "IMMEDIATE",
+    "RESTING",
     "TWAP",
     "AdaptiveParams",
     "Algo",
@@ -90,6 +94,7 @@ __all__ = [
     "ImmediateParams",
     "Plan",
     "PovParams",
+    "RestingParams",
     "ShortfallParams",
     "Terms",
     "TwapParams",

@@ -49,6 +49,7 @@ def order(
     gtd_ts_ns: int = 0,
     outside_rth: bool = False,
     algo: tuple[str, Pairs] = ("", ()),
+    group: tuple[str, int] = ("", 0),
 ) -> ApprovedOrder:
     """An approved order as the gate would make it (tests may; only the gate may otherwise)."""
     intent = OrderIntent(
@@ -68,6 +69,8 @@ def order(
         outside_rth=outside_rth,
         broker_algo=algo[0],
         broker_params=algo[1],
+        oca_group=group[0],
+        oca_type=group[1],
     )
     return ApprovedOrder(
         intent=intent, account="DU1", order_ref=f"q-t-1-{order_id}", reduce_only=False, notional_nanos=0, ladder_epoch=0

@@ -115,6 +115,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "outside hours": {"kind": c.LMT, "limit": 1000, "outside_rth": True, "size": 7},
     "broker's algo": {"kind": c.LMT, "limit": 1000, "algo": ("Vwap", (("maxPctVol", "0.1"), ("noTakeLiq", "1")))},
     "bare algo": {"kind": c.LMT, "limit": 1000, "algo": ("Adaptive", ())},
+    "one of a group": {"kind": c.LMT, "limit": 1000, "group": ("q-du1-exit", 2)},
+    "stop of a group": {"kind": c.STP, "stop": 990, "group": ("q-du1-exit", 1)},
 }
 
 
@@ -140,6 +142,8 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
         orderRef=approved.order_ref,
         outsideRth=intent.outside_rth,
         goodTillDate=utc_text(intent.gtd_ts_ns) if intent.gtd_ts_ns else "",
+        ocaGroup=intent.oca_group,
+        ocaType=intent.oca_type,
     )
     if intent.limit_px_nanos:
         library.lmtPrice = Decimal(text_of(intent.limit_px_nanos))
