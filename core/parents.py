@@ -72,6 +72,7 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     volume_nanos: int = 0  # the day's volume counter at that moment
     slice_filled_nanos: int = 0  # traded in the market by that moment
     crossed_nanos: int = 0  # of what is filled: with another book of the account, not in the market
+    kappa_first_nanos: int = 0  # the first decay above 0 that the market itself gave it
 
     @property
     def active(self) -> bool:

@@ -121,7 +121,12 @@ def _engine(
     config: Config, tables: ReferenceTables, context: Context, *, watch: NDArray[np.int64], buffer: NDArray[np.void]
 ) -> Engine:
     execution = {
-        name: resolve(strategy.execution, field=f"strategies.{name}.execution")
+        name: resolve(
+            strategy.execution,
+            field=f"strategies.{name}.execution",
+            fitted=config.costs.fitted,
+            days_max=config.costs.days_max,
+        )
         for name, strategy in config.strategies.items()
     }
     seats = _seats(config)

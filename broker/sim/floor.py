@@ -25,7 +25,7 @@ from broker.sim.book import (
 from broker.sim.chance import PPM
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
-from broker.sim.impact import pushed
+from broker.sim.impact import pushed, shift_nanos, walk
 from broker.sim.matching import (
     Cut,
     auction_fills,
@@ -235,6 +235,8 @@ class Floor:
             return take_market(order, book, quote, config, instrument=instrument, date=date, ts_ns=ts_ns)
         if order.tif == FOK and available_nanos(order, book, quote, config, ts_ns) < order.remaining_nanos:
             return []
+        if config.impact.on:
+            return self._walking(order, book, quote, ts_ns)
         return take_limit(order, book, quote, config, ts_ns=ts_ns, resting=False)
 
     def _by_print(self, order: SimOrder, px_nanos: int, qty_nanos: int, given_nanos: int, ts_ns: int) -> int:
@@ -281,24 +283,44 @@ class Floor:
             return
         date = self.hours[order.inst].date_of(ts_ns)
         before_nanos = order.remaining_nanos
+        impact, push = self._config.impact, self.state.books[order.inst].push
         for qty_nanos, px_nanos in cuts:
+            tick = tick_nanos(self._instruments[order.inst], px_nanos, date)
+            if impact.on and liquidity == REMOVED and order.working_type in (MKT, LMT):  # an auction has room for us
+                px_nanos = self._walked_px(order, qty_nanos, px_nanos, tick, ts_ns)
             self._settlement.execute(
-                order,
-                qty_nanos=qty_nanos,
-                px_nanos=px_nanos,
-                tick=tick_nanos(self._instruments[order.inst], px_nanos, date),
-                ts_ns=ts_ns,
-                date=date,
-                liquidity=liquidity,
+                order, qty_nanos=qty_nanos, px_nanos=px_nanos, tick=tick, ts_ns=ts_ns, date=date, liquidity=liquidity,
                 later_ns=later_ns,
-            )
-        if self._config.impact.on:
-            signed = order.side * (before_nanos - order.remaining_nanos)
-            pushed(self.state.books[order.inst].push, self._config.impact, signed_qty_nanos=signed, ts_ns=ts_ns)
+            )  # fmt: skip
+            if impact.on:
+                pushed(push, impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
         if not order.remaining_nanos and not order.done:
             self.end(order, STATUS_FILLED, ts_ns)
         if order.oca_group:
             self._cut_group(order, before_nanos, date, ts_ns)
+
+    def _walking(self, order: SimOrder, book: Book, quote: Quote, ts_ns: int) -> list[Cut]:
+        """What a limit order takes where its own push moves the price: what it gets within its limit, on average."""
+        px = touch(order, quote)[0]
+        tick = tick_nanos(self._instruments[order.inst], px, self.hours[order.inst].date_of(ts_ns))
+        most = min(order.remaining_nanos, available_nanos(order, book, quote, self._config, ts_ns))
+        step = max(order.increment_nanos, 1)
+        low, high = 0, most // step
+        while low < high:  # the largest number of steps within the limit
+            middle = (low + high + 1) // 2
+            within = (order.limit_px_nanos - self._walked_px(order, middle * step, px, tick, ts_ns)) * order.side >= 0
+            low, high = (middle, high) if within else (low, middle - 1)
+        qty = most if low == most // step else low * step
+        if qty <= 0 or (order.tif == FOK and qty < order.remaining_nanos):
+            return []
+        take(book, side=order.side, qty_nanos=qty, ts_ns=ts_ns)
+        return [(qty, px)]
+
+    def _walked_px(self, order: SimOrder, qty_nanos: int, px_nanos: int, tick: int, ts_ns: int) -> int:
+        """What it pays for so much, on average, when its own push moves the price while it trades."""
+        push = self.state.books[order.inst].push
+        part = walk(push, self._config.impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
+        return max(tick, px_nanos + shift_nanos(part, px_nanos, tick))
 
     def _cut_group(self, order: SimOrder, before_nanos: int, date: int, ts_ns: int) -> None:
         """One of a group traded: the others go (type 1, or it is complete) or shrink with it, in the same moment."""
