@@ -248,18 +248,20 @@ def params_of_choice(choice: Choice, own: AutoParams, terms: Terms) -> AlgoParam
 
 def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Terms) -> Schedule:
     """A plan as the models want it, in at most `STEPS_MAX` steps: more change the cost by less than it is worth. What
-    is all due at its start and waits for something else (volume, its own fills) is taken as even.
+    is all due at its start and waits for something else (volume, its own fills) is taken as even; so is what the broker
+    works, at the price of taking: nobody knows better.
     """
     orders = max(1, min(plan.slices, terms.lots))
     children = -(-orders // STEPS_MAX)
     blocks = orders // children
-    end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if algo.crosses_at_once else plan.end_ns
+    at_once = algo.crosses_at_once and not algo.handed_over
+    end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if at_once else plan.end_ns
     span_s = max((end_ns - plan.start_ns) / NANO, 1.0)
     weights = (1.0 / blocks,) * blocks
     if plan.weights and plan.weights[0] < NANO:
         last = len(plan.weights)
         weights = weights_of(tuple(plan.weights[(at + 1) * last // blocks - 1] for at in range(blocks)))
-    waits = bool(plan.weights) and plan.weights[0] == NANO
+    waits = algo.handed_over or (bool(plan.weights) and plan.weights[0] == NANO)
     worked = 1.0 if waits else min(1.0, CHILD_S * orders / span_s)
     return Schedule(
         weights=weights,

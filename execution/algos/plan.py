@@ -85,6 +85,7 @@ class Algo:
     name: str = ""
     params_type: type[AlgoParams] = AlgoParams
     crosses_at_once: bool = False  # a slice has no passive part
+    handed_over: bool = False  # the broker works it in its own time, as one order of ours
     watches: bool = False  # what a slice may trade depends on the market: `BeginSlice` writes it down
     rests: bool = False  # one order at the limit, which nobody prices anew
     clips: bool = False  # it shows part of what is due: a child never grows

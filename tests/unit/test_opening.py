@@ -88,6 +88,16 @@ def test_every_algorithm_has_an_estimate(algo: str) -> None:
         assert opening.algo in [one.name for one in ALGOS if one.name != "auto"]
 
 
+def test_what_the_broker_works_is_estimated_over_its_time() -> None:
+    """Less impact and more risk than the same at once; the spread is paid, as nobody knows better."""
+    at_once = opened(50_000, algo="immediate")
+    by_broker = opened(50_000, algo="ib_vwap", params={"duration_s": 3600, "limit_bp": 50.0})
+    ours = opened(50_000, algo="twap", params={"duration_s": 3600, "slices": 1}, patience=0.0)
+    assert by_broker.expected_cost_nanos < at_once.expected_cost_nanos / 2
+    assert by_broker.expected_risk_nanos > 3 * at_once.expected_risk_nanos
+    assert by_broker.expected_risk_nanos == ours.expected_risk_nanos
+
+
 def test_what_is_not_known_is_said_and_not_guessed() -> None:
     """Before five minutes of mids there is no volatility; before the first row of a fee no fee."""
     opening = opened(100, market=UNMEASURED)
