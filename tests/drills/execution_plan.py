@@ -123,13 +123,14 @@ def books_of(window: Window) -> list[Book]:
 
 
 def _all_day(window: Window, place: int) -> list[Kind]:
-    """The pair that takes the whole window, where it is long enough to be a day."""
+    """The pair that takes the whole window, a day or a morning."""
     horizon_s = (window.length_s - FIRST_S - LAST_S) // SLICE_S * SLICE_S
-    if window.length_s < 4 * HOUR_S:
+    if window.length_s < 2 * HOUR_S:
         return []
+    name = "day" if window.length_s > 4 * HOUR_S else "morning"
     size = SIZES_BP[(window.day + 2 * place) % len(SIZES_BP)]
     slices = horizon_s // SLICE_S
-    return [Kind(name="day", algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)]
+    return [Kind(name=name, algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)]
 
 
 def _moments(kind: Kind, window: Window, number: int, place: int) -> list[int]:
