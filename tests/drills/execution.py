@@ -27,7 +27,7 @@ from tests.drills.gateway_days import AFTER_NS, DAYS, wait_until
 from tests.drills.kill9 import market_data
 from tests.fakes.live_pair import Pair, ledger_differences, new_pair, recorded
 
-MORNING: Final = ("09:30", "11:30")
+MORNING: Final = ("09:30", "11:15")
 MORNING_SPEED: Final = 40
 DAY_SPEED: Final = 60
 NEW_YORK: Final = ZoneInfo("America/New_York")
