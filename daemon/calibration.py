@@ -19,9 +19,9 @@ from core import commands as c
 from core.errors import ConfigError, QuantdError
 from core.sessions import Session
 from core.units import BP, NANO
+from daemon.tca.kept import Trail
 from daemon.tca.measure import LIVE, ParentRow, measure
 from daemon.tca.reading import Findings, quotes
-from daemon.tca.trails import Trail
 from daemon.training import run_module
 from execution.costs import Fitted
 from execution.tca import HORIZONS_MIN
@@ -138,6 +138,8 @@ def _trade(found: Findings, row: ParentRow, trail: Trail, sigma_bp: float) -> di
         return "nothing was filled"
     if trail.opening.purpose == c.INTENT_FLATTEN:
         return "a flatten"
+    if row.crossed_nanos:
+        return "crossed with another book of the account"
     if not adv or not row.arrival_px_nanos:
         return "no average volume or no price is known"
     if sigma_bp <= 0.0:

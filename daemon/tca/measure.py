@@ -12,9 +12,9 @@ from core import commands as c
 from core.ids import SIDE_NAMES
 from core.parents import ParentState
 from core.units import NANO, div_half_even, notional_nanos, share_of
+from daemon.tca.kept import CROSSED, FillTrail, OrderTrail, Trail
 from daemon.tca.market import DayPrices, Point
 from daemon.tca.reading import Findings
-from daemon.tca.trails import CROSSED, FillTrail, OrderTrail, Trail
 from execution import tca
 
 LIVE: Final = "live"  # only there a tape prints our own executions
