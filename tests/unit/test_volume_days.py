@@ -1,16 +1,22 @@
 """A broker's minute bars as days of volume and as a name's curve: kinds of days, fall-backs in words, exact sums."""
 
+from itertools import count
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pytest
 
+from broker.ib.config import IbSettings
+from broker.ib.contracts import Contracts
+from broker.ib.history import History
+from broker.ib.seam import READY, Shell
 from broker.ib.volume_days import curve, days_of
 from core.curves import PPM, DayVolume
+from core.events import ReferenceArrived
 from core.sessions import Calendar, Session, SessionTable
 from core.units import NANO
-from tests.fakes.tape import OPEN_NS
+from tests.fakes.tape import OPEN_NS, instrument
 
 DAY_NS: Final = 86_400 * NANO
 HALF: Final = 20  # number of the half day among the sessions
@@ -119,3 +125,60 @@ def test_half_days_and_nothing_at_all() -> None:
     assert curve([], [], session(30), date=date(30)) == ((), "")
     full_only = [day for day in own if day.kind == "full"]
     assert curve(full_only, full_only, session(HALF), date=date(HALF)) == ((), "")
+
+
+class Asked:
+    """What `History` knows of its adapter: time, requests out, facts in."""
+
+    link = READY
+
+    def __init__(self) -> None:
+        self.now_ns = OPEN_NS + 30 * DAY_NS
+        self.requests: list[tuple[int, str]] = []  # id, bar size
+        self.facts: list[ReferenceArrived] = []
+        self.numbers = count(1)
+
+    def request_id(self) -> int:
+        return next(self.numbers)
+
+    def request(self, lane: int, name: str, request_id: int, *rest: Any) -> None:
+        self.requests.append((request_id, rest[3]))
+
+    def patience_ns(self, usual_ns: int) -> int:
+        return usual_ns
+
+    def fact(self, event: ReferenceArrived) -> None:
+        self.facts.append(event)
+
+
+def test_what_all_names_have_in_common_is_told_when_it_is_known() -> None:
+    """The first name has five days and is told so; when the second has brought its thirty, the first is told again, by
+    the curve of all.
+    """
+    asked = Asked()
+    history = History(
+        cast(Shell, asked), cast(Contracts, SimpleNamespace(known=["c", "c"])), IbSettings(),
+        instruments=(instrument(0), instrument(1)), calendars=(calendar(), calendar()),
+    )  # fmt: skip
+    history.fetch(date(30))
+    history.allow()
+    for _ in range(4):
+        history.tick(asked.now_ns)
+        asked.now_ns += NANO
+    assert [size for _, size in asked.requests] == ["1 day", "1 day", "1 min", "1 min"]
+    for number, (request_id, size) in enumerate(asked.requests):
+        day_bars = [SimpleNamespace(date=str(date(at)), volume=390_000, close=10.0) for at in range(30)]
+        minutes = [
+            SimpleNamespace(close=10.0, **vars(bar))
+            for bar in (bars(range(5)) if number == 2 else bars(range(30), tilt=0.3))
+        ]
+        for bar in day_bars if size == "1 day" else minutes:
+            history.bar(request_id, bar)
+        history.end(request_id)
+    told = [(fact.inst, fact.source.partition("; ")[2]) for fact in asked.facts]
+    assert told == [
+        (0, "volume curve: 5 full days, 20 are wanted"),
+        (1, ""),
+        (0, "volume curve: 5 full days, 20 are needed: the curve of all names"),
+    ]
+    assert all(sum(fact.curve_ppm) == PPM and not fact.missing for fact in asked.facts)
