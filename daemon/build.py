@@ -154,6 +154,7 @@ def _engine(
             on_disable={name: s.on_disable for name, s in config.strategies.items()},
             on_stop={name: s.on_stop for name, s in config.strategies.items()},
             persons=config.authority.persons,
+            cross_internally=config.execution.cross_internally,
             two_person_levels=tuple(LEVELS[name] for name in config.authority.two_person_levels),
         ),
         context=context,

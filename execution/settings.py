@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from core.errors import ConfigError
+from core.events import OrderGiven
 from core.units import NANO, exact_text, parse_nanos
 from execution.algos import AlgoParams, find_algo, read_params
 from execution.algos.plan import require_range
@@ -101,6 +102,13 @@ def _nanos(field: str, value: float, *, low: int, high: int) -> int:
     if not low <= nanos <= high:
         raise ConfigError(f"{field} is {value}: set it between {exact_text(low)} and {exact_text(high)}")
     return nanos
+
+
+def by_hand(settings: ExecutionSettings, given: OrderGiven) -> ExecutionSettings:
+    """The same, with the algorithm that a person named."""
+    algo = find_algo(given.algo)
+    params = msgspec.json.decode(given.params, type=algo.params_type) if given.params else algo.params_type()
+    return msgspec.structs.replace(settings, algo=algo.name, params=params)
 
 
 DEFAULT_SETTINGS = resolve(ExecutionConfig(), field="execution")

@@ -29,12 +29,13 @@ _ADV_DAYS: Final = 20
 _ADV_DAYS_MIN: Final = 5  # fewer days make no average
 _SHARES_MAX: Final = 9e9  # of one bar; more does not fit in nanos
 BARS_MAX: Final = 100_000  # of one answer
+POOLED_MAX: Final = 20  # names whose days make the common curve: more would cost time and hardly move it
 
 
 class Fetch:
     """One instrument's numbers for one trading day."""
 
-    __slots__ = ("bars", "curve", "date", "days", "done", "inst", "told", "tries", "wait_ns")
+    __slots__ = ("bars", "curve", "date", "days", "done", "inst", "made_of", "told", "tries", "wait_ns")
 
     def __init__(self, inst: int, date: int) -> None:
         self.inst = inst
@@ -43,6 +44,7 @@ class Fetch:
         self.bars: dict[str, list[Any]] = {DAILY: [], MINUTES: []}
         self.days: list[DayVolume] = []  # of the minute bars
         self.curve: tuple[int, ...] = ()  # as told last
+        self.made_of = ""  # why it is not the name's own
         self.tries = 0
         self.wait_ns = 0
         self.told = False
@@ -173,9 +175,9 @@ class History:
         fetch.days = days_of(fetch.bars[MINUTES], self._calendars[fetch.inst], before=fetch.date)
         self._tell(fetch)
         if all(one.told and one.done for one in self._fetches.values()):
-            # What all names have in common is known only now.
+            # What all names have in common is known only now: for those that lean on it.
             for one in self._fetches.values():
-                if one.curve and one is not fetch and self._curve(one)[0] != one.curve:
+                if one.curve and one.made_of and one is not fetch and self._curve(one)[0] != one.curve:
                     self._tell(one)
 
     def _tell(self, fetch: Fetch) -> None:
@@ -185,7 +187,7 @@ class History:
         volumes = [nanos_of_float(bar.volume) for bar in daily[-_ADV_DAYS:] if bar.volume > 0]
         adv = sum(volumes) // len(volumes) if len(volumes) >= _ADV_DAYS_MIN else 0
         shares, made_of = self._curve(fetch)
-        fetch.curve = shares
+        fetch.curve, fetch.made_of = shares, made_of
         missing = [
             name for name, there in (("previous close", close), ("average volume", adv), ("volume curve", shares))
             if not there
@@ -210,7 +212,11 @@ class History:
     def _curve(self, fetch: Fetch) -> tuple[tuple[int, ...], str]:
         """Share of each minute in the day's volume, and of what it is made."""
         calendar = self._calendars[fetch.inst]
-        everybody = [day for one in self._fetches.values() for day in one.days]
+        hours = calendar.table.calendar
+        alike = [
+            one for one in self._fetches.values() if one.days and self._calendars[one.inst].table.calendar == hours
+        ]
+        everybody = [day for one in alike[:POOLED_MAX] for day in one.days]
         return curve(fetch.days, everybody, calendar.session_of(fetch.date), date=fetch.date)
 
 

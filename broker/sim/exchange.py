@@ -19,6 +19,7 @@ from broker.sim.agenda import (
     LINK_DOWN,
     LINK_UP,
     REVIEW,
+    STEP,
     TELL,
     Agenda,
     CancelAsk,
@@ -324,6 +325,9 @@ class Exchange:
         elif kind == ARRIVE:
             if order is not None:
                 self._venue.arrive(order, ts_ns)
+        elif kind == STEP:
+            if order is not None:
+                self._venue.step(order, ts_ns)
         elif isinstance(payload, Revision):
             self._arrive_revision(order, payload, ts_ns)
         elif isinstance(payload, CancelAsk):

@@ -13,6 +13,7 @@ from broker.sim.book import (
     FRESH,
     TRAIL,
     UNKNOWN,
+    WORKED,
     Book,
     Quote,
     SimOrder,
@@ -21,6 +22,7 @@ from broker.sim.book import (
     join_queue,
     take,
 )
+from broker.sim.chance import PPM
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
 from broker.sim.impact import pushed, shift_nanos, walk
@@ -37,10 +39,12 @@ from broker.sim.matching import (
     tick_nanos,
     touch,
     triggers,
+    within_limit,
 )
 from broker.sim.oca import note_traded, others_of, reduced_nanos
 from broker.sim.outbox import Outbox
 from broker.sim.settlement import Settlement
+from broker.sim.worked import due_nanos
 from core.commands import FOK, IOC, LMT, MKT, STP_LMT
 from core.events import (
     STATUS_CANCELLED,
@@ -124,6 +128,8 @@ class Floor:
                     self._fill(order, [(cut, order.limit_px_nanos)], ts_ns, ADDED)
             elif order.working_type == AT_OPEN:
                 self._at_open(order, px_nanos, ts_ns)
+            elif order.working_type == WORKED:
+                given += self._by_print(order, px_nanos, qty_nanos, given, ts_ns)
             elif self._released(order, px_nanos, ts_ns):
                 self._trigger(order, ts_ns)
 
@@ -165,6 +171,20 @@ class Floor:
         else:
             join_queue(order, quote)
 
+    def let_out(self, order: SimOrder, ts_ns: int) -> None:
+        """What the broker's own algorithm has due is taken at the touch, within the order's limit."""
+        book, quote = self.state.books[order.inst], self._quote_at(order.inst)
+        px, _ = touch(order, quote)
+        if order.progress is None or order.progress.recipe.is_patient:
+            return
+        if book.halted or not quote.sane or not within_limit(order, px):
+            return
+        qty = min(_due(order, ts_ns), available_nanos(order, book, quote, self._config, ts_ns))
+        qty = qty // order.increment_nanos * order.increment_nanos if qty < order.remaining_nanos else qty
+        if qty > 0:
+            take(book, side=order.side, qty_nanos=qty, ts_ns=ts_ns)
+            self._fill(order, [(qty, px)], ts_ns, REMOVED)
+
     def closing_auction(self, order: SimOrder, ts_ns: int) -> None:
         """The end of an on-close order's day: filled at the closing price, or cancelled."""
         date = self.hours[order.inst].date_of(ts_ns)
@@ -179,7 +199,8 @@ class Floor:
     def late_fill(self, order: SimOrder, ts_ns: int, later_ns: int) -> None:
         """The race a cancel loses: the rest was executed before it, but the news comes after."""
         quote = self._quote_at(order.inst)
-        px = order.limit_px_nanos if order.working_type == LMT else touch(order, quote)[0]
+        limited = order.working_type == LMT or (order.working_type == WORKED and order.limit_px_nanos)
+        px = order.limit_px_nanos if limited else touch(order, quote)[0]
         if px > 0 and order.remaining_nanos:
             self._fill(order, [(order.remaining_nanos, px)], ts_ns, ADDED, later_ns)
 
@@ -217,6 +238,25 @@ class Floor:
         if config.impact.on:
             return self._walking(order, book, quote, ts_ns)
         return take_limit(order, book, quote, config, ts_ns=ts_ns, resting=False)
+
+    def _by_print(self, order: SimOrder, px_nanos: int, qty_nanos: int, given_nanos: int, ts_ns: int) -> int:
+        """Others trade: the broker's own algorithm counts it, and a patient one has its part of what prints at its own
+        side. Returns what it got.
+        """
+        progress, quote = order.progress, self._quote_at(order.inst)
+        if progress is None or not progress.begun_ns or ts_ns < progress.begun_ns:
+            return 0
+        progress.printed_nanos += qty_nanos
+        near = quote.bid_px_nanos if order.side > 0 else quote.ask_px_nanos
+        beyond = (near - px_nanos) * order.side >= 0
+        if not progress.recipe.is_patient or not quote.sane or not beyond or not within_limit(order, px_nanos):
+            return 0
+        room = (qty_nanos - given_nanos) * self._config.participation_ppm // PPM
+        step = order.increment_nanos
+        cut = min(_due(order, ts_ns), room // step * step)
+        if cut > 0:
+            self._fill(order, [(cut, px_nanos)], ts_ns, ADDED)
+        return max(0, cut)
 
     def _released(self, order: SimOrder, px_nanos: int, ts_ns: int) -> bool:
         if order.order_type == TRAIL:
@@ -301,3 +341,13 @@ class Floor:
             limit_px_nanos=order.limit_px_nanos,
         )
         self.tell(order, changed, ts_ns)
+
+
+def _due(order: SimOrder, ts_ns: int) -> int:
+    """What an algorithm of the broker's may trade of an order now."""
+    assert order.progress is not None, "asked for orders that an algorithm works"
+    due = due_nanos(
+        order.progress, qty_nanos=order.qty_nanos, filled_nanos=order.filled_nanos,
+        increment_nanos=order.increment_nanos, ts_ns=ts_ns,
+    )  # fmt: skip
+    return min(due - order.filled_nanos, order.remaining_nanos)

@@ -86,7 +86,7 @@ def _begin_slice(m: Money, command: c.BeginSlice) -> None:
     parent.slice_no = command.slice_no
     parent.others_nanos = command.others_nanos
     parent.volume_nanos = command.volume_nanos
-    parent.slice_filled_nanos = parent.filled_nanos
+    parent.slice_filled_nanos = parent.traded_nanos
 
 
 SCHEDULES: Final[dict[type, Callable[[Money, Any], None]]] = {

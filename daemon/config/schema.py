@@ -198,6 +198,14 @@ class StrategySettings(Table, frozen=True):
     execution: ExecutionConfig = ExecutionConfig()  # how its targets are traded
 
 
+class DeskSettings(Table, frozen=True):
+    """How targets are traded, for all strategies together."""
+
+    # true = where one strategy wants to buy what another wants to sell, their books trade with each other at the mid,
+    # and only the net goes to the market; false = they take turns.
+    cross_internally: bool = False
+
+
 class VenueFee(Dated, frozen=True):
     """What one exchange charges a share from a day on; below 0 = it pays."""
 
@@ -361,6 +369,7 @@ class Config(Table, frozen=True):
     mode: Literal["replay", "paper", "live", "shadow"] = "replay"
     state_dir: str = "state"  # journal, snapshots, reference tables and socket; relative to this file
     strategies: dict[Annotated[str, Meta(pattern=NAME, examples=["reversion"])], StrategySettings] = {}  # who trades
+    execution: DeskSettings = DeskSettings()  # between strategies
     limits: Limits = Limits()  # what is allowed
     market: MarketSettings = MarketSettings()  # the market as a whole
     venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]

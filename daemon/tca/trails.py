@@ -7,10 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
+from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import notes as n
+from core.book_commands import CrossBooks
 from core.errors import QuantdError
+from core.ids import BUY, SELL
 from core.ledger import Execution, Ledger
 from core.parents import ParentState
 from core.units import NANO
@@ -20,6 +23,7 @@ from execution.tca import HORIZONS_MIN
 FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by day
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
+CROSSED: Final = 4  # in place of a liquidity: with another book of the account, at no cost
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
 
 
@@ -27,11 +31,12 @@ class FillTrail(msgspec.Struct, gc=False, kw_only=True):
     """One execution. `execution` is the ledger's, so a correction or a cost that comes later is in it."""
 
     execution: Execution
-    liquidity: int  # 1 added, 2 removed, 3 routed out, 0 not told
+    liquidity: int  # 1 added, 2 removed, 3 routed out, CROSSED, 0 not told
     told_ns: int  # our clock
     exchange_ns: int  # the broker's; 0 = not told
     quote: int  # ticket: just before the execution
     later: tuple[int, ...]  # tickets, by HORIZONS_MIN
+    met: tuple[int, int] = (0, 0)  # bid and ask, where the record itself says them
 
 
 class OrderTrail(msgspec.Struct, gc=False, kw_only=True):
@@ -112,6 +117,8 @@ class Walk:
         self._decided: dict[tuple[str, int], Decided] = {}
         self._orders: dict[int, tuple[Trail, OrderTrail]] = {}
         self._fills = 0
+        self._split_ns: dict[int, int] = {}
+        self.splits: list[tuple[int, int, int, int]] = []  # instrument, trading date, new shares, old shares
 
     def take(self, seq: int, ts_ns: int, message: Any) -> None:
         """The next record."""
@@ -142,7 +149,16 @@ class Walk:
         before = self._decided.get(key)
         if before is not None:
             self._note_unopened(key, before)
+        if self._split_ns.get(command.inst) == self._ts_ns:
+            return  # the same target in new shares: nothing was decided, and the price at hand may be the old one
         self._decided[key] = self._decide(command.inst, command.qty_nanos)
+
+    def split(self, command: b.SplitBooks) -> None:
+        """What was decided at a price of the old shares counts for nothing in the new ones."""
+        for key in [key for key in self._decided if key[1] == command.inst]:
+            self._note_unopened(key, self._decided.pop(key))
+        self._split_ns[command.inst] = self._ts_ns
+        self.splits.append((command.inst, self._date, command.num, command.den))
 
     def _decide(self, inst: int, target_nanos: int) -> Decided:
         ticket = self._market.ask_point(inst, self._seq, self._ts_ns)
@@ -152,14 +168,10 @@ class Walk:
         if not decided.opened and decided.waits:
             self.unopened.append(
                 Unopened(
-                    date=decided.date,
-                    strategy=key[0],
-                    inst=key[1],
-                    ts_ns=decided.ts_ns,
+                    date=decided.date, strategy=key[0], inst=key[1], ts_ns=decided.ts_ns, why=decided.waits,
                     target_nanos=decided.target_nanos,
-                    why=decided.waits,
                 )
-            )
+            )  # fmt: skip
 
     def blocked(self, note: n.Blocked) -> None:
         """Why a target waits."""
@@ -183,6 +195,26 @@ class Walk:
             arrival=arrival,
             weights=command.weights,
         )
+
+    def crossed(self, command: CrossBooks) -> None:
+        """Two books traded with each other: a fill of both schedules."""
+        market, inst, now = self._market, command.inst, self._ts_ns
+        sides = ((command.buyer, command.buyer_parent, BUY), (command.seller, command.seller_parent, SELL))
+        for strategy, parent_id, side in sides:
+            trail = self.trails.get(parent_id)
+            if trail is None:
+                continue
+            execution = Execution(
+                exec_id=f"cross-{self._seq}", order_id=0, strategy=strategy, inst=inst, side=side,
+                qty_nanos=command.qty_nanos, px_nanos=command.px_nanos, ts_ns=now, seq=self._seq,
+                commission_known=True,
+            )  # fmt: skip
+            later = tuple([market.ask_mark(inst, now + minutes * 60 * NANO) for minutes in HORIZONS_MIN])
+            fill = FillTrail(
+                execution=execution, liquidity=CROSSED, told_ns=now, exchange_ns=0, quote=market.ask_mark(inst, now),
+                later=later, met=(command.bid_px_nanos, command.ask_px_nanos),
+            )  # fmt: skip
+            trail.fills.append(fill)
 
     def replanned(self, command: c.ReplanParent) -> None:
         """Other weights from a slice on."""
@@ -315,6 +347,20 @@ class Walk:
         """What an execution cost."""
         self._ledger.charge(event.exec_id, event.commission_nanos)
 
+    def booked(self, command: b.CorrectBooks) -> None:
+        """The statement's word on an execution that we have."""
+        line, ledger = command.line, self._ledger
+        if line.exec_id not in ledger.executions:
+            return
+        if line.kind == "commission":
+            ledger.charge(line.exec_id, line.commission_nanos)
+        elif line.kind == "fees":
+            ledger.name_fees(line.exec_id, line.fees)
+        elif line.kind == "correction":
+            ledger.correct(
+                corrects=line.exec_id, exec_id=line.line_id, qty_nanos=line.qty_nanos, px_nanos=line.px_nanos
+            )
+
     def _book(
         self, exec_id: str, order_id: int, inst: int, side: int, qty_nanos: int, px_nanos: int, *,
         exchange_ns: int = 0, liquidity: int = 0,
@@ -325,7 +371,7 @@ class Walk:
         now = self._ts_ns
         execution = Execution(
             exec_id=exec_id, order_id=order_id, strategy="", inst=inst, side=side, qty_nanos=qty_nanos,
-            px_nanos=px_nanos, ts_ns=now, seq=self._seq,
+            px_nanos=px_nanos, ts_ns=now, seq=self._seq, liquidity=liquidity,
         )  # fmt: skip
         if not self._ledger.execute(execution):
             return
@@ -356,6 +402,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     c.SetTarget: Walk.targeted,
     n.Blocked: Walk.blocked,
     c.OpenParent: Walk.opened,
+    CrossBooks: Walk.crossed,
     c.ReplanParent: Walk.replanned,
     c.EndParent: Walk.ended,
     c.PlaceOrder: Walk.placed,
@@ -370,4 +417,6 @@ _HANDLERS: Final[dict[type, Any]] = {
     e.ExecutionReported: Walk.filled,
     e.ExecutionCorrected: Walk.corrected,
     e.CommissionReported: Walk.charged,
+    b.CorrectBooks: Walk.booked,
+    b.SplitBooks: Walk.split,
 }

@@ -262,7 +262,7 @@ def test_a_cap_binds_a_schedule_until_its_time_is_over() -> None:
             bench.fold(c.EndParent(parent_id=parent.parent_id, state=action.end, reason="", final=True))
             waits = desk.plan("alpha", 0, bench.ts_ns)
             assert waits is not None
-            assert waits.blocked == "parent 1 ended on time with a rest: the strategy must decide anew"
+            assert waits.blocked == "parent 1 ended with a rest: the strategy must decide anew"
             bench.fold(c.SetTarget(strategy="alpha", inst=0, qty_nanos=999 * SHARE))
             opened = desk.plan("alpha", 0, bench.ts_ns)
             assert opened is not None
