@@ -273,12 +273,15 @@ def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Term
 
 
 def volume_parts(terms: Terms, start_ns: int, end_ns: int, parts: int) -> tuple[float, ...]:
-    """Share of the average day that usually trades in each of equal times; evenly where no curve says."""
+    """Share of the average day that trades in each of equal times, at the level of this day; evenly and as usual where
+    no curve says.
+    """
     span = end_ns - start_ns
     if curve_fault(terms):
         return (span / max(terms.close_ns - terms.open_ns, 1) / parts,) * parts
     upto = [volume_until(terms, start_ns + span * at // parts) for at in range(parts + 1)]
-    return tuple((after - before) / (PPM * VOLUME_INTERVAL_NS) for before, after in pairwise(upto))
+    whole = PPM * VOLUME_INTERVAL_NS / terms.level
+    return tuple((after - before) / whole for before, after in pairwise(upto))
 
 
 def _joined(*texts: str) -> str:

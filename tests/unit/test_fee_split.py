@@ -1,4 +1,4 @@
-"""Commissions by kind: parts add up to the charge, whoever says them; pieces of an order cost what the order does."""
+"""Commissions by kind: parts add up to what was charged, whoever says them; pieces of an order cost what it does."""
 
 import pytest
 from hypothesis import given, settings
