@@ -1,5 +1,5 @@
-"""What must hold when a trouble meets a schedule in its middle: totals, silence while nothing may be sent, how it goes on
-and ends, and what the report says of it. Each case is one trouble, for any algorithm and any market.
+"""What must hold when a trouble meets a schedule in its middle: totals, silence while nothing may be sent, how it goes
+on and ends, and what the report says of it. Each case is one trouble, for any algorithm and any market.
 
 The parameters and the tape are in one_schedule.py; the checkers of the simulation run beside it at every step.
 """
