@@ -67,6 +67,12 @@ def _gateway_state(number: int) -> PartResult:
     return run_part(number)
 
 
+def _algo_faults(number: int) -> PartResult:
+    from tests.drills.algo_faults import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -150,6 +156,14 @@ DRILLS: Final = (
         "equal, every order accounted for within 10 s; a part is ten kills",
         parts=20,
         part=_gateway_crash,
+    ),
+    Drill(
+        name="algo_faults",
+        meaning="every algorithm at work in one trader at a paper gateway over TCP, with faults on the line: kill -9 "
+        "of either or both, pause and resume of a schedule by number; and in process every algorithm times every "
+        "trouble on other markets; a part is three kills and one market",
+        parts=4,
+        part=_algo_faults,
     ),
     Drill(
         name="guard",
