@@ -22,7 +22,7 @@ from core.volume import PPM
 from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo
 from execution.algos.plan import no_time, window
 from execution.algos.shortfall import aversion_of
-from execution.algos.vwap import curve_fault, volume_until
+from execution.algos.vwap import curve_fault, volumes_until
 from execution.costs import Choice, Conditions, Estimate, Order, Schedule, Situation, choose, estimate, weights_of
 from execution.costs.choice import CHILD_S, IMMEDIATE_S, IS, KNOWN, POV, RESTING
 from execution.settings import ExecutionSettings
@@ -247,8 +247,8 @@ def volume_parts(terms: Terms, start_ns: int, end_ns: int, parts: int) -> tuple[
     span = end_ns - start_ns
     if curve_fault(terms):
         return (span / max(terms.close_ns - terms.open_ns, 1) / parts,) * parts
-    upto = [volume_until(terms, start_ns + span * at // parts) for at in range(parts + 1)]
-    return tuple((after - before) / (PPM * VOLUME_INTERVAL_NS) for before, after in pairwise(upto))
+    upto = volumes_until(terms, start_ns, end_ns, parts)
+    return tuple([(after - before) / (PPM * VOLUME_INTERVAL_NS) for before, after in pairwise(upto)])
 
 
 def _joined(*texts: str) -> str:
