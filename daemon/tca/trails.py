@@ -24,6 +24,7 @@ FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
 CROSSED: Final = 4  # in place of a liquidity: with another book of the account, at no cost
+HORIZONS_NS: Final = tuple(minutes * 60 * NANO for minutes in HORIZONS_MIN)
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
 
 
@@ -101,6 +102,15 @@ class Unopened(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     why: str
 
 
+class _Executions(Ledger):
+    """Which executions count, with their corrections and costs, by the ledger's own rules; nobody asks here what they
+    made of a position.
+    """
+
+    def _move(self, execution: Execution, side: int, qty_nanos: int, px_nanos: int, *, undo: bool = False) -> None:
+        pass
+
+
 class Walk:
     """One pass over inputs, notes, commands and outcomes, in order."""
 
@@ -112,7 +122,7 @@ class Walk:
         self._date = 0
         self._seq = 0
         self._ts_ns = 0
-        self._ledger = Ledger(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
+        self._ledger = _Executions(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
         self._instruments = instruments
         self._decided: dict[tuple[str, int], Decided] = {}
         self._orders: dict[int, tuple[Trail, OrderTrail]] = {}
@@ -387,7 +397,7 @@ class Walk:
                 told_ns=now,
                 exchange_ns=exchange_ns,
                 quote=market.ask_mark(inst, made_ns, before=True),
-                later=tuple([market.ask_mark(inst, made_ns + minutes * 60 * NANO) for minutes in HORIZONS_MIN]),
+                later=market.ask_marks(inst, made_ns, HORIZONS_NS),
             )
         )
         order.filled_nanos += qty_nanos
