@@ -35,6 +35,7 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     split_den: int = 1
     liquidity: int = 0  # 1 added, 2 removed, 3 routed; 0 = not told
     fees: tuple[tuple[str, int], ...] = ()  # its commission by kind, as the statement says; () = one sum
+    shared: bool = False  # of the account's own order: booked on to the books that it closed
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
@@ -216,6 +217,18 @@ class Ledger:
             realised = self.position(strategy, inst).book(side, qty_nanos, value, seq=seq)
             self.realised_nanos += realised
             self.book_of(strategy).realised_nanos += realised
+
+    def share(self, exec_id: str, books: tuple[tuple[str, int], ...]) -> None:
+        """An execution of nobody's order becomes that of the books which it closed: at its price, no cash moves."""
+        execution = self.executions[exec_id]
+        execution.shared = True
+        for strategy, qty_nanos in books:
+            side, value = (BUY if qty_nanos > 0 else SELL), notional_nanos(execution.px_nanos, abs(qty_nanos))
+            for owner, way in ((UNCLAIMED, -side), (strategy, side)):
+                position = self.position(owner, execution.inst)
+                realised = position.book(way, abs(qty_nanos), value, seq=execution.seq)
+                self.realised_nanos += realised
+                self.book_of(owner).realised_nanos += realised
 
     def split(self, inst: int, quantities: tuple[tuple[str, int], ...], *, num: int, den: int) -> None:
         """New quantities of every book of an instrument that became `num` shares for `den`; no cash moves."""

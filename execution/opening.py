@@ -75,8 +75,11 @@ class Opening:
                 algo=algo, params=settings.params, plan=plan, why=_joined(plan.why, f"no estimate: {missing}")
             )
         schedule = schedule_of(algo, settings, plan, terms)
-        expected = estimate(order, conditions, schedule, fees=self._fees, model=settings.model)
-        return Chosen(algo=algo, params=settings.params, plan=plan, expected=expected, why=plan.why)
+        model, told = settings.models.on(order.date), settings.models.told(order.date)
+        expected = estimate(order, conditions, schedule, fees=self._fees, model=model)
+        return Chosen(
+            algo=algo, params=settings.params, plan=plan, expected=expected, why=_joined(plan.why, told)
+        )  # fmt: skip
 
     def _choose(self, settings: ExecutionSettings, terms: Terms, order: Order) -> Chosen:
         own = settings.params
@@ -89,12 +92,13 @@ class Opening:
         if missing:  # the choice without an estimate: even parts, whatever it is that lacks
             conditions = msgspec.structs.replace(conditions, volatility=0.0)
         situation = situation_of(settings, terms, start, end)
-        choice = choose(order, conditions, situation, fees=self._fees, model=settings.model)
+        choice = choose(order, conditions, situation, fees=self._fees, model=settings.models.on(order.date))
         algo = find_algo(choice.algo)
         params = params_of_choice(choice, own, terms)
         plan = algo.plan(params, terms)
         why = choice.why if not missing else f"{choice.algo} over {situation.horizon_s} s: no estimate, {missing}"
-        return Chosen(algo=algo, params=params, plan=plan, expected=choice.expected, why=_joined(why, plan.why))
+        why = _joined(why, settings.models.told(order.date), plan.why)
+        return Chosen(algo=algo, params=params, plan=plan, expected=choice.expected, why=why)
 
     def _order(self, inst: int, side: Side, qty_nanos: int, lot_nanos: int) -> Order:
         money = self._context.money

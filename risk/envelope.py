@@ -113,7 +113,13 @@ def is_plain(o: OrderIntent) -> bool:
     if o.order_type != LMT or o.tif != DAY:
         return False
     return not (
-        o.version or o.gtd_ts_ns or o.stop_px_nanos or o.outside_rth or o.broker_algo or o.purpose == INTENT_DISASTER
+        o.version
+        or o.gtd_ts_ns
+        or o.stop_px_nanos
+        or o.outside_rth
+        or o.broker_algo
+        or o.oca_group
+        or o.purpose == INTENT_DISASTER
     )
 
 

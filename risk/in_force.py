@@ -11,6 +11,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.limit_changes import LIMIT_CHANGES_MAX, NO_END, LimitVerdict, ScaledLimit
+from core.manual import MANUAL
 from core.ports import Context
 from core.units import NANO
 from risk.bounds import Resolved
@@ -49,7 +50,7 @@ class LimitsInForce:
         return resolve(
             limits,
             instruments=self._context.instruments,
-            strategies=money.settings.strategies,
+            strategies=(*money.settings.strategies, MANUAL),
             currency=money.ledger.currency,
         )
 
@@ -132,7 +133,7 @@ class LimitsInForce:
         kind, _, of = scope.partition(".")
         context = self._context
         known = {
-            "strategy": context.money.settings.strategies,
+            "strategy": (*context.money.settings.strategies, MANUAL),
             "symbol": tuple(instrument.symbol for instrument in context.instruments),
             "class": tuple(FACTORY_CLASS),
         }

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from broker.ib.config import IbSettings
 from broker.ib.contracts import Contracts
+from broker.ib.minutes import curve_ppm, days_of, session_minutes
 from broker.ib.seam import LANE_DATA, NEVER, READY, Shell
 from broker.ib.translate import nanos_of_float
 from core import events as e
+from core.curves import DayVolume
 from core.instruments import Instrument
 from core.sessions import Calendar
 from core.units import NANO
@@ -20,7 +22,6 @@ TIMEOUT_NS: Final = 60 * NANO
 RETRY_NS: Final = 120 * NANO
 TRIES_MAX: Final = 5  # then they are asked for again each hour
 HOUR_NS: Final = 3_600 * NANO
-PPM: Final = 1_000_000
 DAILY: Final = "daily bars"
 MINUTES: Final = "minute bars"
 CLOSES_MAX: Final = 260  # days of closes that the risk worker looks at
@@ -28,21 +29,20 @@ _ADV_DAYS: Final = 20
 _ADV_DAYS_MIN: Final = 5  # fewer days make no average
 _SHARES_MAX: Final = 9e9  # of one bar; more does not fit in nanos
 BARS_MAX: Final = 100_000  # of one answer
-_SESSION_MINUTES_MAX: Final = 960
-_FULL_DAY_MINUTES: Final = 300  # a day that ends sooner is a half day, or not all there
-MINUTE_NS: Final = 60 * NANO
+POOLED_MAX: Final = 20  # names whose days make the common curve: more would cost time and hardly move it
 
 
 class Fetch:
     """One instrument's numbers for one trading day."""
 
-    __slots__ = ("bars", "date", "done", "inst", "told", "tries", "wait_ns")
+    __slots__ = ("bars", "date", "days", "done", "inst", "told", "tries", "wait_ns")
 
     def __init__(self, inst: int, date: int) -> None:
         self.inst = inst
         self.date = date
         self.done: dict[str, bool] = {}  # kind -> whether it brought bars
         self.bars: dict[str, list[Any]] = {DAILY: [], MINUTES: []}
+        self.days: list[DayVolume] = []  # what the minute bars say
         self.tries = 0
         self.wait_ns = 0
         self.told = False
@@ -144,6 +144,9 @@ class History:
         if asked is not None:
             fetch, kind, _ = asked
             fetch.done[kind] = True
+            if kind == MINUTES:
+                fetch.days = days_of(fetch.bars[kind], self._calendars[fetch.inst], before=fetch.date)
+                fetch.bars[kind] = []
             self._tell_when_done(fetch)
 
     def refused(self, request_id: int, code: int, text: str) -> bool:
@@ -200,33 +203,14 @@ class History:
         )
 
     def _curve(self, fetch: Fetch) -> tuple[int, ...]:
-        """Mean share of each minute in its day's volume, over full days before the fetch's, in ppm."""
-        days: dict[int, dict[int, float]] = {}
+        """The name's volume by the minute, drawn towards what the names have in common that have come by now."""
         calendar = self._calendars[fetch.inst]
-        first_ns: dict[int, int] = {}  # of days before the session table: the first bar opens the day
-        for bar in fetch.bars[MINUTES]:
-            ts_ns = int(bar.date) * NANO if str(bar.date).isdigit() else 0
-            if bar.volume <= 0 or not ts_ns:
-                continue
-            session = calendar.session(ts_ns)
-            if session is not None:
-                if not session.half_day and session.date < fetch.date and session.open_ns <= ts_ns < session.close_ns:
-                    days.setdefault(session.date, {})[(ts_ns - session.open_ns) // MINUTE_NS] = float(bar.volume)
-            elif not calendar.covers(ts_ns):
-                day = ts_ns // (24 * HOUR_NS)
-                minute = (ts_ns - first_ns.setdefault(day, ts_ns)) // MINUTE_NS
-                if minute < _SESSION_MINUTES_MAX:
-                    days.setdefault(day, {})[minute] = float(bar.volume)
-        days = {day: minutes for day, minutes in days.items() if max(minutes) >= _FULL_DAY_MINUTES}
-        if not days:
-            return ()
-        length = max(max(minutes) for minutes in days.values()) + 1
-        shares = [0.0] * length
-        for minutes in days.values():
-            total = sum(minutes.values())
-            for minute, volume in minutes.items():
-                shares[minute] += volume / total
-        return tuple(round(share * PPM / len(days)) for share in shares)
+        traded = calendar.table.calendar
+        there = [
+            one for one in self._fetches.values() if one.days and self._calendars[one.inst].table.calendar == traded
+        ]
+        everybody = [day for one in there[:POOLED_MAX] for day in one.days]
+        return curve_ppm(fetch.days, everybody, today=fetch.date, minutes=session_minutes(calendar))
 
 
 def _date_of(bar: Any) -> int:

@@ -7,9 +7,22 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
+from core.engine import (
+    adoption,
+    bookkeeping,
+    clock,
+    conditions,
+    corporate,
+    disaster,
+    kill,
+    ladder,
+    limits,
+    manual,
+    presence,
+)
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
+from core.engine.steering import on_steered
 from core.engine.trading import Trading
 from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
 from core.money.state import READY
@@ -52,21 +65,33 @@ def disable_strategy(engine: Trading, name: str, error: str) -> None:
         )
 
 
-def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
-    """Let one strategy decide on one instrument."""
+def ask_all(engine: Trading, inst: int) -> None:
+    """Let every strategy decide on one instrument. Where books cross, all have spoken before anything is traded: the
+    first must not send what the next would have given it.
+    """
+    if not engine.settings.cross_internally:
+        for strategy in engine.traders[inst]:
+            if ask(engine, strategy, inst):
+                engine.reconcile(strategy.name, inst)
+        return
+    for name in [strategy.name for strategy in engine.traders[inst] if ask(engine, strategy, inst)]:
+        engine.reconcile(name, inst)
+
+
+def ask(engine: Trading, strategy: Strategy, inst: int) -> bool:
+    """Let one strategy decide on one instrument; whether it did."""
     verdict = strategy.decide(engine.ts_ns, inst)
     if verdict.error:
         disable_strategy(engine, strategy.name, verdict.error)
-        return
-    decision = verdict.decision
+        return False
+    decision, name = verdict.decision, strategy.name
     if decision is None:
-        return
-    name = strategy.name
+        return False
     engine.note(decision)
-    if engine.money.ledger.book_of(name).targets.get(inst) != decision.target_nanos:
-        target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+    target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+    if engine.money.ledger.book_of(name).targets.get(inst) != target:
         engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=target, mid_nanos=mid))
-    engine.reconcile(name, inst)
+    return True
 
 
 # ---- market ----------------------------------------------------------------------------------------------------
@@ -76,8 +101,7 @@ def _row(
     row = np.zeros(1, ROW)
     row[0] = (engine.ts_ns, exchange_ts_ns, inst, kind, flags, *four)
     if engine.pipeline.step(row) & 1:
-        for strategy in engine.traders[inst]:
-            ask(engine, strategy, inst)
+        ask_all(engine, inst)
 
 
 def _quote(engine: Trading, q: e.QuoteChanged) -> None:
@@ -135,7 +159,7 @@ def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> No
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
     conditions.on_fill(engine)
-    disaster.on_execution(engine, event.order_id, event.inst)
+    disaster.on_execution(engine, event.order_id, event.inst, event.exec_id)
     _go_on(engine, event.order_id)
 
 
@@ -369,10 +393,12 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OperatorFlattened: answered(kill.on_flattened),
     e.OperatorResumed: answered(ladder.on_resumed),
     e.OrderResolved: answered(ladder.on_resolved),
+    e.ScheduleSteered: answered(on_steered),
     e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
     e.AccountAdopted: answered(adoption.on_adopted),
     e.CorporateActionApplied: answered(corporate.on_applied),
     e.BooksCorrected: answered(bookkeeping.on_corrected),
+    **manual.HANDLERS,
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),

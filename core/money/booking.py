@@ -21,7 +21,8 @@ from core.corporate import (
 from core.ledger import UNCLAIMED, Execution
 from core.money.inputs import correct
 from core.money.state import OWNERS, Money
-from core.units import share_of
+from core.story import tell
+from core.units import exact_text, notional_nanos, share_of
 
 LINES_KEPT_MAX: Final = 8_192  # ids of booked lines remembered, the newest
 WITHHOLDING: Final = "withholding"
@@ -73,6 +74,15 @@ def _cross(m: Money, command: b.CrossBooks) -> None:
         px_nanos=command.px_nanos,
         seq=m.seq,
     )
+    value = notional_nanos(command.px_nanos, command.qty_nanos)
+    for strategy, parent_id in ((command.buyer, command.buyer_parent), (command.seller, command.seller_parent)):
+        m.counters.cross(m.ts_ns, m.trading_date, strategy, command.inst, value, command.qty_nanos)
+        parent = m.parents.get(parent_id)
+        if parent is not None:
+            parent.filled_nanos += command.qty_nanos
+            parent.crossed_nanos += command.qty_nanos
+            parent.value_nanos += value
+            tell(parent.story, m.seq, m.ts_ns, f"CROSSED {exact_text(command.qty_nanos)}")
 
 
 def _accrue(m: Money, command: b.AccrueDividend) -> None:

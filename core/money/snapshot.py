@@ -2,11 +2,13 @@
 
 import msgspec
 
+from core.by_instrument import ByInstrument
 from core.corporate import Action
 from core.events import OpenOrderReported, RiskMeasured
 from core.latches import Latch, Latches
 from core.ledger import DIFFERENCE, Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
+from core.manual import ManualOrder
 from core.money.approvals import Approval, Seal
 from core.money.conditions import Conditions, widened
 from core.money.counters import CountersState
@@ -76,6 +78,7 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     suspected: dict[int, int] = {}
     booked_lines: list[str] = []
     fee_kinds: dict[str, int] = {}
+    manual: list[ManualOrder] = []
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -148,6 +151,7 @@ def dump(m: Money) -> bytes:
             suspected=m.suspected,
             booked_lines=list(m.booked_lines),
             fee_kinds=ledger.fee_kinds,
+            manual=list(m.manual.values()),
         )
     )
 
@@ -160,12 +164,12 @@ def load(settings: MoneySettings, state: bytes) -> Money:
         setattr(m, name, getattr(s, name))
     m.orders = {order.order_id: order for order in s.orders}
     live = s.live or [order.order_id for order in s.orders if order.live]  # none: written before they were kept
-    m.live_orders = {order_id: m.orders[order_id] for order_id in live}
+    m.live_orders = ByInstrument((order_id, m.orders[order_id]) for order_id in live)
     for order in m.live_orders.values():
         m.reservations.update(order)
     m.alerts = {alert.code: alert for alert in s.alerts}
     m.parents = {parent.parent_id: parent for parent in s.parents}
-    m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
+    m.live_parents = ByInstrument((p.parent_id, p) for p in s.parents if p.active or p.child in m.live_orders)
     m.latches = Latches(s.latches, s.ladder_moves)
     m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
     m.repace()
@@ -175,6 +179,7 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     _load_ledger(m.ledger, s)
     m.corporate = {action.terms.action_id: action for action in s.corporate}
     m.booked_lines = dict.fromkeys(s.booked_lines)
+    m.manual = {kept.parent_id: kept for kept in s.manual}
     if s.conditions is not None:  # none: written before they were kept
         m.conditions = widened(s.conditions, len(settings.symbols))
     return m

@@ -147,6 +147,7 @@ def _line(row: Any, arrived: str) -> dict[str, Any]:
         "state": row.state.lower(),
         "qty": exact_text(row.qty_nanos),
         "filled": _text(row.fill_ppm, "{:.0%}", 1e6),
+        "crossed": exact_text(row.crossed_nanos) if row.crossed_nanos else "-",
         "orders": len(row.orders),
         "bad": row.unhappy + row.refusals,
         "cost": decimal_text(row.total_nanos),

@@ -77,6 +77,7 @@ BOUNDS: Final[dict[tuple[str, str], tuple[float, float]]] = {
     ("ShortfallParams", "risk_aversion"): (0, 1),
     ("ShortfallParams", "volatility_bp"): (0, 10_000),
     ("ShortfallParams", "replan_move"): (0.01, 100),
+    ("ShortfallParams", "replan_times"): (1, 1_000),
     ("IcebergParams", "display_lots"): (1, 1_000_000),
     ("AdaptiveParams", "adverse_bp"): (0, 1_000),
     ("CloseParams", "slices"): (1, 399),

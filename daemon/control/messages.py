@@ -11,11 +11,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 import msgspec
 
 from core.corporate import FEE_KINDS_MAX
+from core.events import STEER_CANCEL, STEER_PAUSE, STEER_RESUME
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
 LINES_MAX: Final = 100  # corrections of the books at once
+PARAMS_MAX: Final = 32  # of one algorithm
 PROOF_TEXT_MAX: Final = 128
 
 
@@ -108,6 +110,34 @@ class Resolve(Request, frozen=True, tag="resolve"):
     reason: str
     qty: str | None = None
     px: str | None = None
+
+
+class Steer(Request, frozen=True, kw_only=True):
+    """A command on one schedule, by the number that `quantd status` shows."""
+
+    ACTION: ClassVar[str] = ""
+
+    parent_id: int
+    reason: str
+
+
+class PauseSchedule(Steer, frozen=True, tag="parent-pause"):
+    """Its order is cancelled and it waits; its end stands."""
+
+    ACTION = STEER_PAUSE
+
+
+class ResumeSchedule(Steer, frozen=True, tag="parent-resume"):
+    """It goes on where it stood."""
+
+    ADDS_RISK = True
+    ACTION = STEER_RESUME
+
+
+class CancelSchedule(Steer, frozen=True, tag="parent-cancel"):
+    """It ends, and its rest is given up until the strategy sets another target."""
+
+    ACTION = STEER_CANCEL
 
 
 class Acknowledge(Request, frozen=True, tag="acknowledge"):
@@ -295,15 +325,53 @@ class Override(Request, frozen=True, tag="override"):
     until: str = "5m"
 
 
+class GiveOrder(Request, frozen=True, tag="order"):
+    """An order by hand (decimals as text): rests at `limit`, or is worked by `algo` with `params` (NAME=VALUE)."""
+
+    ADDS_RISK = True
+    ENGINE_DECIDES = True
+
+    side: Literal["buy", "sell"]
+    symbol: str
+    qty: str
+    reason: str
+    limit: str = ""
+    algo: str = ""
+    params: Annotated[tuple[str, ...], msgspec.Meta(max_length=PARAMS_MAX)] = ()
+    tif: Literal["day", "gtc"] = "day"
+    strategy: str = "manual"
+    take_profit: str = ""
+    stop: str = ""
+    oca: str = ""
+
+
+class WithdrawOrder(Request, frozen=True, tag="order-cancel"):
+    """Take a manual order back; `protection`: also what follows its fills."""
+
+    ADDS_RISK = True
+    ENGINE_DECIDES = True
+
+    order_id: int
+    reason: str
+    protection: bool = False
+
+
+class GetOrders(Request, frozen=True, tag="order-list"):
+    """The manual orders, oldest first."""
+
+
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
-    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks
+    | PauseSchedule | ResumeSchedule | CancelSchedule
+    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks | GiveOrder | WithdrawOrder | GetOrders
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
     "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
+    "parent-pause", "parent-resume", "parent-cancel",
+    "order", "order-cancel", "order-list",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

@@ -175,7 +175,7 @@ class Books:
             parent.paused_reason, parent.filled_nanos, parent.value_nanos, parent.children, parent.child,
             parent.chases, parent.reason, parent.params, parent.expected_cost_nanos, parent.expected_risk_nanos,
             parent.decision_mid_nanos, parent.decision_ts_ns, parent.why, parent.operator, parent.kappa_nanos,
-            parent.auction_ts_ns, parent.sent_nanos, parent.slice_no,
+            parent.auction_ts_ns, parent.sent_nanos, parent.slice_no, parent.crossed_nanos,
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import msgspec
 from core import book_commands as b
 from core import commands as c
 from core import events as e
+from core import manual_commands as mc
 from core import notes as n
 from core import reference as r
 from core.latches import LEVEL_NAMES, STATE_NAMES
@@ -76,7 +77,7 @@ def _day(m: e.DayRolled, s: Stamp, symbol: SymbolOf) -> Rows:
 
 
 def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
-    scope = str(getattr(m, "scope", getattr(m, "order_id", "")))
+    scope = str(getattr(m, "scope", getattr(m, "order_id", getattr(m, "parent_id", ""))))
     body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
@@ -131,13 +132,18 @@ def _cross(m: b.CrossBooks, s: Stamp, symbol: SymbolOf) -> Rows:
     yield (
         "crosses",
         (*s, m.inst, symbol(m.inst), m.buyer, m.seller, m.qty_nanos, m.px_nanos, m.bid_px_nanos, m.ask_px_nanos,
-         m.reason),
+         m.reason, m.buyer_parent, m.seller_parent),
     )  # fmt: skip
 
 
 def _transfer(m: c.TransferPosition, s: Stamp, symbol: SymbolOf) -> Rows:
     deposit = m.deposit_nanos
     yield "transfers", (*s, m.strategy, m.inst, symbol(m.inst), m.qty_nanos, m.px_nanos, deposit, m.reason)
+
+
+def _shared(m: mc.ShareExecution, s: Stamp, symbol: SymbolOf) -> Rows:
+    for strategy, qty_nanos in m.books:
+        yield "execution_shares", (s.seq, s.ts_ns, m.exec_id, strategy, qty_nanos)
 
 
 def _parent(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
@@ -239,6 +245,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.OperatorFlattened: _operator,
     e.OperatorResumed: _operator,
     e.OrderResolved: _operator,
+    e.ScheduleSteered: _operator,
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
@@ -266,6 +273,8 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.AdjustCash: _cash_booked,
     e.CorporateActionApplied: _operator,
     e.BooksCorrected: _operator,
+    e.OrderGiven: _operator,
+    e.OrderWithdrawn: _operator,
     b.PayDividend: _dividend,
     b.CorrectBooks: _corrected,
     b.KeepCorporateAction: _corporate,
@@ -280,6 +289,9 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.AdvanceParent: _parent,
     c.ReplanParent: _parent,
     c.BeginSlice: _parent,
+    mc.KeepManualOrder: _parent,
+    mc.EndProtection: _parent,
+    mc.ShareExecution: _shared,
 }
 # An order's facts, commands and outcomes make `order_events`; executions come from the books, which know corrections.
 ORDER_EVENTS: Final = frozenset(

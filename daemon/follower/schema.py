@@ -171,12 +171,13 @@ TABLES: Final = (
     ),
     _append(
         "crosses", big("cause_seq"), integer("inst"), text("symbol"), text("buyer"), text("seller"), nanos("qty"),
-        nanos("px"), nanos("bid_px"), nanos("ask_px"), text("reason"),
+        nanos("px"), nanos("bid_px"), nanos("ask_px"), text("reason"), big("buyer_parent"), big("seller_parent"),
     ),
     _append(
         "transfers", big("cause_seq"), text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("px"),
         nanos("deposit"), text("reason"),
     ),
+    _append("execution_shares", text("exec_id"), text("strategy"), nanos("qty"), sub=("strategy",)),
     _append(
         "corrections", big("cause_seq"), text("kind"), text("line_id"), text("exec_id"), integer("inst"),
         text("symbol"), integer("side"), nanos("qty"), nanos("px"), nanos("commission"), text("currency"),
@@ -202,7 +203,8 @@ TABLES: Final = (
         integer("purpose"), integer("urgency"), text("state"), flag("paused"), text("paused_reason"), nanos("filled"),
         nanos("value"), integer("children"), big("child"), integer("chases"), text("reason"), text("params"),
         nanos("expected_cost"), nanos("expected_risk"), nanos("decision_mid"), big("decision_ts_ns"), text("why"),
-        text("operator"), nanos("kappa"), big("auction_ts_ns"), nanos("sent"), integer("slice_no"), key=("parent_id",),
+        text("operator"), nanos("kappa"), big("auction_ts_ns"), nanos("sent"), integer("slice_no"), nanos("crossed"),
+        key=("parent_id",),
     ),
     _state(
         "positions", text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("cost"),

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from core.book_commands import CROSS
 from core.instruments import rule_on
 from core.parents import Parent
 from core.units import NANO, decimal_text, exact_text
@@ -16,7 +17,7 @@ from daemon.tca.groups import Group
 from daemon.tca.measure import ParentRow
 from daemon.tca.plot import Bar, Dot, Picture, svg
 from daemon.tca.reading import Findings
-from daemon.tca.trails import FillTrail, OrderTrail, Trail
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution.algos import algo_of, params_of
 
 PLOTS_MAX: Final = 60
@@ -37,13 +38,14 @@ th{color:var(--soft);font-weight:600}td.t,th.t{text-align:left}tr.by td{backgrou
 svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:var(--soft)}
 .box{fill:none;stroke:var(--line)}.band{fill:var(--band)}.mid{fill:none;stroke:var(--blue);stroke-width:1}
 .moment{stroke:var(--soft);stroke-dasharray:2 3}.decision{stroke:var(--red);stroke-dasharray:6 4}
-.order{stroke:#8a6d1d;stroke-width:1.4}.added{fill:var(--green)}.removed{fill:var(--red)}
+.order{stroke:#8a6d1d;stroke-width:1.4}.added{fill:var(--green)}.removed{fill:var(--red)}.crossed{fill:var(--blue)}
 .bad{color:var(--red);font-weight:600}
 .due{fill:none;stroke:var(--soft);stroke-dasharray:4 3}.done{fill:none;stroke:var(--ink);stroke-width:1.6}
 """
 LEGEND: Final = (
     "Blue: mid, shaded from bid to ask. Red dashes: decision price. Brown: our orders while they stood. Dots: "
-    "executions, green added liquidity, red removed it. Below: quantity due (dashed) and done."
+    "executions, green added liquidity, red removed it, blue met another book of the account. Below: quantity due "
+    "(dashed) and done."
 )
 
 
@@ -169,7 +171,8 @@ def _fee_table(fees: list[FeeKind]) -> list[str]:
 
 
 def _row_table(rows: list[ParentRow], drawn: set[int]) -> list[str]:
-    head = ["schedule", "arrival (UTC)", "strategy", "symbol", "side", "algo", "end", "quantity", "filled", "total",
+    head = ["schedule", "arrival (UTC)", "strategy", "symbol", "side", "algo", "end", "quantity", "filled", "crossed",
+            "total",
             "total bp", "VWAP bp", "TWAP bp", "close bp", "capture", "part of volume", "sigmas", "z"]  # fmt: skip
     body = []
     kept = sorted(range(len(rows)), key=lambda at: -abs(rows[at].total_nanos))[:ROWS_MAX]
@@ -177,7 +180,8 @@ def _row_table(rows: list[ParentRow], drawn: set[int]) -> list[str]:
         name = f'<a href="#p{row.parent_id}">{row.parent_id}</a>' if row.parent_id in drawn else str(row.parent_id)
         values = [
             name, _clock(row.arrived_ns), escape(row.strategy), escape(row.symbol), row.side, escape(row.algo),
-            row.state.lower(), exact_text(row.qty_nanos), _percent(row.fill_ppm), decimal_text(row.total_nanos),
+            row.state.lower(), exact_text(row.qty_nanos), _percent(row.fill_ppm),
+            exact_text(row.crossed_nanos) if row.crossed_nanos else "–", decimal_text(row.total_nanos),
             bp(row.total_bp_nanos), bp(row.against["vwap"]), bp(row.against["twap"]), bp(row.against["close"]),
             "–" if row.capture_ppm is None else f"{row.capture_ppm / 1e6:.2f}", _percent(row.participation_ppm, 2),
             _number(row.sigmas), _number(row.z),
@@ -220,6 +224,9 @@ def _section(found: Findings, trail: Trail, row: ParentRow, quotes: list[tuple[i
     later = ", ".join(f"{name} {bp(value)}" for name, value in row.reversion_bp_nanos.items())
     lines = [f"{told} = {bp(row.total_bp_nanos)} bp ({decimal_text(row.total_nanos)}); {ended}; reversion {later}"]
     lines += [row.why] if row.why else []
+    if row.crossed_px_nanos is not None:
+        qty, px = exact_text(row.crossed_nanos), exact_text(row.crossed_px_nanos)
+        lines.append(f"{qty} crossed with another book of the account at {px}: no fees, no spread")
     lines += [f"refused {row.refusals} times: {'; '.join(row.refused)}"] if row.refusals else []
     bad = [f"order {order.order_id} {order.ending}" for order in row.orders if order.ending not in ("filled", "")]
     lines += [", ".join(bad[:TIMES_KEPT]) + (" …" if len(bad) > TIMES_KEPT else "")] if bad else []
@@ -268,7 +275,7 @@ def _dot(fill: FillTrail) -> Dot:
     return Dot(
         ts_ns=fill.told_ns,
         px_nanos=execution.px_nanos,
-        added=fill.liquidity == 1,
+        how="crossed" if fill.liquidity == CROSSED else "added" if fill.liquidity == 1 else "removed",
         label=f"{exact_text(execution.qty_nanos)} at {exact_text(execution.px_nanos)}, {_clock(fill.told_ns)}",
     )
 
@@ -277,7 +284,7 @@ def _due(found: Findings, trail: Trail) -> tuple[tuple[int, int], ...]:
     """The schedule as planned last; none where the market alone says how much is due."""
     opening = trail.opening
     algo = algo_of(opening.algo)
-    if algo.watches:
+    if algo.watches or opening.algo == CROSS:
         return ()
     known = msgspec.structs.asdict(opening) | {"weights": trail.weights}
     parent = Parent(**{name: known[name] for name in Parent.__struct_fields__ if name in known})

@@ -5,96 +5,24 @@ corrections and commissions are booked by core's own ledger, so a busted or late
 
 from typing import Any, Final
 
-import msgspec
-
 from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import notes as n
+from core.book_commands import CrossBooks
 from core.errors import QuantdError
+from core.ids import BUY, SELL
 from core.ledger import Execution, Ledger
 from core.parents import ParentState
 from core.units import NANO
 from daemon.tca.market import Market
+from daemon.tca.trail import CROSSED, Decided, FillTrail, OrderTrail, Trail, Unopened
 from execution.tca import HORIZONS_MIN
 
 FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by day
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
-
-
-class FillTrail(msgspec.Struct, gc=False, kw_only=True):
-    """One execution. `execution` is the ledger's, so a correction or a cost that comes later is in it."""
-
-    execution: Execution
-    liquidity: int  # 1 added, 2 removed, 3 routed out, 0 not told
-    told_ns: int  # our clock
-    exchange_ns: int  # the broker's; 0 = not told
-    quote: int  # ticket: just before the execution
-    later: tuple[int, ...]  # tickets, by HORIZONS_MIN
-
-
-class OrderTrail(msgspec.Struct, gc=False, kw_only=True):
-    """One child order; times are UTC ns, 0 = never."""
-
-    order_id: int
-    qty_nanos: int
-    px_nanos: int
-    sent_ns: int
-    acknowledged_ns: int = 0
-    ended_ns: int = 0
-    ending: str = ""  # filled, cancelled, rejected: …, not sent: …, settled as …
-    replaces: int = 0
-    filled_nanos: int = 0
-
-
-class Decided(msgspec.Struct, gc=False, kw_only=True):
-    """When a trade was wanted, and what became of it so far."""
-
-    date: int
-    ts_ns: int
-    ticket: int
-    target_nanos: int = 0
-    opened: bool = False
-    waits: str = ""  # why nothing was opened
-
-
-class Trail(msgspec.Struct, gc=False, kw_only=True):
-    """One schedule."""
-
-    date: int
-    opening: c.OpenParent
-    opened_ns: int
-    decision_ns: int
-    decision: int  # tickets of points
-    arrival: int
-    end: int = 0
-    end_ns: int = 0
-    state: int = int(ParentState.ACTIVE)
-    reason: str = ""
-    orders: list[OrderTrail] = []
-    fills: list[FillTrail] = []
-    refusals: int = 0
-    refused: list[str] = []
-    replans: int = 0
-    weights: tuple[int, ...] = ()
-
-    @property
-    def filled_nanos(self) -> int:
-        """As the ledger has it now."""
-        return sum(fill.execution.qty_nanos for fill in self.fills)
-
-
-class Unopened(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A target that never became a schedule before the next one replaced it."""
-
-    date: int
-    strategy: str
-    inst: int
-    ts_ns: int
-    target_nanos: int
-    why: str
 
 
 class Walk:
@@ -191,6 +119,26 @@ class Walk:
             arrival=arrival,
             weights=command.weights,
         )
+
+    def crossed(self, command: CrossBooks) -> None:
+        """Two books traded with each other: a fill of both schedules."""
+        market, inst, now = self._market, command.inst, self._ts_ns
+        sides = ((command.buyer, command.buyer_parent, BUY), (command.seller, command.seller_parent, SELL))
+        for strategy, parent_id, side in sides:
+            trail = self.trails.get(parent_id)
+            if trail is None:
+                continue
+            execution = Execution(
+                exec_id=f"cross-{self._seq}", order_id=0, strategy=strategy, inst=inst, side=side,
+                qty_nanos=command.qty_nanos, px_nanos=command.px_nanos, ts_ns=now, seq=self._seq,
+                commission_known=True,
+            )  # fmt: skip
+            later = tuple([market.ask_mark(inst, now + minutes * 60 * NANO) for minutes in HORIZONS_MIN])
+            fill = FillTrail(
+                execution=execution, liquidity=CROSSED, told_ns=now, exchange_ns=0, quote=market.ask_mark(inst, now),
+                later=later, met=(command.bid_px_nanos, command.ask_px_nanos),
+            )  # fmt: skip
+            trail.fills.append(fill)
 
     def replanned(self, command: c.ReplanParent) -> None:
         """Other weights from a slice on."""
@@ -378,6 +326,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     c.SetTarget: Walk.targeted,
     n.Blocked: Walk.blocked,
     c.OpenParent: Walk.opened,
+    CrossBooks: Walk.crossed,
     c.ReplanParent: Walk.replanned,
     c.EndParent: Walk.ended,
     c.PlaceOrder: Walk.placed,

@@ -86,6 +86,7 @@ class Algo:
     params_type: type[AlgoParams] = AlgoParams
     crosses_at_once: bool = False  # a slice has no passive part
     watches: bool = False  # what a slice may trade depends on the market: `BeginSlice` writes it down
+    rests: bool = False  # one order at the limit, which nobody prices anew
     clips: bool = False  # it shows part of what is due: a child never grows
 
     def plan(self, params: AlgoParams, terms: Terms) -> Plan:

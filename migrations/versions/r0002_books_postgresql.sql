@@ -20,6 +20,8 @@ ALTER TABLE parents ADD COLUMN sent NUMERIC(38, 9) NOT NULL DEFAULT 0;
 ALTER TABLE parents ALTER COLUMN sent DROP DEFAULT;
 ALTER TABLE parents ADD COLUMN slice_no INTEGER NOT NULL DEFAULT -1;
 ALTER TABLE parents ALTER COLUMN slice_no DROP DEFAULT;
+ALTER TABLE parents ADD COLUMN crossed NUMERIC(38, 9) NOT NULL DEFAULT 0;
+ALTER TABLE parents ALTER COLUMN crossed DROP DEFAULT;
 CREATE TABLE cash_held (
     journal_id BIGINT NOT NULL,
     currency TEXT NOT NULL,
@@ -101,7 +103,18 @@ CREATE TABLE crosses (
     bid_px NUMERIC(38, 9) NOT NULL,
     ask_px NUMERIC(38, 9) NOT NULL,
     reason TEXT NOT NULL,
+    buyer_parent BIGINT NOT NULL,
+    seller_parent BIGINT NOT NULL,
     PRIMARY KEY (journal_id, seq)
+);
+CREATE TABLE execution_shares (
+    journal_id BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    ts_ns BIGINT NOT NULL,
+    exec_id TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    qty NUMERIC(38, 9) NOT NULL,
+    PRIMARY KEY (journal_id, seq, strategy)
 );
 CREATE TABLE fee_parts (
     journal_id BIGINT NOT NULL,

@@ -91,6 +91,18 @@ def _stress(number: int) -> PartResult:
     return run_part(number)
 
 
+def _impact(number: int) -> PartResult:
+    from tests.drills.impact import run_part
+
+    return run_part(number)
+
+
+def _impact_fit(number: int) -> PartResult:
+    from tests.drills.impact_fit import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -176,5 +188,20 @@ DRILLS: Final = (
         "twice, no halt and no blind symbol that the load made; a part is one minute with another market",
         parts=2,
         part=_stress,
+    ),
+    Drill(
+        name="impact",
+        meaning="implementation shortfall against TWAP on mean + lambda x variance, on a venue with impact that is as "
+        "the model says or a factor of two off it (exponent, decay, size, volatility); a part is one market, traded "
+        "in every way on every venue; docs/is_against_twap.md says what came out",
+        parts=40,
+        part=_impact,
+    ),
+    Drill(
+        name="impact_fit",
+        meaning="schedules on a venue whose impact is known, their journal, and what quantd costs calibrate makes of "
+        "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
+        parts=20,
+        part=_impact_fit,
     ),
 )

@@ -64,7 +64,10 @@ FROM_FIELDS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "AdvanceParent": {"parent_id": "parent_id"},
         "BeginSlice": {"parent_id": "parent_id"},
     },
-    "crosses": {"CrossBooks": {"buyer": "buyer", "seller": "seller", "qty": "qty_nanos", "px": "px_nanos"}},
+    "crosses": {
+        "CrossBooks": {"buyer": "buyer", "seller": "seller", "qty": "qty_nanos", "px": "px_nanos",
+                       "buyer_parent": "buyer_parent", "seller_parent": "seller_parent"}
+    },
     "transfers": {"TransferPosition": {"strategy": "strategy", "qty": "qty_nanos", "px": "px_nanos"}},
     "equity": {
         "EquityMarked": {"equity": "equity_nanos", "cash": "cash_nanos", "unrealised": "unrealised_nanos",

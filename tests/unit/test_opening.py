@@ -80,9 +80,10 @@ def test_a_schedule_carries_its_expected_cost_and_risk() -> None:
 
 @pytest.mark.parametrize("algo", [algo.name for algo in ALGOS])
 def test_every_algorithm_has_an_estimate(algo: str) -> None:
-    """With its own defaults, with a curve and without one."""
+    """With its own defaults (what waits at a limit has one), with a curve and without one."""
+    params = {"limit_bp": 50} if algo == "resting" or algo.startswith("ib_") else {}
     for curve in (False, True):
-        opening = opened(600, algo=algo, curve=curve)
+        opening = opened(600, algo=algo, curve=curve, params=params)
         assert opening.expected_cost_nanos > 3 * NANO, "the commission alone"
         assert opening.algo in [one.name for one in ALGOS if one.name != "auto"]
 
