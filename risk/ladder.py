@@ -60,7 +60,7 @@ class Ladder:
             e.ExecutionReported: self._executed,
             e.ExecutionCorrected: self._executed,
             e.OrderRejected: self._rejected,
-            e.ReplaceRejected: self._rejected,
+            e.ReplaceRejected: self._replace_rejected,
             e.OrderInactivated: self._rejected,
             e.LinkDegraded: self._cut_off,
             e.LinkLost: self._cut_off,
@@ -198,6 +198,10 @@ class Ladder:
             self._judge.moves = moves
             self._watch.filled(self._judge, resolved, inst, strategy)
         return moves
+
+    def _replace_rejected(self, event: e.ReplaceRejected, ts_ns: int) -> Moves:
+        """Without a code the broker rejected nothing: the fill of its order outran it, it was lost, or never left."""
+        return self._rejected(event, ts_ns) if event.code else []
 
     def _rejected(self, event: Any, ts_ns: int) -> Moves:
         self._watch.state.rejects.add(ts_ns)

@@ -85,6 +85,12 @@ def _risk_days(number: int) -> PartResult:
     return run_part(number)
 
 
+def _execution(number: int) -> PartResult:
+    from tests.drills.execution import run_part
+
+    return run_part(number)
+
+
 def _stress(number: int) -> PartResult:
     from tests.drills.stress import run_part
 
@@ -180,6 +186,13 @@ DRILLS: Final = (
         "unexplained; a part is the whole tape, with a strategy of its size and with one ten times as large",
         parts=2,
         part=_risk_days,
+    ),
+    Drill(
+        name="execution",
+        meaning="more than five hundred schedules of every algorithm on the BAC and IBM days, through the paper gateway "
+        "at 60 times real time: completion, exact totals, VWAP against TWAP; a part is one day",
+        parts=5,
+        part=_execution,
     ),
     Drill(
         name="stress",
