@@ -14,7 +14,7 @@ from core.parents import ParentState
 from core.units import NANO, div_half_even, notional_nanos, share_of
 from daemon.tca.market import DayPrices, Point
 from daemon.tca.reading import Findings
-from daemon.tca.trails import CROSSED, FillTrail, OrderTrail, Trail
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution import tca
 
 LIVE: Final = "live"  # only there a tape prints our own executions

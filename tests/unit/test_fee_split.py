@@ -11,7 +11,7 @@ from core.fees import FeeTable
 from core.ledger import Execution
 from core.units import NANO
 from daemon.tca.fees import ONE_SUM, by_kind, source_of
-from daemon.tca.trails import FillTrail, Trail
+from daemon.tca.trail import FillTrail, Trail
 
 FIXED = FeeTable(DEFAULT_PLANS["ibkr_pro_fixed"])
 DATE = 20260105
