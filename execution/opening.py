@@ -23,7 +23,7 @@ from core.volume import PPM
 from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo, written
 from execution.algos.plan import no_time, window
 from execution.algos.shortfall import aversion_of
-from execution.algos.vwap import curve_fault, volume_until
+from execution.algos.vwap import curve_fault, volumes_until
 from execution.costs import Choice, Conditions, Estimate, Order, Schedule, Situation, choose, estimate, weights_of
 from execution.costs.choice import CHILD_S, IMMEDIATE_S, IS, KNOWN, POV, RESTING
 from execution.settings import ExecutionSettings
@@ -273,12 +273,15 @@ def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Term
 
 
 def volume_parts(terms: Terms, start_ns: int, end_ns: int, parts: int) -> tuple[float, ...]:
-    """Share of the average day that usually trades in each of equal times; evenly where no curve says."""
+    """Share of the average day that trades in each of equal times, at the level of this day; evenly and as usual where
+    no curve says.
+    """
     span = end_ns - start_ns
     if curve_fault(terms):
         return (span / max(terms.close_ns - terms.open_ns, 1) / parts,) * parts
-    upto = [volume_until(terms, start_ns + span * at // parts) for at in range(parts + 1)]
-    return tuple((after - before) / (PPM * VOLUME_INTERVAL_NS) for before, after in pairwise(upto))
+    upto = volumes_until(terms, start_ns, end_ns, parts)
+    whole = PPM * VOLUME_INTERVAL_NS / terms.level
+    return tuple([(after - before) / whole for before, after in pairwise(upto)])
 
 
 def _joined(*texts: str) -> str:

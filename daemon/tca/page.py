@@ -14,10 +14,10 @@ from core.parents import Parent
 from core.units import NANO, decimal_text, exact_text
 from daemon.tca.fees import FeeKind, source_of
 from daemon.tca.groups import Group
-from daemon.tca.kept import CROSSED, FillTrail, OrderTrail, Trail
 from daemon.tca.measure import ParentRow
 from daemon.tca.plot import Bar, Dot, Picture, svg
 from daemon.tca.reading import Findings
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution.algos import algo_of, params_of
 
 PLOTS_MAX: Final = 60

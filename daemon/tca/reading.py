@@ -22,8 +22,8 @@ from daemon.follower.archived import ArchivedRows
 from daemon.journal import JournalReader, Record
 from daemon.journal.layout import list_segments, unpack_header
 from daemon.journal.opening import map_segment
-from daemon.tca.kept import Trail, Unopened
 from daemon.tca.market import Content, Market
+from daemon.tca.trail import Trail, Unopened
 from daemon.tca.trails import Walk
 
 AROUND_NS: Final = 5 * 86_400 * NANO  # read before and after a day: what was open, and the next open after holidays

@@ -1,4 +1,4 @@
-"""What a walk through a journal keeps of a schedule: its orders, its executions and crosses, its end. Plain structs."""
+"""One schedule as a report follows it: decision, orders, executions. Words and numbers; trails.py fills them."""
 
 from typing import Final
 
