@@ -3,6 +3,8 @@
 Pure words and integers; what follows from them is in core/engine/corporate.py and core/money/books.py.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -62,6 +64,8 @@ class Action(msgspec.Struct, gc=False, kw_only=True):
     rescaled: bool = False  # the day's previous close and volume were still those of the old shares
     gross_nanos: int = 0  # of a dividend, still due
     withheld_nanos: int = 0
+    due_nanos: int = 0  # net, when it became due
+    income: tuple[tuple[str, int], ...] = ()  # what each book was credited when it became due, in the base currency
 
 
 class BookLine(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -149,6 +153,21 @@ def dividend_of(terms: Terms, qty_nanos: int) -> tuple[int, int]:
 def rescaled(terms: Terms, close_nanos: int, volume_nanos: int) -> tuple[int, int]:
     """A price and a volume of the old shares, as of the new ones."""
     return share_of(close_nanos, terms.den, terms.num), share_of(volume_nanos, terms.num, terms.den)
+
+
+def in_new_shares(dates: Sequence[int], closes_nanos: Sequence[int], splits: Sequence[Terms]) -> tuple[int, ...]:
+    """Daily closes as of the newest shares. A file may be adjusted by who wrote it or not: a split moves the closes
+    before its day only where the step from the last of them to the first after it is nearer to its ratio than to none.
+    """
+    closes = list(closes_nanos)
+    for terms in splits:
+        at = bisect_left(dates, terms.ex_date)
+        if not 0 < at < len(closes):
+            continue
+        before, after = closes[at - 1], closes[at]
+        if abs(after * terms.num - before * terms.den) < abs(after - before) * terms.num:
+            closes[:at] = [share_of(close, terms.den, terms.num) for close in closes[:at]]
+    return tuple(closes)
 
 
 def told(action: Action, symbol: str) -> str:

@@ -10,7 +10,7 @@ from core.context import NOT_AWAITED as NOT_AWAITED
 from core.context import Context as Context
 from core.events import OrderGiven
 from core.ids import Side
-from core.limit_changes import LimitVerdict
+from core.limit_changes import LimitVerdict, ScaledLimit
 from core.notes import Decision, Failure, Refusal
 from core.parents import Parent
 
@@ -223,6 +223,10 @@ class Gate(Protocol):
         """What a change of a limit would do; value "" = back to the config's."""
         ...
 
+    def limits_after_split(self, symbol: str, num: int, den: int) -> Sequence[ScaledLimit]:
+        """What the symbol's own limits in shares are in the new shares; those that cover other symbols stay."""
+        ...
+
     def overridable(self, control: int) -> str:
         """Why a control may not be overridden for one order; "" = it may."""
         ...
@@ -263,6 +267,10 @@ class Monitor(Protocol):
 
     def lifts_itself(self, code: str) -> bool:
         """Whether a cause goes when it has passed, without a person."""
+        ...
+
+    def forget(self, inst: int) -> None:
+        """What was counted of an instrument's price was of other shares (a split)."""
         ...
 
     def dump(self) -> bytes:

@@ -76,10 +76,6 @@ class Reservations:
         for order_id, held in self._held.items():
             concentration.add(live_orders[order_id].inst, held.notional_nanos)
 
-    def any_live(self, inst: int) -> bool:
-        """Whether any order of ours works in an instrument: what spares a search of all of them."""
-        return self.buy_count[inst] > 0 or self.sell_count[inst] > 0
-
     def open(self, order: Order) -> None:
         """Hold a new order: the ordinary case of `update`, without a look for what was held before."""
         beside = order.purpose == INTENT_DISASTER or order.oca_group

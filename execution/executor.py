@@ -45,7 +45,7 @@ class ChaseExecutor:
         self._settings = settings  # by strategy
         self._default = default  # for parents of a strategy that has left the config
         self._days = Days(context)
-        self._stages = Stages(len(context.instruments))
+        self._stages = Stages()
 
     def backoff_ns(self, parent: Parent) -> int:
         """How long to wait after the gate refused a child."""
@@ -112,6 +112,8 @@ class ChaseExecutor:
             return None
         if parent.side < 0 and not stage.broker_algo:
             want = self._one_mark(parent, child, want, touch.lot.increment_nanos)
+            if child is not None and want < child.remaining_nanos:  # another book has sold meanwhile
+                return self._drop(child, ts_ns, "more on the book than the account owns")
         if child is None:
             auction = stage.auction and ts_ns <= day.cutoff_ns
             return self._place(parent, settings, stage, touch, want, ts_ns, auction)
@@ -199,10 +201,8 @@ class ChaseExecutor:
 
     def _has_stray(self, parent: Parent) -> bool:
         """An earlier child came back to life (an order settled as lost): one live child at most, so wait for it."""
-        money = self._context.money
-        if not money.reservations.any_live(parent.inst):
-            return False
-        return any(order.parent_id == parent.parent_id for order in money.live_orders.values())
+        orders = self._context.money.live_orders.of(parent.inst)
+        return any(order.parent_id == parent.parent_id for order in orders)
 
     def _retry_ns(self, parent: Parent, settings: ExecutionSettings) -> int:
         """Not before this after a child that ended unfilled (rejected, not sent, cancelled by others)."""

@@ -13,7 +13,7 @@ from core.errors import Bug
 from core.ids import BUY, SELL, SIDE_NAMES, Side, order_ref
 from core.instruments import rule_on
 from core.latches import LEVEL_NAMES, STATE_NAMES, Latch
-from core.limit_changes import LimitVerdict
+from core.limit_changes import LimitVerdict, ScaledLimit
 from core.notes import Failure, Refusal
 from core.ports import Context, Wish
 from core.sessions import REGULAR
@@ -124,6 +124,10 @@ class Gate:
     def judge_limit(self, scope: str, name: str, value: str) -> LimitVerdict:
         """What an operator's change of a limit would do."""
         return self._limits.judge(scope, name, value)
+
+    def limits_after_split(self, symbol: str, num: int, den: int) -> list[ScaledLimit]:
+        """The symbol's own limits in shares, in new ones."""
+        return self._limits.after_split(symbol, num, den)
 
     def overridable(self, control: int) -> str:
         """Why a control may not be overridden; "" = it may."""

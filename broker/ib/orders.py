@@ -97,7 +97,7 @@ class Orders:
                     order_id=own.order_id, version=asked.version, qty_nanos=qty, limit_px_nanos=asked.limit_px_nanos
                 )
             )
-        elif sync_ns and sync_ns - asked.sent_ns >= REPLACE_LOST_NS:
+        elif sync_ns and sync_ns - asked.sent_ns >= self._shell.patience_ns(REPLACE_LOST_NS):
             self._refuse_replacement(own, 0, "a later listing shows the old version")
 
     def _compare(self, own: Own, qty_nanos: int) -> None:
@@ -154,7 +154,18 @@ class Orders:
             own.filled_nanos = filled
             self.executions.watch(own)
         why_held = raw[10].decode(errors="replace")
-        self._status(own, raw[2].decode(errors="replace"), f"held: {why_held}" if why_held else "")
+        word = raw[2].decode(errors="replace")
+        self._status(own, word, f"held: {why_held}" if why_held else "")
+        if STATUSES.get(word) == e.STATUS_FILLED and not nanos_of(raw[4].decode()):
+            self._outrun(own, filled)
+
+    def _outrun(self, own: Own, filled_nanos: int) -> None:
+        """All of the working version was filled while a larger one was on its way. Some gateways never answer such a
+        modify: without this the order, and its schedule with it, would wait for ever.
+        """
+        asked = own.replacement
+        if asked is not None and own.qty_nanos and own.qty_nanos <= filled_nanos < asked.qty_nanos:
+            self._refuse_replacement(own, 0, "filled before it came")
 
     def _status(self, own: Own, word: str, text: str) -> None:
         status = STATUSES.get(word)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from core import book_commands as b
 from core.corporate import (
     ACCRUED,
@@ -20,7 +22,7 @@ from core.ledger import UNCLAIMED, Execution
 from core.money.inputs import correct
 from core.money.state import OWNERS, Money
 from core.story import tell
-from core.units import exact_text, notional_nanos
+from core.units import exact_text, notional_nanos, share_of
 
 LINES_KEPT_MAX: Final = 8_192  # ids of booked lines remembered, the newest
 WITHHOLDING: Final = "withholding"
@@ -29,7 +31,7 @@ WITHHOLDING: Final = "withholding"
 def _keep(m: Money, command: b.KeepCorporateAction) -> None:
     terms = command.terms
     if terms.kind == WITHDRAWAL:
-        m.corporate[terms.action_id].state = WITHDRAWN
+        _withdraw(m, m.corporate[terms.action_id])
         return
     over = [key for key, action in m.corporate.items() if action.state not in (KEPT, ACCRUED)]
     for key in over[: max(0, len(m.corporate) + 1 - ACTIONS_MAX)]:
@@ -39,11 +41,28 @@ def _keep(m: Money, command: b.KeepCorporateAction) -> None:
     )
 
 
+def _withdraw(m: Money, action: Action) -> None:
+    """It waits no more; a dividend that is due never was, as far as it has not been paid."""
+    if action.state == ACCRUED:
+        left = action.gross_nanos - action.withheld_nanos
+        whole = action.due_nanos
+        m.ledger.release(action.terms.currency, left)
+        for strategy, income in action.income if whole else ():
+            m.ledger.book_of(strategy).income_nanos -= share_of(income, left, whole)
+        action.gross_nanos = action.withheld_nanos = 0
+    action.state = WITHDRAWN
+
+
 def _split(m: Money, command: b.SplitBooks) -> None:
     action = m.corporate[command.action_id]
     m.ledger.split(command.inst, command.books, num=command.num, den=command.den)
     action.state, action.done_ns, action.rescaled = DONE, m.ts_ns, command.rescaled
     m.differences = tuple(found for found in m.differences if found.inst != command.inst)
+    borrow = m.conditions.borrow[command.inst]
+    if borrow.shares_nanos > 0:
+        m.conditions.borrow[command.inst] = msgspec.structs.replace(
+            borrow, shares_nanos=borrow.shares_nanos * command.num // command.den
+        )
 
 
 def _cross(m: Money, command: b.CrossBooks) -> None:
@@ -68,10 +87,13 @@ def _cross(m: Money, command: b.CrossBooks) -> None:
 
 def _accrue(m: Money, command: b.AccrueDividend) -> None:
     action = m.corporate[command.action_id]
+    income = []
     for strategy, gross, withheld in command.books:
         m.ledger.accrue(strategy, action.terms.currency, gross - withheld)
+        income.append((strategy, m.ledger.in_base_nanos(action.terms.currency, gross - withheld)))
         action.gross_nanos += gross
         action.withheld_nanos += withheld
+    action.income, action.due_nanos = tuple(income), action.gross_nanos - action.withheld_nanos
     action.state, action.done_ns = ACCRUED if action.gross_nanos else PAID, m.ts_ns
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from core.by_instrument import ByInstrument
 from core.corporate import Action
 from core.events import OpenOrderReported, RiskMeasured
 from core.latches import Latch, Latches
@@ -163,12 +164,12 @@ def load(settings: MoneySettings, state: bytes) -> Money:
         setattr(m, name, getattr(s, name))
     m.orders = {order.order_id: order for order in s.orders}
     live = s.live or [order.order_id for order in s.orders if order.live]  # none: written before they were kept
-    m.live_orders = {order_id: m.orders[order_id] for order_id in live}
+    m.live_orders = ByInstrument((order_id, m.orders[order_id]) for order_id in live)
     for order in m.live_orders.values():
         m.reservations.update(order)
     m.alerts = {alert.code: alert for alert in s.alerts}
     m.parents = {parent.parent_id: parent for parent in s.parents}
-    m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
+    m.live_parents = ByInstrument((p.parent_id, p) for p in s.parents if p.active or p.child in m.live_orders)
     m.latches = Latches(s.latches, s.ladder_moves)
     m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
     m.repace()

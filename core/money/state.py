@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from core import events as e
+from core.by_instrument import ByInstrument
 from core.corporate import Action
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
@@ -96,8 +97,8 @@ class Money:
         self.equity_nanos = settings.start_cash_nanos
         self.orders: dict[int, Order] = {}
         self.parents: dict[int, Parent] = {}
-        self.live_parents: dict[int, Parent] = {}  # active, or ended with a live child
-        self.live_orders: dict[int, Order] = {}
+        self.live_parents: ByInstrument[Parent] = ByInstrument()  # active, or ended with a live child
+        self.live_orders: ByInstrument[Order] = ByInstrument()
         # Ids of ended orders, smallest first, for `prune`; made when it first has something to do. An id whose order
         # came back to life or is gone is passed over.
         self._ended: list[int] | None = None
@@ -167,7 +168,7 @@ class Money:
 
     def retire_parent(self, parent_id: int) -> None:
         """An ended parent without a live child is only remembered from now on."""
-        if self.live_parents.pop(parent_id, None) is not None and self._ended_parents is not None:
+        if self.live_parents.take(parent_id) is not None and self._ended_parents is not None:
             heappush(self._ended_parents, parent_id)
 
     def prune(self) -> None:
@@ -222,10 +223,15 @@ class Money:
         if parent is not None:
             parent.filled_nanos += qty_nanos
             parent.value_nanos += value_nanos
-        if order.bracket:
-            kept = self.manual.get(order.bracket)
-            if kept is not None:
-                kept.closed_nanos += qty_nanos
+        if self.manual:
+            self._credit_manual(order, qty_nanos)
+
+    def _credit_manual(self, order: Order, qty_nanos: int) -> None:
+        kept = self.manual.get(order.bracket or order.parent_id)
+        if kept is not None and order.bracket:
+            kept.closed_nanos += qty_nanos
+        elif kept is not None:
+            kept.filled_nanos += qty_nanos
 
     def known(self, order_id: int, what: str) -> Order | None:
         """The order, or None with an odd line saying that a fact came for a stranger."""

@@ -11,10 +11,10 @@ import msgspec
 from core import commands as c
 from core.ids import SIDE_NAMES
 from core.parents import ParentState
-from core.units import NANO, div_half_even, notional_nanos
+from core.units import NANO, div_half_even, notional_nanos, share_of
 from daemon.tca.market import DayPrices, Point
 from daemon.tca.reading import Findings
-from daemon.tca.trails import CROSSED, FillTrail, OrderTrail, Trail
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution import tca
 
 LIVE: Final = "live"  # only there a tape prints our own executions
@@ -140,7 +140,7 @@ class _Measuring:
             fee_nanos=fill.execution.commission_nanos,
             bid_px_nanos=bid,
             ask_px_nanos=ask,
-            later_nanos=tuple([market.mid_nanos(ticket) for ticket in fill.later]),
+            later_nanos=market.mids_nanos(fill.later),
         )
 
     def row(self) -> ParentRow:
@@ -239,7 +239,11 @@ class _Measuring:
         table = self.found.tables.table_of(self.opening.inst)
         sessions = () if table is None else table.sessions
         date = next((session.date for session in sessions if session.date > self.trail.date), 0)
-        return self.found.market.days.get((self.opening.inst, date), NO_DAY).open_px_nanos
+        px = self.found.market.days.get((self.opening.inst, date), NO_DAY).open_px_nanos
+        for inst, day, num, den in self.found.splits:
+            if inst == self.opening.inst and self.trail.date < day <= date:
+                px = share_of(px, num, den)  # what a share of then opened at
+        return px
 
     def _hour(self) -> str:
         """The exchange's own hour at the arrival."""

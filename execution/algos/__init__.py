@@ -1,5 +1,6 @@
 """The registry of execution algorithms: an explicit tuple; an unknown name stops start-up."""
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,7 @@ ALGOS: Final[tuple[Algo, ...]] = (
     *NATIVES,
 )
 _BY_NAME: Final = {algo.name: algo for algo in ALGOS}
+READ_MAX: Final = 256  # sets of parameters that are remembered: those of the config, and what was chosen by itself
 
 
 def find_algo(name: str, *, field: str = "algo") -> Algo:
@@ -72,9 +74,14 @@ def written(params: AlgoParams) -> str:
 
 def params_of(parent: Parent) -> AlgoParams:
     """A parent's own parameters; the defaults of its algo where it carries none, or those of another release."""
-    kind = algo_of(parent.algo).params_type
+    return _read(parent.algo, parent.params)
+
+
+@lru_cache(READ_MAX)
+def _read(algo: str, text: str) -> AlgoParams:
+    kind = algo_of(algo).params_type
     try:
-        return msgspec.json.decode(parent.params, type=kind) if parent.params else kind()
+        return msgspec.json.decode(text, type=kind) if text else kind()
     except msgspec.DecodeError:
         return kind()
 

@@ -64,6 +64,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     mid_nanos: int = 0
     spread_nanos: float = 0.0
     sigma_nanos: float = 0.0  # of the price over one regular day, per share
+    level: float = 1.0  # how much more the day trades than an average one, from what was seen of it
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False, kw_only=True):

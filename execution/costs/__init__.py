@@ -2,9 +2,10 @@
 whether a stated edge pays. Pure.
 """
 
+from execution.costs.charges import Order
 from execution.costs.choice import Choice, Situation, choose
 from execution.costs.edge import EdgePolicy, EdgeVerdict, judge_edge
-from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, weights_of
+from execution.costs.estimate import Conditions, Estimate, Schedule, estimate, even_schedule, weights_of
 from execution.costs.fitted import DAYS_MAX, Fitted, Models, models_of
 from execution.costs.impact import MODELS, Almgren, ImpactModel, IStar, SquareRoot, find_model
 

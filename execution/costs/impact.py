@@ -35,7 +35,7 @@ class ImpactModel(Protocol):
         ...
 
     def temporary(self, *, size: float, volatility: float, rate: float) -> float:
-        """What fills at this rate pay beyond it."""
+        """What fills at this rate pay beyond it; falls ever more slowly with others' volume, as the choice assumes."""
         ...
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from broker.sim.agenda import FACT, SYNC, WhatIfAsk
+from broker.sim.agenda import FACT, SYNC
 from broker.sim.exchange import Exchange
 from broker.sim.outbox import LINK_DEGRADED, LINK_READY
-from broker.sim.told import what_if_fact
 from core import commands as c
 from core import events as e
 from core import records as r
@@ -25,10 +24,12 @@ from daemon.build import Restored, money_settings
 from daemon.config import Config
 from daemon.journal import JournalReader, JournalWriter
 from daemon.machine import SESSION_READY, Machine
+from daemon.reference.tables import ReferenceTables
 from daemon.rerun import Rerun
 from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
+from tests.simulation.apart import account_values, cut_tail, session_facts, show_row
 from tests.simulation.checkers import Watch, latch_keys
 from tests.simulation.schedule import (
     APART,
@@ -106,20 +107,29 @@ class SimRunner(Runner):
 class Rig:
     """One run of one schedule."""
 
-    def __init__(self, schedule: Schedule, directory: Path) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        directory: Path,
+        *,
+        config: Config | None = None,
+        rows: Any = None,
+        reference: ReferenceTables | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self.schedule = schedule
         self.directory = directory
-        self.config: Config = config_with(
+        self.config: Config = config or config_with(
             schedule.venue_config(base_config().venue), reconcile_s=schedule.reconcile_s, algo=schedule.algo
         )
-        self.rows = make_tape(schedule.seed, seconds=END_MS // 1_000)
+        self.reference = reference or tables()
+        self.rows = make_tape(schedule.seed, seconds=END_MS // 1_000) if rows is None else rows
         self.times = self.rows["ts_ns"]
-        self.watch = Watch()
+        self.watch = watch or Watch()
         self.snapshot: tuple[int, int, dict[str, bytes]] | None = None
         self.epoch = 1
         self.base = 0  # first row of the present batch
-        machine = new_machine(self.config)
-        machine.measurer = MeasuredHere(self.config, tables())
+        machine = self._new_machine()
         journal = JournalWriter(
             directory, now_ns=START_NS, segment_bytes=SEGMENT_BYTES, reserve_bytes=0, background=False
         )
@@ -179,6 +189,11 @@ class Rig:
                 return
             except CrashError:
                 self._crash()
+
+    def _new_machine(self, restored: Restored | None = None) -> Machine:
+        machine = new_machine(self.config, restored=restored, reference=self.reference)
+        machine.measurer = MeasuredHere(self.config, self.reference)
+        return machine
 
     def _begin(self, machine: Machine, journal: JournalWriter, *, at: int) -> None:
         """A runner on a machine, at a row of the tape."""
@@ -279,6 +294,8 @@ class Rig:
             state = self.exchange._link.state
             if state == LINK_READY:
                 self.runner.step(e.LinkRestored(reason="reconnected"), now_ns)
+                for fact in session_facts(self.exchange, len(SYMBOLS)):
+                    self.runner.step(fact, now_ns)
             elif state == LINK_DEGRADED:
                 self.runner.step(e.LinkDegraded(reason="reconnected, no server"), now_ns)
 
@@ -287,8 +304,7 @@ class Rig:
         restored = None
         if parts is not None:
             restored = Restored(money=parts["money"], opinion=parts, exchange=parts["exchange"])
-        machine = new_machine(self.config, restored=restored)
-        machine.measurer = MeasuredHere(self.config, tables())
+        machine = self._new_machine(restored)
         machine.engine.seq = seq
         rerun = self._rerun(machine, opinion=True, from_seq=seq + 1)
         return machine, rows + rerun.rows, max(machine.now_ns, START_NS)
@@ -301,7 +317,7 @@ class Rig:
         for row in self.rows[self.base + self.runner._applied : at]:
             while exchange.pop_due(int(row["ts_ns"])) is not None:
                 pass
-            _show(exchange, row)
+            show_row(exchange, row)
         while exchange.pop_due(back_ns) is not None:
             pass
         if act.point == LOST_TAIL:
@@ -312,8 +328,7 @@ class Rig:
         seq, _, parts = self.snapshot or (0, 0, {"money": dump(Money(money_settings(self.config)))})
         opinion = parts if warm and "opinion" in parts else None
         restored = Restored(money=parts["money"], opinion=opinion, exchange=exchange.snapshot())
-        machine = new_machine(self.config, restored=restored)
-        machine.measurer = MeasuredHere(self.config, tables())
+        machine = self._new_machine(restored)
         machine.engine.seq = seq
         survivor, machine.exchange = machine.exchange, None
         self._rerun(machine, opinion=warm, from_seq=seq + 1)
@@ -327,42 +342,6 @@ class Rig:
         for frame in JournalReader(self.directory, from_seq=from_seq).frames():
             rerun.frame(frame)
         return rerun
-
-
-def cut_tail(directory: Path, *, frames: int, keep_seq: int) -> None:
-    """Take the last frames of a closed journal away, as a power cut does that came before they were on the disk."""
-    reader = JournalReader(directory)
-    ends = [(*reader.position, frame[-1].last_seq) for frame in reader.frames()]
-    kept = [end for end in ends[: len(ends) - frames] if end[2] > keep_seq]
-    if not kept:
-        return
-    name, at, _ = kept[-1]
-    for path in sorted(directory.glob("segment-*.qj")):
-        if path.name > name:
-            path.unlink()
-    with (directory / name).open("r+b") as file:
-        file.truncate(at)
-
-
-def _show(exchange: Exchange, row: Any) -> None:
-    ts_ns, _, inst, kind, flags, bid, ask, bid_qty, ask_qty = row.item()
-    exchange.on_row(
-        ts_ns=ts_ns, inst=inst, kind=kind, flags=flags, bid_px_nanos=bid, ask_px_nanos=ask, bid_qty_nanos=bid_qty,
-        ask_qty_nanos=ask_qty,
-    )  # fmt: skip
-
-
-def account_values(exchange: Exchange, sync_id: int) -> e.AccountValued:
-    """Equity and funds as the broker has them, at its own prices: an order of no size changes nothing."""
-    nothing = WhatIfAsk(request_id=0, inst=0, side=1, qty_nanos=0, limit_px_nanos=0)
-    now = what_if_fact(nothing, exchange.account, exchange._config, exchange._mark_nanos)
-    equity = now.equity_with_loan_nanos
-    return e.AccountValued(
-        sync_id=sync_id,
-        equity_with_loan_nanos=equity,
-        available_nanos=equity - now.initial_margin_after_nanos,
-        excess_nanos=equity - now.maintenance_margin_after_nanos,
-    )
 
 
 def _facts(act: Act, money: Money, exchange: Exchange) -> list[Any]:
