@@ -16,6 +16,7 @@ from tests.fakes.pair import Pair, install, run
 
 pytestmark = pytest.mark.slow
 GLOBAL_CANCEL = 58
+SCOPE = (STRATEGY, "reversion")
 TWAP = """\
 algo = "ib_twap"
 params = {{ duration_s = {seconds}, limit_bp = 40, {more}tags = {{ {tags} }} }}
@@ -113,19 +114,19 @@ def test_halts_take_it_off_and_a_kill_proves_that_nothing_is_left(tmp_path: Path
         await pair.start_gateway()
         await pair.start_trader()
         parent, first = await under_way(pair)
-        say(pair, e.OperatorHalted)
+        say(pair, e.OperatorHalted, *SCOPE)
         await pair.until(lambda: not working(pair) and not pair.money.live_orders)
         assert (parent.active, parent.paused) == (True, True)
         assert record_of(pair, first).status == "Cancelled"
-        say(pair, e.OperatorResumed)
+        say(pair, e.OperatorResumed, *SCOPE)
         second = await given_again(pair, parent, first)
         assert second.qty_nanos == parent.qty_nanos - first.filled_nanos
         assert second.broker_params == first.broker_params
-        tripped = e.TriggerFired(level=ACCOUNT, scope="", name="TEST", state=REDUCING, operator="test")
+        tripped = e.TriggerFired(level=STRATEGY, scope="reversion", name="TEST", state=REDUCING, operator="test")
         assert pair.operations.operate(tripped).ok
         await pair.until(lambda: not working(pair))
         assert not parent.paused, "it waits at the gate"
-        say(pair, e.OperatorResumed)
+        say(pair, e.OperatorResumed, *SCOPE)
         third, taken = await given_again(pair, parent, second), requests_of(pair)
         say(pair, e.OperatorKilled)
         await pair.until(lambda: GLOBAL_CANCEL in taken and all(kill.verified_ns for kill in pair.money.kills))
@@ -162,7 +163,7 @@ def test_it_survives_a_reset_and_a_restart_without_a_second_order(tmp_path: Path
         await pair.until(lambda: pair.operations.status().link == "READY" and pair.money.synced)
         parent = pair.money.parents[parent.parent_id]
         assert (parent.active, parent.child) == (True, order.order_id)
-        say(pair, e.OperatorKilled, STRATEGY, "reversion")
+        say(pair, e.OperatorKilled, *SCOPE)
         await pair.until(lambda: all(kill.verified_ns for kill in pair.money.kills))
         assert record_of(pair, order).status == "Cancelled"
         assert not working(pair)
