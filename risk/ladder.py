@@ -60,7 +60,7 @@ class Ladder:
             e.ExecutionReported: self._executed,
             e.ExecutionCorrected: self._executed,
             e.OrderRejected: self._rejected,
-            e.ReplaceRejected: self._rejected,
+            e.ReplaceRejected: self._replace_rejected,
             e.OrderInactivated: self._rejected,
             e.LinkDegraded: self._cut_off,
             e.LinkLost: self._cut_off,
@@ -199,6 +199,10 @@ class Ladder:
             self._watch.filled(self._judge, resolved, inst, strategy)
         return moves
 
+    def _replace_rejected(self, event: e.ReplaceRejected, ts_ns: int) -> Moves:
+        """Without a code the broker rejected nothing: the fill of its order outran it, it was lost, or never left."""
+        return self._rejected(event, ts_ns) if event.code else []
+
     def _rejected(self, event: Any, ts_ns: int) -> Moves:
         self._watch.state.rejects.add(ts_ns)
         return []
@@ -237,6 +241,10 @@ class Ladder:
             if event.level <= ACCOUNT or event.scope == strategy:
                 window.clear()
         return []
+
+    def forget(self, inst: int) -> None:
+        """The moves of an instrument's mark were of other shares."""
+        self._watch.state.moves.pop(inst, None)
 
     # ---- snapshot ----------------------------------------------------------------------------------------------
     def dump(self) -> bytes:

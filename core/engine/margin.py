@@ -5,6 +5,7 @@ context, writes nothing.
 from typing import Final, Protocol
 
 from core import commands as c
+from core.instruments import increment_at, rule_on
 from core.ports import Context
 from core.units import notional_nanos
 
@@ -45,6 +46,17 @@ def what_if_of(context: Context, settings: MarginSettings, opening: c.OpenParent
         inst=opening.inst,
         side=opening.side,
         qty_nanos=opening.qty_nanos,
-        limit_px_nanos=px,
+        limit_px_nanos=_on_tick(context, opening, px),
         due_ns=ts_ns + WHAT_IF_NS,
     )
+
+
+def _on_tick(context: Context, opening: c.OpenParent, px_nanos: int) -> int:
+    """A price the venue takes, no better than the given one: between two ticks, where a mid often lies, the broker
+    refuses the question (110) and nothing of the schedule would ever be sent.
+    """
+    rule = rule_on(context.instruments[opening.inst].ticks, context.money.trading_date)
+    if rule is None:
+        return px_nanos
+    tick = increment_at(rule, px_nanos)
+    return px_nanos // tick * tick if opening.side < 0 else -(-px_nanos // tick) * tick

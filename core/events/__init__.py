@@ -9,6 +9,7 @@ import msgspec
 
 from core.events.base import Event
 from core.events.books import BooksCorrected, CorporateActionApplied
+from core.events.manual import OrderGiven, OrderWithdrawn
 from core.events.market import (
     BandChanged,
     ClockOffsetMeasured,
@@ -108,7 +109,7 @@ AnyEvent = (
     | HighWaterReset | ScheduleSteered
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
-    | CorporateActionApplied | BooksCorrected
+    | CorporateActionApplied | BooksCorrected | OrderGiven | OrderWithdrawn
 )  # fmt: skip
 
 
@@ -176,11 +177,13 @@ __all__ = [
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderFilled",
+    "OrderGiven",
     "OrderIdsSeen",
     "OrderInactivated",
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OrderWithdrawn",
     "OverrideGranted",
     "PositionReported",
     "QuoteChanged",

@@ -43,6 +43,7 @@ FED: Final = frozenset(
         e.TraderStarted, e.TraderStopped, e.DiskReserveChanged, e.CashAdjusted, e.ClockOffsetMeasured,
         e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged, e.CommandRefused, e.LeaseLapsed,
         e.AlertAcknowledged, e.ScheduleSteered, e.HighWaterReset, e.CorporateActionApplied, e.BooksCorrected,
+        e.OrderGiven, e.OrderWithdrawn,
     }
 )  # fmt: skip
 

@@ -91,8 +91,26 @@ def _risk_days(number: int) -> PartResult:
     return run_part(number)
 
 
+def _execution(number: int) -> PartResult:
+    from tests.drills.execution import run_part
+
+    return run_part(number)
+
+
 def _stress(number: int) -> PartResult:
     from tests.drills.stress import run_part
+
+    return run_part(number)
+
+
+def _impact(number: int) -> PartResult:
+    from tests.drills.impact import run_part
+
+    return run_part(number)
+
+
+def _impact_fit(number: int) -> PartResult:
+    from tests.drills.impact_fit import run_part
 
     return run_part(number)
 
@@ -184,11 +202,34 @@ DRILLS: Final = (
         part=_risk_days,
     ),
     Drill(
+        name="execution",
+        meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
+        "exact totals, VWAP against TWAP; parts 0 to 4 are the days' first 105 minutes at 40 times real time, more "
+        "than three hundred schedules, parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
+        parts=10,
+        part=_execution,
+    ),
+    Drill(
         name="stress",
         meaning="trader and paper gateway over TCP at twice the highest counts of the recorded days (market rows, "
         "orders and other messages, fills) for 60 s, then a kill while it goes on: every row taken, no order lost or "
         "twice, no halt and no blind symbol that the load made; a part is one minute with another market",
         parts=2,
         part=_stress,
+    ),
+    Drill(
+        name="impact",
+        meaning="implementation shortfall against TWAP on mean + lambda x variance, on a venue with impact that is as "
+        "the model says or a factor of two off it (exponent, decay, size, volatility); a part is one market, traded "
+        "in every way on every venue; docs/is_against_twap.md says what came out",
+        parts=40,
+        part=_impact,
+    ),
+    Drill(
+        name="impact_fit",
+        meaning="schedules on a venue whose impact is known, their journal, and what quantd costs calibrate makes of "
+        "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
+        parts=20,
+        part=_impact_fit,
     ),
 )

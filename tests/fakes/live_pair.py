@@ -114,8 +114,10 @@ class Pair:
         trader: str = "",
         instruments: str = "",
         dial: int = 0,  # the port the trader calls, where something stands between the two
+        module: str = "daemon.app",  # of the trader
     ) -> None:
         self.folder = folder
+        self.module = module
         self.port = free_port()
         self.gateway_file = folder / "gateway.toml"
         self.trader_file = self.guard_file = folder / "trader.toml"
@@ -151,7 +153,7 @@ class Pair:
     def _launch(self, name: str) -> None:
         command = {
             "gateway": ["daemon.gateway", "--config", self.gateway_file, "--json"],
-            "trader": ["daemon.app", "run", "--config", self.trader_file, "--json"],
+            "trader": [self.module, "run", "--config", self.trader_file, "--json"],
             "guard": ["daemon.killer", "--config", self.guard_file],
         }[name]
         with (self.folder / f"{name}.log").open("ab") as log:

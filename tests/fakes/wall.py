@@ -9,6 +9,8 @@ BY_CLOCK: Final = {
     "clock_offset_seconds_max": 0.5,
     "clock_soft_milliseconds": 500,
     "clock_hard_milliseconds": 5_000,
+    "clock_age_seconds_max": 600,
+    "funds_age_seconds_max": 600,
     "feed_seconds_soft": 30,
     "line_seconds_soft": 60,
     "line_seconds_max": 60,

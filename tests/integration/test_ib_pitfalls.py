@@ -57,6 +57,25 @@ async def test_104_and_10148_tell_what_came_too_late() -> None:
         assert (await rig.fact(e.CancelRejected)).code == 10148
 
 
+async def test_a_modify_that_the_fill_outran_is_refused_without_an_answer() -> None:
+    """All of the old size is filled while a larger one is on its way, and nobody answers: a schedule must not wait for
+    it. A modify of the price alone ends with its order.
+    """
+    async with scripted_rig() as rig:
+        order_id = await rig.working()
+        assert rig.replace(order_id, 1, limit=1001, size=100) == ""
+        rig.script.send_many(order_status(order_id, "Filled", filled="100", remaining="0"))
+        assert rig.replace(order_id, 2, limit=1001, size=150) == ""
+        await rig.sent(3, 3)
+        rig.script.send_many(order_status(order_id, "Filled", filled="100", remaining="0"))
+        refused = await rig.fact(e.ReplaceRejected)
+        assert (refused.order_id, refused.version, refused.code) == (order_id, 2, 0)
+        rig.script.send_many(order_status(order_id, "Filled", filled="100", remaining="0"))
+        rig.script.send_many(execution(order_id, "a.1.01"))
+        await rig.fact(e.OrderFilled)
+        assert len(rig.sink.of(e.ReplaceRejected)) == 1
+
+
 async def test_correction_replaces_an_execution_and_a_repeat_is_told_once() -> None:
     """…01.01, again, then …01.02 with other numbers: one fill, one correction; a bust is a correction to nothing."""
     async with scripted_rig() as rig:

@@ -361,14 +361,14 @@ def check_books(money: Money, exchange: Exchange, *, strict: bool) -> None:
 
 
 def check_parents(money: Money, *, strict: bool) -> None:
-    """What the children executed is what the parents got, and never more than was asked for (unless an operator
-    settled an order as filled that then did fill: both are booked, and the difference halts).
+    """What the children executed and the books crossed is what the parents got, and never more than was asked for
+    (unless an operator settled an order as filled that then did fill: both are booked, and the difference halts).
     """
     filled: dict[int, int] = {}
     for order in money.orders.values():
         filled[order.parent_id] = filled.get(order.parent_id, 0) + order.filled_nanos
     for parent in money.parents.values():
-        assert parent.filled_nanos == filled.get(parent.parent_id, 0), f"parent {parent.parent_id}: {parent}"
+        assert parent.traded_nanos == filled.get(parent.parent_id, 0), f"parent {parent.parent_id}: {parent}"
         assert parent.filled_nanos <= parent.qty_nanos or not strict, (
             f"parent {parent.parent_id} is over-filled: {parent}"
         )

@@ -60,6 +60,17 @@ def verified(world: LiveWorld) -> None:
     assert report.ok, report.difference
 
 
+def test_the_question_lies_on_a_tick(tmp_path: Path) -> None:
+    """Also where the mid does not, a cent wide: the broker would refuse it, and no schedule would ever begin."""
+    world = opened(tmp_path, more=ASKS)
+    world.make_it_buy()
+    (question,) = asked(world)
+    bid = 20 * NANO - 5 * CENT
+    assert world.runner.engine.market.mark_nanos(0) == bid + CENT // 2
+    assert question.limit_px_nanos == bid + CENT
+    verified(world)
+
+
 def test_a_large_schedule_waits_for_the_broker_s_margin(tmp_path: Path) -> None:
     """Nothing of it leaves before the answer, which is the rate from then on: the next one asks nothing."""
     world = opened(tmp_path, more=ASKS)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 from broker.feeds.conditions import CLOSING
 from broker.gateway.market.settings import MarketSettings
+from broker.gateway.market.synthetic import SyntheticHistory
 from core.rows import NOT_LAST, PRINT, SUSPICIOUS
 from tests.fakes.gateway_market import REFERENCE, DecodedClient, Market, history, stock
 from tests.fakes.tape import CLOSE_S, OPEN_NS, SECOND, Tape, at, shares
@@ -293,6 +294,25 @@ def test_made_up_history_is_marked_anchored_and_the_same_every_time() -> None:
     assert all(round(bar.open * 100, 6).is_integer() for bar in minutes)
     again = [bar for _, _, bar in made_up("1 min").of("historicalData")]
     assert [vars(bar) for bar in again] == [vars(bar) for bar in minutes]
+
+
+def test_made_up_days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks again, as a client does that got no answer in time, costs the gateway nothing; today's bar moves on."""
+    made: list[int] = []
+    monkeypatch.setattr(SyntheticHistory, "minutes", _counted(SyntheticHistory.minutes, made))
+    client = made_up("1 day", "1 day")
+    answers = [[vars(bar) for _, req_id, bar in client.of("historicalData") if req_id == asked] for asked in (0, 1)]
+    assert len(answers[0]) == 2
+    assert answers[0] == answers[1]
+    assert len(made) == 1
+
+
+def _counted(method: Any, calls: list[int]) -> Any:
+    def counting(self: SyntheticHistory, at: int) -> Any:
+        calls.append(at)
+        return method(self, at)
+
+    return counting
 
 
 def test_schedules_heads_and_histograms() -> None:

@@ -208,11 +208,14 @@ def test_rates_of_orders_rejects_and_errors() -> None:
     for _ in range(10):
         bench.ladder.on_order(bench.world.ts_ns)
     assert bench.mark() == [(ACCOUNT, "", REDUCING, "ORDER_RATE_SOFT")]
-    for _ in range(5):
+    for version in range(5):
         bench.tell(e.OrderRejected(order_id=1, code=201))
+        bench.tell(e.ReplaceRejected(order_id=1, version=version, code=0))  # a fill outran it: nobody rejected it
         bench.ladder.on_odd(bench.world.ts_ns)
     bench.money.odds.clear()
-    assert [move[3] for move in bench.mark()] == ["REJECT_RATE_SOFT", "ERROR_RATE_SOFT"]
+    moves = bench.mark()
+    assert [move[3] for move in moves] == ["REJECT_RATE_SOFT", "ERROR_RATE_SOFT"]
+    assert bench.ladder._watch.state.rejects.count(bench.world.ts_ns) == 5
     assert "orders in a minute of 10 still stands" in bench.ladder.may_lift(ACCOUNT, "", "ORDER_RATE_SOFT")
     bench.mark(70)
     assert bench.ladder.may_lift(ACCOUNT, "", "ORDER_RATE_SOFT") == ""

@@ -5,6 +5,7 @@ Decides which it is; knows no client.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from broker.gateway.market.bars import MINUTE_NS
@@ -12,6 +13,7 @@ from broker.gateway.market.series import Span, series
 from broker.gateway.market.settings import MarketSettings
 from broker.gateway.market.synthetic import SyntheticHistory
 from broker.gateway.market.tape import MarketTape
+from broker.gateway.market.times import DAY
 from broker.gateway.part import World
 from core.instruments import rule_on
 
@@ -25,10 +27,29 @@ class Past:
         """`adv_nanos`: known average volumes by (inst, date)."""
         self._world, self._tape, self._settings, self._adv_nanos = world, tape, settings, adv_nanos
         self._made: dict[tuple[int, int], SyntheticHistory] = {}  # by instrument and first date of the tape
+        self._days: dict[int, tuple[tuple[int, ...], NDArray[Any]]] = {}  # the newest made-up days told of each
 
     def bars(self, inst: int, covered: list[Span], step_ns: int) -> NDArray[Any]:
-        """As `series.series`."""
-        return series(self._tape, self.synthetic(inst), inst, covered, step_ns, self._world.now_ns)
+        """As `series.series`. Days that are made up are made once: a year of them out of minutes takes half a second,
+        and a client whose market runs fast asks again before that.
+        """
+        made = self.synthetic(inst)
+        if step_ns != DAY or made is None:
+            return series(self._tape, made, inst, covered, step_ns, self._world.now_ns)
+        first = self.first_date(inst)
+        before = [span for span in covered if span.window.date < first]
+        since = covered[len(before) :]
+        parts = [self._made_days(inst, first, made, before)] if before else []
+        if since or not parts:
+            parts.append(series(self._tape, made, inst, since, step_ns, self._world.now_ns))
+        return np.concatenate(parts)
+
+    def _made_days(self, inst: int, first: int, made: SyntheticHistory, covered: list[Span]) -> NDArray[Any]:
+        key = (first, len(covered), covered[0].start_ns, covered[-1].end_ns)
+        kept = self._days.get(inst)
+        if kept is None or kept[0] != key:
+            kept = self._days[inst] = (key, series(self._tape, made, inst, covered, DAY, self._world.now_ns))
+        return kept[1]
 
     def first_date(self, inst: int) -> int:
         """The first date of the feed for an instrument; before its first row today's."""
