@@ -76,8 +76,15 @@ def run_part(number: int) -> dict[str, Any]:
 def run_over_tcp(seed: int, *, kills: int) -> dict[str, Any]:
     """Orders by algorithm are in the counts."""
     return run_kills(
-        seed, kills=kills, strategy=strategies(), speed=SPEED, faults="", together=False, meanwhile=at_work, look=by_algo
-    )  # fmt: skip
+        seed,
+        kills=kills,
+        strategy=strategies(),
+        speed=SPEED,
+        faults="",
+        together=False,
+        meanwhile=at_work,
+        look=by_algo,
+    )
 
 
 def by_algo(money: Money) -> dict[str, int]:
