@@ -159,9 +159,9 @@ DRILLS: Final = (
     ),
     Drill(
         name="algo_faults",
-        meaning="every algorithm at work in one trader at a paper gateway over TCP, with faults on the line: kill -9 "
-        "of either or both, pause and resume of a schedule by number; and in process every algorithm times every "
-        "trouble on other markets; a part is three kills and one market",
+        meaning="every algorithm at work in one trader at a paper gateway over TCP: kill -9 of "
+        "either or both, pause and resume of a schedule by number; and in process every algorithm times every "
+        "trouble on other markets; a part is two kills and one market",
         parts=4,
         part=_algo_faults,
     ),
