@@ -28,8 +28,8 @@ class ManualOrder(msgspec.Struct, gc=False, kw_only=True):
         0  # what follows its fills: a limit order and a stop, each for all that is held; 0 = none
     )
     stop_px_nanos: int = 0
+    filled_nanos: int = 0
     closed_nanos: int = 0  # what those have filled
-    pairs: int = 0  # of them that were sent
     over: str = ""  # why nothing follows its fills any more; "" = it does, or there is nothing to follow
 
     @property

@@ -20,20 +20,20 @@ from core.orders import State
 from core.parents import NO_ORDER, Parent, ParentState
 from core.ports import Context, DeskPlan, Wish
 from core.sessions import PHASE_NAMES
-from core.units import NANO, exact_text, round_down
-from execution.algos import RESTING, find_algo, written
+from core.units import exact_text, round_down
+from execution.algos import RESTING, find_algo
 from execution.algos.plan import limit_px_nanos
 from execution.costs import EdgeVerdict, judge_edge
 from execution.flatten import flatten_parent
+from execution.manual import manual_parent
 from execution.messages import order_rate_fault
-from execution.opening import Chosen, Opening
+from execution.opening import Chosen, Opening, as_opening
 from execution.pacing import terms_of
 from execution.settings import ExecutionSettings, by_hand
 from execution.touch import Day, Days, quote_fault
 
 EDGE_REFUSED = "the stated edge does not pay the expected cost"
 STANDING = (c.INTENT_DISASTER, c.INTENT_PROTECT)  # beside a position, for as long as it is held
-GTC_NS = 365 * 86_400 * NANO  # a manual order that outlives the day is given up after so long
 NOTHING_STATED = EdgeVerdict(pays=True, refused=False)
 _ACTIVE = ParentState.ACTIVE
 
@@ -97,6 +97,11 @@ class NettingDesk:
             participation_nanos=settings.flatten_participation_nanos,
         )
 
+    def order(self, given: OrderGiven, ts_ns: int) -> c.OpenParent | str:
+        """A person's order as a schedule of its book; or why it cannot be."""
+        day = self._days.regular(given.inst, ts_ns)
+        return manual_parent(self._context, self._opening, by_hand(self._default, given), given, day, ts_ns)
+
     # ---- what need not go to the market ------------------------------------------------------------------------
     def wishes(self, inst: int, ts_ns: int) -> tuple[Wish, ...]:
         """What books may have from each other: see core.ports.Desk. A tie goes by the order of the config."""
@@ -126,7 +131,7 @@ class NettingDesk:
         child = NO_ORDER if live is None else live.child
         for order in context.money.live_orders.of(inst):
             if order.strategy == strategy and order.order_id != child:
-                if order.purpose != c.INTENT_DISASTER:
+                if order.purpose not in STANDING:
                     return None
         if live is not None:
             qty = min(qty, round_down(self._unsent(live, side, ts_ns), day.lot.increment_nanos))
@@ -170,46 +175,6 @@ class NettingDesk:
         plan = find_algo(settings.algo).plan(settings.params, terms)
         return not plan.fault and not plan.auction_ts_ns and plan.start_ns <= ts_ns
 
-    def order(self, given: OrderGiven, ts_ns: int) -> c.OpenParent | str:
-        """A person's order as a schedule of its book; or why it cannot be."""
-        context, inst, side, qty = self._context, given.inst, given.side, given.qty_nanos
-        day = self._days.regular(inst, ts_ns)
-        if day is None:
-            phase = PHASE_NAMES[context.calendars[inst].phase(ts_ns)]
-            return f"session {phase}: orders are taken in regular hours: give it again after the open"
-        if day.lot is None:
-            return "no lot rule for the day: see `quantd why-not`"
-        fault = quote_fault(context, inst)
-        if fault:
-            return f"{fault}: give it again when there is one"
-        parent_id = context.money.next_parent_id
-        settings = by_hand(self._default, given)
-        terms = terms_of(context, inst, day, ts_ns, lots=qty // day.lot.increment_nanos, seed=parent_id)
-        chosen = self._opening.plan(
-            settings, terms, inst=inst, side=side, qty_nanos=qty, lot_nanos=day.lot.increment_nanos
-        )
-        fault = chosen.plan.fault or order_rate_fault(context.money, given.strategy, chosen.algo, chosen.plan)
-        if fault:
-            return fault
-        mid = context.market.mark_nanos(inst)
-        opening = msgspec.structs.replace(
-            _opening(chosen),
-            parent_id=parent_id,
-            strategy=given.strategy,
-            inst=inst,
-            side=side,
-            qty_nanos=qty,
-            purpose=c.INTENT_MANUAL,
-            operator=given.operator,
-            limit_px_nanos=given.limit_px_nanos or limit_px_nanos(chosen.params, mid, side),
-            arrival_mid_nanos=mid,
-            decision_mid_nanos=mid,
-            decision_ts_ns=ts_ns,
-        )
-        if given.tif != c.GTC:
-            return opening
-        return msgspec.structs.replace(opening, end_ts_ns=ts_ns + GTC_NS)
-
     def _lot_outside(self, inst: int, ts_ns: int) -> LotRule | None:
         """The lot outside regular hours: of the session's date, or between sessions of the trading date."""
         session = self._context.calendars[inst].session(ts_ns)
@@ -243,7 +208,7 @@ class NettingDesk:
         return DeskPlan(
             warning=verdict.text,
             open=msgspec.structs.replace(
-                _opening(chosen),
+                as_opening(chosen),
                 parent_id=parent_id,
                 strategy=strategy,
                 inst=inst,
@@ -323,29 +288,6 @@ def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
     if gap < -held_nanos < 0 or gap > -held_nanos > 0:
         return -round_down(held_nanos, lot_nanos)
     return gap
-
-
-def _opening(chosen: Chosen) -> c.OpenParent:
-    """What the plan says of a parent; whose and how much is the desk's to add."""
-    plan, expected = chosen.plan, chosen.expected
-    return c.OpenParent(
-        parent_id=0,
-        strategy="",
-        inst=0,
-        side=BUY,
-        qty_nanos=0,
-        algo=chosen.algo.name,
-        start_ts_ns=plan.start_ns,
-        end_ts_ns=plan.end_ns,
-        slices=plan.slices,
-        weights=plan.weights,
-        params=written(chosen.params),
-        expected_cost_nanos=0 if expected is None else expected.cost_nanos,
-        expected_risk_nanos=0 if expected is None else expected.risk_nanos,
-        why=chosen.why,
-        kappa_nanos=plan.kappa_nanos,
-        auction_ts_ns=plan.auction_ts_ns,
-    )
 
 
 def _reduces(held_nanos: int, need: int) -> bool:

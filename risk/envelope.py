@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from core.bands import restricts_shorts
-from core.commands import DAY, INTENT_DISASTER, LMT, OrderIntent
+from core.commands import DAY, INTENT_DISASTER, INTENT_PROTECT, LMT, OrderIntent
 from core.events import OpenOrderReported, RiskMeasured
 from core.market import FIELDS, INDEX
 from core.money.conditions import Borrow, Funds
@@ -120,6 +120,7 @@ def is_plain(o: OrderIntent) -> bool:
         or o.broker_algo
         or o.oca_group
         or o.purpose == INTENT_DISASTER
+        or o.purpose == INTENT_PROTECT
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core import commands as c
-from core.engine import disaster, limits
+from core.engine import brackets, disaster, limits
 from core.engine.conditions import arm_watch, watch
 from core.engine.corporate import watch_splits
 from core.engine.deadlines import NEVER
@@ -101,6 +101,8 @@ def _on_mark(engine: Trading) -> None:
         _note_equity(engine, unrealised)
     take_moves(engine, engine.monitor.on_mark(engine.ts_ns))
     disaster.follow(engine)
+    if engine.money.manual:
+        brackets.follow(engine)
     for order in list(money.live_orders.values()):
         _check_answer(engine, order)
     if engine.retry:

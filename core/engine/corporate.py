@@ -27,7 +27,7 @@ from core.corporate import (
     suspected_ratio,
     told,
 )
-from core.engine import ladder
+from core.engine import brackets, ladder
 from core.engine.adoption import position_differences
 from core.engine.authority import confirmed
 from core.engine.scope import reconcile_all, refence
@@ -137,6 +137,7 @@ def _begin(engine: Trading, action: Action) -> None:
     ladder.halt(
         engine, SPLIT_PENDING, f"{terms.action_id}: split {terms.ratio}", level=SYMBOL, scope=_symbol(engine, terms)
     )
+    brackets.end(engine, SYMBOL, _symbol(engine, terms), f"split {terms.ratio}")  # its prices are of other shares
     for parent in list(engine.money.live_parents.values()):
         if parent.inst == terms.inst:
             engine.end_parent(parent, state=ParentState.CANCELLED, reason=f"split {terms.ratio}")

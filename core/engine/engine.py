@@ -5,7 +5,7 @@ Dispatch is a table from type to handler (core/engine/table.py); tests prove tha
 """
 
 from core import events as e
-from core.engine import clock, crossing, ladder, table
+from core.engine import clock, crossing, ladder, odds, table
 from core.engine.trading import Records, Trading
 from core.money.fold import fold_input
 
@@ -43,7 +43,7 @@ class Engine(Trading):
 
     def _end(self) -> Records:
         if self.money.odds or self.money.rivals:
-            table.report_odds(self)
+            odds.report_odds(self)
         if self.refused:
             ladder.on_refused(self)
         clock.rearm(self)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from core import commands as c
 from core import events as e
 from core import manual_commands as mc
+from core.engine import brackets
 from core.engine.authority import answered, confirmed, may_add_risk
 from core.engine.kill import where_of
 from core.engine.trading import Trading
@@ -153,12 +154,25 @@ def on_withdrawn(engine: Trading, event: e.OrderWithdrawn) -> None:
         known = "is no manual order" if parent is not None else "is not known"
         engine.reply = (False, f"order {event.parent_id} {known}: `quantd order list` shows those that are")
         return
-    if parent.parent_id not in engine.money.live_parents:
-        engine.reply = (False, f"order {event.parent_id} has ended: {_ended(parent)}")
+    legs = brackets.live_of(engine, parent.parent_id)
+    kept = engine.money.manual.get(parent.parent_id)
+    protects = kept is not None and kept.protected and not kept.over
+    if event.protection and protects and not may_add_risk(event):
+        engine.reply = (False, "it takes a stop off: prove who gives it (`--as OPERATOR`)")
         return
+    if parent.parent_id not in engine.money.live_parents and not (event.protection and protects):
+        hint = "; what closes its fills goes with --protection" if protects else ""
+        engine.reply = (False, f"order {event.parent_id} has ended: {_ended(parent)}{hint}")
+        return
+    if event.protection and protects:
+        engine.emit(mc.EndProtection(parent_id=parent.parent_id, reason=f"{event.operator}: {event.reason}"))
+        for leg in legs:
+            engine.cancel(leg.order_id, event.reason)
     gone = engine.end_parent(parent, state=ParentState.CANCELLED, reason=f"{event.operator}: {event.reason}")
     filled = f"{exact_text(parent.filled_nanos)} of {exact_text(parent.qty_nanos)} filled"
     left = "" if gone else f"; order {parent.child} is being cancelled"
+    if protects and not event.protection and parent.filled_nanos:
+        left += "; its profit and stop stay: --protection takes them off"
     engine.reply = (True, f"order {event.parent_id} taken back, {filled}{left}")
 
 

@@ -8,9 +8,10 @@ import msgspec
 
 from core import commands as c
 from core import records as r
-from core.arrivals import Arrivals
-from core.engine.deadlines import NEVER, Deadlines, DeadlineState
+from core.engine.deadlines import NEVER, Deadlines
 from core.engine.margin import WHAT_IF_NS, WHAT_IF_SPACING_NS, what_if_of
+from core.engine.opinion import OpinionState
+from core.engine.opinion import StopWatch as StopWatch
 from core.latches import ACCOUNT, PROCESS, Latch
 from core.money.fold import fold_command
 from core.money.snapshot import dump
@@ -52,34 +53,6 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
     two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
     cross_internally: bool = False  # opposite wants of two books meet inside the account (core/engine/crossing.py)
-
-
-class StopWatch(msgspec.Struct, gc=False):
-    """What is remembered of a symbol's disaster stop (core/engine/disaster.py)."""
-
-    order_id: int = 0
-    sent_ns: int = 0
-    refused: int = 0  # in a row that the broker did not keep
-    date: int = 0  # the trading day of that count
-    told: str = ""  # why there is none, as a person was told
-
-
-class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Snapshot form of what is neither money nor market."""
-
-    seq: int
-    ts_ns: int
-    timers: DeadlineState
-    marks: list[int]
-    blocked: list[tuple[str, int, str]]
-    retry: list[tuple[str, int]]
-    stopping: bool
-    unsynced: bool
-    monitor: list[tuple[int, str, str, int]]  # as releases before `watch` kept it
-    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
-    watch: bytes = b""
-    stops: dict[int, StopWatch] = {}
-    uncrossed: list[tuple[str, int, str]] = []
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -127,6 +100,7 @@ class Trading:
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
         self.uncrossed: dict[tuple[str, int], str] = {}  # opposite wants that did not cross, and why (noted once)
         self.stops: dict[int, StopWatch] = {}  # by instrument, where something is held
+        self.brackets: dict[int, StopWatch] = {}  # the same of what closes a manual order, by its number
         self.stopping = False
         self.exposure.set_rates(self.money.conditions.rates)
         self.unsynced = True  # no complete sync since the link came back: schedules wait for it
@@ -354,6 +328,7 @@ class Trading:
             watch=self.monitor.dump(),
             arrivals=self.context.arrivals,
             stops=self.stops,
+            brackets=self.brackets,
             uncrossed=[(strategy, inst, why) for (strategy, inst), why in self.uncrossed.items()],
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
@@ -370,7 +345,7 @@ class Trading:
         self.retry = dict.fromkeys(opinion.retry)
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
-        self.stops = opinion.stops
+        self.stops, self.brackets = opinion.stops, opinion.brackets
         self.uncrossed = {(strategy, inst): why for strategy, inst, why in opinion.uncrossed}
         if opinion.watch:
             self.monitor.load(opinion.watch)

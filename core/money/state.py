@@ -223,10 +223,15 @@ class Money:
         if parent is not None:
             parent.filled_nanos += qty_nanos
             parent.value_nanos += value_nanos
-        if order.bracket:
-            kept = self.manual.get(order.bracket)
-            if kept is not None:
-                kept.closed_nanos += qty_nanos
+        if self.manual:
+            self._credit_manual(order, qty_nanos)
+
+    def _credit_manual(self, order: Order, qty_nanos: int) -> None:
+        kept = self.manual.get(order.bracket or order.parent_id)
+        if kept is not None and order.bracket:
+            kept.closed_nanos += qty_nanos
+        elif kept is not None:
+            kept.filled_nanos += qty_nanos
 
     def known(self, order_id: int, what: str) -> Order | None:
         """The order, or None with an odd line saying that a fact came for a stranger."""

@@ -6,41 +6,25 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
 from core.corporate import FEE_KINDS_MAX
-from core.events import STEER_CANCEL, STEER_PAUSE, STEER_RESUME
+from daemon.control.order_messages import (
+    CancelSchedule,
+    GetOrders,
+    GiveOrder,
+    PauseSchedule,
+    ResumeSchedule,
+    WithdrawOrder,
+)
+from daemon.control.request import Request, Scoped
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
 LINES_MAX: Final = 100  # corrections of the books at once
-PARAMS_MAX: Final = 32  # of one algorithm
-PROOF_TEXT_MAX: Final = 128
-
-
-class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who gives a command: a signature (with nonce and expiry) or a one-time code. The trader itself verifies it
-    (daemon/authority); whoever passes the line on only passes it on.
-    """
-
-    operator: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)]
-    signature: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # base64 of Ed25519, over `signed_bytes`
-    nonce: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # never used before
-    expires_ns: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0  # wall clock
-    code: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # RFC 6238, instead of a signature
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="command"):
-    """Base of all requests. Without a proof one that adds risk is refused, one that cuts risk is not."""
-
-    ADDS_RISK: ClassVar[bool] = False
-    ENGINE_DECIDES: ClassVar[bool] = False  # it may cut risk or add it: without a proof the engine lets it only cut
-
-    id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-    proof: Proof | None = None
 
 
 class Ping(Request, frozen=True, tag="ping"):
@@ -65,14 +49,6 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 class WhyNot(Request, frozen=True, tag="why-not"):
     """Everything that blocks a new order in one symbol, or in all."""
 
-    symbol: str | None = None
-
-
-class Scoped(Request, frozen=True, kw_only=True):
-    """A command on the whole account, on one strategy or on one symbol. A reason is always given."""
-
-    reason: str
-    strategy: str | None = None
     symbol: str | None = None
 
 
@@ -110,34 +86,6 @@ class Resolve(Request, frozen=True, tag="resolve"):
     reason: str
     qty: str | None = None
     px: str | None = None
-
-
-class Steer(Request, frozen=True, kw_only=True):
-    """A command on one schedule, by the number that `quantd status` shows."""
-
-    ACTION: ClassVar[str] = ""
-
-    parent_id: int
-    reason: str
-
-
-class PauseSchedule(Steer, frozen=True, tag="parent-pause"):
-    """Its order is cancelled and it waits; its end stands."""
-
-    ACTION = STEER_PAUSE
-
-
-class ResumeSchedule(Steer, frozen=True, tag="parent-resume"):
-    """It goes on where it stood."""
-
-    ADDS_RISK = True
-    ACTION = STEER_RESUME
-
-
-class CancelSchedule(Steer, frozen=True, tag="parent-cancel"):
-    """It ends, and its rest is given up until the strategy sets another target."""
-
-    ACTION = STEER_CANCEL
 
 
 class Acknowledge(Request, frozen=True, tag="acknowledge"):
@@ -323,41 +271,6 @@ class Override(Request, frozen=True, tag="override"):
     reason: str
     px: str | None = None
     until: str = "5m"
-
-
-class GiveOrder(Request, frozen=True, tag="order"):
-    """An order by hand (decimals as text): rests at `limit`, or is worked by `algo` with `params` (NAME=VALUE)."""
-
-    ADDS_RISK = True
-    ENGINE_DECIDES = True
-
-    side: Literal["buy", "sell"]
-    symbol: str
-    qty: str
-    reason: str
-    limit: str = ""
-    algo: str = ""
-    params: Annotated[tuple[str, ...], msgspec.Meta(max_length=PARAMS_MAX)] = ()
-    tif: Literal["day", "gtc"] = "day"
-    strategy: str = "manual"
-    take_profit: str = ""
-    stop: str = ""
-    oca: str = ""
-
-
-class WithdrawOrder(Request, frozen=True, tag="order-cancel"):
-    """Take a manual order back; `protection`: also what follows its fills."""
-
-    ADDS_RISK = True
-    ENGINE_DECIDES = True
-
-    order_id: int
-    reason: str
-    protection: bool = False
-
-
-class GetOrders(Request, frozen=True, tag="order-list"):
-    """The manual orders, oldest first."""
 
 
 AnyRequest = (

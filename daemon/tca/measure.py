@@ -140,7 +140,7 @@ class _Measuring:
             fee_nanos=fill.execution.commission_nanos,
             bid_px_nanos=bid,
             ask_px_nanos=ask,
-            later_nanos=tuple([market.mid_nanos(ticket) for ticket in fill.later]),
+            later_nanos=market.mids_nanos(fill.later),
         )
 
     def row(self) -> ParentRow:

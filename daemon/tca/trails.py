@@ -22,7 +22,17 @@ from execution.tca import HORIZONS_MIN
 FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by day
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
+HORIZONS_NS: Final = tuple(minutes * 60 * NANO for minutes in HORIZONS_MIN)
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
+
+
+class _Executions(Ledger):
+    """Which executions count, with their corrections and costs, by the ledger's own rules; nobody asks here what they
+    made of a position.
+    """
+
+    def _move(self, execution: Execution, side: int, qty_nanos: int, px_nanos: int, *, undo: bool = False) -> None:
+        pass
 
 
 class Walk:
@@ -36,7 +46,7 @@ class Walk:
         self._date = 0
         self._seq = 0
         self._ts_ns = 0
-        self._ledger = Ledger(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
+        self._ledger = _Executions(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
         self._instruments = instruments
         self._decided: dict[tuple[str, int], Decided] = {}
         self._orders: dict[int, tuple[Trail, OrderTrail]] = {}
@@ -311,7 +321,7 @@ class Walk:
                 told_ns=now,
                 exchange_ns=exchange_ns,
                 quote=market.ask_mark(inst, made_ns, before=True),
-                later=tuple([market.ask_mark(inst, made_ns + minutes * 60 * NANO) for minutes in HORIZONS_MIN]),
+                later=market.ask_marks(inst, made_ns, HORIZONS_NS),
             )
         )
         order.filled_nanos += qty_nanos

@@ -152,6 +152,7 @@ def test_it_is_taken_back_by_its_number(tmp_path: Path) -> None:
     world = quiet(tmp_path)
     order = entered(world)
     part(world, order, 30 * NANO, 1)
+    text = ""
     for number, says in ((9, "order 9 is not known: `quantd order list`"), (order.parent_id, "")):
         world.tell(e.OrderWithdrawn(parent_id=number, reason="changed my mind", operator="ann"))
         ok, text = world.runner.engine.reply
