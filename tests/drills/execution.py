@@ -44,7 +44,7 @@ ADV: Final = {
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """The first two hours of one day, or all of it."""
+    """The morning of one day, or all of it."""
     if number < len(DAYS):
         return run_window(number, *MORNING, speed=MORNING_SPEED)
     return run_window(number - len(DAYS), OPEN, CLOSE, speed=DAY_SPEED)

@@ -13,7 +13,7 @@ from tests.drills.execution import run_feed, run_window
 from tests.drills.execution_plan import Window
 from tests.fakes.live_pair import SYNTHETIC
 
-FAST = 240
+FAST = 120
 DAY_S = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp())  # the open
 MINUTES = 34
 
