@@ -1,7 +1,11 @@
 """Requests that change the books: splits, dividends, corrections. Part of core.commands' union; none of it leaves."""
 
+from typing import Final
+
 from core.command_base import Command
 from core.corporate import BookLine, Terms
+
+CROSS: Final = "cross"  # algo of a schedule that was opened for a cross, and is done with it
 
 
 class KeepCorporateAction(Command, frozen=True, tag=90):
@@ -62,7 +66,7 @@ class CorrectBooks(Command, frozen=True, tag=95):
 
 class CrossBooks(Command, frozen=True, tag=85):
     """One book buys from another of the same account, at the mid; nothing is sent. One beneficial owner on both sides:
-    no trade that anyone reports, no cash, no commission.
+    no trade that anyone reports, no cash, no commission. Both schedules have it as filled.
     """
 
     inst: int
@@ -73,6 +77,8 @@ class CrossBooks(Command, frozen=True, tag=85):
     bid_px_nanos: int  # of the quote it was taken from
     ask_px_nanos: int
     reason: str
+    buyer_parent: int = 0  # the schedules it belongs to; 0 = none
+    seller_parent: int = 0
 
 
 AnyBookCommand = (

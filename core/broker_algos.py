@@ -1,5 +1,6 @@
 """The broker's own algorithms (IBKR, `algoStrategy` and `algoParams`): tags and values. Owns the
-table that the config is checked against before anything is sent, and that the paper gateway refuses by.
+table that the config is checked against before anything is sent, and that the paper gateway refuses by; and in what an
+algorithm that the broker shows for a working order is another one than ours.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,10 +9,11 @@ from typing import Final
 Rule = Callable[[str], str]  # what a value must be, in words; "" = it is
 
 RISK_AVERSIONS: Final = ("Get Done", "Aggressive", "Neutral", "Passive")
-TIME_TAGS: Final = ("startTime", "endTime", "activeTimeStart", "activeTimeEnd")
+END_TAGS: Final = ("endTime", "activeTimeEnd")
+TIME_TAGS: Final = ("startTime", "activeTimeStart", *END_TAGS)
 SIZE_MAX: Final = 100_000_000
 SECONDS_MAX: Final = 23_400
-PARAMS_MAX: Final = 16
+Tags = tuple[tuple[str, str], ...]
 
 
 def _one_of(*words: str) -> Rule:
@@ -90,3 +92,26 @@ def params_fault(strategy: str, params: Iterable[tuple[str, str]]) -> str:
         if wanted:
             return f"{tag} is {value!r}: set it to {wanted}"
     return ""
+
+
+def other_than_ours(ours: str, our_tags: Tags, shown: str, shown_tags: Tags) -> str:
+    """How the algorithm that the broker shows for an order differs from the one it was sent with; "" = it does not.
+
+    Only tags that both sides name are held against each other: the broker leaves some out, fills in its own defaults,
+    and writes times in a zone of its choice.
+    """
+    if ours != shown:
+        return f"ours is worked by {ours or 'no algorithm'}, the broker's by {shown or 'no algorithm'}"
+    theirs = dict(shown_tags)
+    for tag, value in our_tags:
+        found = theirs.get(tag, value)
+        if tag not in TIME_TAGS and found != value and not _is_same_number(found, value):
+            return f"{ours} {tag} is {value} here and {found} at the broker"
+    return ""
+
+
+def _is_same_number(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False

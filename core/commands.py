@@ -9,10 +9,12 @@ import msgspec
 from core.book_commands import AnyBookCommand
 from core.command_base import Command as Command
 from core.ids import Side
+from core.manual_commands import AnyManualCommand
 from core.schedules import (
     INTENT_DISASTER,
     INTENT_FLATTEN,
     INTENT_MANUAL,
+    INTENT_PROTECT,
     INTENT_SCHEDULE,
     AdvanceParent,
     BeginSlice,
@@ -40,6 +42,11 @@ OPG: Final = 6
 TIF_NAMES: Final = {DAY: "DAY", GTC: "GTC", IOC: "IOC", FOK: "FOK", GTD: "GTD", OPG: "OPG"}
 
 
+# What becomes of the others of a group that trades, as IBKR numbers it: with a block only one is at a venue at a time.
+OCA_CANCEL_WITH_BLOCK: Final = 1
+OCA_REDUCE_WITH_BLOCK: Final = 2
+
+
 class OrderIntent(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
     """What a parent or operator wants to send; only the gate can turn it into an `ApprovedOrder`."""
 
@@ -62,6 +69,9 @@ class OrderIntent(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_onl
     version: int = 0  # 0 = new order, else the replace version
     broker_algo: str = ""  # the broker's own algorithm that works it; "" = none
     broker_params: tuple[tuple[str, str], ...] = ()  # its tags and values
+    oca_group: str = ""  # the broker's one-cancels-all group; "" = none
+    oca_type: int = 0  # how its group goes on when it trades, as IBKR numbers it
+    bracket: int = 0  # the manual order whose fills it closes; 0 = none
 
 
 class ApprovedOrder(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
@@ -338,6 +348,7 @@ AnyCommand = (
     | SettleOrder | AdjustCash | DoubtOrder | VerifyKill | TransferPosition | SetLimit | RevertLimit
     | GrantOverride | DropOverride | CloseAlerts | KeepApproval | SpendApproval | TellKill | RestrictShorts
     | TripBreaker | CountRefusal | MeasureRisk | ReplanParent | BeginSlice | AnyBookCommand
+    | AnyManualCommand
 )  # fmt: skip
 
 
@@ -366,6 +377,7 @@ __all__ = [
     "INTENT_DISASTER",
     "INTENT_FLATTEN",
     "INTENT_MANUAL",
+    "INTENT_PROTECT",
     "INTENT_SCHEDULE",
     "AdvanceParent",
     "BeginSlice",

@@ -3,6 +3,8 @@
 Pure words and integers; what follows from them is in core/engine/corporate.py and core/money/books.py.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -62,11 +64,14 @@ class Action(msgspec.Struct, gc=False, kw_only=True):
     rescaled: bool = False  # the day's previous close and volume were still those of the old shares
     gross_nanos: int = 0  # of a dividend, still due
     withheld_nanos: int = 0
+    due_nanos: int = 0  # net, when it became due
+    income: tuple[tuple[str, int], ...] = ()  # what each book was credited when it became due, in the base currency
 
 
 class BookLine(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=True):
     """One correction of the books. `kind`: execution (one the books lack), correction (of price or quantity),
-    commission, cash, conversion (of `amount_nanos` in `currency` into `other_nanos` of another).
+    commission, cash, conversion (of `amount_nanos` in `currency` into `other_nanos` of another), fees (what a
+    commission was made of).
     """
 
     kind: str
@@ -83,9 +88,11 @@ class BookLine(msgspec.Struct, frozen=True, gc=False, array_like=True, kw_only=T
     other_currency: str = ""
     other_nanos: int = 0
     text: str = ""
+    fees: tuple[tuple[str, int], ...] = ()  # (kind, cash nanos)
 
 
-LINE_KINDS: Final = ("execution", "correction", "commission", "cash", "conversion")
+FEE_KINDS_MAX: Final = 16  # of one execution
+LINE_KINDS: Final = ("execution", "correction", "commission", "cash", "conversion", "fees")
 
 
 def suspected_ratio(close_nanos: int, px_nanos: int) -> tuple[int, int] | None:
@@ -146,6 +153,21 @@ def dividend_of(terms: Terms, qty_nanos: int) -> tuple[int, int]:
 def rescaled(terms: Terms, close_nanos: int, volume_nanos: int) -> tuple[int, int]:
     """A price and a volume of the old shares, as of the new ones."""
     return share_of(close_nanos, terms.den, terms.num), share_of(volume_nanos, terms.num, terms.den)
+
+
+def in_new_shares(dates: Sequence[int], closes_nanos: Sequence[int], splits: Sequence[Terms]) -> tuple[int, ...]:
+    """Daily closes as of the newest shares. A file may be adjusted by who wrote it or not: a split moves the closes
+    before its day only where the step from the last of them to the first after it is nearer to its ratio than to none.
+    """
+    closes = list(closes_nanos)
+    for terms in splits:
+        at = bisect_left(dates, terms.ex_date)
+        if not 0 < at < len(closes):
+            continue
+        before, after = closes[at - 1], closes[at]
+        if abs(after * terms.num - before * terms.den) < abs(after - before) * terms.num:
+            closes[:at] = [share_of(close, terms.den, terms.num) for close in closes[:at]]
+    return tuple(closes)
 
 
 def told(action: Action, symbol: str) -> str:

@@ -2,6 +2,7 @@
 and mark; opinion state, because marks come from the market and not from the broker.
 """
 
+from itertools import islice
 from typing import Final
 
 from core.concentration import Concentration
@@ -119,9 +120,12 @@ class Exposure:
                 book.profit = profit
 
     def _find_books(self, ledger: Ledger) -> None:
-        """Again when a strategy first traded an instrument: its position is one object for good."""
+        """Again when a strategy first traded an instrument: its position is one object for good. None ever leaves the
+        ledger, and the new ones are its last.
+        """
+        new = max(len(ledger.positions) - self._positions, 0)
         self._positions = len(ledger.positions)
-        for (strategy, inst), position in ledger.positions.items():
+        for (strategy, inst), position in reversed(list(islice(reversed(ledger.positions.items()), new))):
             if all(book.position is not position for book in self._books[inst]):
                 self._books[inst].append(_Book(position))
                 self.strategy_gross.setdefault(strategy, 0)

@@ -28,6 +28,7 @@ BY_MONTH: Final = "month"  # edges in nanos of shares of the calendar month
 BY_PRICE: Final = "price"  # edges in price nanos
 ADDED: Final = 1
 REMOVED: Final = 2
+KINDS_MAX: Final = 1_024  # days, venues and sides of liquidity that are remembered
 
 
 class FeeBreakdown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -46,13 +47,15 @@ class FeeBreakdown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class FeeTable:
     """A dated fee schedule. A date before the first row of any name raises ConfigError: no row = deny."""
 
-    __slots__ = ("_by_date", "_by_key", "_venues", "rows")
+    __slots__ = ("_applying", "_by_date", "_by_key", "_edges", "_venues", "rows")
 
     def __init__(self, rows: tuple[FeeRow, ...]) -> None:
         if not rows:
             raise ConfigError("fees.rows: the table is empty; give the rows of a plan")
         self.rows = rows
         self._by_date: dict[int, tuple[FeeRow, ...]] = {}
+        self._edges: dict[int, tuple[int, ...]] = {}
+        self._applying: dict[tuple[int, bool, str], tuple[FeeRow, ...]] = {}
         self._by_key: dict[tuple[str, str, int], list[FeeRow]] = {}
         names: list[str] = []
         for row in rows:
@@ -74,6 +77,32 @@ class FeeTable:
             found = tuple(_row_on(dated, date) for dated in self._by_key.values())
             self._by_date[date] = found
         return found
+
+    def month_edges(self, date: int) -> tuple[int, ...]:
+        """Volumes of the month at which a rate changes, ascending: between two, a month further on costs the same."""
+        found = self._edges.get(date)
+        if found is None:
+            rows = [row for row in self.rows_on(date) if row.tiers and row.tier_by == BY_MONTH]
+            found = self._edges[date] = tuple(sorted({edge for row in rows for edge, _ in row.tiers if edge}))
+        return found
+
+    def amortises(self, date: int, liquidity: int, venue: str) -> bool:
+        """Whether a larger order never pays more for a share than a smaller one: nobody is paid for trading."""
+        return all(
+            row.rate_nanos >= 0 and all(rate >= 0 for _, rate in row.tiers)
+            for row in self._rows_for(date, liquidity, venue)
+        )
+
+    def minimum_nanos(self, date: int, liquidity: int, venue: str, value_nanos: int) -> int:
+        """What every order of at least this value is charged, whatever its side and size."""
+        total = 0
+        for row in self._rows_for(date, liquidity, venue):
+            if row.minimum_nanos and not row.sell_only:
+                least = _capped(row, row.minimum_nanos)
+                if row.cap_value_ppm:
+                    least = min(least, value_nanos * row.cap_value_ppm // PPM)
+                total += least
+        return total
 
     def commission_nanos(
         self,
@@ -100,9 +129,7 @@ class FeeTable:
         charges: dict[str, int] = {}
         total = per_order = rated_all = 0
         value_nanos = notional_nanos(px_nanos, qty_nanos)
-        for row in self.rows_on(date):
-            if not self._meets(row, liquidity, venue):
-                continue
+        for row in self._rows_for(date, liquidity, venue):
             if row.sell_only and side != SELL:
                 charge = 0
             elif _is_per_order(row):
@@ -120,6 +147,17 @@ class FeeTable:
         return FeeBreakdown(
             total_nanos=total, parts=tuple(charges.items()), per_order_nanos=per_order, rated=rated_all
         )  # fmt: skip
+
+    def _rows_for(self, date: int, liquidity: int, venue: str) -> tuple[FeeRow, ...]:
+        """The rows of a day that are about such an execution; remembered, as a day has but a few kinds."""
+        key = (date, liquidity == ADDED, venue)
+        found = self._applying.get(key)
+        if found is None:
+            if len(self._applying) >= KINDS_MAX:
+                self._applying.clear()
+            found = tuple(row for row in self.rows_on(date) if self._meets(row, liquidity, venue))
+            self._applying[key] = found
+        return found
 
     def _meets(self, row: FeeRow, liquidity: int, venue: str) -> bool:
         """Whether a row is about an execution of this kind at this venue."""

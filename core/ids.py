@@ -44,6 +44,11 @@ def order_ref(account_tag: str, epoch: int, seq: int) -> OrderRef:
     return OrderRef(ref)
 
 
+def oca_name(account_tag: str, group: str) -> str:
+    """What the broker knows a one-cancels-all group by: a person at its screen may use the same words."""
+    return f"q-{account_tag}-{group}"
+
+
 def epoch_of_ref(ref: str) -> int:
     """The epoch in a reference of ours; -1 = it has none."""
     parts = ref.split("-")

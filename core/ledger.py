@@ -33,6 +33,9 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     commission_known: bool = False
     split_num: int = 1  # a share of then is `split_num` / `split_den` shares now
     split_den: int = 1
+    liquidity: int = 0  # 1 added, 2 removed, 3 routed; 0 = not told
+    fees: tuple[tuple[str, int], ...] = ()  # its commission by kind, as the statement says; () = one sum
+    shared: bool = False  # of the account's own order: booked on to the books that it closed
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
@@ -54,9 +57,9 @@ class Ledger:
     """Books executions and commissions. `currency` is the account's base; other currencies hold their own cash."""
 
     __slots__ = (
-        "accrued", "adjusted_nanos", "beside_nanos", "books", "cash", "currency", "executions", "fees_nanos", "flows",
-        "holdings", "positions", "rates", "realised_nanos", "spent_nanos", "start_cash_nanos", "transferred_nanos",
-        "uncharged", "waiting_commissions",
+        "accrued", "adjusted_nanos", "beside_nanos", "books", "cash", "currency", "executions", "fee_kinds",
+        "fees_nanos", "flows", "holdings", "positions", "rates", "realised_nanos", "spent_nanos", "start_cash_nanos",
+        "transferred_nanos", "uncharged", "waiting_commissions",
     )  # fmt: skip
 
     def __init__(self, *, instruments: int, currency: str, start_cash_nanos: int, strategies: tuple[str, ...]) -> None:
@@ -71,6 +74,7 @@ class Ledger:
         self.beside_nanos = 0  # worth of other currencies and of what is due, in the base currency
         self.transferred_nanos = 0  # value of positions taken over without a trade
         self.fees_nanos = 0
+        self.fee_kinds: dict[str, int] = {}  # of it, by kind, as far as a statement has said
         self.realised_nanos = 0
         self.uncharged = 0  # executions whose commission has not been reported
         self.positions: dict[tuple[str, int], Position] = {}
@@ -123,6 +127,8 @@ class Ledger:
 
     def is_superseded(self, exec_id: str) -> bool:
         """Whether the next version of this execution is booked already: this one came late."""
+        if exec_id.endswith(".01"):  # the ordinary case
+            return f"{exec_id[:-1]}2" in self.executions
         head, _, last = exec_id.rpartition(".")
         return bool(head) and last.isdigit() and f"{head}.{int(last) + 1:0{len(last)}d}" in self.executions
 
@@ -179,6 +185,15 @@ class Ledger:
         self.position(execution.strategy, execution.inst).fees_nanos += change
         self.book_of(execution.strategy).fees_nanos += change
 
+    def name_fees(self, exec_id: str, parts: tuple[tuple[str, int], ...]) -> None:
+        """What a commission was made of, as a statement says; in place of what one said before. No cash moves."""
+        execution = self.executions.get(exec_id)
+        before = () if execution is None else execution.fees
+        for kind, amount in (*((kind, -amount) for kind, amount in before), *parts):
+            self.fee_kinds[kind] = self.fee_kinds.get(kind, 0) + amount
+        if execution is not None:
+            execution.fees = parts
+
     def awaits_cost(self, since_ns: int) -> bool:
         """Whether the cost of an execution booked after `since_ns` is still to come."""
         return self.uncharged > 0 and any(
@@ -204,6 +219,18 @@ class Ledger:
             realised = self.position(strategy, inst).book(side, qty_nanos, value, seq=seq)
             self.realised_nanos += realised
             self.book_of(strategy).realised_nanos += realised
+
+    def share(self, exec_id: str, books: tuple[tuple[str, int], ...]) -> None:
+        """An execution of nobody's order becomes that of the books which it closed: at its price, no cash moves."""
+        execution = self.executions[exec_id]
+        execution.shared = True
+        for strategy, qty_nanos in books:
+            side, value = (BUY if qty_nanos > 0 else SELL), notional_nanos(execution.px_nanos, abs(qty_nanos))
+            for owner, way in ((UNCLAIMED, -side), (strategy, side)):
+                position = self.position(owner, execution.inst)
+                realised = position.book(way, abs(qty_nanos), value, seq=execution.seq)
+                self.realised_nanos += realised
+                self.book_of(owner).realised_nanos += realised
 
     def split(self, inst: int, quantities: tuple[tuple[str, int], ...], *, num: int, den: int) -> None:
         """New quantities of every book of an instrument that became `num` shares for `den`; no cash moves."""

@@ -131,6 +131,17 @@ def _outlasts(below_ns: int, above_ns: int) -> bool:
     return above_ns != NO_END and (below_ns == NO_END or below_ns > above_ns)
 
 
+class ScaledLimit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One limit of one symbol in shares, and what it is after a split."""
+
+    scope: str
+    name: str
+    old: str
+    value: str
+    until_ns: int  # as long as the change that it is made of; NO_END = the config's
+    refusal: str = ""  # why it stays as it is
+
+
 class LimitVerdict(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What risk/ says of a change that an operator asks for."""
 

@@ -184,6 +184,9 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
     algo: str = ""  # control 28, with `strategy` and `purpose`: what made the order, and which operator asked for it
     operator: str = ""
     broker_algo: str = ""  # the broker works it: it is cancelled, never replaced
+    oca_group: str = ""
+    bracket: int = 0  # the manual order whose fills it closes
+    broker_params: tuple[tuple[str, str], ...] = ()
 
     @property
     def live(self) -> bool:

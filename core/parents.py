@@ -21,6 +21,7 @@ class ParentState(IntEnum):
 
 PARENT_ENDED_FROM: Final = 10
 NO_ORDER: Final = 0
+OPERATOR: Final = "operator"  # why a schedule is paused that only an operator lets go on, by its number
 
 
 class Parent(msgspec.Struct, gc=False, kw_only=True):
@@ -69,12 +70,19 @@ class Parent(msgspec.Struct, gc=False, kw_only=True):
     slice_no: int = -1  # the slice that `BeginSlice` began last; -1 = none
     others_nanos: int = 0  # traded by others from the start to that moment
     volume_nanos: int = 0  # the day's volume counter at that moment
-    slice_filled_nanos: int = 0  # filled at that moment
+    slice_filled_nanos: int = 0  # traded in the market by that moment
+    crossed_nanos: int = 0  # of what is filled: with another book of the account, not in the market
+    kappa_first_nanos: int = 0  # the first decay above 0 that the market itself gave it
 
     @property
     def active(self) -> bool:
         """Still trading or paused."""
         return self.state < PARENT_ENDED_FROM
+
+    @property
+    def traded_nanos(self) -> int:
+        """Filled in the market."""
+        return self.filled_nanos - self.crossed_nanos
 
     @property
     def remaining_nanos(self) -> int:

@@ -8,7 +8,9 @@ import msgspec
 from core import commands as c
 from core.context import NOT_AWAITED as NOT_AWAITED
 from core.context import Context as Context
-from core.limit_changes import LimitVerdict
+from core.events import OrderGiven
+from core.ids import Side
+from core.limit_changes import LimitVerdict, ScaledLimit
 from core.notes import Decision, Failure, Refusal
 from core.parents import Parent
 
@@ -144,8 +146,23 @@ class DeskPlan(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     warning: str = ""  # what a person should know of the schedule that opens
 
 
+class Wish(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What one book still wants of an instrument and has nowhere in the market: it may come from another book."""
+
+    strategy: str
+    side: Side
+    qty_nanos: int
+    parent_id: int = 0  # the schedule it is the rest of; 0 = none is open
+    decided_ns: int = 0
+    decision_mid_nanos: int = 0
+
+
 class Desk(Protocol):
     """Nets targets against positions and schedules in flight."""
+
+    def wishes(self, inst: int, ts_ns: int) -> tuple[Wish, ...]:
+        """Of every book that may trade, oldest decision first; () unless some want to buy and others to sell."""
+        ...
 
     def plan(self, strategy: str, inst: int, ts_ns: int) -> DeskPlan | None:
         """None = nothing to do."""
@@ -153,6 +170,10 @@ class Desk(Protocol):
 
     def flatten(self, strategy: str, inst: int, ts_ns: int) -> c.OpenParent | None:
         """A schedule that closes a position through the reduce-only lane; None = nothing to close."""
+        ...
+
+    def order(self, given: OrderGiven, ts_ns: int) -> c.OpenParent | str:
+        """A person's order as a schedule of its book; or why it cannot be."""
         ...
 
 
@@ -165,6 +186,14 @@ class Gate(Protocol):
 
     def slice_max_nanos(self, strategy: str, inst: int, side: int, ts_ns: int) -> int:
         """Largest quantity of one order by controls 1, 2 and 8 now: exits are cut to it, never refused for size."""
+        ...
+
+    def cross_max_nanos(self, wish: Wish, inst: int, ts_ns: int) -> int:
+        """Largest quantity of one cross by controls 1 and 2: what one order of the book may be."""
+        ...
+
+    def cross_failure(self, wish: Wish, inst: int, qty_nanos: int, px_nanos: int, ts_ns: int) -> Failure | None:
+        """The first control that keeps a book from trading with another one at this price; None = none does."""
         ...
 
     def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:
@@ -192,6 +221,10 @@ class Gate(Protocol):
 
     def judge_limit(self, scope: str, name: str, value: str) -> LimitVerdict:
         """What a change of a limit would do; value "" = back to the config's."""
+        ...
+
+    def limits_after_split(self, symbol: str, num: int, den: int) -> Sequence[ScaledLimit]:
+        """What the symbol's own limits in shares are in the new shares; those that cover other symbols stay."""
         ...
 
     def overridable(self, control: int) -> str:
@@ -234,6 +267,10 @@ class Monitor(Protocol):
 
     def lifts_itself(self, code: str) -> bool:
         """Whether a cause goes when it has passed, without a person."""
+        ...
+
+    def forget(self, inst: int) -> None:
+        """What was counted of an instrument's price was of other shares (a split)."""
         ...
 
     def dump(self) -> bytes:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from core.broker_algos import other_than_ours
 from core.events import CompletedOrderReported, OpenOrderReported
 from core.ids import SIDE_NAMES
 from core.ledger import Ledger
@@ -69,6 +70,10 @@ def order_differences(sync: Sync, orders: dict[int, Order]) -> list[Difference]:
             found.append(Difference(kind="order", text=text))
         if order is not None and report.filled_nanos > order.filled_nanos:
             found.append(_filled(order, report.filled_nanos))
+        if order is not None and (report.broker_algo or order.broker_algo):
+            odd = other_than_ours(order.broker_algo, order.broker_params, report.broker_algo, report.broker_params)
+            if odd:
+                found.append(Difference(kind="order", text=f"#{order_id}: {odd}"))
     for order_id, ended in sync.completed.items():
         order = orders.get(order_id)
         if order is not None and ended.filled_nanos > order.filled_nanos:

@@ -4,18 +4,21 @@ Derived from the orders alone; rebuilt after a restore, never journalled.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from core.commands import INTENT_DISASTER, MKT, MOC, STP
+from core.commands import INTENT_DISASTER, INTENT_PROTECT, MKT, MOC, STP
 from core.concentration import Concentration
 from core.orders import Order, State
 from core.units import share_of
 
 _UNLIMITED: Final = frozenset({MKT, MOC, STP})
 _NO_LIMIT: Final = 1 << 62  # a buy without a limit crosses every offer; a sell without one is 0 and crosses every bid
+
+
+GroupKey = tuple[str, str, int, int]  # group, strategy, instrument, side
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +34,7 @@ class Reservations:
     """Sums per instrument and side, gross notional per account and strategy, and best own limits."""
 
     __slots__ = (
+        "_groups",
         "_held",
         "buy_count",
         "buy_limits",
@@ -64,6 +68,7 @@ class Reservations:
         self.count = 0
         self.concentration: Concentration | None = None  # is told every change of a value; set by `tell`
         self._held: dict[int, Held] = {}
+        self._groups: dict[GroupKey, dict[int, Order]] = {}  # live orders of one-cancels-all groups
 
     def tell(self, concentration: Concentration, live_orders: Mapping[int, Order]) -> None:
         """From now on buckets follow what is held, beginning with what is held already."""
@@ -71,13 +76,10 @@ class Reservations:
         for order_id, held in self._held.items():
             concentration.add(live_orders[order_id].inst, held.notional_nanos)
 
-    def any_live(self, inst: int) -> bool:
-        """Whether any order of ours works in an instrument: what spares a search of all of them."""
-        return self.buy_count[inst] > 0 or self.sell_count[inst] > 0
-
     def open(self, order: Order) -> None:
         """Hold a new order: the ordinary case of `update`, without a look for what was held before."""
-        if order.qty_nanos <= 0 or order.order_id in self._held or order.purpose == INTENT_DISASTER:
+        beside = order.purpose == INTENT_DISASTER or order.oca_group
+        if order.qty_nanos <= 0 or order.order_id in self._held or beside:
             self.update(order)
             return
         if order.order_type in _UNLIMITED:
@@ -89,8 +91,34 @@ class Reservations:
 
     def update(self, order: Order) -> None:
         """Bring the sums in line with an order after any change to it."""
+        if order.oca_group:
+            self._update_group(order)
+        else:
+            self._set(order, contribution(order))
+
+    def _update_group(self, order: Order) -> None:
+        """The broker lets one order of a group trade: those of one book and side hold what the largest of them does."""
+        key = group_key(order)
+        members = self._groups.setdefault(key, {})
+        members[order.order_id] = order
+        largest = max(members.values(), key=lambda member: (member.reserved_nanos, -member.order_id))
+        for member in list(members.values()):
+            now = contribution(member)
+            if now is not None and member is not largest:
+                now = None if member.order_type == STP else Held(0, 0, now.limit_px_nanos, now.in_doubt)
+            self._set(member, now)
+            if not member.live:
+                del members[member.order_id]
+        if not members:
+            del self._groups[key]
+
+    def group_nanos(self, key: GroupKey) -> int:
+        """What a group holds."""
+        members = self._groups.get(key)
+        return max(member.reserved_nanos for member in members.values()) if members else 0
+
+    def _set(self, order: Order, now: Held | None) -> None:
         held = self._held.get(order.order_id)
-        now = contribution(order)
         if held is not None:
             if held == now:
                 return
@@ -130,6 +158,25 @@ class Reservations:
         by_strategy[order.strategy] = by_strategy.get(order.strategy, 0) + notional
 
 
+def group_key(order: Order) -> GroupKey:
+    """Whose group it shares what it holds with."""
+    return order.oca_group, order.strategy, order.inst, order.side
+
+
+def reserved_of(orders: Iterable[Order], instruments: int) -> tuple[list[int], list[int]]:
+    """Quantities to buy and to sell that these orders hold, added up anew: what the running sums are held against."""
+    buys, sells = [0] * instruments, [0] * instruments
+    groups: dict[GroupKey, int] = {}
+    for order in orders:
+        if order.oca_group:
+            groups[group_key(order)] = max(groups.get(group_key(order), 0), order.reserved_nanos)
+        elif order.purpose != INTENT_DISASTER:
+            (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
+    for (_, _, inst, side), most in groups.items():
+        (buys if side > 0 else sells)[inst] += most
+    return buys, sells
+
+
 def contribution(order: Order) -> Held | None:
     """What an order holds now: None when terminal. A replace in flight holds the worse of both versions."""
     if not order.live or order.purpose == INTENT_DISASTER:
@@ -143,7 +190,9 @@ def contribution(order: Order) -> Held | None:
     else:
         most, dearest = order.qty_nanos, order.notional_nanos
     notional = share_of(dearest, qty, most) if most else 0
-    if order.order_type in _UNLIMITED:
+    if order.purpose == INTENT_PROTECT and order.order_type == STP:
+        limit = 0 if order.side > 0 else _NO_LIMIT  # it trades with nothing that rests nearer to the market
+    elif order.order_type in _UNLIMITED:
         limit = _NO_LIMIT if order.side > 0 else 0
     elif not order.pending_version:
         limit = order.limit_px_nanos

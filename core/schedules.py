@@ -11,7 +11,11 @@ from core.ids import Side
 INTENT_SCHEDULE: Final = 1
 INTENT_FLATTEN: Final = 2
 INTENT_MANUAL: Final = 3
+INTENT_PROTECT: Final = 5  # closes what a manual order filled: at a profit, or as a stop (core/engine/brackets.py)
 INTENT_DISASTER: Final = 4  # a stop far from the market that outlives us (core/engine/disaster.py)
+
+# Part of the `why` of a plan whose volatility nobody has measured yet: the first that is may replace it altogether.
+AS_CONFIGURED: Final = "volatility as configured"
 
 
 class OpenParent(Command, frozen=True, tag=21):

@@ -121,7 +121,12 @@ def _engine(
     config: Config, tables: ReferenceTables, context: Context, *, watch: NDArray[np.int64], buffer: NDArray[np.void]
 ) -> Engine:
     execution = {
-        name: resolve(strategy.execution, field=f"strategies.{name}.execution")
+        name: resolve(
+            strategy.execution,
+            field=f"strategies.{name}.execution",
+            fitted=config.costs.fitted,
+            days_max=config.costs.days_max,
+        )
         for name, strategy in config.strategies.items()
     }
     seats = _seats(config)
@@ -149,6 +154,7 @@ def _engine(
             on_disable={name: s.on_disable for name, s in config.strategies.items()},
             on_stop={name: s.on_stop for name, s in config.strategies.items()},
             persons=config.authority.persons,
+            cross_internally=config.execution.cross_internally,
             two_person_levels=tuple(LEVELS[name] for name in config.authority.two_person_levels),
         ),
         context=context,

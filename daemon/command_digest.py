@@ -11,13 +11,14 @@ import msgspec
 from core import commands as c
 from core import records as r
 from core.book_commands import CrossBooks
+from core.manual_commands import EndProtection, KeepManualOrder, ShareExecution
 from daemon.journal import JournalReader
 
 DECIDING: Final = (
     c.PlaceOrder, c.ReplaceOrder, c.CancelOrder, c.CancelAllOrders, c.SetTarget, c.OpenParent, c.EndParent,
     c.PauseParent, c.MoveLadder, c.SettleOrder, c.SetStrategy, c.TransferPosition, c.AdjustCash, c.SetLimit,
     c.RevertLimit, c.GrantOverride, c.DropOverride, c.ReplanParent, c.BeginSlice,
-    CrossBooks,
+    CrossBooks, KeepManualOrder, EndProtection, ShareExecution,
 )  # fmt: skip
 _encode: Final = msgspec.msgpack.Encoder().encode
 

@@ -19,6 +19,7 @@ from core import records as r
 from core.commands import INTENT_DISASTER
 from core.errors import Bug
 from core.latches import PROCESS, STRATEGY
+from core.manual import MANUAL
 from daemon.authority.sealing import Sealing
 from daemon.authority.verify import Authority
 from daemon.config import Config
@@ -195,7 +196,7 @@ class Trader:
             self.operations,
             self.authority,
             symbols=self.config.symbols,
-            strategies=tuple(self.config.strategies),
+            strategies=(*self.config.strategies, MANUAL),
             features=runner.pipeline.external_names,
         )
         await self.control.start()

@@ -1,4 +1,5 @@
-"""Walks a journal back from an order to the market row that caused it, and on to what became of it.
+"""Walks a journal back from an order, or from a cross between two books, to the market row that caused it, and on to
+what became of it.
 
 PlaceOrder, its schedule (OpenParent), the target (SetTarget), the strategy's Decision, the row. A later slice is placed
 by a timer or a fill: that is told too, and the walk goes on through the schedule. Reads records only, beside a live
@@ -14,6 +15,7 @@ from core import commands as c
 from core import events as e
 from core import notes as n
 from core import records as r
+from core.book_commands import CrossBooks
 from core.errors import JournalError, QuantdError
 from core.ids import SIDE_NAMES
 from core.rows import PRINT, QUOTE, ROW
@@ -25,6 +27,7 @@ from daemon.status.rows import symbol_of
 _LAST_WORDS: Final = (e.OrderCancelled, e.OrderRejected, c.SettleOrder, c.EndParent, c.NotSent)
 WAITS_MAX: Final = 20  # reasons to wait shown between a decision and its order
 AFTERWARDS_MAX: Final = 500
+CROSS_PREFIX: Final = "cross-"  # before the seq of a cross, in place of an order
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +62,9 @@ class _Schedule(msgspec.Struct):
 
 
 def why(directory: Path, order: str) -> Story:
-    """The story of an order by number or order reference. Raises QuantdError when the journal does not hold it."""
+    """The story of an order by number or order reference, or of `cross-SEQ`. Raises QuantdError when the journal does
+    not hold it.
+    """
     walk = _Walk(journal_settings(directory).symbols, order)
     for record in JournalReader(directory).messages():
         walk.take(record)
@@ -78,11 +83,14 @@ class _Walk:
         self.symbols = symbols
         self.placed: Record | None = None
         self.order: c.ApprovedOrder | None = None
-        self.schedule: _Schedule | None = None
+        self.cross: CrossBooks | None = None
+        self.schedules: list[_Schedule] = []  # of the order, or of both sides of the cross
         self.waits: list[Record] = []
         self.afterwards: list[Record] = []
         self._wanted_id = int(order) if order.isascii() and order.isdigit() else 0
         self._wanted_ref = order
+        seq = order.removeprefix(CROSS_PREFIX)
+        self._wanted_cross = int(seq) if seq != order and seq.isascii() and seq.isdigit() else 0
         self._decisions: dict[tuple[str, int], Record] = {}
         self._targets: dict[tuple[str, int], _Target] = {}
         self._schedules: dict[int, _Schedule] = {}
@@ -109,33 +117,50 @@ class _Walk:
             caused = decision is not None and decision.cause_seq == record.cause_seq
             self._targets[key] = _Target(record, decision if caused else None)
         elif type(message) is c.OpenParent:
-            target = (
-                None if message.purpose == c.INTENT_FLATTEN else self._targets.get((message.strategy, message.inst))
-            )
+            wanted = message.purpose == c.INTENT_SCHEDULE
+            target = self._targets.get((message.strategy, message.inst)) if wanted else None
             self._schedules[message.parent_id] = _Schedule(record, target)
         elif type(message) is c.EndParent:
             self._schedules.pop(message.parent_id, None)
         elif type(message) is n.Blocked or type(message) is n.Refusal:
-            waiting = self._waiting.setdefault((message.strategy, message.inst), [])
-            if len(waiting) < WAITS_MAX:
-                waiting.append(record)
+            self._wait(message.strategy, message.inst, record)
+        elif type(message) is CrossBooks:
+            if record.seq == self._wanted_cross:
+                self.placed, self.cross = record, message
+                self.schedules = self._known(message.buyer_parent, message.seller_parent)
+            self._wait(message.buyer, message.inst, record)
+            self._wait(message.seller, message.inst, record)
+
+    def _wait(self, strategy: str, inst: int, record: Record) -> None:
+        waiting = self._waiting.setdefault((strategy, inst), [])
+        if len(waiting) < WAITS_MAX:
+            waiting.append(record)
+
+    def _known(self, *parents: int) -> list[_Schedule]:
+        return [self._schedules[parent] for parent in parents if parent in self._schedules]
 
     def _take_order(self, record: Record, order: c.ApprovedOrder) -> None:
         intent = order.intent
         if intent.order_id != self._wanted_id and order.order_ref != self._wanted_ref:
             return
         self.placed, self.order = record, order
-        self.schedule = self._schedules.get(intent.parent_id)
+        self.schedules = self._known(intent.parent_id)
         self.waits = self._waiting.get((intent.strategy, intent.inst), [])
 
     def _take_after(self, record: Record, message: Any) -> None:
+        known = type(message)
+        if self.cross is not None:
+            if known is c.EndParent and message.parent_id in (self.cross.buyer_parent, self.cross.seller_parent):
+                self.afterwards.append(record)  # two at most
+            return
         assert self.order is not None
         intent = self.order.intent
-        known = type(message)
         if known is c.ReplaceOrder:
             about = message.order.intent.order_id == intent.order_id
         elif known is c.EndParent or known is c.PauseParent:
             about = message.parent_id == intent.parent_id
+        elif known is CrossBooks:
+            about = intent.parent_id in (message.buyer_parent, message.seller_parent)
         elif known is e.CommissionReported:
             about = message.exec_id in self._executions
         elif known is c.CancelAllOrders:
@@ -160,6 +185,17 @@ class _Telling:
         """The whole chain."""
         walk = self._walk
         assert walk.placed is not None
+        because = self._because(walk.placed, walk.schedules)
+        afterwards = [self._step(record) for record in walk.afterwards]
+        if walk.cross is not None:
+            return Story(
+                order_id=0,
+                order_ref=f"{CROSS_PREFIX}{walk.placed.seq}",
+                strategy=f"{walk.cross.buyer} and {walk.cross.seller}",
+                symbol=symbol_of(walk.symbols, walk.cross.inst),
+                because=because,
+                afterwards=afterwards,
+            )
         assert walk.order is not None
         intent = walk.order.intent
         return Story(
@@ -167,16 +203,18 @@ class _Telling:
             order_ref=walk.order.order_ref,
             strategy=intent.strategy,
             symbol=symbol_of(walk.symbols, intent.inst),
-            because=self._because(walk.placed, walk.schedule),
-            afterwards=[self._step(record) for record in walk.afterwards],
+            because=because,
+            afterwards=afterwards,
         )
 
-    def _because(self, placed: Record, schedule: _Schedule | None) -> list[Step]:
+    def _because(self, placed: Record, schedules: list[_Schedule]) -> list[Step]:
         """Cause before effect; a record that several point at is told once."""
-        target = None if schedule is None else schedule.target
-        decision = None if target is None else target.decision
-        chain = [decision, None if target is None else target.record, None if schedule is None else schedule.record]
-        records = [record for record in chain if record is not None] + [placed]
+        chain: list[Record | None] = []
+        for schedule in schedules:
+            target = schedule.target
+            chain += [None if target is None else target.decision, None if target is None else target.record]
+            chain.append(schedule.record)
+        records = [*sorted((record for record in chain if record is not None), key=lambda record: record.seq), placed]
         told: dict[int, Step] = {}
         for record in records:
             if record.cause_seq and record.cause_seq not in told:
@@ -235,6 +273,10 @@ class _Telling:
             return f"{what}: {SIDE_NAMES[message.side]} {exact_text(message.qty_nanos)}"
         if known is c.PlaceOrder or known is c.ReplaceOrder:
             return _order_line(message.order, "sent" if known is c.PlaceOrder else "replaced")
+        if known is CrossBooks:
+            what = f"{message.buyer} bought {exact_text(message.qty_nanos)} from {message.seller}"
+            quote = f"{exact_text(message.bid_px_nanos)} / {exact_text(message.ask_px_nanos)}"
+            return f"crossed: {what} at {exact_text(message.px_nanos)}, the mid of {quote}; {message.reason}"
         if known is n.Refusal:
             return "refused: " + "; ".join(
                 f"{f.control} {f.code} {f.value} against {f.limit}" for f in message.failures

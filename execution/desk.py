@@ -1,5 +1,6 @@
 """The desk: nets what strategies want to hold against what they hold and what is on its way. Opens one parent per
-strategy and instrument; lets opposing strategies take turns, so that two books of ours never trade with each other.
+strategy and instrument; says what opposing strategies may have from each other's books (core/engine/crossing.py), and
+lets them take turns with the rest, so that two orders of ours never meet in the market.
 It decides what to trade, never how: times come from the algo, prices from the executor, limits from the gate.
 """
 
@@ -8,27 +9,31 @@ from collections.abc import Mapping
 import msgspec
 
 from core import commands as c
+from core.events import OrderGiven
 from core.fees import FeeTable
 from core.ids import BUY, SELL, Side
 from core.instruments import LotRule, rule_on
 from core.latches import ACTIVE, HALTED, STATE_NAMES
 from core.ledger import StrategyBook
 from core.money.state import LINK_NAMES, READY
-from core.parents import Parent, ParentState
-from core.ports import Context, DeskPlan
+from core.orders import State
+from core.parents import NO_ORDER, Parent, ParentState
+from core.ports import Context, DeskPlan, Wish
 from core.sessions import PHASE_NAMES
 from core.units import exact_text, round_down
-from execution.algos import written
+from execution.algos import RESTING, find_algo
 from execution.algos.plan import limit_px_nanos
 from execution.costs import EdgeVerdict, judge_edge
 from execution.flatten import flatten_parent
+from execution.manual import manual_parent
 from execution.messages import order_rate_fault
-from execution.opening import Chosen, Opening
+from execution.opening import Chosen, Opening, as_opening
 from execution.pacing import terms_of
-from execution.settings import ExecutionSettings
+from execution.settings import ExecutionSettings, by_hand
 from execution.touch import Day, Days, quote_fault
 
 EDGE_REFUSED = "the stated edge does not pay the expected cost"
+STANDING = (c.INTENT_DISASTER, c.INTENT_PROTECT)  # beside a position, for as long as it is held
 NOTHING_STATED = EdgeVerdict(pays=True, refused=False)
 _ACTIVE = ParentState.ACTIVE
 
@@ -75,7 +80,7 @@ class NettingDesk:
             return _stuck(held, target, lot.increment_nanos)
         given_up = book.given_up.get(inst)
         if given_up:
-            return DeskPlan(blocked=f"parent {given_up} ended on time with a rest: the strategy must decide anew")
+            return DeskPlan(blocked=f"parent {given_up} ended with a rest: the strategy must decide anew")
         reason = self._blocked(book, inst, held, need, day is not None, lot, ts_ns)
         if reason or day is None:
             return DeskPlan(blocked=reason)
@@ -92,6 +97,84 @@ class NettingDesk:
             participation_nanos=settings.flatten_participation_nanos,
         )
 
+    def order(self, given: OrderGiven, ts_ns: int) -> c.OpenParent | str:
+        """A person's order as a schedule of its book; or why it cannot be."""
+        day = self._days.regular(given.inst, ts_ns)
+        return manual_parent(self._context, self._opening, by_hand(self._default, given), given, day, ts_ns)
+
+    # ---- what need not go to the market ------------------------------------------------------------------------
+    def wishes(self, inst: int, ts_ns: int) -> tuple[Wish, ...]:
+        """What books may have from each other: see core.ports.Desk. A tie goes by the order of the config."""
+        day = self._days.regular(inst, ts_ns)
+        if day is None or day.lot is None or quote_fault(self._context, inst):
+            return ()
+        ledger, lot = self._context.money.ledger, day.lot.increment_nanos
+        needs = {
+            name: need
+            for name, book in ledger.books.items()
+            if inst in book.targets and (need := need_nanos(ledger.held_nanos(name, inst), book.targets[inst], lot))
+        }
+        if not needs or min(needs.values()) > 0 or max(needs.values()) < 0:
+            return ()
+        found = [self._wish(ledger.books[name], inst, need, day, ts_ns) for name, need in needs.items()]
+        return tuple(sorted((wish for wish in found if wish is not None), key=lambda wish: wish.decided_ns))
+
+    def _wish(self, book: StrategyBook, inst: int, need: int, day: Day, ts_ns: int) -> Wish | None:
+        """None where the book must not trade, or all of its need is in the market or waits for something else."""
+        context, strategy = self._context, book.strategy
+        assert day.lot is not None, "no wishes without a lot"
+        held = context.money.ledger.held_nanos(strategy, inst)
+        if inst in book.given_up or self._forbidden(book, inst, held, need):
+            return None
+        side, qty = (BUY, need) if need > 0 else (SELL, -need)
+        live = self._live_parent(strategy, inst) if context.money.live_parents else None
+        child = NO_ORDER if live is None else live.child
+        for order in context.money.live_orders.of(inst):
+            if order.strategy == strategy and order.order_id != child:
+                if order.purpose not in STANDING:
+                    return None
+        if live is not None:
+            qty = min(qty, round_down(self._unsent(live, side, ts_ns), day.lot.increment_nanos))
+        elif not self._begins_now(strategy, inst, qty // day.lot.increment_nanos, day, ts_ns):
+            return None
+        if qty <= 0:
+            return None
+        decided_ns, decided_mid = book.decided.get(inst, (0, 0))
+        return Wish(
+            strategy=strategy,
+            side=side,
+            qty_nanos=qty,
+            parent_id=0 if live is None else live.parent_id,
+            decided_ns=decided_ns,
+            decision_mid_nanos=decided_mid,
+        )
+
+    def _unsent(self, live: Parent, side: Side, ts_ns: int) -> int:
+        """What a running schedule has neither filled nor at the broker; nothing of one that waits for its hour, for a
+        person, for the broker's word on margin, for the auction, or for a better price.
+        """
+        money, market = self._context.money, self._context.market
+        if live.state is not _ACTIVE or live.paused or live.purpose != c.INTENT_SCHEDULE or live.side != side:
+            return 0
+        if live.what_if_due_ns or live.auction_ts_ns or ts_ns < live.start_ts_ns:
+            return 0
+        if live.limit_px_nanos and (market.mark_nanos(live.inst) - live.limit_px_nanos) * side > 0:
+            return 0
+        last = money.orders.get(live.last_child)
+        if last is not None and not last.live and last.state is not State.FILLED:
+            # A fill may still come after the cancel: what that child had is nobody's for as long as the executor waits.
+            if ts_ns < last.changed_ts_ns + self._settings.get(live.strategy, self._default).backoff_ns:
+                return 0
+        child = money.live_orders.get(live.child)
+        return live.remaining_nanos - (0 if child is None else child.reserved_nanos)
+
+    def _begins_now(self, strategy: str, inst: int, lots: int, day: Day, ts_ns: int) -> bool:
+        """Whether a schedule of the strategy would trade from this moment on, and not for an auction."""
+        settings = self._settings.get(strategy, self._default)
+        terms = terms_of(self._context, inst, day, ts_ns, lots=lots, seed=self._context.money.next_parent_id)
+        plan = find_algo(settings.algo).plan(settings.params, terms)
+        return not plan.fault and not plan.auction_ts_ns and plan.start_ns <= ts_ns
+
     def _lot_outside(self, inst: int, ts_ns: int) -> LotRule | None:
         """The lot outside regular hours: of the session's date, or between sessions of the trading date."""
         session = self._context.calendars[inst].session(ts_ns)
@@ -101,8 +184,8 @@ class NettingDesk:
     def _live_parent(self, strategy: str, inst: int) -> Parent | None:
         """The parent in charge: an active one, else one that ended and whose child still lives."""
         found: Parent | None = None
-        for parent in self._context.money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst and (found is None or parent.state is _ACTIVE):
+        for parent in self._context.money.live_parents.of(inst):
+            if parent.strategy == strategy and (found is None or parent.state is _ACTIVE):
                 found = parent
         return found
 
@@ -125,7 +208,7 @@ class NettingDesk:
         return DeskPlan(
             warning=verdict.text,
             open=msgspec.structs.replace(
-                _opening(chosen),
+                as_opening(chosen),
                 parent_id=parent_id,
                 strategy=strategy,
                 inst=inst,
@@ -153,16 +236,9 @@ class NettingDesk:
     ) -> str:
         """The first reason in the order trader, ladder, market, size, own traffic; "" = none."""
         money = self._context.money
-        if money.safe:
-            return "safe mode"
-        if not book.enabled:
-            return f"strategy disabled: {book.disabled_reason}"
-        link = money.sendable()
-        if link != READY:
-            return f"link {LINK_NAMES[link]}"
-        state = money.latches.effective(strategy=book.strategy, symbol=self._context.instruments[inst].symbol)
-        if state != ACTIVE and not (state < HALTED and _reduces(held, need)):
-            return f"ladder {STATE_NAMES[state]}"
+        forbidden = self._forbidden(book, inst, held, need)
+        if forbidden:
+            return forbidden
         if not regular:
             return f"session {PHASE_NAMES[self._context.calendars[inst].phase(ts_ns)]}"
         fault = quote_fault(self._context, inst)
@@ -173,19 +249,34 @@ class NettingDesk:
         idle = not money.live_parents and not money.live_orders
         return "" if idle else self._traffic_fault(book.strategy, inst, BUY if need > 0 else SELL)
 
-    def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
-        """Own orders in the way: of this book outside any parent, or of another book on the other side."""
+    def _forbidden(self, book: StrategyBook, inst: int, held: int, need: int) -> str:
+        """Trader, strategy, link and ladder; "" = they let it trade."""
         money = self._context.money
-        for parent in money.live_parents.values():
-            if parent.inst == inst and parent.side != side and parent.strategy != strategy:
+        if money.safe:
+            return "safe mode"
+        if not book.enabled:
+            return f"strategy disabled: {book.disabled_reason}"
+        link = money.sendable()
+        if link != READY:
+            return f"link {LINK_NAMES[link]}"
+        state = money.latches.effective(strategy=book.strategy, symbol=self._context.instruments[inst].symbol)
+        if state != ACTIVE and not (state < HALTED and _reduces(held, need)):
+            return f"ladder {STATE_NAMES[state]}"
+        return ""
+
+    def _traffic_fault(self, strategy: str, inst: int, side: Side) -> str:
+        """Own orders in the way: of this book outside any parent, or of another book on the other side. One that rests
+        at a limit may wait for days: the gate alone keeps what would reach it from leaving.
+        """
+        money = self._context.money
+        for parent in money.live_parents.of(inst):
+            if parent.side == side or parent.strategy == strategy:
+                continue
+            if parent.algo != RESTING.name:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
-        if not money.reservations.any_live(inst):
-            return ""
-        for order in money.live_orders.values():
-            if (
-                order.inst == inst
-                and order.purpose != c.INTENT_DISASTER
-                and (order.strategy == strategy or order.side != side)
+        for order in money.live_orders.of(inst):
+            if order.purpose not in STANDING and (
+                order.strategy == strategy or (order.side != side and order.algo != RESTING.name)
             ):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"
         return ""
@@ -197,29 +288,6 @@ def need_nanos(held_nanos: int, target_nanos: int, lot_nanos: int) -> int:
     if gap < -held_nanos < 0 or gap > -held_nanos > 0:
         return -round_down(held_nanos, lot_nanos)
     return gap
-
-
-def _opening(chosen: Chosen) -> c.OpenParent:
-    """What the plan says of a parent; whose and how much is the desk's to add."""
-    plan, expected = chosen.plan, chosen.expected
-    return c.OpenParent(
-        parent_id=0,
-        strategy="",
-        inst=0,
-        side=BUY,
-        qty_nanos=0,
-        algo=chosen.algo.name,
-        start_ts_ns=plan.start_ns,
-        end_ts_ns=plan.end_ns,
-        slices=plan.slices,
-        weights=plan.weights,
-        params=written(chosen.params),
-        expected_cost_nanos=0 if expected is None else expected.cost_nanos,
-        expected_risk_nanos=0 if expected is None else expected.risk_nanos,
-        why=chosen.why,
-        kappa_nanos=plan.kappa_nanos,
-        auction_ts_ns=plan.auction_ts_ns,
-    )
 
 
 def _reduces(held_nanos: int, need: int) -> bool:

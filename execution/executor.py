@@ -13,12 +13,13 @@ import msgspec
 
 from core import commands as c
 from core.errors import Bug
+from core.ids import oca_name
 from core.instruments import LotRule, increment_at
 from core.money.state import DOWN, READY
 from core.orders import Order, State
 from core.parents import Parent, ParentState
 from core.ports import Action, Context
-from core.units import NANO, exact_text
+from core.units import NANO, exact_text, round_down
 from execution.pacing import begin_slice, grown_nanos, next_nanos, wanted_nanos
 from execution.settings import ExecutionSettings
 from execution.stage import FOREVER_NS, Stage, Stages
@@ -26,6 +27,7 @@ from execution.touch import Day, Days, Touch, crossing_px, is_marketable, passiv
 
 PAUSED_BY_CRASH: Final = "crash"  # orders stay and nothing is sent until an operator resumes
 IDLE_NS: Final = 60 * NANO  # wake-up where even the session table knows no next moment
+BROKER_TIME_NS: Final = 2 * NANO  # an end is told in whole seconds: nearer to it the broker would find it past
 ON_CLOSE: Final = (c.MOC, c.LOC)
 _ACTIVE: Final = ParentState.ACTIVE
 _INACTIVE: Final = State.INACTIVE
@@ -43,7 +45,7 @@ class ChaseExecutor:
         self._settings = settings  # by strategy
         self._default = default  # for parents of a strategy that has left the config
         self._days = Days(context)
-        self._stages = Stages(len(context.instruments))
+        self._stages = Stages()
 
     def backoff_ns(self, parent: Parent) -> int:
         """How long to wait after the gate refused a child."""
@@ -108,10 +110,14 @@ class ChaseExecutor:
             return self._drop(child, ts_ns, "the rest is for the auction")
         if money.sendable() != READY or ts_ns < parent.not_before_ns:
             return None
+        if parent.side < 0 and not stage.broker_algo:
+            want = self._one_mark(parent, child, want, touch.lot.increment_nanos)
+            if child is not None and want < child.remaining_nanos:  # another book has sold meanwhile
+                return self._drop(child, ts_ns, "more on the book than the account owns")
         if child is None:
             auction = stage.auction and ts_ns <= day.cutoff_ns
             return self._place(parent, settings, stage, touch, want, ts_ns, auction)
-        if child.broker_algo or child.order_type in ON_CLOSE:
+        if child.broker_algo or stage.algo.rests or child.order_type in ON_CLOSE:
             return None
         return _adjust(parent, child, settings, stage, touch, want, ts_ns)
 
@@ -122,13 +128,23 @@ class ChaseExecutor:
             return False
         return money.ledger.holdings[parent.inst] < parent.remaining_nanos
 
+    def _one_mark(self, parent: Parent, child: Order | None, want: int, lot_nanos: int) -> int:
+        """A sale is long or short, never both (Reg SHO 200(g)). A book's own needs stop at its zero; where several
+        books trade, the account's zero may come earlier: what it owns goes first, the rest as a sale of its own.
+        """
+        money, inst = self._context.money, parent.inst
+        others = money.reservations.sell_qty[inst] - (0 if child is None else child.reserved_nanos)
+        owned = round_down(money.ledger.holdings[inst] - others, lot_nanos)
+        return owned if 0 < owned < want else want
+
     def _place(
         self, parent: Parent, settings: ExecutionSettings, stage: Stage, touch: Touch, want: int, ts_ns: int,
         auction: bool,
     ) -> Action | None:  # fmt: skip
-        if stage.broker_algo and ts_ns >= parent.end_ts_ns:
-            return None  # its time is over: a child that still works may finish
-        if not auction and not stage.broker_algo:
+        held = stage.broker_algo or stage.algo.rests
+        if held and ts_ns >= parent.end_ts_ns - (BROKER_TIME_NS if stage.broker_algo else 0):
+            return None  # its time is over, or too short for the broker; a child that still works may finish
+        if not auction and not held:
             want = next_nanos(parent, settings, stage, want)
         if not _is_enough(settings, stage, touch.lot, want):
             return None
@@ -140,10 +156,34 @@ class ChaseExecutor:
             return Action(place=_on_close(parent, self._context.money.next_order_id, want, touch))
         if stage.broker_algo:
             return _by_broker(parent, self._context.money.next_order_id, want, stage, touch)
+        if stage.algo.rests:
+            return self._rest(parent, want, touch)
         px = _px(parent, settings, touch, crossing=_crosses(parent, stage, touch, ts_ns))
         if px <= 0:
             return None
         return Action(place=_intent(parent, self._context.money.next_order_id, want, px))
+
+    def _rest(self, parent: Parent, want: int, touch: Touch) -> Action | None:
+        """At the parent's limit until somebody takes it off: one that ended by itself is not sent again."""
+        money = self._context.money
+        last = money.orders.get(parent.last_child)
+        kept = money.manual.get(parent.parent_id)
+        if last is not None and (last.state is State.FILLED or not last.cancel_ts_ns):
+            if kept is not None and kept.oca_group and last.state in (State.FILLED, State.CANCELLED):
+                return Action(end=ParentState.CANCELLED, reason="its group has traded")
+            if last.state is not State.FILLED:
+                reason = f"order {last.order_id} ended by itself: {last.state.name}"
+                return Action(end=ParentState.CANCELLED, reason=reason)
+        px = to_tick(touch.tick, parent.limit_px_nanos, parent.side < 0)
+        if px <= 0:
+            return None
+        intent = _intent(parent, money.next_order_id, want, px)
+        if kept is not None:
+            group = oca_name(money.settings.account_tag, kept.oca_group) if kept.oca_group else ""
+            intent = msgspec.structs.replace(
+                intent, tif=kept.tif, oca_group=group, oca_type=c.OCA_REDUCE_WITH_BLOCK if group else 0
+            )
+        return Action(place=intent)
 
     def _drop(self, child: Order | None, ts_ns: int, reason: str) -> Action | None:
         """Cancel a child; again only after the back-off, when a cancel was refused."""
@@ -161,10 +201,8 @@ class ChaseExecutor:
 
     def _has_stray(self, parent: Parent) -> bool:
         """An earlier child came back to life (an order settled as lost): one live child at most, so wait for it."""
-        money = self._context.money
-        if not money.reservations.any_live(parent.inst):
-            return False
-        return any(order.parent_id == parent.parent_id for order in money.live_orders.values())
+        orders = self._context.money.live_orders.of(parent.inst)
+        return any(order.parent_id == parent.parent_id for order in orders)
 
     def _retry_ns(self, parent: Parent, settings: ExecutionSettings) -> int:
         """Not before this after a child that ended unfilled (rejected, not sent, cancelled by others)."""
@@ -217,7 +255,7 @@ class ChaseExecutor:
         placed. 0 = nothing to look for before the schedule moves.
         """
         if child is not None:
-            if child.busy or child.broker_algo or child.order_type in ON_CLOSE:
+            if child.busy or child.broker_algo or stage.algo.rests or child.order_type in ON_CLOSE:
                 return 0
             passed = ts_ns - child.changed_ts_ns
             return child.changed_ts_ns + (passed // settings.chase_ns + 1) * settings.chase_ns

@@ -11,18 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
+from core import commands as c
 from core.errors import ConfigError
 from core.fees import BY_MONTH, FeeTable
-from core.ids import Side
+from core.ids import BUY, Side
 from core.ledger import Execution
 from core.ports import Context
 from core.sessions import VOLUME_INTERVAL_NS
 from core.units import BP, NANO
 from core.volume import PPM
-from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo
+from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo, written
 from execution.algos.plan import no_time, window
 from execution.algos.shortfall import aversion_of
-from execution.algos.vwap import curve_fault, volume_until
+from execution.algos.vwap import curve_fault, volumes_until
 from execution.costs import Choice, Conditions, Estimate, Order, Schedule, Situation, choose, estimate, weights_of
 from execution.costs.choice import CHILD_S, IMMEDIATE_S, IS, KNOWN, POV, RESTING
 from execution.settings import ExecutionSettings
@@ -45,6 +46,29 @@ class Chosen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     plan: Plan
     expected: Estimate | None = None
     why: str = ""
+
+
+def as_opening(chosen: Chosen) -> c.OpenParent:
+    """What the plan says of a parent; whose and how much is the desk's to add."""
+    plan, expected = chosen.plan, chosen.expected
+    return c.OpenParent(
+        parent_id=0,
+        strategy="",
+        inst=0,
+        side=BUY,
+        qty_nanos=0,
+        algo=chosen.algo.name,
+        start_ts_ns=plan.start_ns,
+        end_ts_ns=plan.end_ns,
+        slices=plan.slices,
+        weights=plan.weights,
+        params=written(chosen.params),
+        expected_cost_nanos=0 if expected is None else expected.cost_nanos,
+        expected_risk_nanos=0 if expected is None else expected.risk_nanos,
+        why=chosen.why,
+        kappa_nanos=plan.kappa_nanos,
+        auction_ts_ns=plan.auction_ts_ns,
+    )
 
 
 class Opening:
@@ -75,8 +99,11 @@ class Opening:
                 algo=algo, params=settings.params, plan=plan, why=_joined(plan.why, f"no estimate: {missing}")
             )
         schedule = schedule_of(algo, settings, plan, terms)
-        expected = estimate(order, conditions, schedule, fees=self._fees, model=settings.model)
-        return Chosen(algo=algo, params=settings.params, plan=plan, expected=expected, why=plan.why)
+        model, told = settings.models.on(order.date), settings.models.told(order.date)
+        expected = estimate(order, conditions, schedule, fees=self._fees, model=model)
+        return Chosen(
+            algo=algo, params=settings.params, plan=plan, expected=expected, why=_joined(plan.why, told)
+        )  # fmt: skip
 
     def _choose(self, settings: ExecutionSettings, terms: Terms, order: Order) -> Chosen:
         own = settings.params
@@ -89,12 +116,13 @@ class Opening:
         if missing:  # the choice without an estimate: even parts, whatever it is that lacks
             conditions = msgspec.structs.replace(conditions, volatility=0.0)
         situation = situation_of(settings, terms, start, end)
-        choice = choose(order, conditions, situation, fees=self._fees, model=settings.model)
+        choice = choose(order, conditions, situation, fees=self._fees, model=settings.models.on(order.date))
         algo = find_algo(choice.algo)
         params = params_of_choice(choice, own, terms)
         plan = algo.plan(params, terms)
         why = choice.why if not missing else f"{choice.algo} over {situation.horizon_s} s: no estimate, {missing}"
-        return Chosen(algo=algo, params=params, plan=plan, expected=choice.expected, why=_joined(why, plan.why))
+        why = _joined(why, settings.models.told(order.date), plan.why)
+        return Chosen(algo=algo, params=params, plan=plan, expected=choice.expected, why=why)
 
     def _order(self, inst: int, side: Side, qty_nanos: int, lot_nanos: int) -> Order:
         money = self._context.money
@@ -220,18 +248,20 @@ def params_of_choice(choice: Choice, own: AutoParams, terms: Terms) -> AlgoParam
 
 def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Terms) -> Schedule:
     """A plan as the models want it, in at most `STEPS_MAX` steps: more change the cost by less than it is worth. What
-    is all due at its start and waits for something else (volume, its own fills) is taken as even.
+    is all due at its start and waits for something else (volume, its own fills) is taken as even; so is what the broker
+    works, at the price of taking: nobody knows better.
     """
     orders = max(1, min(plan.slices, terms.lots))
     children = -(-orders // STEPS_MAX)
     blocks = orders // children
-    end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if algo.crosses_at_once else plan.end_ns
+    at_once = algo.crosses_at_once and not algo.handed_over
+    end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if at_once else plan.end_ns
     span_s = max((end_ns - plan.start_ns) / NANO, 1.0)
     weights = (1.0 / blocks,) * blocks
     if plan.weights and plan.weights[0] < NANO:
         last = len(plan.weights)
         weights = weights_of(tuple(plan.weights[(at + 1) * last // blocks - 1] for at in range(blocks)))
-    waits = bool(plan.weights) and plan.weights[0] == NANO
+    waits = algo.handed_over or (bool(plan.weights) and plan.weights[0] == NANO)
     worked = 1.0 if waits else min(1.0, CHILD_S * orders / span_s)
     return Schedule(
         weights=weights,
@@ -243,12 +273,15 @@ def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Term
 
 
 def volume_parts(terms: Terms, start_ns: int, end_ns: int, parts: int) -> tuple[float, ...]:
-    """Share of the average day that usually trades in each of equal times; evenly where no curve says."""
+    """Share of the average day that trades in each of equal times, at the level of this day; evenly and as usual where
+    no curve says.
+    """
     span = end_ns - start_ns
     if curve_fault(terms):
         return (span / max(terms.close_ns - terms.open_ns, 1) / parts,) * parts
-    upto = [volume_until(terms, start_ns + span * at // parts) for at in range(parts + 1)]
-    return tuple((after - before) / (PPM * VOLUME_INTERVAL_NS) for before, after in pairwise(upto))
+    upto = volumes_until(terms, start_ns, end_ns, parts)
+    whole = PPM * VOLUME_INTERVAL_NS / terms.level
+    return tuple([(after - before) / whole for before, after in pairwise(upto)])
 
 
 def _joined(*texts: str) -> str:

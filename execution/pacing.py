@@ -9,19 +9,32 @@ its market) has begun anew: what it shows was traded since. What was missed mean
 
 from typing import Final
 
+import msgspec
+
 from core import commands as c
+from core.curves import day_level
 from core.market import FIELDS, INDEX
 from core.orders import Order
 from core.parents import Parent
 from core.ports import Context
+from core.sessions import VOLUME_INTERVAL_NS
 from core.units import NANO, round_down
 from execution.algos import Terms
+from execution.algos.vwap import curve_fault, volume_until
 from execution.settings import ExecutionSettings
 from execution.stage import FOREVER_NS, Stage
 from execution.touch import Day
 
 SAMPLES_MIN: Final = 10  # five minutes of mids before they say how much a price moves
 _VOLUME_DAY: Final = INDEX["volume_day_nanos"]
+_SINCE: Final = INDEX["volume_since_ns"]
+_BID: Final = INDEX["bid_px_nanos"]
+_ASK: Final = INDEX["ask_px_nanos"]
+_USABLE: Final = INDEX["usable"]
+_SAMPLES: Final = INDEX["samples"]
+_SPAN: Final = INDEX["sample_span_ns"]
+_SQUARE: Final = INDEX["sample_square"]
+_SPREAD: Final = INDEX["sample_spread"]
 
 
 def begin_slice(context: Context, parent: Parent, stage: Stage, day: Day, ts_ns: int) -> c.ReplanParent | c.BeginSlice:
@@ -40,19 +53,19 @@ def begin_slice(context: Context, parent: Parent, stage: Stage, day: Day, ts_ns:
     others = 0
     if parent.slice_no >= 0:
         traded = volume - parent.volume_nanos if volume >= parent.volume_nanos else volume
-        own = max(parent.filled_nanos - parent.slice_filled_nanos, 0)
+        own = max(parent.traded_nanos - parent.slice_filled_nanos, 0)
         others = parent.others_nanos + max(traded - own, 0)
     return c.BeginSlice(parent_id=parent.parent_id, slice_no=stage.number, others_nanos=others, volume_nanos=volume)
 
 
 def allowed_nanos(parent: Parent, stage: Stage) -> int:
-    """What the parent may have filled in all during this slice: to be the part p of all that trades, p / (1 - p) of
-    what the others traded; and no more in one slice than its bound.
+    """What the parent may have traded in the market in all during this slice: to be the part p of all that trades,
+    p / (1 - p) of what the others traded; and no more in one slice than its bound.
     """
     if not stage.watched:
         return parent.qty_nanos
     if parent.slice_no < stage.number:
-        return parent.filled_nanos
+        return parent.traded_nanos
     most = parent.slice_filled_nanos + stage.slice_most_nanos
     rate = stage.rate_nanos
     if rate:
@@ -72,7 +85,7 @@ def wanted_nanos(parent: Parent, stage: Stage) -> int:
 def next_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, want: int) -> int:
     """Size of a new child."""
     if stage.watched:
-        room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
+        room = round_down(allowed_nanos(parent, stage) - parent.traded_nanos, stage.lot_nanos)
         want = room if room < want else want
     clip = settings.child_lots_max * stage.lot_nanos
     if _is_shown_in_part(stage):
@@ -86,7 +99,7 @@ def grown_nanos(parent: Parent, settings: ExecutionSettings, stage: Stage, child
     if _is_shown_in_part(stage):
         return child.remaining_nanos
     if stage.watched:
-        room = round_down(allowed_nanos(parent, stage) - parent.filled_nanos, stage.lot_nanos)
+        room = round_down(allowed_nanos(parent, stage) - parent.traded_nanos, stage.lot_nanos)
         want = room if room < want else want
     if settings.child_lots_max:
         room = settings.child_lots_max * stage.lot_nanos - child.filled_nanos
@@ -101,12 +114,12 @@ def _is_shown_in_part(stage: Stage) -> bool:
 
 def terms_of(context: Context, inst: int, day: Day, ts_ns: int, *, lots: int = 0, seed: int = 0) -> Terms:
     """What is known of an instrument's day and market now."""
-    row = context.market.state[inst]
-    span_ns, square = float(row["sample_span_ns"]), float(row["sample_square"])
-    measured = int(row["samples"]) >= SAMPLES_MIN and span_ns > 0
-    usable = bool(row["usable"])
-    spread = float(row["ask_px_nanos"] - row["bid_px_nanos"]) if usable else 0.0
-    return Terms(
+    market, at = context.market, inst * FIELDS
+    view, floats = market.view, market.floats
+    span_ns = floats[at + _SPAN]
+    measured = view[at + _SAMPLES] >= SAMPLES_MIN and span_ns > 0
+    spread = float(view[at + _ASK] - view[at + _BID]) if view[at + _USABLE] else 0.0
+    terms = Terms(
         lots=lots,
         start_ns=ts_ns,
         open_ns=day.open_ns,
@@ -115,7 +128,17 @@ def terms_of(context: Context, inst: int, day: Day, ts_ns: int, *, lots: int = 0
         seed=seed,
         curve=context.volumes.curve(inst),
         adv_nanos=context.volumes.adv_nanos[inst],
-        mid_nanos=context.market.mark_nanos(inst),
-        spread_nanos=float(row["sample_spread"]) if measured else spread,
-        sigma_nanos=(square / span_ns * (day.close_ns - day.open_ns)) ** 0.5 if measured else 0.0,
+        mid_nanos=market.mark_nanos(inst),
+        spread_nanos=floats[at + _SPREAD] if measured else spread,
+        sigma_nanos=(floats[at + _SQUARE] / span_ns * (day.close_ns - day.open_ns)) ** 0.5 if measured else 0.0,
     )
+    level = _level(terms, view[at + _SINCE], view[at + _VOLUME_DAY])
+    return terms if level == 1.0 else msgspec.structs.replace(terms, level=level)
+
+
+def _level(terms: Terms, since_ns: int, seen_nanos: int) -> float:
+    """Of the day's volume (core/curves.py, rule 5), where the day was seen from its open on and a curve fits it."""
+    if not since_ns or since_ns > terms.open_ns + VOLUME_INTERVAL_NS or curve_fault(terms):
+        return 1.0
+    expected_ppm = volume_until(terms, terms.start_ns) // VOLUME_INTERVAL_NS
+    return day_level(seen_nanos=seen_nanos, expected_ppm=expected_ppm, adv_nanos=terms.adv_nanos)

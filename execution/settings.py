@@ -5,10 +5,11 @@ from typing import Any, Literal
 import msgspec
 
 from core.errors import ConfigError
+from core.events import OrderGiven
 from core.units import NANO, exact_text, parse_nanos
 from execution.algos import AlgoParams, find_algo, read_params
 from execution.algos.plan import require_range
-from execution.costs import ImpactModel, find_model
+from execution.costs import DAYS_MAX, Fitted, Models, models_of
 
 CROSS_TICKS_MAX = 100
 CHILD_LOTS_MAX = 10_000
@@ -52,14 +53,18 @@ class ExecutionSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     flatten_participation_nanos: int  # part of the usual volume, in billionths
     child_lots_min: int
     child_lots_max: int
-    model: ImpactModel
+    models: Models
     risk_weight: float
     edge_bp_nanos: int  # billionths of a basis point
     edge_policy: EdgePolicy
 
 
-def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
-    """Check every bound. Raises ConfigError naming the field (below `field`) and the remedy."""
+def resolve(
+    config: ExecutionConfig, *, field: str, fitted: Fitted | None = None, days_max: int = DAYS_MAX
+) -> ExecutionSettings:
+    """Check every bound; `fitted`: impact parameters of own fills, which hold for `days_max`. Raises ConfigError naming
+    the field (below `field`) and the remedy.
+    """
     algo = find_algo(config.algo, field=f"{field}.algo")
     require_range(f"{field}.cross_ticks_max", config.cross_ticks_max, low=0, high=CROSS_TICKS_MAX)
     require_range(f"{field}.child_lots_min", config.child_lots_min, low=1, high=CHILD_LOTS_MAX)
@@ -82,7 +87,7 @@ def resolve(config: ExecutionConfig, *, field: str) -> ExecutionSettings:
         ),
         child_lots_min=config.child_lots_min,
         child_lots_max=config.child_lots_max,
-        model=find_model(config.model, field=f"{field}.model"),
+        models=models_of(config.model, fitted, days_max, field=f"{field}.model"),
         risk_weight=config.risk_weight,
         edge_bp_nanos=_nanos(f"{field}.edge_bp", config.edge_bp, low=0, high=EDGE_BP_MAX * NANO),
         edge_policy=config.edge_policy,
@@ -97,6 +102,13 @@ def _nanos(field: str, value: float, *, low: int, high: int) -> int:
     if not low <= nanos <= high:
         raise ConfigError(f"{field} is {value}: set it between {exact_text(low)} and {exact_text(high)}")
     return nanos
+
+
+def by_hand(settings: ExecutionSettings, given: OrderGiven) -> ExecutionSettings:
+    """The same, with the algorithm that a person named."""
+    algo = find_algo(given.algo)
+    params = msgspec.json.decode(given.params, type=algo.params_type) if given.params else algo.params_type()
+    return msgspec.structs.replace(settings, algo=algo.name, params=params)
 
 
 DEFAULT_SETTINGS = resolve(ExecutionConfig(), field="execution")

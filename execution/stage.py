@@ -13,7 +13,7 @@ from execution.algos import Algo, AlgoParams, algo_of, params_of
 from execution.settings import ExecutionSettings
 
 FOREVER_NS: Final = (1 << 63) - 1
-REMEMBERED_MAX: Final = 256  # sets of parameters: those of the config, and what was chosen by itself
+STAGES_MAX: Final = 2_048  # remembered; with more parents than that at once each is worked out anew
 
 
 class Stage(msgspec.Struct, frozen=True, gc=False):
@@ -45,33 +45,24 @@ def is_watched(algo: Algo, params: AlgoParams) -> bool:
 
 
 class Stages:
-    """The present stage of each parent. It remembers one per instrument, by the parent object itself: a parent made or
-    restored under an old id is never taken for another, and two in one instrument only cost each other time.
+    """The present stage of each parent, remembered under its id and told apart by the parent object itself: a parent
+    made or restored under an old id is never taken for another.
     """
 
-    __slots__ = ("_completes", "_last")
+    __slots__ = ("_last",)
 
-    def __init__(self, instruments: int) -> None:
-        self._last: list[Stage | None] = [None] * instruments
-        self._completes: dict[tuple[str, str], bool] = {}
+    def __init__(self) -> None:
+        self._last: dict[int, Stage] = {}
 
     def completes(self, parent: Parent) -> bool:
         """Whether a parent goes on after its end until it is filled, for as long as its strategy's grace. Those without
         parameters (flattening, and of older releases) do.
         """
-        if not parent.params:
-            return True
-        key = parent.algo, parent.params
-        known = self._completes.get(key)
-        if known is None:
-            if len(self._completes) >= REMEMBERED_MAX:
-                self._completes.clear()
-            known = self._completes[key] = params_of(parent).must_complete
-        return known
+        return params_of(parent).must_complete if parent.params else True
 
     def at(self, parent: Parent, settings: ExecutionSettings, lot_nanos: int, ts_ns: int) -> Stage:
         """The stage that holds a time. `settings` must always be the same for one parent."""
-        stage = self._last[parent.inst]
+        stage = self._last.get(parent.parent_id)
         if (
             stage is None
             or stage.parent is not parent
@@ -79,7 +70,9 @@ class Stages:
             or stage.lot_nanos != lot_nanos
             or not stage.from_ns <= ts_ns < stage.until_ns
         ):
-            stage = self._last[parent.inst] = stage_at(parent, settings, lot_nanos, ts_ns)
+            if len(self._last) >= STAGES_MAX:
+                self._last.clear()  # of those that ended, above all
+            stage = self._last[parent.parent_id] = stage_at(parent, settings, lot_nanos, ts_ns)
         return stage
 
 

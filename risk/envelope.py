@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from core.bands import restricts_shorts
-from core.commands import DAY, INTENT_DISASTER, LMT, OrderIntent
+from core.commands import DAY, INTENT_DISASTER, INTENT_PROTECT, LMT, OrderIntent
 from core.events import OpenOrderReported, RiskMeasured
 from core.market import FIELDS, INDEX
 from core.money.conditions import Borrow, Funds
@@ -113,7 +113,14 @@ def is_plain(o: OrderIntent) -> bool:
     if o.order_type != LMT or o.tif != DAY:
         return False
     return not (
-        o.version or o.gtd_ts_ns or o.stop_px_nanos or o.outside_rth or o.broker_algo or o.purpose == INTENT_DISASTER
+        o.version
+        or o.gtd_ts_ns
+        or o.stop_px_nanos
+        or o.outside_rth
+        or o.broker_algo
+        or o.oca_group
+        or o.purpose == INTENT_DISASTER
+        or o.purpose == INTENT_PROTECT
     )
 
 

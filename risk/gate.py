@@ -13,11 +13,12 @@ from core.errors import Bug
 from core.ids import BUY, SELL, SIDE_NAMES, Side, order_ref
 from core.instruments import rule_on
 from core.latches import LEVEL_NAMES, STATE_NAMES, Latch
-from core.limit_changes import LimitVerdict
+from core.limit_changes import LimitVerdict, ScaledLimit
 from core.notes import Failure, Refusal
-from core.ports import Context
+from core.ports import Context, Wish
 from core.sessions import REGULAR
 from core.units import NANO, round_down
+from risk import crossing
 from risk.checks import CHECKS, Check, ladder_state, participation
 from risk.in_force import LimitsInForce
 from risk.ladder import who_lifts
@@ -124,6 +125,10 @@ class Gate:
         """What an operator's change of a limit would do."""
         return self._limits.judge(scope, name, value)
 
+    def limits_after_split(self, symbol: str, num: int, den: int) -> list[ScaledLimit]:
+        """The symbol's own limits in shares, in new ones."""
+        return self._limits.after_split(symbol, num, den)
+
     def overridable(self, control: int) -> str:
         """Why a control may not be overridden; "" = it may."""
         return why_not_override(control)
@@ -163,6 +168,27 @@ class Gate:
         by_volume = participation.exit_room(view, inst)
         most = round_down(min(by_value, most, by_volume), lot)
         return most if most > view.rules.lot_minimum else view.rules.lot_minimum
+
+    # ---- between two books -------------------------------------------------------------------------------------
+    def cross_max_nanos(self, wish: Wish, inst: int, ts_ns: int) -> int:
+        """Largest whole-lot quantity that controls 1 and 2 let one order of this book be; 0 when price or lot is not
+        known.
+        """
+        self._bind()
+        self._view.refresh(self._trial(inst, wish.strategy, wish.side, ts_ns), ts_ns, entry=True)
+        return crossing.largest(self._view)
+
+    def cross_failure(self, wish: Wish, inst: int, qty_nanos: int, px_nanos: int, ts_ns: int) -> Failure | None:
+        """The first control that forbids one side of a cross (risk/crossing.py says which are asked)."""
+        self._bind()
+        side = msgspec.structs.replace(
+            self._trial(inst, wish.strategy, wish.side, ts_ns),
+            parent_id=wish.parent_id,
+            qty_nanos=qty_nanos,
+            limit_px_nanos=px_nanos,
+        )
+        check = crossing.forbidding(side, self._view, ts_ns)
+        return None if check is None else self._failure(check.CONTROL, side)
 
     # ---- why-not -----------------------------------------------------------------------------------------------
     def blockers(self, inst: int, strategy: str, ts_ns: int) -> list[Failure]:

@@ -66,7 +66,7 @@ class History:
             return 0
         if parent is None or sender != o.parent_id:
             return 1
-        return 0 if parent.sent < parent.slices or parent.filled_nanos >= parent.sent_nanos else 1
+        return 0 if parent.sent < parent.slices or parent.traded_nanos >= parent.sent_nanos else 1
 
     def venues(self, inst: int) -> int:
         """How many venues the strategy would have sent to with this instrument."""

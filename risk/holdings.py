@@ -3,6 +3,7 @@ that may come of both with this order. A base of the gate's view, which calls it
 """
 
 from core.commands import OrderIntent
+from core.ledger import UNCLAIMED
 from core.money.state import Money
 from risk.foreign import NO_CROSS, ForeignOrders
 from risk.laid_down import LaidDown
@@ -98,8 +99,17 @@ class Holdings(LaidDown):
             self.side_count += foreign.sell_counts[inst]
             self.reserved_side += foreign.value - foreign.buy_value
 
+    def _join_group(self, o: OrderIntent) -> None:
+        """Of a one-cancels-all group one order trades: it adds what it has more than the largest of them."""
+        most = self.money.reservations.group_nanos((o.oca_group, o.strategy, o.inst, o.side))
+        shared = most if most < o.qty_nanos else o.qty_nanos
+        self.worst -= shared
+        self.own_worst -= shared
+
     def _stand_alone(self, o: OrderIntent) -> None:
         """A disaster stop stands beside whatever closes the position for good: judged as the only resting exit."""
+        if o.strategy == UNCLAIMED:  # of several books: it closes what the account holds
+            self.book_position = self.position
         self.buy_qty = self.sell_qty = 0
         self.worst = self.qty_new + o.side * self.position
         self.own_worst = self.qty_new + o.side * self.book_position

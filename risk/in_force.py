@@ -10,10 +10,12 @@ from typing import Final
 import msgspec
 
 from core.errors import ConfigError
-from core.limit_changes import LIMIT_CHANGES_MAX, LimitVerdict
+from core.limit_changes import LIMIT_CHANGES_MAX, NO_END, LimitVerdict, ScaledLimit
+from core.manual import MANUAL
 from core.ports import Context
+from core.units import NANO
 from risk.bounds import Resolved
-from risk.limit_rows import BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, YES_NO, Limit, Number
+from risk.limit_rows import BOOK_ROWS, FACTORY_CLASS, ORDER_ROWS, ROWS, SHARES, YES_NO, Limit, Number
 from risk.limits import Limits, OrderLimits, StrategyLimits, factory_value, looser, set_value, text_of, whole
 from risk.resolve import resolve
 
@@ -48,7 +50,7 @@ class LimitsInForce:
         return resolve(
             limits,
             instruments=self._context.instruments,
-            strategies=money.settings.strategies,
+            strategies=(*money.settings.strategies, MANUAL),
             currency=money.ledger.currency,
         )
 
@@ -93,6 +95,37 @@ class LimitsInForce:
             raises=before is not None and (wanted is None or looser(row, wanted, before)),
         )
 
+    # ---- splits ------------------------------------------------------------------------------------------------
+    def after_split(self, symbol: str, num: int, den: int) -> list[ScaledLimit]:
+        """Each limit in shares that the symbol's own scope sets, in whole new shares: first what the config says, then
+        the change on top of it, so that the config's scaled value is what a change leaves behind when it ends.
+        """
+        self.resolved()
+        scope = f"symbol.{symbol}"
+        changes = self._context.money.limit_changes.in_force()
+        found: list[ScaledLimit] = []
+        for row in ORDER_ROWS:
+            if row.unit != SHARES:
+                continue
+            change = changes.get((scope, row.name))
+            lasting = change is not None and change.until_ns == NO_END
+            layers = [] if lasting else [(own_value(self._config, scope, row), NO_END)]
+            if change is not None:
+                layers.append((own_value(self.limits, scope, row), change.until_ns))
+            found += [self._scaled(scope, row, value, until_ns, num, den) for value, until_ns in layers if value]
+        return found
+
+    def _scaled(self, scope: str, row: Limit, value: int, until_ns: int, num: int, den: int) -> ScaledLimit:
+        wanted = text_of(row, max(NANO, value * num // (den * NANO) * NANO))
+        refusal = ""
+        try:
+            self._resolve(with_limit(self.limits, scope, row.name, wanted))
+        except ConfigError as refused:
+            refusal = str(refused)
+        return ScaledLimit(
+            scope=scope, name=row.name, old=text_of(row, value), value=wanted, until_ns=until_ns, refusal=refusal
+        )
+
     def _row(self, scope: str, name: str) -> Limit:
         row = ROWS.get(name)
         if row is None:
@@ -100,7 +133,7 @@ class LimitsInForce:
         kind, _, of = scope.partition(".")
         context = self._context
         known = {
-            "strategy": context.money.settings.strategies,
+            "strategy": (*context.money.settings.strategies, MANUAL),
             "symbol": tuple(instrument.symbol for instrument in context.instruments),
             "class": tuple(FACTORY_CLASS),
         }

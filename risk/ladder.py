@@ -242,6 +242,10 @@ class Ladder:
                 window.clear()
         return []
 
+    def forget(self, inst: int) -> None:
+        """The moves of an instrument's mark were of other shares."""
+        self._watch.state.moves.pop(inst, None)
+
     # ---- snapshot ----------------------------------------------------------------------------------------------
     def dump(self) -> bytes:
         """All that is counted."""

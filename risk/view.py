@@ -237,6 +237,8 @@ class GateView(Holdings):
             self._add_foreign(o)
         if o.purpose == INTENT_DISASTER:
             self._stand_alone(o)
+        elif o.oca_group:
+            self._join_group(o)
         if o.version:
             self._read_replaced(o)
         elif o.order_id < money.next_order_id:
@@ -362,6 +364,8 @@ class GateView(Holdings):
 
 
 def _replaceable(own: Order, o: OrderIntent) -> bool:
-    """Same order, no answer outstanding, a newer version, more than is filled already."""
+    """Same order, no answer outstanding, a newer version, more than is filled already; and the same hands work it."""
     same = own.inst == o.inst and own.side == o.side and own.strategy == o.strategy and own.order_type == o.order_type
+    same = same and not own.oca_group  # what its group left of it changes while a replace is on its way
+    same = same and own.broker_algo == o.broker_algo and own.broker_params == o.broker_params
     return same and own.live and not own.busy and o.version > own.version and o.qty_nanos > own.filled_nanos

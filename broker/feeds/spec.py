@@ -56,6 +56,8 @@ class SyntheticInstrument(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     volatility_bp_per_hour: Annotated[float, Meta(ge=0.0, le=5_000.0)] = 50.0  # of the random walk, calm regime
     reversion_ticks: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 2.0  # standard deviation of the transient part
     reversion_seconds: Annotated[float, Meta(ge=0.01, le=100_000.0)] = 30.0  # its time constant
+    # How days differ: standard deviation of a day's mean rate, as a part of the usual; 0 = every day is the same.
+    day_spread: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
     # A hidden signal of variance one: it drifts the value, and makes the displayed size of the side it favours larger.
     signal_seconds: Annotated[float, Meta(ge=0.1, le=100_000.0)] = 60.0  # its time constant
     signal_bp_per_hour: Annotated[float, Meta(ge=0.0, le=50_000.0)] = 0.0  # drift at one standard deviation; 0 = none

@@ -45,6 +45,7 @@ _HOUR_SECONDS: Final = 3_600.0
 _SATURDAY: Final = 5
 _ROWS_PER_EVENT: Final = 1.2  # measured at the default print share
 _OVERNIGHT_HOURS: Final = 4.0  # the walk between two sessions, as hours of trading
+_DAY_LEAST: Final = 0.1  # no day trades less than this part of the usual
 _REFLECT: Final = 5.0  # the walk stays within a fifth and five times the first price
 
 
@@ -66,6 +67,7 @@ class Tape:
         self.rows_read = 0
         self._spec = spec
         self._parameters = _parameters(spec, instrument)
+        self._rate, self._day_spread = instrument.events_per_second, instrument.day_spread
         self._state = np.zeros(1, STATE)
         self._state[0]["value"] = instrument.px_nanos / instrument.tick_nanos
         # Counter-based, keyed by seed and instrument row: adding an instrument changes no other's market.
@@ -98,6 +100,9 @@ class Tape:
             step = normal(self._words.random_raw()) * math.sqrt(_OVERNIGHT_HOURS * _HOUR_SECONDS)
             moved = state["value"] + float(parameters["walk"]) * step
             state["value"] = min(max(moved, parameters["low"]), parameters["high"])
+        if self._day_spread:
+            level = 1.0 + self._day_spread * float(normal(self._words.random_raw()))
+            parameters["rate"] = self._rate * max(level, _DAY_LEAST)
         state["ts"] = state["open"] = open_ns
         state["close"] = close_ns
         state["over"] = 0

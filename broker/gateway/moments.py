@@ -31,6 +31,18 @@ def parse_moment(text: str, zone: str) -> int | None:
         return None
 
 
+def algo_moment(text: str, zone: str, now_ns: int) -> int | None:
+    """The same of an algorithm's tag, which may also be `HH:MM:SS[ zone]` of the present day there."""
+    clock, _, named = text.partition(" ")
+    if clock.count(":") != 2 or "-" in clock:
+        return parse_moment(text, zone)
+    try:
+        day = datetime.fromtimestamp(now_ns // NANO, UTC).astimezone(ZoneInfo(named.strip() or zone))
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return None
+    return parse_moment(f"{day:%Y%m%d} {text}", zone)
+
+
 def midnight_ns(ts_ns: int, zone: str, *, days: int = 0) -> int:
     """The local midnight a moment's day began with; with `days` a later one."""
     place = ZoneInfo(zone)

@@ -9,7 +9,9 @@ from broker.ib.config import IbSettings
 from broker.ib.contracts import Contracts
 from broker.ib.seam import LANE_DATA, NEVER, READY, Shell
 from broker.ib.translate import nanos_of_float
+from broker.ib.volume_days import curve, days_of
 from core import events as e
+from core.curves import DayVolume
 from core.instruments import Instrument
 from core.sessions import Calendar
 from core.units import NANO
@@ -20,7 +22,6 @@ TIMEOUT_NS: Final = 60 * NANO
 RETRY_NS: Final = 120 * NANO
 TRIES_MAX: Final = 5  # then they are asked for again each hour
 HOUR_NS: Final = 3_600 * NANO
-PPM: Final = 1_000_000
 DAILY: Final = "daily bars"
 MINUTES: Final = "minute bars"
 CLOSES_MAX: Final = 260  # days of closes that the risk worker looks at
@@ -28,21 +29,22 @@ _ADV_DAYS: Final = 20
 _ADV_DAYS_MIN: Final = 5  # fewer days make no average
 _SHARES_MAX: Final = 9e9  # of one bar; more does not fit in nanos
 BARS_MAX: Final = 100_000  # of one answer
-_SESSION_MINUTES_MAX: Final = 960
-_FULL_DAY_MINUTES: Final = 300  # a day that ends sooner is a half day, or not all there
-MINUTE_NS: Final = 60 * NANO
+POOLED_MAX: Final = 20  # names whose days make the common curve: more would cost time and hardly move it
 
 
 class Fetch:
     """One instrument's numbers for one trading day."""
 
-    __slots__ = ("bars", "date", "done", "inst", "told", "tries", "wait_ns")
+    __slots__ = ("bars", "curve", "date", "days", "done", "inst", "made_of", "told", "tries", "wait_ns")
 
     def __init__(self, inst: int, date: int) -> None:
         self.inst = inst
         self.date = date
         self.done: dict[str, bool] = {}  # kind -> whether it brought bars
         self.bars: dict[str, list[Any]] = {DAILY: [], MINUTES: []}
+        self.days: list[DayVolume] = []  # of the minute bars
+        self.curve: tuple[int, ...] = ()  # as told last
+        self.made_of = ""  # why it is not the name's own
         self.tries = 0
         self.wait_ns = 0
         self.told = False
@@ -168,8 +170,15 @@ class History:
 
     # ---- conclusions -------------------------------------------------------------------------------------------
     def _tell_when_done(self, fetch: Fetch) -> None:
-        if len(fetch.done) == 2:
-            self._tell(fetch)
+        if len(fetch.done) < 2:
+            return
+        fetch.days = days_of(fetch.bars[MINUTES], self._calendars[fetch.inst], before=fetch.date)
+        self._tell(fetch)
+        if all(one.told and one.done for one in self._fetches.values()):
+            # What all names have in common is known only now: for those that lean on it.
+            for one in self._fetches.values():
+                if one.curve and one.made_of and one is not fetch and self._curve(one)[0] != one.curve:
+                    self._tell(one)
 
     def _tell(self, fetch: Fetch) -> None:
         fetch.told = True
@@ -177,9 +186,10 @@ class History:
         close = nanos_of_float(daily[-1].close) if daily else 0
         volumes = [nanos_of_float(bar.volume) for bar in daily[-_ADV_DAYS:] if bar.volume > 0]
         adv = sum(volumes) // len(volumes) if len(volumes) >= _ADV_DAYS_MIN else 0
-        curve = self._curve(fetch)
+        shares, made_of = self._curve(fetch)
+        fetch.curve, fetch.made_of = shares, made_of
         missing = [
-            name for name, there in (("previous close", close), ("average volume", adv), ("volume curve", curve))
+            name for name, there in (("previous close", close), ("average volume", adv), ("volume curve", shares))
             if not there
         ]  # fmt: skip
         if missing and len(fetch.done) == 2:  # answered, and not enough: asked for again, rarely
@@ -191,42 +201,23 @@ class History:
                 effective_from=fetch.date,
                 previous_close_nanos=close,
                 adv_nanos=adv,
-                curve_ppm=curve,
+                curve_ppm=shares,
                 missing=", ".join(missing),
-                source="IBKR historical bars",
+                source=f"IBKR historical bars; volume curve: {made_of}" if made_of else "IBKR historical bars",
                 close_dates=tuple(_date_of(bar) for bar in daily[-CLOSES_MAX:]),
                 closes_nanos=tuple(nanos_of_float(bar.close) for bar in daily[-CLOSES_MAX:]),
             )
         )
 
-    def _curve(self, fetch: Fetch) -> tuple[int, ...]:
-        """Mean share of each minute in its day's volume, over full days before the fetch's, in ppm."""
-        days: dict[int, dict[int, float]] = {}
+    def _curve(self, fetch: Fetch) -> tuple[tuple[int, ...], str]:
+        """Share of each minute in the day's volume, and of what it is made."""
         calendar = self._calendars[fetch.inst]
-        first_ns: dict[int, int] = {}  # of days before the session table: the first bar opens the day
-        for bar in fetch.bars[MINUTES]:
-            ts_ns = int(bar.date) * NANO if str(bar.date).isdigit() else 0
-            if bar.volume <= 0 or not ts_ns:
-                continue
-            session = calendar.session(ts_ns)
-            if session is not None:
-                if not session.half_day and session.date < fetch.date and session.open_ns <= ts_ns < session.close_ns:
-                    days.setdefault(session.date, {})[(ts_ns - session.open_ns) // MINUTE_NS] = float(bar.volume)
-            elif not calendar.covers(ts_ns):
-                day = ts_ns // (24 * HOUR_NS)
-                minute = (ts_ns - first_ns.setdefault(day, ts_ns)) // MINUTE_NS
-                if minute < _SESSION_MINUTES_MAX:
-                    days.setdefault(day, {})[minute] = float(bar.volume)
-        days = {day: minutes for day, minutes in days.items() if max(minutes) >= _FULL_DAY_MINUTES}
-        if not days:
-            return ()
-        length = max(max(minutes) for minutes in days.values()) + 1
-        shares = [0.0] * length
-        for minutes in days.values():
-            total = sum(minutes.values())
-            for minute, volume in minutes.items():
-                shares[minute] += volume / total
-        return tuple(round(share * PPM / len(days)) for share in shares)
+        hours = calendar.table.calendar
+        alike = [
+            one for one in self._fetches.values() if one.days and self._calendars[one.inst].table.calendar == hours
+        ]
+        everybody = [day for one in alike[:POOLED_MAX] for day in one.days]
+        return curve(fetch.days, everybody, calendar.session_of(fetch.date), date=fetch.date)
 
 
 def _date_of(bar: Any) -> int:

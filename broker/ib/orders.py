@@ -10,7 +10,17 @@ from broker.ib.book import FOREIGN, Book, Own, Replacement
 from broker.ib.codes import Meaning
 from broker.ib.executions import UNLISTED, Executions
 from broker.ib.seam import LANE_SYNC, Shell
-from broker.ib.translate import SIDES, STATUSES, bounded, integer_of, name_of, nanos_of, nanos_of_float
+from broker.ib.translate import (
+    NAME_LENGTH_MAX,
+    SIDES,
+    STATUSES,
+    bounded,
+    integer_of,
+    name_of,
+    nanos_of,
+    nanos_of_float,
+    tags_of,
+)
 from broker.ib.what_if import WhatIf
 from core import events as e
 from core.ids import SELL
@@ -76,6 +86,8 @@ class Orders:
         qty, limit = nanos_of_float(order.totalQuantity), nanos_of_float(order.lmtPrice)
         if asked is None:
             self._compare(own, qty)
+            if order.ocaGroup and 0 < qty < own.qty_nanos:
+                self._shrunk(own, qty, limit)
             return
         if asked.shown(qty, limit, nanos_of_float(order.auxPrice)):
             own.replacement = None
@@ -98,6 +110,15 @@ class Orders:
             own.odd_qty_nanos = qty_nanos
             shown, ours = exact_text(qty_nanos), exact_text(own.qty_nanos)
             self._shell.fault(f"order {own.order_id}: the broker works a quantity of {shown}, ours is {ours}")
+
+    def _shrunk(self, own: Own, qty_nanos: int, limit_px_nanos: int) -> None:
+        """Its group traded and left it less: the same version with a smaller quantity."""
+        own.qty_nanos = qty_nanos
+        self._shell.fact(
+            e.OrderReplaced(
+                order_id=own.order_id, version=own.version, qty_nanos=qty_nanos, limit_px_nanos=limit_px_nanos
+            )
+        )
 
     def _refuse_replacement(self, own: Own, code: int, text: str) -> None:
         asked, own.replacement = own.replacement, None
@@ -275,6 +296,8 @@ class Orders:
             limit_px_nanos=nanos_of_float(order.lmtPrice) if order.orderType in _LIMITED else 0,
             client_id=bounded(order.clientId),
             stop_px_nanos=nanos_of_float(order.auxPrice) if order.orderType == "STP" else 0,
+            broker_algo=order.algoStrategy[:NAME_LENGTH_MAX],
+            broker_params=tags_of(order.algoParams),
         )
 
     def foreign_report(self, sync_id: int, text: list[str]) -> Any:

@@ -13,8 +13,9 @@ from ib_async.objects import ExecutionFilter
 from broker.ib.config import IbSettings, ns
 from broker.ib.orders import Orders
 from broker.ib.seam import DEGRADED, DOWN, LANE_SYNC, NEVER, READY, Shell
-from broker.ib.translate import currency_of, nanos_of, nanos_of_float, utc_text
+from broker.ib.translate import currency_of, nanos_of, nanos_of_float
 from core import events as e
+from core.moments import utc_text
 from core.units import NANO
 
 OPEN: Final = "open orders"

@@ -1,7 +1,9 @@
 """The one place where texts and floats of the wire become our integers and words, and back. Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core import commands as c
@@ -16,6 +18,7 @@ UNSET_FROM: Final = 1e300  # a float at or above it is unset
 WIRE_INTEGER_MAX: Final = 2**63 - 1
 EPOCH_SECONDS_MAX: Final = 9_000_000_000  # within 64 bits of nanoseconds
 NAME_LENGTH_MAX: Final = 128
+TAGS_MAX: Final = 32  # of an algorithm of the broker's; it has ten at most
 TEXTS_KEPT_MAX: Final = 65_536  # numbers whose text was seen; then the table starts over
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # the difference of two times of the same offset
 
@@ -138,6 +141,11 @@ def name_of(text: str) -> str:
     return text
 
 
+def tags_of(pairs: Iterable[Any] | None) -> tuple[tuple[str, str], ...]:
+    """The library's tags of an algorithm, of bounded number and length."""
+    return tuple((one.tag[:NAME_LENGTH_MAX], one.value[:NAME_LENGTH_MAX]) for one in islice(pairs or (), TAGS_MAX))
+
+
 def text_of(nanos: int) -> str:
     """Nanos as the wire takes them: the shortest exact decimal, "12.34", "100"."""
     whole, part = divmod(nanos if nanos >= 0 else -nanos, NANO)
@@ -179,11 +187,6 @@ def _time_ns(text: str) -> int:
         return 0
     offset = stamp.replace(tzinfo=zone).utcoffset() or timedelta(0)
     return int((stamp - _EPOCH - offset).total_seconds()) * NANO
-
-
-def utc_text(ts_ns: int) -> str:
-    """A moment as the wire takes it in UTC: `20250425-19:23:54`."""
-    return (_EPOCH + timedelta(seconds=ts_ns // NANO)).strftime("%Y%m%d-%H:%M:%S")
 
 
 def version_of(exec_id: str) -> tuple[str, int]:

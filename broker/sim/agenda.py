@@ -21,6 +21,7 @@ CORRECT: Final = 7  # payload: Correction
 LINK_DOWN: Final = 8  # key: number of the outage in the plan
 LINK_UP: Final = 9
 WHAT_IF: Final = 10  # payload: WhatIfAsk
+STEP: Final = 12  # the broker's own algorithm looks at an order
 TELL: Final = 11  # the venue of a trader in this process says what a broker would: the time
 
 

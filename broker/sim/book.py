@@ -12,6 +12,7 @@ import msgspec
 
 from broker.sim.chance import PPM
 from broker.sim.impact import Push
+from broker.sim.worked import Progress
 from core.events import PENDING_SUBMIT, PRE_SUBMITTED, STATUS_CANCELLED, STATUS_FILLED, SUBMITTED
 from core.ids import BUY
 
@@ -19,6 +20,7 @@ REJECTED: Final = 100  # broker-side only: reported as cancelled, as the broker'
 UNKNOWN: Final = -1
 TRAIL: Final = 101  # broker-side only, as its orders come from other clients: a stop that follows the market
 AT_OPEN: Final = 102  # as working type: waits for the first regular print or quote
+WORKED: Final = 103  # as working type: an algorithm of the broker's lets it out by and by
 FRESH: Final = -1  # as level_qty_nanos: on the book, but has not met a quote of its hours yet
 
 
@@ -68,6 +70,7 @@ class SimOrder(msgspec.Struct, gc=False, array_like=True, kw_only=True, eq=False
     oca_type: int = 0
     loses_race: bool = False  # its cancel will come too late
     fee_rated: int = 0  # tiered rate times quantity of the day so far, nanos of nanos
+    progress: Progress | None = None  # of the broker's own algorithm, where one works it
 
     @property
     def remaining_nanos(self) -> int:

@@ -19,6 +19,7 @@ from broker.sim.agenda import (
     LINK_DOWN,
     LINK_UP,
     REVIEW,
+    STEP,
     TELL,
     Agenda,
     CancelAsk,
@@ -155,15 +156,25 @@ class Exchange:
     def moved(self, row: NDArray[np.void]) -> NDArray[np.void]:
         """One row of the tape as it stands after what we have traded so far: itself, or a shifted copy."""
         ts_ns, _, inst, kind, _, bid, ask, _, _ = row[0].item()
+        moved = self.moved_px(inst, kind, bid, ask, ts_ns)
+        if moved == (bid, ask):
+            return row
+        found = row.copy()
+        found["bid_px_nanos"], found["ask_px_nanos"] = moved
+        return found
+
+    def moved_px(self, inst: int, kind: int, bid_px_nanos: int, ask_px_nanos: int, ts_ns: int) -> tuple[int, int]:
+        """The two prices of such a row."""
         push = self._books[inst].push
         if not push.ts_ns or kind not in (QUOTE, PRINT):
-            return row
-        tick = tick_nanos(self._instruments[inst], bid or ask, self._venue.hours[inst].date_of(ts_ns))
-        by = shift_nanos(shift(push, self._config.impact, ts_ns), bid or ask, tick)
-        found = row.copy()
-        found["bid_px_nanos"] = max(tick, bid + by) if bid > 0 else bid
-        found["ask_px_nanos"] = max(tick, ask + by) if ask > 0 else ask
-        return found
+            return bid_px_nanos, ask_px_nanos
+        px = bid_px_nanos or ask_px_nanos
+        tick = tick_nanos(self._instruments[inst], px, self._venue.hours[inst].date_of(ts_ns))
+        by = shift_nanos(shift(push, self._config.impact, ts_ns), px, tick)
+        return (
+            max(tick, bid_px_nanos + by) if bid_px_nanos > 0 else bid_px_nanos,
+            max(tick, ask_px_nanos + by) if ask_px_nanos > 0 else ask_px_nanos,
+        )
 
     def on_halt(self, inst: int, halted: bool, ts_ns: int) -> None:
         """Trading of an instrument stops or goes on; orders and cancels are taken, nothing matches."""
@@ -314,6 +325,9 @@ class Exchange:
         elif kind == ARRIVE:
             if order is not None:
                 self._venue.arrive(order, ts_ns)
+        elif kind == STEP:
+            if order is not None:
+                self._venue.step(order, ts_ns)
         elif isinstance(payload, Revision):
             self._arrive_revision(order, payload, ts_ns)
         elif isinstance(payload, CancelAsk):

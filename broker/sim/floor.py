@@ -13,16 +13,19 @@ from broker.sim.book import (
     FRESH,
     TRAIL,
     UNKNOWN,
+    WORKED,
     Book,
     Quote,
     SimOrder,
     VenueState,
     follow_queue,
     join_queue,
+    take,
 )
+from broker.sim.chance import PPM
 from broker.sim.config import VenueConfig
 from broker.sim.hours import Hours
-from broker.sim.impact import pushed
+from broker.sim.impact import pushed, shift_nanos, walk
 from broker.sim.matching import (
     Cut,
     auction_fills,
@@ -36,10 +39,12 @@ from broker.sim.matching import (
     tick_nanos,
     touch,
     triggers,
+    within_limit,
 )
 from broker.sim.oca import note_traded, others_of, reduced_nanos
 from broker.sim.outbox import Outbox
 from broker.sim.settlement import Settlement
+from broker.sim.worked import due_nanos
 from core.commands import FOK, IOC, LMT, MKT, STP_LMT
 from core.events import (
     STATUS_CANCELLED,
@@ -123,6 +128,8 @@ class Floor:
                     self._fill(order, [(cut, order.limit_px_nanos)], ts_ns, ADDED)
             elif order.working_type == AT_OPEN:
                 self._at_open(order, px_nanos, ts_ns)
+            elif order.working_type == WORKED:
+                given += self._by_print(order, px_nanos, qty_nanos, given, ts_ns)
             elif self._released(order, px_nanos, ts_ns):
                 self._trigger(order, ts_ns)
 
@@ -164,6 +171,20 @@ class Floor:
         else:
             join_queue(order, quote)
 
+    def let_out(self, order: SimOrder, ts_ns: int) -> None:
+        """What the broker's own algorithm has due is taken at the touch, within the order's limit."""
+        book, quote = self.state.books[order.inst], self._quote_at(order.inst)
+        px, _ = touch(order, quote)
+        if order.progress is None or order.progress.recipe.is_patient:
+            return
+        if book.halted or not quote.sane or not within_limit(order, px):
+            return
+        qty = min(_due(order, ts_ns), available_nanos(order, book, quote, self._config, ts_ns))
+        qty = qty // order.increment_nanos * order.increment_nanos if qty < order.remaining_nanos else qty
+        if qty > 0:
+            take(book, side=order.side, qty_nanos=qty, ts_ns=ts_ns)
+            self._fill(order, [(qty, px)], ts_ns, REMOVED)
+
     def closing_auction(self, order: SimOrder, ts_ns: int) -> None:
         """The end of an on-close order's day: filled at the closing price, or cancelled."""
         date = self.hours[order.inst].date_of(ts_ns)
@@ -178,7 +199,8 @@ class Floor:
     def late_fill(self, order: SimOrder, ts_ns: int, later_ns: int) -> None:
         """The race a cancel loses: the rest was executed before it, but the news comes after."""
         quote = self._quote_at(order.inst)
-        px = order.limit_px_nanos if order.working_type == LMT else touch(order, quote)[0]
+        limited = order.working_type == LMT or (order.working_type == WORKED and order.limit_px_nanos)
+        px = order.limit_px_nanos if limited else touch(order, quote)[0]
         if px > 0 and order.remaining_nanos:
             self._fill(order, [(order.remaining_nanos, px)], ts_ns, ADDED, later_ns)
 
@@ -213,7 +235,28 @@ class Floor:
             return take_market(order, book, quote, config, instrument=instrument, date=date, ts_ns=ts_ns)
         if order.tif == FOK and available_nanos(order, book, quote, config, ts_ns) < order.remaining_nanos:
             return []
+        if config.impact.on:
+            return self._walking(order, book, quote, ts_ns)
         return take_limit(order, book, quote, config, ts_ns=ts_ns, resting=False)
+
+    def _by_print(self, order: SimOrder, px_nanos: int, qty_nanos: int, given_nanos: int, ts_ns: int) -> int:
+        """Others trade: the broker's own algorithm counts it, and a patient one has its part of what prints at its own
+        side. Returns what it got.
+        """
+        progress, quote = order.progress, self._quote_at(order.inst)
+        if progress is None or not progress.begun_ns or ts_ns < progress.begun_ns:
+            return 0
+        progress.printed_nanos += qty_nanos
+        near = quote.bid_px_nanos if order.side > 0 else quote.ask_px_nanos
+        beyond = (near - px_nanos) * order.side >= 0
+        if not progress.recipe.is_patient or not quote.sane or not beyond or not within_limit(order, px_nanos):
+            return 0
+        room = (qty_nanos - given_nanos) * self._config.participation_ppm // PPM
+        step = order.increment_nanos
+        cut = min(_due(order, ts_ns), room // step * step)
+        if cut > 0:
+            self._fill(order, [(cut, px_nanos)], ts_ns, ADDED)
+        return max(0, cut)
 
     def _released(self, order: SimOrder, px_nanos: int, ts_ns: int) -> bool:
         if order.order_type == TRAIL:
@@ -240,24 +283,44 @@ class Floor:
             return
         date = self.hours[order.inst].date_of(ts_ns)
         before_nanos = order.remaining_nanos
+        impact, push = self._config.impact, self.state.books[order.inst].push
         for qty_nanos, px_nanos in cuts:
+            tick = tick_nanos(self._instruments[order.inst], px_nanos, date)
+            if impact.on and liquidity == REMOVED and order.working_type in (MKT, LMT):  # an auction has room for us
+                px_nanos = self._walked_px(order, qty_nanos, px_nanos, tick, ts_ns)
             self._settlement.execute(
-                order,
-                qty_nanos=qty_nanos,
-                px_nanos=px_nanos,
-                tick=tick_nanos(self._instruments[order.inst], px_nanos, date),
-                ts_ns=ts_ns,
-                date=date,
-                liquidity=liquidity,
+                order, qty_nanos=qty_nanos, px_nanos=px_nanos, tick=tick, ts_ns=ts_ns, date=date, liquidity=liquidity,
                 later_ns=later_ns,
-            )
-        if self._config.impact.on:
-            signed = order.side * (before_nanos - order.remaining_nanos)
-            pushed(self.state.books[order.inst].push, self._config.impact, signed_qty_nanos=signed, ts_ns=ts_ns)
+            )  # fmt: skip
+            if impact.on:
+                pushed(push, impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
         if not order.remaining_nanos and not order.done:
             self.end(order, STATUS_FILLED, ts_ns)
         if order.oca_group:
             self._cut_group(order, before_nanos, date, ts_ns)
+
+    def _walking(self, order: SimOrder, book: Book, quote: Quote, ts_ns: int) -> list[Cut]:
+        """What a limit order takes where its own push moves the price: what it gets within its limit, on average."""
+        px = touch(order, quote)[0]
+        tick = tick_nanos(self._instruments[order.inst], px, self.hours[order.inst].date_of(ts_ns))
+        most = min(order.remaining_nanos, available_nanos(order, book, quote, self._config, ts_ns))
+        step = max(order.increment_nanos, 1)
+        low, high = 0, most // step
+        while low < high:  # the largest number of steps within the limit
+            middle = (low + high + 1) // 2
+            within = (order.limit_px_nanos - self._walked_px(order, middle * step, px, tick, ts_ns)) * order.side >= 0
+            low, high = (middle, high) if within else (low, middle - 1)
+        qty = most if low == most // step else low * step
+        if qty <= 0 or (order.tif == FOK and qty < order.remaining_nanos):
+            return []
+        take(book, side=order.side, qty_nanos=qty, ts_ns=ts_ns)
+        return [(qty, px)]
+
+    def _walked_px(self, order: SimOrder, qty_nanos: int, px_nanos: int, tick: int, ts_ns: int) -> int:
+        """What it pays for so much, on average, when its own push moves the price while it trades."""
+        push = self.state.books[order.inst].push
+        part = walk(push, self._config.impact, signed_qty_nanos=order.side * qty_nanos, ts_ns=ts_ns)
+        return max(tick, px_nanos + shift_nanos(part, px_nanos, tick))
 
     def _cut_group(self, order: SimOrder, before_nanos: int, date: int, ts_ns: int) -> None:
         """One of a group traded: the others go (type 1, or it is complete) or shrink with it, in the same moment."""
@@ -278,3 +341,13 @@ class Floor:
             limit_px_nanos=order.limit_px_nanos,
         )
         self.tell(order, changed, ts_ns)
+
+
+def _due(order: SimOrder, ts_ns: int) -> int:
+    """What an algorithm of the broker's may trade of an order now."""
+    assert order.progress is not None, "asked for orders that an algorithm works"
+    due = due_nanos(
+        order.progress, qty_nanos=order.qty_nanos, filled_nanos=order.filled_nanos,
+        increment_nanos=order.increment_nanos, ts_ns=ts_ns,
+    )  # fmt: skip
+    return min(due - order.filled_nanos, order.remaining_nanos)

@@ -1,6 +1,7 @@
 """What our own trading does to the price at the venue: off by default, as a tape knows nothing of us. A permanent part,
 linear in what was bought less what was sold, and a temporary one, a power of our recent flow, which decays. Both are
-told as a shift of the whole market, so whoever reads the shifted rows and whoever fills at them see one market.
+told as a shift of the whole market, so whoever reads the shifted rows and whoever fills at them see one market. An
+execution that takes liquidity walks up its own push: it pays the mean of the shift while it trades.
 
 Knows executions and time; no order, quote table or row layout. Parameters are of the venue alone: what a model believes
 (execution costs) may differ, and a drill makes it differ.
@@ -65,6 +66,23 @@ def shift(push: Push, config: ImpactConfig, ts_ns: int) -> float:
     temporary = config.temporary * float(abs(flow) ** config.exponent)
     whole = config.permanent * (push.net_nanos / day) + (temporary if flow > 0.0 else -temporary)
     return whole * config.volatility_bp / BP_IN_ONE
+
+
+def walk(push: Push, config: ImpactConfig, *, signed_qty_nanos: int, ts_ns: int) -> float:
+    """By which part of the price an execution that takes liquidity is dearer (below zero: a sale, cheaper) than the
+    market before it: half its permanent part, and the mean of the temporary one while the flow grows by it.
+    """
+    if not signed_qty_nanos:
+        return 0.0
+    day = config.average_volume * NANO
+    usual = day * config.decay_s * NANO / DAY_NS
+    before = _flow(push, config, ts_ns) / usual
+    after = before + signed_qty_nanos / usual
+    power = config.exponent
+    mean = (abs(after) ** (power + 1.0) - abs(before) ** (power + 1.0)) / (power + 1.0) / (after - before)
+    now = abs(before) ** power if before > 0.0 else -(abs(before) ** power)
+    whole = 0.5 * config.permanent * signed_qty_nanos / day + config.temporary * (mean - now)
+    return float(whole) * config.volatility_bp / BP_IN_ONE
 
 
 def shift_nanos(part: float, px_nanos: int, tick_nanos: int) -> int:

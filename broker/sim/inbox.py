@@ -23,15 +23,18 @@ from broker.sim.agenda import (
     SyncAsk,
     WhatIfAsk,
 )
-from broker.sim.book import SimOrder, VenueState
+from broker.sim.book import WORKED, SimOrder, VenueState
 from broker.sim.chance import FAULT_COMMAND, FAULT_SYNC_END, LATENCY_UP, Chance
 from broker.sim.config import VenueConfig
 from broker.sim.faults import DEGRADED
 from broker.sim.outbox import LINK_DEGRADED, LINK_LOST, LINK_READY, Link, Outbox
 from broker.sim.sync import sync_facts
 from broker.sim.terms import OrderTerms
+from broker.sim.worked import Progress, recipe_of
 from core.commands import AskWhatIf, CancelAllOrders, CancelOrder, OrderIntent, PlaceOrder, ReplaceOrder, RequestSync
+from core.errors import Bug
 from core.events import LinkDegraded, LinkLost, LinkRestored, OrderRejected, SyncCompleted, SyncStarted
+from core.moments import utc_ns
 
 BrokerCommand = PlaceOrder | ReplaceOrder | CancelOrder | CancelAllOrders | RequestSync | AskWhatIf
 
@@ -258,7 +261,11 @@ class Inbox:
 
 
 def _terms(intent: OrderIntent, order_ref: str, client_id: int) -> OrderTerms:
+    recipe = recipe_of(intent.broker_algo, intent.broker_params, utc_ns) if intent.broker_algo else None
+    if isinstance(recipe, str):
+        raise Bug(f"order {intent.order_id}: {recipe}")
     return OrderTerms(
+        recipe=recipe,
         order_id=intent.order_id,
         version=intent.version,
         order_ref=order_ref,
@@ -272,6 +279,8 @@ def _terms(intent: OrderIntent, order_ref: str, client_id: int) -> OrderTerms:
         tif=intent.tif,
         gtd_ts_ns=intent.gtd_ts_ns,
         outside_rth=intent.outside_rth,
+        oca_group=intent.oca_group,
+        oca_type=intent.oca_type,
     )
 
 
@@ -285,7 +294,8 @@ def _order(terms: OrderTerms, perm_id: int) -> SimOrder:
         side=terms.side,
         qty_nanos=terms.qty_nanos,
         order_type=terms.order_type,
-        working_type=terms.order_type,
+        working_type=terms.order_type if terms.recipe is None else WORKED,
+        progress=None if terms.recipe is None else Progress(recipe=terms.recipe),
         limit_px_nanos=terms.limit_px_nanos,
         stop_px_nanos=terms.stop_px_nanos,
         trail_nanos=terms.trail_nanos,

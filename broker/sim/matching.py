@@ -35,6 +35,11 @@ def marketable(order: SimOrder, quote: Quote) -> bool:
     return quote.bid_px_nanos >= order.limit_px_nanos
 
 
+def within_limit(order: SimOrder, px_nanos: int) -> bool:
+    """Whether a price is no worse than the order's limit, if it has one."""
+    return not order.limit_px_nanos or (order.limit_px_nanos - px_nanos) * order.side >= 0
+
+
 def touch(order: SimOrder, quote: Quote) -> tuple[int, int]:
     """Price and displayed size of the side an order takes from."""
     if order.side == BUY:

@@ -43,6 +43,7 @@ def sync_facts(sync_id: int, venue: VenueState, account: Account, *, since_ns: i
 
 def open_order(sync_id: int, order: SimOrder) -> OpenOrderReported:
     """One order that is not done, those on their way to the venue too (PENDING_SUBMIT)."""
+    recipe = order.progress.recipe if order.progress is not None else None
     return OpenOrderReported(
         sync_id=sync_id,
         order_id=order.order_id,
@@ -56,6 +57,8 @@ def open_order(sync_id: int, order: SimOrder) -> OpenOrderReported:
         limit_px_nanos=order.limit_px_nanos,
         client_id=order.client_id,
         stop_px_nanos=order.stop_px_nanos if order.order_type == STP else 0,
+        broker_algo=recipe.strategy if recipe is not None else "",
+        broker_params=recipe.params if recipe is not None else (),
     )
 
 

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from broker.sim.worked import Recipe
+
 
 class OrderTerms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One new order or, with a higher `version`, its next one. Constants as core.commands and broker.sim.book."""
@@ -23,5 +25,6 @@ class OrderTerms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     outside_rth: bool = False
     oca_group: str = ""
     oca_type: int = 0
+    recipe: Recipe | None = None  # the broker's own algorithm that works it
     version: int = 0
     hours: bool = False  # of a replace: `tif`, `gtd_ts_ns` and `outside_rth` are meant too

@@ -2,8 +2,9 @@
 link, no sync and no snapshot; what the market does to working orders is the floor's.
 """
 
+from broker.sim import worked
 from broker.sim.account import Account
-from broker.sim.agenda import REVIEW, Agenda, Revision
+from broker.sim.agenda import REVIEW, STEP, Agenda, Revision
 from broker.sim.book import AT_OPEN, REJECTED, TRAIL, SimOrder
 from broker.sim.chance import FAULT_LATE_FILL, FAULT_REJECT, Chance
 from broker.sim.config import NEVER, VenueConfig
@@ -85,7 +86,7 @@ class Venue:
         if order.done:
             return
         if opens:
-            self._floor.activate(order, ts_ns)
+            self._activate(order, end_ns, ts_ns)
         elif order.tif in (IOC, FOK):
             self._floor.cancelled(order, "immediate order outside trading hours", ts_ns)
 
@@ -179,7 +180,21 @@ class Venue:
         elif not order.active and order.status != STATUS_INACTIVE:
             if order.status == PRE_SUBMITTED and order.order_type in (MKT, LMT):
                 self._floor.submitted(order, ts_ns)
-            self._floor.activate(order, ts_ns, fresh=True)
+            self._activate(order, end_ns, ts_ns, fresh=True)
+
+    def step(self, order: SimOrder, ts_ns: int) -> None:
+        """The broker's own algorithm looks at an order: it lets out what is due, and ends it when its time is over."""
+        progress = order.progress
+        if progress is None or not order.active or ts_ns != progress.step_ns:
+            return
+        self._floor.let_out(order, ts_ns)
+        if order.done:
+            return
+        if ts_ns >= progress.ends_ns and progress.recipe.ends_the_order:
+            self._floor.cancelled(order, "the time of its algorithm is over", ts_ns)
+            return
+        next_ns = ts_ns + progress.gap_ns
+        self._step_at(order, progress.ends_ns if ts_ns < progress.ends_ns < next_ns else next_ns)
 
     def roll(self, date: int) -> None:
         """Forget what ended and executed before a new day of the broker."""
@@ -205,6 +220,18 @@ class Venue:
         self._floor.tell(order, held, ts_ns)
         if works:
             self._floor.submitted(order, ts_ns)
+
+    def _activate(self, order: SimOrder, end_ns: int, ts_ns: int, *, fresh: bool = False) -> None:
+        """On the book; the broker's own algorithm begins where one works the order. `end_ns` ends its hours."""
+        self._floor.activate(order, ts_ns, fresh=fresh)
+        if order.progress is not None and not order.done:
+            worked.begin(order.progress, ts_ns=ts_ns, close_ns=end_ns, filled_nanos=order.filled_nanos)
+            self._step_at(order, order.progress.step_ns)
+
+    def _step_at(self, order: SimOrder, ts_ns: int) -> None:
+        assert order.progress is not None, "asked for orders that an algorithm works"
+        order.progress.step_ns = ts_ns
+        self._agenda.push(ts_ns, STEP, order.perm_id, None)
 
     def _look_again(self, order: SimOrder, next_ns: int) -> None:
         """Wait for the next moment of an order's hours; an earlier one it waited for is out of date."""

@@ -123,7 +123,7 @@ def _why_not_position(engine: Trading, inst: int, qty: int, strategy: str, at: s
     trader = engine.strategies.get(strategy)
     if strategy != UNCLAIMED and (trader is None or inst not in trader.instruments):
         return f"strategy {strategy} does not trade it: give it to one that does, or to nobody"
-    if any(parent.strategy == strategy and parent.inst == inst for parent in money.live_parents.values()):
+    if any(parent.strategy == strategy for parent in money.live_parents.of(inst)):
         return f"{strategy} has a schedule in it: halt it and wait until its orders are gone"
     if at == MARK:
         return "" if mark_of(engine, inst) else "no price to take it over at yet: wait for its first quote"

@@ -3,7 +3,7 @@
 from core import book_commands as b
 from core import commands as c
 from core import events as e
-from core.corporate import LINE_KINDS, BookLine
+from core.corporate import FEE_KINDS_MAX, LINE_KINDS, BookLine
 from core.engine.authority import confirmed
 from core.engine.ladder import mark_of
 from core.engine.trading import Trading
@@ -31,9 +31,12 @@ def on_corrected(engine: Trading, event: e.BooksCorrected) -> None:
     ledger = engine.money.ledger
     for inst in dict.fromkeys(line.inst for line in fresh if line.inst >= 0):
         engine.exposure.mark(inst, mark_of(engine, inst), ledger)
+    engine.reply = (True, f"{len(fresh)} lines booked{before}; checking with the broker again")
+    if all(line.kind == "fees" for line in fresh):  # a sum that is known got its parts: nothing moved
+        engine.reply = (True, f"{len(fresh)} commissions by kind{before}")
+        return
     engine.alert("BOOKS_CORRECTED", "warning", f"{by} booked {len(fresh)} lines: {event.reason}")
     engine.emit(c.RequestSync(reason="books corrected"))
-    engine.reply = (True, f"{len(fresh)} lines booked{before}; checking with the broker again")
 
 
 def _is_booked(engine: Trading, line: BookLine) -> bool:
@@ -43,6 +46,8 @@ def _is_booked(engine: Trading, line: BookLine) -> bool:
         return known is not None or line.line_id in money.booked_lines
     if line.kind == "commission" and known is not None:
         return known.commission_known and known.commission_nanos == line.commission_nanos
+    if line.kind == "fees" and known is not None:
+        return known.fees == line.fees
     return line.line_id in money.booked_lines
 
 
@@ -67,6 +72,11 @@ def _why_not(engine: Trading, line: BookLine) -> str:
         if ledger.currency not in currencies or currencies[0] == currencies[1]:
             return f"a conversion is between {ledger.currency} and another currency"
         return "" if line.amount_nanos > 0 and line.other_nanos > 0 else "both amounts of a conversion: above 0"
+    if line.kind == "fees":
+        if not line.exec_id or not 0 < len(line.fees) <= FEE_KINDS_MAX or not all(kind for kind, _ in line.fees):
+            return f"fees need an execution and 1 to {FEE_KINDS_MAX} kinds"
+        whole = sum(amount for _, amount in line.fees)
+        return "" if whole == line.commission_nanos else "the kinds of a commission must add up to it"
     if line.kind == "cash":
         return "" if line.amount_nanos and line.currency and line.cash_kind else "cash needs amount, currency and kind"
     return ""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core import commands as c
-from core.engine import disaster, limits
+from core.engine import brackets, disaster, limits
 from core.engine.conditions import arm_watch, watch
 from core.engine.corporate import watch_splits
 from core.engine.deadlines import NEVER
@@ -16,6 +16,7 @@ from core.notes import EquityMarked
 from core.orders import Order, State
 from core.sessions import CLOSED, REGULAR
 
+_UNANSWERED: Final = (State.SENDING, State.CANCELLING)
 SYNC_OVERLAP_NS: Final = 60 * 10**9  # a timed sync reaches this far behind the last complete one
 QUIET_MARK_FACTOR: Final = 60  # marks are this much rarer while every market is closed
 
@@ -26,6 +27,7 @@ def rearm(engine: Trading) -> None:
     money = engine.money
     timers.limit_ns = money.limit_changes.until_ns
     busy = money.live_orders or money.live_parents or engine.retry or _exposed(engine) or engine.monitor.waits
+    busy = busy or any(engine.exposure.strategy_gross.values())  # books that offset each other have limits of their own
     if timers.mark_ns == NEVER and busy:
         closed = all(calendar.phase(engine.ts_ns) == CLOSED for calendar in engine.context.calendars)
         timers.mark_ns = engine.ts_ns + engine.settings.mark_interval_ns * (QUIET_MARK_FACTOR if closed else 1)
@@ -99,6 +101,8 @@ def _on_mark(engine: Trading) -> None:
         _note_equity(engine, unrealised)
     take_moves(engine, engine.monitor.on_mark(engine.ts_ns))
     disaster.follow(engine)
+    if engine.money.manual:
+        brackets.follow(engine)
     for order in list(money.live_orders.values()):
         _check_answer(engine, order)
     if engine.retry:
@@ -127,9 +131,10 @@ def _note_equity(engine: Trading, unrealised_nanos: int) -> None:
 
 def _check_answer(engine: Trading, order: Order) -> None:
     """No answer within the time allowed: UNKNOWN, an alert and a sync; never a re-send (control 34)."""
-    waiting = order.pending_version or order.state in (State.SENDING, State.CANCELLING)
+    if not order.pending_version and order.state not in _UNANSWERED:
+        return
     since = max(order.changed_ts_ns, order.cancel_ts_ns, order.sent_ts_ns)
-    if not waiting or engine.ts_ns - since < engine.settings.ack_timeout_ns or engine.money.link == DOWN:
+    if engine.ts_ns - since < engine.settings.ack_timeout_ns or engine.money.link == DOWN:
         return
     engine.emit(c.DoubtOrder(order_id=order.order_id, reason="no answer in time"))
     engine.monitor.on_odd(engine.ts_ns)

@@ -27,7 +27,7 @@ from core.corporate import (
     suspected_ratio,
     told,
 )
-from core.engine import ladder
+from core.engine import brackets, ladder
 from core.engine.adoption import position_differences
 from core.engine.authority import confirmed
 from core.engine.scope import reconcile_all, refence
@@ -73,7 +73,7 @@ def _why_not(engine: Trading, terms: Terms, known: Action | None) -> str:
     """The first thing that forbids it; "" = nothing does."""
     money = engine.money
     if terms.kind == WITHDRAWAL:
-        if known is None or known.state != KEPT:
+        if known is None or known.state not in (KEPT, ACCRUED):
             return f"{terms.action_id}: nothing that still waits" + (f", it is {known.state}" if known else "")
         return ""
     if known is not None:
@@ -137,6 +137,7 @@ def _begin(engine: Trading, action: Action) -> None:
     ladder.halt(
         engine, SPLIT_PENDING, f"{terms.action_id}: split {terms.ratio}", level=SYMBOL, scope=_symbol(engine, terms)
     )
+    brackets.end(engine, SYMBOL, _symbol(engine, terms), f"split {terms.ratio}")  # its prices are of other shares
     for parent in list(engine.money.live_parents.values()):
         if parent.inst == terms.inst:
             engine.end_parent(parent, state=ParentState.CANCELLED, reason=f"split {terms.ratio}")
@@ -192,11 +193,35 @@ def _carry_out(engine: Trading, action: Action) -> None:
     if not fresh:
         engine.market.forget(inst)
     engine.pipeline.forget(inst)
+    engine.monitor.forget(inst)
+    engine.stops.pop(inst, None)  # the stop went with the other orders: the next mark places one of the new shares
     engine.exposure.mark(inst, mark if fresh else share_of(mark, terms.den, terms.num), ledger)
-    text = f"{symbol} {terms.ratio}: {exact_text(held)} became {exact_text(total)}; limits in shares stay as they are"
+    limits = _rescale_limits(engine, action)
+    text = f"{symbol} {terms.ratio}: {exact_text(held)} became {exact_text(total)}; {limits}"
     engine.alert("SPLIT_APPLIED", "warning", f"{terms.action_id}: {text}")
     engine.emit(c.RequestSync(reason="split applied"))
     _lift(engine, inst, f"{terms.action_id} applied")
+
+
+def _rescale_limits(engine: Trading, action: Action) -> str:
+    """The symbol's own limits in shares become those of the new; overrides of one order are of the old ones and end."""
+    terms, told = action.terms, []
+    for override in list(engine.money.limit_changes.overrides):
+        if override.inst == terms.inst:
+            engine.emit(c.DropOverride(override_id=override.override_id, reason=f"split {terms.ratio}"))
+    for limit in engine.gate.limits_after_split(_symbol(engine, terms), terms.num, terms.den):
+        if limit.refusal:
+            told.append(f"{limit.name} stays {limit.old}: {limit.refusal}")
+            continue
+        told.append(f"{limit.name} {limit.old} became {limit.value}")
+        engine.emit(
+            c.SetLimit(
+                scope=limit.scope, name=limit.name, value=limit.value, old=limit.old, until_ns=limit.until_ns,
+                reason=f"{terms.action_id}: split {terms.ratio}", by=action.by, raises=terms.num > terms.den,
+            )
+        )  # fmt: skip
+    own = ", ".join(told) or "the symbol has no limits in shares of its own"
+    return f"{own}; limits in shares of the account, a class or a strategy stay as they are"
 
 
 def _retarget(engine: Trading, terms: Terms, before: dict[str, int]) -> None:

@@ -1,6 +1,9 @@
 """The disaster stop (control 30): while the account holds a symbol, one stop order that only reduces stands at the
 broker and outlives this process. Decides when it is placed and cancelled; the gate judges it like every order.
 
+Where several books hold the symbol it is for what the account holds in all, and belongs to none of them: what it closes
+is booked to those on the side of the account, each by its part. Books that add up to nothing have none.
+
 It rests far from the market and must not keep a real exit from leaving, so core/reservations.py leaves it out. A fill
 of both could pass zero: its first execution halts the symbol and takes the other orders off. Flattening is for people.
 """
@@ -16,11 +19,12 @@ from core.ids import BUY, SELL
 from core.instruments import increment_at, rule_on
 from core.latches import HALTED, SYMBOL
 from core.ledger import UNCLAIMED
+from core.manual_commands import ShareExecution
 from core.money.state import DOWN, READY
 from core.notes import Refusal
 from core.orders import Order, State
 from core.sessions import REGULAR
-from core.units import BP
+from core.units import BP, round_down
 
 DISASTER_STOP: Final = "DISASTER_STOP"  # code of the latch that its execution sets
 MISSING: Final = "DISASTER_STOP_MISSING"  # code of the alert
@@ -32,15 +36,41 @@ GROWN: Final = 2  # a stop that can't cover all is renewed when it can cover thi
 _SLICE: Final = -2  # of no schedule
 
 
-def on_execution(engine: Trading, order_id: int, inst: int) -> None:
+def on_execution(engine: Trading, order_id: int, inst: int, exec_id: str) -> None:
     """After every fill: a stop that was executed halts its symbol; one that exceeds the position goes."""
     order = engine.money.orders.get(order_id)
     if order is not None and order.purpose == c.INTENT_DISASTER:
+        _share(engine, order, exec_id)
         _executed(engine, order)
     watch = engine.stops.get(inst)
     stop = None if watch is None else engine.money.live_orders.get(watch.order_id)
     if stop is not None:
         _drop_excess(engine, [stop])
+
+
+def _share(engine: Trading, order: Order, exec_id: str) -> None:
+    """What the account's own stop closed is booked to those who held it, once, in parts of what each held: whole lots,
+    and what that leaves over to the first who still holds some.
+    """
+    ledger, inst, side = engine.money.ledger, order.inst, order.side
+    execution = ledger.executions.get(exec_id)
+    if order.strategy != UNCLAIMED or execution is None or execution.shared or not execution.qty_nanos:
+        return
+    qty = execution.qty_nanos
+    before = {name: ledger.held_nanos(name, inst) for name in ledger.books}
+    before[UNCLAIMED] -= side * qty  # it is booked there
+    held = {name: abs(nanos) for name, nanos in before.items() if nanos * side < 0}
+    lot = rule_on(engine.context.instruments[inst].lots, engine.money.trading_date)
+    step, total = (1 if lot is None else lot.increment_nanos), sum(held.values())
+    parts = {name: min(nanos, round_down(qty * nanos // total, step)) for name, nanos in held.items()}
+    rest = qty - sum(parts.values())
+    for name, nanos in held.items():
+        more = min(rest, nanos - parts[name])
+        parts[name] += more
+        rest -= more
+    books = tuple((name, side * nanos) for name, nanos in parts.items() if nanos and name != UNCLAIMED)
+    engine.emit(ShareExecution(exec_id=exec_id, books=books))
+    engine.exposure.mark(inst, engine.market.mark_nanos(inst) or execution.px_nanos, ledger)
 
 
 def _executed(engine: Trading, order: Order) -> None:
@@ -117,8 +147,9 @@ def _look(engine: Trading, watch: StopWatch, stops: list[Order]) -> None:
 
 def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, held: int) -> str | None:
     """Place or renew one symbol's stop. Returns why it lacks one, "" = it does not, None = not to be said now."""
-    books = [name for name in (*engine.strategies, UNCLAIMED) if engine.money.ledger.held_nanos(name, inst)]
-    owner = books[0] if len(books) == 1 else UNCLAIMED
+    ledger = engine.money.ledger
+    books = [name for name in ledger.books if ledger.held_nanos(name, inst)]
+    owner = books[0] if len(books) == 1 else UNCLAIMED  # of several it is the account's own
     distance_bp = max(engine.gate.disaster_stop_bp(name, inst) for name in books or (UNCLAIMED,))
     if not distance_bp:
         for stop in stops:
@@ -129,11 +160,9 @@ def _cover(engine: Trading, watch: StopWatch, stops: list[Order], inst: int, hel
     halted = engine.money.latches.effective(strategy=owner, symbol=engine.symbols[inst]) == HALTED
     covered = sum(stop.remaining_nanos for stop in stops)
     fault = _standing_fault(watch, stops, halted=halted)
-    stray = [stop for stop in stops if stop.strategy != owner != UNCLAIMED]  # its fills would be booked to others
+    stray = [stop for stop in stops if stop.strategy != owner]  # its fills would be booked to others
     if fault or (covered >= abs(held) and not stray):
         return fault
-    if owner == UNCLAIMED:
-        return "only a position that one configured strategy holds alone takes a stop"
     if halted or engine.ts_ns < watch.sent_ns + (PACE_NS << watch.refused if watch.sent_ns else 0):
         return None
     wanted = _approved(engine, _intent(engine, owner, inst, held, distance_bp))

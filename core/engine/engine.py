@@ -5,7 +5,7 @@ Dispatch is a table from type to handler (core/engine/table.py); tests prove tha
 """
 
 from core import events as e
-from core.engine import clock, ladder, table
+from core.engine import clock, crossing, ladder, odds, table
 from core.engine.trading import Records, Trading
 from core.money.fold import fold_input
 
@@ -27,9 +27,14 @@ class Engine(Trading):
         """A market row that was just applied asks for decisions on its instrument."""
         self._begin(seq, ts_ns)
         self.money.ts_ns = ts_ns
-        for strategy in self.traders[inst]:
-            table.ask(self, strategy, inst)
+        table.ask_all(self, inst)
         return self._end()
+
+    def reconcile(self, strategy: str, inst: int) -> None:
+        """What other books give does not go to the market."""
+        if self.settings.cross_internally:
+            crossing.cross(self, strategy, inst)
+        super().reconcile(strategy, inst)
 
     def _begin(self, seq: int, ts_ns: int) -> None:
         self.seq = seq
@@ -38,7 +43,7 @@ class Engine(Trading):
 
     def _end(self) -> Records:
         if self.money.odds or self.money.rivals:
-            table.report_odds(self)
+            odds.report_odds(self)
         if self.refused:
             ladder.on_refused(self)
         clock.rearm(self)

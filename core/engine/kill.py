@@ -9,6 +9,7 @@ from typing import Final
 
 from core import commands as c
 from core import events as e
+from core.engine import brackets
 from core.engine.scope import in_scope, parents_in, reconcile_all, refence
 from core.engine.trading import FLATTEN, Trading
 from core.latches import ACCOUNT, HALTED, LEVEL_NAMES, STRATEGY, SYMBOL
@@ -171,6 +172,7 @@ def on_flattened(engine: Trading, event: e.OperatorFlattened) -> None:
 
 
 def _end_parents(engine: Trading, level: int, scope: str, reason: str) -> None:
+    brackets.end(engine, level, scope, reason)
     for parent in parents_in(engine, level, scope):
         if parent.active:
             engine.emit(c.EndParent(parent_id=parent.parent_id, state=ParentState.CANCELLED, reason=reason))

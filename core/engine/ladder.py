@@ -15,6 +15,7 @@ from core.latches import ACCOUNT, ACTIVE, HALTED, PROCESS, REDUCING, STATE_NAMES
 from core.money.kills import Kill
 from core.money.state import READY
 from core.orders import State
+from core.parents import OPERATOR
 from core.units import exact_text
 
 DEPLOY = "DEPLOY"  # latch of a changed program: armed by its digest (control 42), never just resumed
@@ -124,10 +125,10 @@ def on_resumed(engine: Trading, event: e.OperatorResumed) -> None:
 
 
 def unpause(engine: Trading) -> None:
-    """Let go every paused schedule whose scopes are all free again."""
+    """Let go every paused schedule whose scopes are all free again, but not those an operator paused by number."""
     for parent in list(engine.money.live_parents.values()):
         state = engine.money.latches.effective(strategy=parent.strategy, symbol=engine.symbols[parent.inst])
-        if parent.active and parent.paused and state != HALTED:
+        if parent.active and parent.paused and parent.paused_reason != OPERATOR and state != HALTED:
             engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=False, reason="resume"))
 
 

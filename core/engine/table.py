@@ -7,35 +7,32 @@ import numpy as np
 
 from core import commands as c
 from core import events as e
-from core.engine import adoption, bookkeeping, clock, conditions, corporate, disaster, kill, ladder, limits, presence
+from core.engine import (
+    adoption,
+    bookkeeping,
+    brackets,
+    clock,
+    conditions,
+    corporate,
+    disaster,
+    kill,
+    ladder,
+    limits,
+    manual,
+    presence,
+    start,
+)
 from core.engine.authority import answered
 from core.engine.scope import reconcile_all, refence
+from core.engine.steering import on_steered
 from core.engine.trading import Trading
-from core.latches import ACCOUNT, HALTED, PROCESS, REDUCING
+from core.latches import ACCOUNT, REDUCING
 from core.money.state import READY
-from core.notes import DifferenceFound, Odd
+from core.notes import DifferenceFound
 from core.orders import State
 from core.ports import Strategy
 from core.reconcile import LOST_AFTER_SYNCS, READY_BEFORE_LOST_NS
 from core.rows import PRINT, QUOTE, ROW
-
-_ALARMING: Final = ("order we do not know", "overfill", "settled as lost", "adopted", "vanished", "still open")
-_HALTING: Final = ("lost", "overfill", "still open")
-
-
-def report_odds(engine: Trading) -> None:
-    """Odd rows met in this step become notes; those that touch money nobody asked for become alerts (control 35)."""
-    odds, engine.money.odds = engine.money.odds, []
-    rivals, engine.money.rivals = engine.money.rivals, []
-    for what in rivals:
-        ladder.halt(engine, presence.SECOND_TRADER, what)
-    for order_id, what in odds:
-        engine.note(Odd(order_id=order_id, what=what))
-        engine.monitor.on_odd(engine.ts_ns)
-        if any(word in what for word in _ALARMING):
-            engine.alert("ODD_EXECUTION", "critical", f"{what}; {engine.money.story_of(order_id)}")
-            if any(word in what for word in _HALTING):
-                ladder.halt(engine, "ODD_EXECUTION", what)
 
 
 def disable_strategy(engine: Trading, name: str, error: str) -> None:
@@ -52,21 +49,33 @@ def disable_strategy(engine: Trading, name: str, error: str) -> None:
         )
 
 
-def ask(engine: Trading, strategy: Strategy, inst: int) -> None:
-    """Let one strategy decide on one instrument."""
+def ask_all(engine: Trading, inst: int) -> None:
+    """Let every strategy decide on one instrument. Where books cross, all have spoken before anything is traded: the
+    first must not send what the next would have given it.
+    """
+    if not engine.settings.cross_internally:
+        for strategy in engine.traders[inst]:
+            if ask(engine, strategy, inst):
+                engine.reconcile(strategy.name, inst)
+        return
+    for name in [strategy.name for strategy in engine.traders[inst] if ask(engine, strategy, inst)]:
+        engine.reconcile(name, inst)
+
+
+def ask(engine: Trading, strategy: Strategy, inst: int) -> bool:
+    """Let one strategy decide on one instrument; whether it did."""
     verdict = strategy.decide(engine.ts_ns, inst)
     if verdict.error:
         disable_strategy(engine, strategy.name, verdict.error)
-        return
-    decision = verdict.decision
+        return False
+    decision, name = verdict.decision, strategy.name
     if decision is None:
-        return
-    name = strategy.name
+        return False
     engine.note(decision)
-    if engine.money.ledger.book_of(name).targets.get(inst) != decision.target_nanos:
-        target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+    target, mid = decision.target_nanos, engine.market.mark_nanos(inst)
+    if engine.money.ledger.book_of(name).targets.get(inst) != target:
         engine.emit(c.SetTarget(strategy=name, inst=inst, qty_nanos=target, mid_nanos=mid))
-    engine.reconcile(name, inst)
+    return True
 
 
 # ---- market ----------------------------------------------------------------------------------------------------
@@ -76,8 +85,7 @@ def _row(
     row = np.zeros(1, ROW)
     row[0] = (engine.ts_ns, exchange_ts_ns, inst, kind, flags, *four)
     if engine.pipeline.step(row) & 1:
-        for strategy in engine.traders[inst]:
-            ask(engine, strategy, inst)
+        ask_all(engine, inst)
 
 
 def _quote(engine: Trading, q: e.QuoteChanged) -> None:
@@ -119,6 +127,7 @@ def _go_on(engine: Trading, order_id: int) -> None:
     order = engine.money.orders.get(order_id)
     if order is None:
         return
+    brackets.on_order(engine, order)
     parent = engine.money.parents.get(order.parent_id)
     if parent is not None and parent.active:
         engine.work(parent)
@@ -135,7 +144,7 @@ def _executed(engine: Trading, event: e.OrderFilled | e.ExecutionReported) -> No
     mark = engine.market.mark_nanos(event.inst) or event.px_nanos
     engine.exposure.mark(event.inst, mark, engine.money.ledger)
     conditions.on_fill(engine)
-    disaster.on_execution(engine, event.order_id, event.inst)
+    disaster.on_execution(engine, event.order_id, event.inst, event.exec_id)
     _go_on(engine, event.order_id)
 
 
@@ -256,59 +265,6 @@ def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     refence(engine)
 
 
-def _started(engine: Trading, event: e.TraderStarted) -> None:
-    """The start table (docs/operator.md); differences follow with the first complete sync."""
-    engine.stopping = False
-    _mark_unmarked(engine)
-    limits.check_store(engine)
-    if event.safe:
-        ladder.halt(engine, "SAFE", "the same error stopped the trader twice within an hour", level=PROCESS)
-    if event.guard_fired:
-        presence.on_guard_fired(engine, event.guard_reason)
-    if event.changed:
-        ladder.halt(engine, ladder.DEPLOY, f"changed since the last run: {event.changed}")
-    elif event.mode == "live" and event.ended == "new":  # control 41: nobody has armed this account yet
-        ladder.halt(engine, ladder.DEPLOY, "a live account starts for the first time")
-    if event.ended == "crash" and event.after_crash == "halted":
-        _hold(engine, "CRASH", "started after a crash")
-    unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
-    if unknown:
-        _hold(engine, "UNKNOWN", f"started with orders {unknown} without an answer: settle them, then resume")
-    refence(engine)
-    for parent in list(engine.money.live_parents.values()):
-        if parent.active and not engine.timers.has_wake(parent.parent_id):
-            engine.timers.set_wake(parent.parent_id, engine.ts_ns + 1)
-
-
-def _mark_unmarked(engine: Trading) -> None:
-    """After a cold start nothing is valued yet: an account that holds something must not look empty to the gate."""
-    exposure, ledger = engine.exposure, engine.money.ledger
-    for (_, inst), position in ledger.positions.items():
-        if position.qty_nanos and not exposure.marks[inst]:
-            exposure.mark(inst, engine.market.mark_nanos(inst), ledger)
-
-
-def _hold(engine: Trading, code: str, reason: str) -> None:
-    """Halt with everything left where it is: orders stay, schedules wait for `resume` and go on exactly."""
-    for parent in list(engine.money.live_parents.values()):
-        if parent.active and not parent.paused:
-            engine.emit(c.PauseParent(parent_id=parent.parent_id, paused=True, reason="crash"))
-    move = c.MoveLadder(level=ACCOUNT, scope="", state=HALTED, code=code, reason=reason, by="trader")
-    engine.emit(move)
-    engine.alert(code, "critical", reason)
-
-
-def _stopped(engine: Trading, event: e.TraderStopped) -> None:
-    """A stop on purpose: park takes the children off and keeps the schedules; hold leaves all; flatten closes."""
-    for order in list(engine.money.live_orders.values()):
-        if order.purpose == c.INTENT_DISASTER:
-            continue  # it is there for when nobody is
-        if engine.settings.on_stop.get(order.strategy, "park") != "hold":
-            engine.cancel(order.order_id, "stop")
-    engine.stopping = True
-    refence(engine)
-
-
 def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
     if event.available:
         reconcile_all(engine)
@@ -317,49 +273,44 @@ def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
 
 
 def _nothing(engine: Trading, event: Any) -> None:
-    """A fact that the folds or a later part use; nothing follows from it here."""
+    """See `QUIET`."""
 
 
+# What the folds or a later part use; nothing follows from it here.
+QUIET: Final = (
+    e.FeedEnded, e.CommissionReported, e.SyncStarted, e.PositionReported, e.CashReported, e.AccountValued,
+    e.OrderIdsSeen, e.CashAdjusted, e.ShortableChanged, e.ClockOffsetMeasured, e.CorporateActionAnnounced,
+    e.LeaseGranted, e.CommandRefused, e.AuditSealed, e.StepFailed,
+)  # fmt: skip
 HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
+    **dict.fromkeys(QUIET, _nothing),
     e.QuoteChanged: _quote,
     e.TradePrinted: _print,
     e.FeedGapped: _gapped,
-    e.FeedEnded: _nothing,
     e.OrderAcknowledged: _order_fact,
     e.OrderFilled: _executed,
     e.ExecutionReported: _executed,
     e.ExecutionCorrected: _execution_corrected,
-    e.CommissionReported: _nothing,
     e.OrderCancelled: _order_fact,
     e.OrderRejected: _rejected,
     e.OrderReplaced: _order_fact,
     e.ReplaceRejected: _replace_rejected,
     e.CancelRejected: _order_fact,
     e.OrderInactivated: _order_fact,
-    e.SyncStarted: _nothing,
     e.OpenOrderReported: _order_fact,
     e.CompletedOrderReported: _order_fact,
-    e.PositionReported: _nothing,
-    e.CashReported: _nothing,
-    e.AccountValued: _nothing,
     e.SyncCompleted: _sync_completed,
     e.LinkRestored: _link_restored,
     e.LinkDegraded: _link_degraded,
     e.LinkLost: _link_lost,
-    e.OrderIdsSeen: _nothing,
-    e.CashAdjusted: _nothing,
     e.HaltChanged: conditions.on_halt,
-    e.ShortableChanged: _nothing,
     e.BandChanged: conditions.on_bands,
     e.WhatIfAnswered: conditions.on_answered,
     e.WhatIfRefused: conditions.on_refused,
-    e.ClockOffsetMeasured: _nothing,
     e.MarketRuleChanged: _market_rule,
-    e.CorporateActionAnnounced: _nothing,
     e.ReferenceArrived: _reference,
     e.ExternalFeatureReceived: _external,
     e.TriggerFired: ladder.on_trigger,
-    e.LeaseGranted: _nothing,
     e.RiskMeasured: ladder.on_risk_measured,
     e.HighWaterReset: ladder.on_high_water_reset,
     e.TimeAdvanced: _time,
@@ -369,18 +320,17 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OperatorFlattened: answered(kill.on_flattened),
     e.OperatorResumed: answered(ladder.on_resumed),
     e.OrderResolved: answered(ladder.on_resolved),
+    e.ScheduleSteered: answered(on_steered),
     e.DifferenceAcknowledged: answered(ladder.on_acknowledged),
     e.AccountAdopted: answered(adoption.on_adopted),
     e.CorporateActionApplied: answered(corporate.on_applied),
     e.BooksCorrected: answered(bookkeeping.on_corrected),
+    **manual.HANDLERS,
     e.DeployArmed: answered(ladder.on_armed),
     e.LimitChanged: answered(limits.on_limit_changed),
     e.OverrideGranted: answered(limits.on_override_granted),
-    e.CommandRefused: _nothing,
-    e.AuditSealed: _nothing,
-    e.TraderStarted: _started,
-    e.TraderStopped: _stopped,
-    e.StepFailed: _nothing,
+    e.TraderStarted: start.on_started,
+    e.TraderStopped: start.on_stopped,
     e.DiskReserveChanged: _disk,
     e.LeaseLapsed: presence.on_lapsed,
     e.AlertAcknowledged: answered(presence.on_alert_acknowledged),

@@ -8,9 +8,10 @@ import msgspec
 
 from core import commands as c
 from core import records as r
-from core.arrivals import Arrivals
-from core.engine.deadlines import NEVER, Deadlines, DeadlineState
+from core.engine.deadlines import NEVER, Deadlines
 from core.engine.margin import WHAT_IF_NS, WHAT_IF_SPACING_NS, what_if_of
+from core.engine.opinion import OpinionState
+from core.engine.opinion import StopWatch as StopWatch
 from core.latches import ACCOUNT, PROCESS, Latch
 from core.money.fold import fold_command
 from core.money.snapshot import dump
@@ -18,6 +19,7 @@ from core.notes import AnyNote, Blocked, Refusal
 from core.orders import State
 from core.parents import NO_ORDER, Parent, ParentState
 from core.ports import Context, Desk, Executor, Gate, Monitor, Pipeline, Strategy
+from core.reservations import reserved_of
 
 Records = list[tuple[int, int, Any]]  # (kind, seq, message) in the order they happened
 
@@ -50,33 +52,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     on_stop: dict[str, str] = {}
     persons: int = 2  # who must agree before risk is added at a level of `two_person_levels` (control 41)
     two_person_levels: tuple[int, ...] = (PROCESS, ACCOUNT)
-
-
-class StopWatch(msgspec.Struct, gc=False):
-    """What is remembered of a symbol's disaster stop (core/engine/disaster.py)."""
-
-    order_id: int = 0
-    sent_ns: int = 0
-    refused: int = 0  # in a row that the broker did not keep
-    date: int = 0  # the trading day of that count
-    told: str = ""  # why there is none, as a person was told
-
-
-class OpinionState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Snapshot form of what is neither money nor market."""
-
-    seq: int
-    ts_ns: int
-    timers: DeadlineState
-    marks: list[int]
-    blocked: list[tuple[str, int, str]]
-    retry: list[tuple[str, int]]
-    stopping: bool
-    unsynced: bool
-    monitor: list[tuple[int, str, str, int]]  # as releases before `watch` kept it
-    arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
-    watch: bytes = b""
-    stops: dict[int, StopWatch] = {}
+    cross_internally: bool = False  # opposite wants of two books meet inside the account (core/engine/crossing.py)
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -122,7 +98,9 @@ class Trading:
         self.timers = Deadlines()
         self.blocked: dict[tuple[str, int], str] = {}  # wanted trades that wait, and why (noted once per reason)
         self.retry: dict[tuple[str, int], None] = {}  # those to ask again at the next mark
+        self.uncrossed: dict[tuple[str, int], str] = {}  # opposite wants that did not cross, and why (noted once)
         self.stops: dict[int, StopWatch] = {}  # by instrument, where something is held
+        self.brackets: dict[int, StopWatch] = {}  # the same of what closes a manual order, by its number
         self.stopping = False
         self.exposure.set_rates(self.money.conditions.rates)
         self.unsynced = True  # no complete sync since the link came back: schedules wait for it
@@ -168,10 +146,10 @@ class Trading:
             if plan.open is not None:
                 if plan.warning and "EDGE_UNPAID" not in self.money.alerts:  # once, until somebody has seen it
                     self.alert("EDGE_UNPAID", "warning", f"{self.symbols[inst]}, {strategy}: {plan.warning}")
-                self._open(plan.open)
+                self.open_parent(plan.open)
             return
 
-    def _open(self, opening: c.OpenParent) -> None:
+    def open_parent(self, opening: c.OpenParent) -> None:
         """Start a schedule; a large one asks the broker first what it would bind, at most once a minute."""
         question = what_if_of(self.context, self.settings, opening, self.ts_ns)
         if question is not None and self.ts_ns - self.money.conditions.what_if_ns < WHAT_IF_SPACING_NS:
@@ -216,12 +194,10 @@ class Trading:
     def _flatten(self, strategy: str, inst: int, *, operator: str) -> None:
         """Close what is held, once nothing of the strategy works in the instrument any more."""
         money = self.money
-        for parent in money.live_parents.values():
-            if parent.strategy == strategy and parent.inst == inst:
-                return
-        for order in money.live_orders.values():
-            if order.strategy == strategy and order.inst == inst:
-                return
+        if any(parent.strategy == strategy for parent in money.live_parents.of(inst)):
+            return
+        if any(order.strategy == strategy for order in money.live_orders.of(inst)):
+            return
         opening = self.desk.flatten(strategy, inst, self.ts_ns)
         if opening is not None:
             self.emit(msgspec.structs.replace(opening, operator=operator))  # control 28: its orders name who asked
@@ -238,10 +214,12 @@ class Trading:
             self.blocked[key] = reason
             self.note(Blocked(strategy=strategy, inst=inst, reason=detail or reason))
 
-    def end_parent(self, parent: Parent, *, state: int, reason: str) -> bool:
-        """End a schedule and take its child off the book; True when nothing of it is live any more."""
+    def end_parent(self, parent: Parent, *, state: int, reason: str, final: bool = False) -> bool:
+        """End a schedule and take its child off the book; True when nothing of it is live any more. `final`: see
+        `EndParent`.
+        """
         if parent.state is _ACTIVE:
-            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason))
+            self.emit(c.EndParent(parent_id=parent.parent_id, state=state, reason=reason, final=final))
         if parent.child == NO_ORDER:
             self.timers.drop_wake(parent.parent_id)
             return True
@@ -315,6 +293,9 @@ class Trading:
             self.monitor.on_order(self.ts_ns)
             return
         self.note(verdict)
+        if parent.purpose == c.INTENT_MANUAL and not parent.children:
+            self._give_up(parent, verdict)
+            return
         until = self.ts_ns + self.executor.backoff_ns(parent)
         controls = [failure.control for failure in verdict.failures]
         if any(control in REPEATING for control in controls):
@@ -322,6 +303,14 @@ class Trading:
             if DUPLICATES in controls:  # asked again before the window is over it would only be refused again
                 until = max(until, self.ts_ns + self.money.settings.duplicate_window_ns)
         self.emit(c.AdvanceParent(parent_id=parent.parent_id, next_ts_ns=until, chases=parent.chases))
+
+    def _give_up(self, parent: Parent, verdict: Refusal) -> None:
+        """A person's order that the gate refuses at first does not wait for a better time, as a strategy's does."""
+        why = "; ".join(f"{f.code} (control {f.control}): {f.value}, allowed {f.limit}" for f in verdict.failures)
+        reason = f"refused by {why}; lifted by {verdict.failures[0].lift}"
+        self.end_parent(parent, state=ParentState.CANCELLED, reason=reason)
+        if parent.story[0][1] != self.ts_ns:  # else the person is told in the answer
+            self.alert("MANUAL_REFUSED", "warning", f"order {parent.parent_id}: {reason}")
 
     # ---- snapshot ----------------------------------------------------------------------------------------------
     def dump(self) -> dict[str, bytes]:
@@ -339,6 +328,8 @@ class Trading:
             watch=self.monitor.dump(),
             arrivals=self.context.arrivals,
             stops=self.stops,
+            brackets=self.brackets,
+            uncrossed=[(strategy, inst, why) for (strategy, inst), why in self.uncrossed.items()],
         )
         return {"money": dump(self.money), "opinion": _encode(opinion), "pipeline": self.pipeline.dump()}
 
@@ -354,7 +345,8 @@ class Trading:
         self.retry = dict.fromkeys(opinion.retry)
         self.stopping = opinion.stopping
         self.unsynced = opinion.unsynced
-        self.stops = opinion.stops
+        self.stops, self.brackets = opinion.stops, opinion.brackets
+        self.uncrossed = {(strategy, inst): why for strategy, inst, why in opinion.uncrossed}
         if opinion.watch:
             self.monitor.load(opinion.watch)
         self.context.load_arrivals(opinion.arrivals)
@@ -366,6 +358,8 @@ class Trading:
         """Raise AssertionError when the books do not add up; run after every step in tests."""
         money = self.money
         money.ledger.assert_identity()
+        money.live_parents.assert_index()
+        money.live_orders.assert_index()
         for parent in money.live_parents.values():
             assert parent.filled_nanos <= parent.qty_nanos, f"parent {parent.parent_id} over-filled"
             if parent.child != NO_ORDER:
@@ -374,10 +368,6 @@ class Trading:
                 assert not child.live or child.reserved_nanos <= room, (
                     f"child {child.order_id} may over-fill its parent"
                 )
-        buys = [0] * len(self.symbols)
-        sells = [0] * len(self.symbols)
-        for order in money.live_orders.values():
-            if order.purpose != c.INTENT_DISASTER:
-                (buys if order.side > 0 else sells)[order.inst] += order.reserved_nanos
+        buys, sells = reserved_of(money.live_orders.values(), len(self.symbols))
         assert buys == money.reservations.buy_qty, f"reserved buys {money.reservations.buy_qty} but orders say {buys}"
         assert sells == money.reservations.sell_qty, "reserved sells do not match the orders"

@@ -9,6 +9,7 @@ import msgspec
 
 from core.events.base import Event
 from core.events.books import BooksCorrected, CorporateActionApplied
+from core.events.manual import OrderGiven, OrderWithdrawn
 from core.events.market import (
     BandChanged,
     ClockOffsetMeasured,
@@ -29,6 +30,9 @@ from core.events.market import (
     WhatIfRefused,
 )
 from core.events.operator import (
+    STEER_CANCEL,
+    STEER_PAUSE,
+    STEER_RESUME,
     AccountAdopted,
     AlertAcknowledged,
     AuditSealed,
@@ -46,6 +50,7 @@ from core.events.operator import (
     OperatorResumed,
     OrderResolved,
     OverrideGranted,
+    ScheduleSteered,
     StepFailed,
     TimeAdvanced,
     TraderStarted,
@@ -101,10 +106,10 @@ AnyEvent = (
     | TimeAdvanced | DayRolled
     | OperatorHalted | OperatorKilled | OperatorFlattened | OperatorResumed | OrderResolved | DifferenceAcknowledged
     | AccountAdopted | DeployArmed | CommandRefused | AuditSealed
-    | HighWaterReset
+    | HighWaterReset | ScheduleSteered
     | TraderStarted | TraderStopped | StepFailed | DiskReserveChanged
     | LimitChanged | OverrideGranted | LeaseLapsed | AlertAcknowledged
-    | CorporateActionApplied | BooksCorrected
+    | CorporateActionApplied | BooksCorrected | OrderGiven | OrderWithdrawn
 )  # fmt: skip
 
 
@@ -125,6 +130,9 @@ __all__ = [
     "STATUS_CANCELLED",
     "STATUS_FILLED",
     "STATUS_INACTIVE",
+    "STEER_CANCEL",
+    "STEER_PAUSE",
+    "STEER_RESUME",
     "SUBMITTED",
     "AccountAdopted",
     "AccountValued",
@@ -169,17 +177,20 @@ __all__ = [
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderFilled",
+    "OrderGiven",
     "OrderIdsSeen",
     "OrderInactivated",
     "OrderRejected",
     "OrderReplaced",
     "OrderResolved",
+    "OrderWithdrawn",
     "OverrideGranted",
     "PositionReported",
     "QuoteChanged",
     "ReferenceArrived",
     "ReplaceRejected",
     "RiskMeasured",
+    "ScheduleSteered",
     "ShortableChanged",
     "Stamped",
     "StepFailed",

@@ -5,8 +5,14 @@ cut risk), unsigned (the same where the config lets it add risk), signed:KEYID, 
 journal older than the field. `second` is the other person where two are needed (control 41).
 """
 
+from typing import ClassVar, Final
+
 from core.events.base import Event
 from core.latches import ACCOUNT, STRATEGY, SYMBOL
+
+STEER_PAUSE: Final = "pause"
+STEER_RESUME: Final = "resume"
+STEER_CANCEL: Final = "cancel"
 
 
 class TimeAdvanced(Event, frozen=True, tag=70):
@@ -72,6 +78,19 @@ class OrderResolved(Event, frozen=True, tag=84):
     operator: str
     qty_nanos: int = 0
     px_nanos: int = 0
+    authority: str = ""
+    second: str = ""
+
+
+class ScheduleSteered(Event, frozen=True, tag=106):
+    """An operator pauses one schedule, lets it go on, or cancels it for good."""
+
+    level: ClassVar[int] = STRATEGY  # at which it may be let go on (control 41)
+
+    parent_id: int
+    action: str
+    reason: str
+    operator: str
     authority: str = ""
     second: str = ""
 

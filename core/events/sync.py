@@ -26,6 +26,8 @@ class OpenOrderReported(Event, frozen=True, tag=31):
     limit_px_nanos: int = 0
     client_id: int = 0
     stop_px_nanos: int = 0  # of a plain stop order
+    broker_algo: str = ""  # the broker's own algorithm that works it, and its tags
+    broker_params: tuple[tuple[str, str], ...] = ()
 
 
 class CompletedOrderReported(Event, frozen=True, tag=32):

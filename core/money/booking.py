@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from core import book_commands as b
 from core.corporate import (
     ACCRUED,
@@ -19,6 +21,8 @@ from core.corporate import (
 from core.ledger import UNCLAIMED, Execution
 from core.money.inputs import correct
 from core.money.state import OWNERS, Money
+from core.story import tell
+from core.units import exact_text, notional_nanos, share_of
 
 LINES_KEPT_MAX: Final = 8_192  # ids of booked lines remembered, the newest
 WITHHOLDING: Final = "withholding"
@@ -27,7 +31,7 @@ WITHHOLDING: Final = "withholding"
 def _keep(m: Money, command: b.KeepCorporateAction) -> None:
     terms = command.terms
     if terms.kind == WITHDRAWAL:
-        m.corporate[terms.action_id].state = WITHDRAWN
+        _withdraw(m, m.corporate[terms.action_id])
         return
     over = [key for key, action in m.corporate.items() if action.state not in (KEPT, ACCRUED)]
     for key in over[: max(0, len(m.corporate) + 1 - ACTIONS_MAX)]:
@@ -37,11 +41,28 @@ def _keep(m: Money, command: b.KeepCorporateAction) -> None:
     )
 
 
+def _withdraw(m: Money, action: Action) -> None:
+    """It waits no more; a dividend that is due never was, as far as it has not been paid."""
+    if action.state == ACCRUED:
+        left = action.gross_nanos - action.withheld_nanos
+        whole = action.due_nanos
+        m.ledger.release(action.terms.currency, left)
+        for strategy, income in action.income if whole else ():
+            m.ledger.book_of(strategy).income_nanos -= share_of(income, left, whole)
+        action.gross_nanos = action.withheld_nanos = 0
+    action.state = WITHDRAWN
+
+
 def _split(m: Money, command: b.SplitBooks) -> None:
     action = m.corporate[command.action_id]
     m.ledger.split(command.inst, command.books, num=command.num, den=command.den)
     action.state, action.done_ns, action.rescaled = DONE, m.ts_ns, command.rescaled
     m.differences = tuple(found for found in m.differences if found.inst != command.inst)
+    borrow = m.conditions.borrow[command.inst]
+    if borrow.shares_nanos > 0:
+        m.conditions.borrow[command.inst] = msgspec.structs.replace(
+            borrow, shares_nanos=borrow.shares_nanos * command.num // command.den
+        )
 
 
 def _cross(m: Money, command: b.CrossBooks) -> None:
@@ -53,14 +74,26 @@ def _cross(m: Money, command: b.CrossBooks) -> None:
         px_nanos=command.px_nanos,
         seq=m.seq,
     )
+    value = notional_nanos(command.px_nanos, command.qty_nanos)
+    for strategy, parent_id in ((command.buyer, command.buyer_parent), (command.seller, command.seller_parent)):
+        m.counters.cross(m.ts_ns, m.trading_date, strategy, command.inst, value, command.qty_nanos)
+        parent = m.parents.get(parent_id)
+        if parent is not None:
+            parent.filled_nanos += command.qty_nanos
+            parent.crossed_nanos += command.qty_nanos
+            parent.value_nanos += value
+            tell(parent.story, m.seq, m.ts_ns, f"CROSSED {exact_text(command.qty_nanos)}")
 
 
 def _accrue(m: Money, command: b.AccrueDividend) -> None:
     action = m.corporate[command.action_id]
+    income = []
     for strategy, gross, withheld in command.books:
         m.ledger.accrue(strategy, action.terms.currency, gross - withheld)
+        income.append((strategy, m.ledger.in_base_nanos(action.terms.currency, gross - withheld)))
         action.gross_nanos += gross
         action.withheld_nanos += withheld
+    action.income, action.due_nanos = tuple(income), action.gross_nanos - action.withheld_nanos
     action.state, action.done_ns = ACCRUED if action.gross_nanos else PAID, m.ts_ns
 
 
@@ -92,7 +125,8 @@ def _correct(m: Money, command: b.CorrectBooks) -> None:
     line = command.line
     if line.line_id in m.booked_lines:
         return
-    m.booked_lines[line.line_id] = None
+    if line.kind != "fees" or line.exec_id not in m.ledger.executions:  # else the execution itself remembers
+        m.booked_lines[line.line_id] = None
     if len(m.booked_lines) > LINES_KEPT_MAX:
         del m.booked_lines[next(iter(m.booked_lines))]
     _LINES[line.kind](m, line)
@@ -120,6 +154,10 @@ def _commission(m: Money, line: BookLine) -> None:
         m.ledger.charge(line.exec_id, line.commission_nanos)
     elif line.amount_nanos:
         m.ledger.adjust(m.settings.currency, line.amount_nanos, "commission")
+
+
+def _fees(m: Money, line: BookLine) -> None:
+    m.ledger.name_fees(line.exec_id, line.fees)
 
 
 def _cash(m: Money, line: BookLine) -> None:
@@ -153,6 +191,7 @@ _LINES: Final[dict[str, Callable[[Money, BookLine], None]]] = {
     "commission": _commission,
     "cash": _cash,
     "conversion": _convert,
+    "fees": _fees,
 }
 
 BOOKED: Final[dict[type, Callable[[Money, Any], None]]] = {

@@ -116,10 +116,10 @@ class Tally(msgspec.Struct, gc=False, kw_only=True):
     parents_unattended: int = 0
     orders_day: int = 0
     duplicates_day: int = 0  # refused ones
-    first_date: int = 0  # trading date (yyyymmdd) of its first order ever; 0 = the date was not known, or no order yet
+    first_date: int = 0  # trading date (yyyymmdd) of its first order or cross; 0 = the date was not known, or none yet
     days: int = 0  # trading days begun since its first order
     orders: int = 0  # ever
-    instruments: dict[int, int] = {}  # it ever sent an order in -> trading date of the first
+    instruments: dict[int, int] = {}  # it ever traded -> trading date of the first order or cross
 
 
 class DayCount(msgspec.Struct, gc=False, kw_only=True):
@@ -164,9 +164,7 @@ class Counters:
         tally = self.tally(strategy)
         tally.orders_day += 1
         tally.orders += 1
-        if inst not in tally.instruments:
-            tally.instruments[inst] = date
-            tally.first_date = tally.first_date or date
+        self._meet(tally, inst, date)
         self.day.sent += 1
         self.messages.add(ts_ns, 0, 1)
         self._add(ts_ns, strategy, value_nanos, qty_nanos)
@@ -179,6 +177,17 @@ class Counters:
         if value_nanos or qty_nanos:
             self._add(ts_ns, strategy, value_nanos, qty_nanos)
 
+    def cross(self, ts_ns: int, date: int, strategy: str, inst: int, value_nanos: int, qty_nanos: int) -> None:
+        """A strategy trades with another book: what it turns over counts, but the account sends nothing."""
+        self._meet(self.tally(strategy), inst, date)
+        self._windows_of(strategy).add(ts_ns, value_nanos, qty_nanos)
+
+    @staticmethod
+    def _meet(tally: Tally, inst: int, date: int) -> None:
+        if inst not in tally.instruments:
+            tally.instruments[inst] = date
+            tally.first_date = tally.first_date or date
+
     def cancel(self, ts_ns: int) -> None:
         """A cancel is being sent."""
         self.day.sent += 1
@@ -187,10 +196,13 @@ class Counters:
 
     def _add(self, ts_ns: int, strategy: str, value_nanos: int, qty_nanos: int) -> None:
         self.account.add(ts_ns, value_nanos, qty_nanos)
+        self._windows_of(strategy).add(ts_ns, value_nanos, qty_nanos)
+
+    def _windows_of(self, strategy: str) -> ValueWindows:
         windows = self.windows.get(strategy)
         if windows is None:
             windows = self.windows[strategy] = ValueWindows()
-        windows.add(ts_ns, value_nanos, qty_nanos)
+        return windows
 
     def open(self, strategy: str) -> None:
         """A strategy starts a schedule."""

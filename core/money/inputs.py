@@ -10,9 +10,9 @@ from core.money.approvals import Seal
 from core.money.rivals import meet_rival
 from core.money.state import DEGRADED, DOWN, READY, Money
 from core.money.told import count_day_trade, roll
-from core.orders import Fact, State
+from core.orders import Fact, Order, State
 from core.story import tell
-from core.units import notional_nanos
+from core.units import exact_text, notional_nanos, share_of
 
 
 def _acknowledged(m: Money, event: e.OrderAcknowledged) -> None:
@@ -49,6 +49,7 @@ def _filled(m: Money, event: e.OrderFilled | e.ExecutionReported) -> None:
             px_nanos=event.px_nanos,
             ts_ns=m.ts_ns,
             seq=m.seq,
+            liquidity=event.liquidity if type(event) is e.OrderFilled else 0,
         )
     )
     if booked and 0 <= event.inst < len(m.ledger.holdings):
@@ -130,7 +131,18 @@ def _replaced(m: Money, event: e.OrderReplaced) -> None:
         order.limit_px_nanos = event.limit_px_nanos
         order.notional_nanos = order.pending_notional_nanos
         m.drop_pending(order)
+    elif order.oca_group and event.version == order.version and order.live:
+        _shrink(m, order, event.qty_nanos)
     m.advance_order(order, Fact.FULL if order.filled_nanos >= order.qty_nanos else Fact.ACK)
+
+
+def _shrink(m: Money, order: Order, qty_nanos: int) -> None:
+    """One of its group traded: the broker left it less. It is told once more at each synchronisation."""
+    if not order.filled_nanos <= qty_nanos < order.qty_nanos:
+        return
+    order.notional_nanos = share_of(order.notional_nanos, qty_nanos, order.qty_nanos)
+    order.qty_nanos = qty_nanos
+    tell(order.story, m.seq, m.ts_ns, f"SHRUNK to {exact_text(qty_nanos)}")
 
 
 def _replace_rejected(m: Money, event: e.ReplaceRejected) -> None:

@@ -12,6 +12,7 @@ from core.money import attempts, kills
 from core.money.approvals import Approval, keep
 from core.money.booking import BOOKED
 from core.money.kills import Kill
+from core.money.manual import MANUAL_ORDERS
 from core.money.schedules import SCHEDULES
 from core.money.state import ALERTS_OPEN_MAX, Money, OpenAlert
 from core.money.told import ASKED
@@ -46,6 +47,9 @@ def _place(m: Money, command: c.PlaceOrder) -> None:
         algo=i.algo,
         operator=i.operator,
         broker_algo=i.broker_algo,
+        oca_group=i.oca_group,
+        bracket=i.bracket,
+        broker_params=i.broker_params,
     )
     if approved.override:
         m.limit_changes.drop(approved.override)
@@ -329,4 +333,5 @@ REQUESTS: Final[dict[type, Callable[[Money, Any], None]]] = {
     **ASKED,
     **SCHEDULES,
     **BOOKED,
+    **MANUAL_ORDERS,
 }

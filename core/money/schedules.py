@@ -6,6 +6,7 @@ from typing import Any, Final
 from core import commands as c
 from core.money.state import Money
 from core.parents import NO_ORDER, Parent, ParentState
+from core.schedules import AS_CONFIGURED
 from core.story import tell
 
 
@@ -34,6 +35,7 @@ def _open_parent(m: Money, command: c.OpenParent) -> None:
         decision_ts_ns=command.decision_ts_ns,
         why=command.why,
         kappa_nanos=command.kappa_nanos,
+        kappa_first_nanos=0 if AS_CONFIGURED in command.why else command.kappa_nanos,
         auction_ts_ns=command.auction_ts_ns,
     )
     if command.purpose == c.INTENT_SCHEDULE:
@@ -74,6 +76,8 @@ def _replan_parent(m: Money, command: c.ReplanParent) -> None:
     parent = m.parents[command.parent_id]
     parent.weights = command.weights
     parent.kappa_nanos = command.kappa_nanos
+    if not parent.kappa_first_nanos and AS_CONFIGURED not in command.reason:
+        parent.kappa_first_nanos = command.kappa_nanos
     tell(parent.story, m.seq, m.ts_ns, f"REPLANNED from slice {command.from_slice}: {command.reason}")
 
 
@@ -82,7 +86,7 @@ def _begin_slice(m: Money, command: c.BeginSlice) -> None:
     parent.slice_no = command.slice_no
     parent.others_nanos = command.others_nanos
     parent.volume_nanos = command.volume_nanos
-    parent.slice_filled_nanos = parent.filled_nanos
+    parent.slice_filled_nanos = parent.traded_nanos
 
 
 SCHEDULES: Final[dict[type, Callable[[Money, Any], None]]] = {

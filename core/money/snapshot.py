@@ -2,11 +2,13 @@
 
 import msgspec
 
+from core.by_instrument import ByInstrument
 from core.corporate import Action
 from core.events import OpenOrderReported, RiskMeasured
 from core.latches import Latch, Latches
 from core.ledger import DIFFERENCE, Execution, Ledger, StrategyBook
 from core.limit_changes import LimitChange, Override
+from core.manual import ManualOrder
 from core.money.approvals import Approval, Seal
 from core.money.conditions import Conditions, widened
 from core.money.counters import CountersState
@@ -75,6 +77,8 @@ class MoneyState(msgspec.Struct, gc=False, kw_only=True):
     corporate: list[Action] = []
     suspected: dict[int, int] = {}
     booked_lines: list[str] = []
+    fee_kinds: dict[str, int] = {}
+    manual: list[ManualOrder] = []
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -146,6 +150,8 @@ def dump(m: Money) -> bytes:
             corporate=list(m.corporate.values()),
             suspected=m.suspected,
             booked_lines=list(m.booked_lines),
+            fee_kinds=ledger.fee_kinds,
+            manual=list(m.manual.values()),
         )
     )
 
@@ -158,12 +164,12 @@ def load(settings: MoneySettings, state: bytes) -> Money:
         setattr(m, name, getattr(s, name))
     m.orders = {order.order_id: order for order in s.orders}
     live = s.live or [order.order_id for order in s.orders if order.live]  # none: written before they were kept
-    m.live_orders = {order_id: m.orders[order_id] for order_id in live}
+    m.live_orders = ByInstrument((order_id, m.orders[order_id]) for order_id in live)
     for order in m.live_orders.values():
         m.reservations.update(order)
     m.alerts = {alert.code: alert for alert in s.alerts}
     m.parents = {parent.parent_id: parent for parent in s.parents}
-    m.live_parents = {p.parent_id: p for p in s.parents if p.active or p.child in m.live_orders}
+    m.live_parents = ByInstrument((p.parent_id, p) for p in s.parents if p.active or p.child in m.live_orders)
     m.latches = Latches(s.latches, s.ladder_moves)
     m.limit_changes.load(s.limit_changes, s.overrides, s.limits_version)
     m.repace()
@@ -173,6 +179,7 @@ def load(settings: MoneySettings, state: bytes) -> Money:
     _load_ledger(m.ledger, s)
     m.corporate = {action.terms.action_id: action for action in s.corporate}
     m.booked_lines = dict.fromkeys(s.booked_lines)
+    m.manual = {kept.parent_id: kept for kept in s.manual}
     if s.conditions is not None:  # none: written before they were kept
         m.conditions = widened(s.conditions, len(settings.symbols))
     return m
@@ -201,6 +208,7 @@ def _load_ledger(ledger: Ledger, s: MoneyState) -> None:
         moved[ledger.currency] = ledger.adjusted_nanos
         ledger.flows = {(name, DIFFERENCE): amount for name, amount in moved.items() if amount}
     ledger.rates = s.cash_rates
+    ledger.fee_kinds = s.fee_kinds
     ledger.accrued = s.accrued
     ledger.value_beside()
     ledger.positions = {(p.strategy, p.inst): p for p in s.positions}

@@ -11,10 +11,12 @@ from typing import Final
 import msgspec
 
 from core import events as e
+from core.by_instrument import ByInstrument
 from core.corporate import Action
 from core.latches import Latches
 from core.ledger import UNCLAIMED, Execution, Ledger
 from core.limit_changes import LimitChanges, rate_in_force
+from core.manual import ManualOrder
 from core.money import kills
 from core.money.approvals import Approval, Seal
 from core.money.conditions import fresh
@@ -73,9 +75,9 @@ class Money:
         "cash_difference_nanos", "closed_sync", "code_steps", "conditions", "corporate", "counters",
         "day_base_equity_nanos", "difference_sync_id", "differences", "disk_available", "duplicates", "epoch",
         "equity_nanos", "foreign", "high_water_nanos", "kills", "last_sync_id", "last_sync_ts_ns", "latches", "ledger",
-        "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "next_order_id", "next_parent_id",
-        "odds", "orders", "parents", "reservations", "risk", "risk_since_ns", "rivals", "safe", "seq", "settings",
-        "suspected", "sync", "synced", "tats", "trading_date", "ts_ns",
+        "limit_changes", "link", "link_since_ns", "live_orders", "live_parents", "manual", "next_order_id",
+        "next_parent_id", "odds", "orders", "parents", "reservations", "risk", "risk_since_ns", "rivals", "safe", "seq",
+        "settings", "suspected", "sync", "synced", "tats", "trading_date", "ts_ns",
     )  # fmt: skip
 
     def __init__(self, settings: MoneySettings) -> None:
@@ -95,8 +97,8 @@ class Money:
         self.equity_nanos = settings.start_cash_nanos
         self.orders: dict[int, Order] = {}
         self.parents: dict[int, Parent] = {}
-        self.live_parents: dict[int, Parent] = {}  # active, or ended with a live child
-        self.live_orders: dict[int, Order] = {}
+        self.live_parents: ByInstrument[Parent] = ByInstrument()  # active, or ended with a live child
+        self.live_orders: ByInstrument[Order] = ByInstrument()
         # Ids of ended orders, smallest first, for `prune`; made when it first has something to do. An id whose order
         # came back to life or is gone is passed over.
         self._ended: list[int] | None = None
@@ -128,6 +130,7 @@ class Money:
         self.corporate: dict[str, Action] = {}  # by id, oldest first
         self.suspected: dict[int, int] = {}  # by instrument: the last day on which a split was suspected
         self.booked_lines: dict[str, None] = {}  # ids of corrections, oldest first
+        self.manual: dict[int, ManualOrder] = {}  # by number, oldest first
         self.odds: list[tuple[int, str]] = []  # odd rows met in this step, for the engine's notes and alerts
         self.ledger = Ledger(
             instruments=len(settings.symbols),
@@ -165,7 +168,7 @@ class Money:
 
     def retire_parent(self, parent_id: int) -> None:
         """An ended parent without a live child is only remembered from now on."""
-        if self.live_parents.pop(parent_id, None) is not None and self._ended_parents is not None:
+        if self.live_parents.take(parent_id) is not None and self._ended_parents is not None:
             heappush(self._ended_parents, parent_id)
 
     def prune(self) -> None:
@@ -220,6 +223,15 @@ class Money:
         if parent is not None:
             parent.filled_nanos += qty_nanos
             parent.value_nanos += value_nanos
+        if self.manual:
+            self._credit_manual(order, qty_nanos)
+
+    def _credit_manual(self, order: Order, qty_nanos: int) -> None:
+        kept = self.manual.get(order.bracket or order.parent_id)
+        if kept is not None and order.bracket:
+            kept.closed_nanos += qty_nanos
+        elif kept is not None:
+            kept.filled_nanos += qty_nanos
 
     def known(self, order_id: int, what: str) -> Order | None:
         """The order, or None with an odd line saying that a fact came for a stranger."""

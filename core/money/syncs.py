@@ -75,6 +75,8 @@ def _adopt(m: Money, event: e.OpenOrderReported) -> None:
         filled_nanos=event.filled_nanos,
         perm_id=event.perm_id,
         story=[],
+        broker_algo=event.broker_algo,
+        broker_params=event.broker_params,
     )
     tell(order.story, m.seq, m.ts_ns, "ADOPTED")
     m.orders[order.order_id] = m.live_orders[order.order_id] = order

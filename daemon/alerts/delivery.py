@@ -18,6 +18,7 @@ from core import commands as c
 from core.errors import JournalError
 from daemon.alerts.channels import Channel, channel_of
 from daemon.alerts.desk import Alert, Desk, Message, Open
+from daemon.alerts.left import take_left
 from daemon.alerts.seen import EVERYTHING, take_seen
 from daemon.alerts.tail import AlertTail, Place
 from daemon.config.guarding import AlertSettings
@@ -105,6 +106,8 @@ class Delivery:
         self._read_journal(now_ns)
         while self._own:
             self.desk.take(self._own.popleft(), now_ns)
+        for alert in take_left(self._state_dir):
+            self.desk.take(alert, now_ns)
         self._look_for_seen()
         for target, message in self.desk.due(now_ns):
             future = self._threads[target.name].submit(self._channels[target.name].deliver, message)

@@ -16,6 +16,7 @@ import msgspec
 from core import book_commands as b
 from core import commands as c
 from core import events as e
+from core import manual_commands as mc
 from core import notes as n
 from core import records as r
 from core import reference as f
@@ -39,9 +40,11 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
         r.REFERENCE: _tags(f.ConfigResolved, f.CodeVersion, f.ModelLoaded),
         r.INPUT: _tags(
             e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.OrderResolved,
+            e.ScheduleSteered,
             e.DifferenceAcknowledged, e.AccountAdopted, e.DeployArmed, e.CommandRefused, e.TriggerFired,
             e.TraderStarted, e.TraderStopped, e.StepFailed, e.LeaseLapsed, e.AlertAcknowledged,
             e.LimitChanged, e.OverrideGranted, e.HighWaterReset, e.CorporateActionApplied, e.BooksCorrected,
+            e.OrderGiven, e.OrderWithdrawn,
         ),
         r.NOTE: _tags(n.Answered),
         r.COMMAND: _tags(
@@ -49,7 +52,7 @@ AUDITED: Final[dict[int, dict[int, frozenset[int]]]] = {
             c.KeepApproval, c.SpendApproval, c.CloseAlerts, c.SetLimit,
             c.RevertLimit, c.GrantOverride, c.DropOverride,
             b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.PayDividend, b.SuspectSplit, b.CorrectBooks,
-            b.CrossBooks,
+            b.CrossBooks, mc.KeepManualOrder, mc.EndProtection, mc.ShareExecution,
         ),
     }
 }  # fmt: skip

@@ -110,6 +110,12 @@ def _tca() -> Iterator[Line]:
     yield from tca.tca()
 
 
+def _parents() -> Iterator[Line]:
+    from daemon.bench import parents
+
+    yield from parents.parents()
+
+
 def _features() -> Iterator[Line]:
     from daemon.bench import features
 
@@ -152,6 +158,8 @@ def _gateway() -> Iterator[Line]:
 BESIDE: Final = {
     "wire": ("reference",),
     "kill": ("reference",),
+    "parents": ("reference",),
+    "tca": ("reference",),
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
     "score": ("reference",),
@@ -177,6 +185,7 @@ BENCHES: Final[dict[str, Bench]] = {
     "memory": _memory,
     "follow": _follow,
     "tca": _tca,
+    "parents": _parents,
     "wire": _wire,
     "kill": _kill,
     "gateway": _gateway,

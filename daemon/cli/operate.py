@@ -14,6 +14,8 @@ from daemon.status.follower import follower_news, is_running, read_picture
 from daemon.status.guard import guard_runs, news_beside, read_guard
 from daemon.status.picture import Status, named
 
+Parent = Annotated[int, typer.Argument(metavar="ID", min=1, help="Its number, as `quantd status` shows it.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -26,6 +28,11 @@ def register(app: typer.Typer) -> None:
     app.command()(trigger)
     app.command("reset-peak")(reset_peak)
     app.command()(feature)
+    parent_app = typer.Typer(help="Pause, resume or cancel one schedule.", no_args_is_help=True, rich_markup_mode=None)
+    parent_app.command("pause")(parent_pause)
+    parent_app.command("resume")(parent_resume)
+    parent_app.command("cancel")(parent_cancel)
+    app.add_typer(parent_app, name="parent")
 
 
 def status(state: o.State = None, as_json: o.Json = False, watch: o.Watch = False) -> None:
@@ -96,6 +103,24 @@ def resume(
     """Lift a halt or kill."""
     with o.proving(state, name, code) as client:
         o.print_raw(client.request("resume", reason=reason, strategy=strategy, symbol=symbol))
+
+
+def parent_pause(number: Parent, reason: o.Reason, state: o.State = None) -> None:
+    """Cancel its order and let it wait; its end stands, and only `parent resume` lets it go on."""
+    _operate(state, "parent-pause", parent_id=number, reason=reason)
+
+
+def parent_resume(
+    number: Parent, reason: o.Reason, state: o.State = None, name: o.As = None, code: o.Code = None
+) -> None:
+    """Let it go on where it stood; what it missed is due at once."""
+    with o.proving(state, name, code) as client:
+        o.print_raw(client.request("parent-resume", parent_id=number, reason=reason))
+
+
+def parent_cancel(number: Parent, reason: o.Reason, state: o.State = None) -> None:
+    """End it for good: its rest is given up until the strategy sets another target."""
+    _operate(state, "parent-cancel", parent_id=number, reason=reason)
 
 
 def acknowledge(

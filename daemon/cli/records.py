@@ -168,11 +168,11 @@ def _replay_elsewhere(journal: Path, hash_seed: int) -> dict[str, Any]:
 
 
 def why(
-    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its number, or its order reference q-...")],
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Its number, its order reference q-..., or cross-SEQ.")],
     state: o.State = None,
     as_json: o.Json = False,
 ) -> None:
-    """Tell why an order was made, back to the quote that caused it, and what became of it."""
+    """Tell why an order was made, or two books crossed, back to the quote that caused it, and what became of it."""
     from daemon.why import why as walk
 
     story = walk(state_directory(state).journal_in_use(), order)
@@ -181,7 +181,8 @@ def why(
         return
     from daemon.cli.tables import clock
 
-    print(f"order {story.order_id} {story.order_ref} of {story.strategy or 'nobody'} in {story.symbol}")
+    what = f"order {story.order_id} {story.order_ref}" if story.order_id else story.order_ref
+    print(f"{what} of {story.strategy or 'nobody'} in {story.symbol}")
     for title, steps in (("because", story.because), ("afterwards", story.afterwards)):
         print(f"{title}:")
         for step in steps:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -12,6 +12,8 @@ from core.errors import ConfigError
 from daemon.cli import options as o
 from daemon.control.messages import LINES_MAX
 from daemon.state_dir import state_directory
+
+KEPT: Final = "statement"  # in the state directory: the books before the last periods, to begin there
 
 if TYPE_CHECKING:
     from daemon.statement.compare import Finding
@@ -50,9 +52,10 @@ def take(
     from daemon.statement.compare import compare
     from daemon.statement.flex import read_flex
 
-    journal = state_directory(state).journal_in_use()
+    folder = state_directory(state)
+    journal = folder.journal_in_use()
     told = read_flex(file, account or journal_settings(journal).account)
-    findings = compare(told, booked_until(journal, told.to_date))
+    findings = compare(told, booked_until(journal, told.from_date, told.to_date, folder.path / KEPT))
     title = f"account {told.account}, {told.from_date} to {told.to_date}"
     if as_json and not book:
         o.print_json({"statement": title, "counts": _counts(findings), "findings": _rows(findings, matched=matched)})
@@ -89,7 +92,8 @@ def _print(title: str, findings: list["Finding"], *, matched: bool) -> None:
     from daemon.cli.tables import print_dicts
 
     shown = ("section", "what", "key", "field", "ours", "theirs", "line", "remedy")
-    rows = [{name: row[name] or "" for name in shown} for row in _rows(findings, matched=matched)]
+    told = [found for found in findings if matched or found.correction is None or found.section != "fees"]
+    rows = [{name: row[name] or "" for name in shown} for row in _rows(told, matched=matched)]
     if rows:
         print_dicts(f"statement of {title}", rows)
     for section, found in _counts(findings).items():

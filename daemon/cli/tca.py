@@ -15,6 +15,9 @@ Day = Annotated[
     str | None, typer.Option("--day", metavar="DAY", help="A trading day, as 2026-01-05, or `last`; default all.")
 ]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the report with pictures there.")]
+Daily = Annotated[
+    bool, typer.Option("--daily", help="Write each day that is over and has no report yet to STATE/reports.")
+]
 LAST: Final = "last"
 LISTED_MAX: Final = 50
 
@@ -25,29 +28,48 @@ def register(app: typer.Typer) -> None:
 
 
 def tca(
-    day: Day = None, strategy: o.Strategy = None, html: Html = None, state: o.State = None, as_json: o.Json = False
+    day: Day = None,
+    strategy: o.Strategy = None,
+    html: Html = None,
+    daily: Daily = False,
+    state: o.State = None,
+    as_json: o.Json = False,
 ) -> int:
     """What every schedule cost against its decision: delay, trading, opportunity and fees, against benchmarks and its
     own estimate; in groups with intervals. Reads the journal, beside a live trader too.
     """
-    from daemon.tca.groups import group
-    from daemon.tca.measure import measure
-    from daemon.tca.reading import read
+    from daemon.tca.document import report_of
 
-    journal = state_directory(state).journal_in_use()
-    date = _date(journal, day)
-    found = read(journal, date)
-    if strategy is not None:
-        found.trails = [trail for trail in found.trails if trail.opening.strategy == strategy]
-        found.unopened = [lost for lost in found.unopened if lost.strategy == strategy]
-    rows = measure(found)
-    groups = group(rows)
+    folder = state_directory(state)
+    journal = folder.journal_in_use()
+    if daily:
+        if day is not None or strategy is not None or html is not None:
+            raise ConfigError("--daily: writes every day that is over into the state directory: no other option")
+        return _daily(folder.path, journal, as_json=as_json)
+    report = report_of(journal, _date(journal, day), strategy=strategy)
+    found = report.found
     if html is not None:
-        _write(html, journal, date, found, rows, groups)
+        _write(html, report.page())
     if as_json:
-        o.print_json({"days": found.dates, "groups": groups, "schedules": rows, "unopened": found.unopened})
+        told = {"schedules": report.rows, "fees": report.fees, "unopened": found.unopened}
+        o.print_json({"days": found.dates, "groups": report.groups} | told)
     else:
-        _print(rows, groups, found.unopened)
+        _print(report.rows, report.groups, report.fees, found.unopened)
+    return 0
+
+
+def _daily(state_dir: Path, journal: Path, *, as_json: bool) -> int:
+    from daemon.tca.daily import REPORTS, write_days
+
+    try:
+        lines = write_days(state_dir, journal)
+    except OSError as fault:
+        raise QuantdError(f"{state_dir / REPORTS}: {fault.strerror}: the reports cannot be written there") from fault
+    if as_json:
+        o.print_json(lines)
+    else:
+        written = [f"{REPORTS}/costs-{line.date}.html" for line in lines]
+        print("\n".join(written) or "no day is over that has no report yet")
     return 0
 
 
@@ -66,25 +88,16 @@ def _date(journal: Path, day: str | None) -> int:
     return int(day.replace("-", ""))
 
 
-def _write(html: Path, journal: Path, date: int, found: Any, rows: Any, groups: Any) -> None:
-    from daemon.tca import page
-    from daemon.tca.reading import quotes
-
-    places = page.chosen(rows)
-    asked = [page.questions(found.trails[at]) for at in places]
-    answers = iter(quotes(journal, [question for each in asked for question in each], date))
-    drawn = [(at, [next(answers) for _ in each]) for at, each in zip(places, asked, strict=True)]
-    dates = [str(held) for held in dict.fromkeys(row.date for row in rows)]
-    days = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else str(date or "no day")
-    text = page.page(found, rows, groups, drawn, title=f"What trading cost, {days}")
+def _write(html: Path, text: str) -> None:
     try:
         html.write_text(text, encoding="utf-8")
     except OSError as fault:
         raise ConfigError(f"--html {html}: {fault.strerror}: name a file that can be written") from fault
 
 
-def _print(rows: Any, groups: Any, unopened: Any) -> None:
+def _print(rows: Any, groups: Any, fees: Any, unopened: Any) -> None:
     from daemon.cli.tables import clock, print_rows
+    from daemon.tca.fees import source_of
 
     shown: list[dict[str, Any]] = []
     for found in groups:
@@ -106,6 +119,13 @@ def _print(rows: Any, groups: Any, unopened: Any) -> None:
             }
         )
     print_rows("groups", shown)
+    if fees:
+        amounts = [decimal_text(fee.amount_nanos, places=4) for fee in fees]
+        kinds = [
+            {"kind": fee.kind, "from": source_of(fee), "amount": amount}
+            for fee, amount in zip(fees, amounts, strict=True)
+        ]
+        print_rows("fees by kind", kinds)
     ranked = sorted(rows, key=lambda row: -row.total_nanos)
     print_rows(
         f"schedules, dearest first ({min(len(ranked), LISTED_MAX)} of {len(ranked)}; --json has all)",
@@ -127,6 +147,7 @@ def _line(row: Any, arrived: str) -> dict[str, Any]:
         "state": row.state.lower(),
         "qty": exact_text(row.qty_nanos),
         "filled": _text(row.fill_ppm, "{:.0%}", 1e6),
+        "crossed": exact_text(row.crossed_nanos) if row.crossed_nanos else "-",
         "orders": len(row.orders),
         "bad": row.unhappy + row.refusals,
         "cost": decimal_text(row.total_nanos),

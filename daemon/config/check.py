@@ -14,6 +14,7 @@ import msgspec
 from broker.ib.config import check_account as check_ib_account
 from broker.ib.config import check_lines
 from core.errors import ConfigError
+from core.manual import MANUAL
 from core.units import CASH_NANOS_MAX, NANO
 from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
@@ -72,6 +73,8 @@ def check(config: Config, problems: Problems) -> None:
         problems.add("mode", f'"{config.mode}" needs the broker\'s market data', 'set feed.kind = "ib"')
     check_account(config.account, problems)
     check_instruments(config, problems)
+    if MANUAL in config.strategies:
+        problems.add(f"strategies.{MANUAL}", "is the book of what people trade by hand", "give it another name")
     for name, strategy in config.strategies.items():
         before = len(problems.lines)
         check_strategy(strategy, config.symbols, f"strategies.{name}", problems)
@@ -283,7 +286,10 @@ def check_limits(config: Config, problems: Problems) -> None:
         return
     try:
         fold_limits(
-            limits, instruments=contracts, strategies=tuple(config.strategies), currency=config.account.currency
+            limits,
+            instruments=contracts,
+            strategies=(*config.strategies, MANUAL),
+            currency=config.account.currency,
         )
     except ConfigError as fault:
         problems.add_whole(str(fault))

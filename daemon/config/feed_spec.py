@@ -100,6 +100,7 @@ def _market(instrument: Instrument, market: SyntheticMarket, day: int) -> Synthe
         volatility_bp_per_hour=market.volatility_bp_per_hour,
         reversion_ticks=market.reversion_ticks,
         reversion_seconds=market.reversion_seconds,
+        day_spread=market.day_spread,
         signal_seconds=market.signal_seconds,
         signal_bp_per_hour=market.signal_bp_per_hour,
         signal_lean=market.signal_lean,

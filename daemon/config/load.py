@@ -19,9 +19,11 @@ from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.guarding import AlertTarget
 from daemon.config.paths import absolute, expanded
-from daemon.config.schema import AuthoritySettings, Config, StrategySettings
+from daemon.config.persons import AuthoritySettings
+from daemon.config.schema import Config, CostSettings, StrategySettings
 from daemon.digests import digest
 from execution.algos import find_algo
+from execution.costs import Fitted
 from execution.settings import ExecutionConfig
 
 SOCKET_NAME = "control.sock"
@@ -132,11 +134,30 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         state_dir=state_dir,
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
+        costs=_with_fitted(config.costs, folder, problems),
         alerts=msgspec.structs.replace(config.alerts, to=_with_url_files(config, folder, problems)),
         up=msgspec.structs.replace(config.up, gateway=absolute(gateway, folder, "up.gateway", problems))
         if gateway
         else config.up,
     )
+
+
+def _with_fitted(costs: CostSettings, folder: Path, problems: Problems) -> CostSettings:
+    """With what the named file says: the journal holds the numbers, not only a path."""
+    if costs.fitted.until:
+        problems.add("costs.fitted", "is not written by hand", "name the file of quantd costs calibrate in costs.file")
+        return costs
+    if not costs.file:
+        return costs
+    path = absolute(costs.file, folder, "costs.file", problems)
+    inner = Problems(path)
+    try:
+        fitted = decode_struct(parse_toml(read_config(Path(path)), file=path), Fitted, "", inner)
+        inner.stop()
+    except ConfigError as fault:
+        problems.add("costs.file", " ".join(str(fault).split()), "make it anew: quantd costs calibrate --write")
+        return costs
+    return msgspec.structs.replace(costs, file=path, fitted=fitted)
 
 
 def _with_secret_paths(authority: AuthoritySettings, folder: Path, problems: Problems) -> AuthoritySettings:

@@ -16,12 +16,13 @@ from broker.ib.config import IbSettings
 from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
-from daemon.config.guarding import AlertSettings, GuardSettings, PanicSettings
+from daemon.config.guarding import NAME, AlertSettings, GuardSettings, PanicSettings
+from daemon.config.persons import AuthoritySettings
+from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
 from risk.scenarios import RiskSettings
 
-NAME: Final = r"^[A-Za-z0-9_]{1,24}$"
 TICKER: Final = r"^[A-Z0-9][A-Z0-9 .]{0,15}$"
 CLOCK: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 SPEED: Final = r"^(max|(0*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*)x)$"  # above 0
@@ -59,6 +60,8 @@ class SyntheticMarket(Table, frozen=True):
     volatility_bp_per_hour: Annotated[float, Meta(ge=0.0, le=5_000.0)] = 50.0  # of the random walk, calm regime
     reversion_ticks: Annotated[float, Meta(ge=0.0, le=10_000.0)] = 2.0  # standard deviation of the transient part
     reversion_seconds: Annotated[float, Meta(ge=0.01, le=100_000.0)] = 30.0  # its time constant
+    # How days differ: standard deviation of a day's mean rate, as a part of the usual; 0 = every day is the same.
+    day_spread: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
     # Time constant of a hidden signal of variance one, which drifts the value and leans the displayed sizes.
     signal_seconds: Annotated[float, Meta(ge=0.1, le=100_000.0)] = 60.0
     # Its drift at one standard deviation; 0 = none. 60 with a lean of 0.5 and all else by default give the mean queue
@@ -195,6 +198,14 @@ class StrategySettings(Table, frozen=True):
     execution: ExecutionConfig = ExecutionConfig()  # how its targets are traded
 
 
+class DeskSettings(Table, frozen=True):
+    """How targets are traded, for all strategies together."""
+
+    # true = where one strategy wants to buy what another wants to sell, their books trade with each other at the mid,
+    # and only the net goes to the market; false = they take turns.
+    cross_internally: bool = False
+
+
 class VenueFee(Dated, frozen=True):
     """What one exchange charges a share from a day on; below 0 = it pays."""
 
@@ -209,6 +220,15 @@ class FeeSettings(Table, frozen=True):
     plan: str = "ibkr_pro_fixed"  # a dated fee table: ibkr_pro_fixed or ibkr_pro_tiered
     # Exchange fees, which the tiered plan passes on; without rows the most that Rule 610(c) allows is counted.
     venues: tuple[VenueFee, ...] = ()
+
+
+class CostSettings(Table, frozen=True):
+    """What estimates believe about our own impact."""
+
+    file: str = ""  # parameters fitted to own fills, as `quantd costs calibrate --write` made it; empty = as published
+    # Older ones (by the last day of their fills) give way to the published ones, and each schedule says so.
+    days_max: Annotated[int, Meta(ge=1, le=3_660)] = DAYS_MAX
+    fitted: Fitted = Fitted()  # what the file says: filled in at the start, never by hand
 
 
 class JournalSettings(Table, frozen=True):
@@ -252,34 +272,6 @@ class ControlSettings(Table, frozen=True):
     """The operator's socket."""
 
     socket: str = ""  # path of the unix socket; empty = control.sock in state_dir
-
-
-Level = Literal["strategy", "symbol", "account", "process"]
-
-
-class OperatorSettings(Table, frozen=True):
-    """One person who may give commands that add risk: with a key, with one-time codes, or with either."""
-
-    public_key: str = ""  # Ed25519, as `quantd operator add NAME` prints it
-    totp_secret_file: str = ""  # a file with the secret of an authenticator app; relative to this file
-    totp_secret_variable: str = ""  # or the environment variable that holds it
-    levels: tuple[Level, ...] = ("strategy", "symbol", "account", "process")  # where this person may add risk
-
-
-class AuthoritySettings(Table, frozen=True):
-    """Who may add risk. Halt, kill and flatten are taken from whoever may open the socket; resume, arm, acknowledge,
-    adopt, resolve, a raised limit and an override carry a proof that the trader itself verifies.
-    """
-
-    operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
-    owner: str = ""  # who answers for the controls: named in the self-assessment
-    control_owners: dict[str, str] = {}  # who answers for single ones instead, by the number of the control
-    # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
-    persons: Annotated[int, Meta(ge=1, le=2)] = 2
-    two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed
-    # true = the user who runs the trader may add risk without a proof; never with a live account, only with persons = 1
-    # and without operators.
-    unsigned: bool = False
 
 
 class EngineIntervals(Table, frozen=True):
@@ -349,10 +341,12 @@ class Config(Table, frozen=True):
     mode: Literal["replay", "paper", "live", "shadow"] = "replay"
     state_dir: str = "state"  # journal, snapshots, reference tables and socket; relative to this file
     strategies: dict[Annotated[str, Meta(pattern=NAME, examples=["reversion"])], StrategySettings] = {}  # who trades
+    execution: DeskSettings = DeskSettings()  # between strategies
     limits: Limits = Limits()  # what is allowed
     market: MarketSettings = MarketSettings()  # the market as a whole
     venue: VenueConfig = VenueConfig()  # the simulated venue; its cash and currency come from [account]
     fees: FeeSettings = FeeSettings()  # costs
+    costs: CostSettings = CostSettings()  # impact of our own
     journal: JournalSettings = JournalSettings()  # records
     record: RecordSettings = RecordSettings()  # the record in SQL
     start: StartSettings = StartSettings()  # beginning

@@ -13,7 +13,7 @@ from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 ID_LENGTH_MAX: Final = 80
 _RATIO: Final = re.compile(r"(\d{1,5}):(\d{1,5})")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_KIND: Final = re.compile(r"[a-z][a-z -]{0,39}")
+_KIND: Final = re.compile(r"[a-z][a-z0-9 -]{0,39}")
 
 
 def corporate_applied(request: m.ApplyCorporate, operator: str, symbols: tuple[str, ...]) -> e.CorporateActionApplied:
@@ -49,8 +49,6 @@ def books_corrected(request: m.CorrectBooks, operator: str, symbols: tuple[str, 
 
 
 def _line(given: m.GivenLine, symbols: tuple[str, ...]) -> BookLine:
-    if given.cash_kind and not _KIND.fullmatch(given.cash_kind):
-        raise Unacceptable(f"cash_kind {given.cash_kind[:40]!r}: plain small letters, as interest or dividend")
     if given.text and (len(given.text) > m.REASON_LENGTH_MAX or not given.text.isprintable()):
         raise Unacceptable(f"text of {given.line_id[:40]!r}: one plain line of at most {m.REASON_LENGTH_MAX}")
     return BookLine(
@@ -64,10 +62,11 @@ def _line(given: m.GivenLine, symbols: tuple[str, ...]) -> BookLine:
         commission_nanos=signed_of("commission", given.commission),
         currency=_currency(given.currency) if given.currency else "",
         amount_nanos=signed_of("amount", given.amount),
-        cash_kind=given.cash_kind,
+        cash_kind=_kind("cash_kind", given.cash_kind) if given.cash_kind else "",
         other_currency=_currency(given.other_currency) if given.other_currency else "",
         other_nanos=signed_of("other", given.other),
         text=given.text,
+        fees=tuple((_kind("fees", kind), signed_of("fees", amount)) for kind, amount in given.fees.items()),
     )
 
 
@@ -75,6 +74,12 @@ def _id(field: str, text: str) -> str:
     if not 0 < len(text) <= ID_LENGTH_MAX or not text.isprintable():
         raise Unacceptable(f"{field}: 1 to {ID_LENGTH_MAX} printable characters")
     return text
+
+
+def _kind(field: str, kind: str) -> str:
+    if not _KIND.fullmatch(kind):
+        raise Unacceptable(f"{field} {kind[:40]!r}: plain small letters, as interest or dividend")
+    return kind
 
 
 def _inst(symbol: str, symbols: tuple[str, ...]) -> int:

@@ -6,37 +6,25 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
+
+from core.corporate import FEE_KINDS_MAX
+from daemon.control.order_messages import (
+    CancelSchedule,
+    GetOrders,
+    GiveOrder,
+    PauseSchedule,
+    ResumeSchedule,
+    WithdrawOrder,
+)
+from daemon.control.request import Request, Scoped
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
 LINES_MAX: Final = 100  # corrections of the books at once
-PROOF_TEXT_MAX: Final = 128
-
-
-class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who gives a command: a signature (with nonce and expiry) or a one-time code. The trader itself verifies it
-    (daemon/authority); whoever passes the line on only passes it on.
-    """
-
-    operator: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)]
-    signature: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # base64 of Ed25519, over `signed_bytes`
-    nonce: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # never used before
-    expires_ns: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0  # wall clock
-    code: Annotated[str, msgspec.Meta(max_length=PROOF_TEXT_MAX)] = ""  # RFC 6238, instead of a signature
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="command"):
-    """Base of all requests. Without a proof one that adds risk is refused, one that cuts risk is not."""
-
-    ADDS_RISK: ClassVar[bool] = False
-    ENGINE_DECIDES: ClassVar[bool] = False  # it may cut risk or add it: without a proof the engine lets it only cut
-
-    id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-    proof: Proof | None = None
 
 
 class Ping(Request, frozen=True, tag="ping"):
@@ -61,14 +49,6 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 class WhyNot(Request, frozen=True, tag="why-not"):
     """Everything that blocks a new order in one symbol, or in all."""
 
-    symbol: str | None = None
-
-
-class Scoped(Request, frozen=True, kw_only=True):
-    """A command on the whole account, on one strategy or on one symbol. A reason is always given."""
-
-    reason: str
-    strategy: str | None = None
     symbol: str | None = None
 
 
@@ -165,7 +145,7 @@ class GetCorporate(Request, frozen=True, tag="corporate"):
 class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One correction (core.corporate.BookLine); decimals as text."""
 
-    kind: Literal["execution", "correction", "commission", "cash", "conversion"]
+    kind: Literal["execution", "correction", "commission", "cash", "conversion", "fees"]
     line_id: str
     exec_id: str = ""
     symbol: str = ""
@@ -179,6 +159,7 @@ class GivenLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     other_currency: str = ""
     other: str = "0"
     text: str = ""
+    fees: Annotated[dict[str, str], msgspec.Meta(max_length=FEE_KINDS_MAX)] = {}
 
 
 class CorrectBooks(Request, frozen=True, tag="books-correct"):
@@ -295,12 +276,15 @@ class Override(Request, frozen=True, tag="override"):
 AnyRequest = (
     Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
-    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks
+    | PauseSchedule | ResumeSchedule | CancelSchedule
+    | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks | GiveOrder | WithdrawOrder | GetOrders
 )  # fmt: skip
 COMMANDS: Final = (
     "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
     "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
+    "parent-pause", "parent-resume", "parent-cancel",
+    "order", "order-cancel", "order-list",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

@@ -17,6 +17,7 @@ from daemon.status.build import ProcessFacts, build_status
 from daemon.status.cash import corporate_rows
 from daemon.status.kills import kill_reports
 from daemon.status.limits import limit_lines
+from daemon.status.manual import manual_rows
 from daemon.status.picture import Status
 
 if TYPE_CHECKING:
@@ -126,3 +127,7 @@ class TraderOperations:
     def corporate(self) -> list[dict[str, Any]]:
         """Corporate actions, oldest first."""
         return corporate_rows(self._trader.active_runner.money)
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Manual orders, oldest first."""
+        return manual_rows(self._trader.active_runner.money)

@@ -42,7 +42,8 @@ FED: Final = frozenset(
         e.DayRolled, e.OperatorHalted, e.OperatorKilled, e.OperatorFlattened, e.OperatorResumed, e.DeployArmed,
         e.TraderStarted, e.TraderStopped, e.DiskReserveChanged, e.CashAdjusted, e.ClockOffsetMeasured,
         e.ReferenceArrived, e.AccountAdopted, e.DifferenceAcknowledged, e.CommandRefused, e.LeaseLapsed,
-        e.AlertAcknowledged, e.HighWaterReset, e.CorporateActionApplied, e.BooksCorrected,
+        e.AlertAcknowledged, e.ScheduleSteered, e.HighWaterReset, e.CorporateActionApplied, e.BooksCorrected,
+        e.OrderGiven, e.OrderWithdrawn,
     }
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ may, and another client with orders of its own. The other client speaks to the d
 from decimal import Decimal
 from typing import Any, Final
 
-from ib_async import LimitOrder, Stock
+from ib_async import LimitOrder, Stock, TagValue
 
 from broker.ib.config import IbSettings
 from daemon.probes.talk import Conversation
@@ -15,6 +15,7 @@ STRATEGIES: Final = ("first", "second", "third")
 OWN_ORDERS: Final = 35
 OTHERS_CLIENT: Final = 21
 OTHERS_ORDERS: Final = 5
+PATIENT: Final = [TagValue("adaptivePriority", "Patient")]
 ACCOUNT: Final = "DU0000001"
 PX: Final = 10
 SEED: Final = 5
@@ -142,7 +143,9 @@ def _instruments() -> str:
 
 
 class OtherClient:
-    """Another program on the same account: a plain order, two good till cancelled, a bracket whose child is held."""
+    """Another program on the same account: a plain order, two good till cancelled (an algorithm of the broker's works
+    one), a bracket whose child is held.
+    """
 
     def __init__(self, port: int) -> None:
         self._talk = Conversation(IbSettings(port=port), client_id=OTHERS_CLIENT)
@@ -157,7 +160,7 @@ class OtherClient:
             (
                 {"tif": "DAY", "lmtPrice": far},
                 {"tif": "GTC", "lmtPrice": far},
-                {"tif": "GTC", "lmtPrice": near},
+                {"tif": "GTC", "lmtPrice": near, "algoStrategy": "Adaptive", "algoParams": PATIENT},
                 {"tif": "DAY", "lmtPrice": far, "transmit": False},
                 {"tif": "DAY", "lmtPrice": PX * 1.1, "action": "SELL", "parentId": first + 3},
             )

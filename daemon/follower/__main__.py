@@ -73,6 +73,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     from daemon.config import load_config
     from daemon.digests import code_version
     from daemon.follower.follower import Follower
+    from daemon.follower.reporter import Reporter
     from daemon.journal.opening import hold_lock
     from daemon.log import open_log
     from daemon.state_dir import StateDirectory
@@ -84,7 +85,9 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another follower (pid {{pid}}) follows this trader")
     log = open_log()
-    follower = Follower(state, code_version(), recording_of(config, state, log, upgrade=upgrade), log)
+    reporter = Reporter(state.path, log) if config.broker_feed else None  # a tape's days end by the minute
+    recording = recording_of(config, state, log, upgrade=upgrade)
+    follower = Follower(state, code_version(), recording, log, reporter=reporter)
 
     stops.call(follower.stop)
     follower.run()

@@ -12,6 +12,7 @@ from core import commands as c
 from core import events as e
 from core.book_commands import CorrectBooks
 from core.errors import Bug, JournalError
+from core.fees import FeeTable
 from core.ledger import Execution
 from core.money.fold import fold_command, fold_input, fold_outcome
 from core.money.snapshot import dump, load
@@ -19,7 +20,9 @@ from core.money.state import Money
 from core.orders import Order
 from core.parents import Parent
 from core.records import COMMAND, INPUT, OUTCOME, REFERENCE, decode
-from core.reference import ConfigResolved
+from core.reference import ConfigResolved, FeesLoaded
+from daemon.follower.book_states import MOVE_ACTIONS, BookStates
+from daemon.follower.fees import FeeSplits, exec_of, newest_fees
 from daemon.journal import JournalReader, latest_snapshot
 from daemon.journal_fold import MONEY_PART, journal_settings, money_settings
 
@@ -44,6 +47,8 @@ class Moved(msgspec.Struct, kw_only=True):
     orders: dict[int, Order | None] = {}
     exec_id: str = ""
     execution: Execution | None = None
+    fees: tuple[tuple[str, str, int], ...] = ()  # (kind, source, amount) of the commission of `charged`
+    charged: str = ""
     fault: str = ""
 
 
@@ -53,8 +58,10 @@ class Books:
     Before the first config there are no books: nothing is folded then.
     """
 
-    def __init__(self, money: Money | None = None) -> None:
+    def __init__(self, money: Money | None = None, fees: FeeTable | None = None) -> None:
         self.money = money
+        self._fees = FeeSplits(fees)
+        self._states = BookStates()
         self._orders: dict[int, Order] = {}  # by reference: the fold may forget an ended order before we look
         self._parents: dict[int, Parent] = {}
         self._written: dict[tuple[str, int], Row] = {}  # of what is live
@@ -70,6 +77,8 @@ class Books:
         moved = Moved()
         if type(message) is ConfigResolved:
             moved.fault = self._configure(message)
+        elif type(message) is FeesLoaded:
+            self._fees.load(message)
         fold = _FOLDS.get(kind)
         if fold is None:
             return moved
@@ -78,18 +87,27 @@ class Books:
             moved.orders = {order_id: None} if order_id else {}
             return moved
         many = list(self.money.live_orders.values()) if type(message) in _MOVE_MANY else []
-        booked = len(self.money.ledger.executions) if type(message) in _EXECUTES else -1
+        ledger = self.money.ledger
+        booked = len(ledger.executions) if type(message) in _EXECUTES else -1
+        moved.charged = exec_of(message)
+        before = self._fees.told(ledger, moved.charged)
         try:
             fold(self.money, seq, ts_ns, message)
         except _FOLD_FAULTS as fault:
             moved.fault = f"{type(message).__name__} cannot be folded: {fault}"
         self.money.odds.clear()
+        self._states.actions_moved |= type(message) in MOVE_ACTIONS
+        if type(message) is e.DayRolled:
+            self._fees.forget()
         order = self.money.orders.get(order_id)
         if order_id and (type(message) not in _REPORTS or order is None or _moved_at(order, seq)):
             moved.orders = {order_id: order}
         moved.orders |= {order.order_id: order for order in many if _moved_at(order, seq)}
         if booked >= 0 and len(self.money.ledger.executions) > booked:
             moved.exec_id, moved.execution = next(reversed(self.money.ledger.executions.items()))
+            self._fees.booked(moved.execution)
+        if moved.charged and self._fees.told(ledger, moved.charged) != before:
+            moved.fees = tuple(self._fees.parts(ledger, moved.charged, self.money.trading_date))
         self._remember(message, moved)
         return moved
 
@@ -112,6 +130,7 @@ class Books:
             if self._positions.get(owner) != row:
                 self._positions[owner] = row
                 yield "positions", row
+        yield from self._states.rows(money, self.symbol)
 
     def _configure(self, config: ConfigResolved) -> str:
         """A run may come with other instruments and strategies: the money goes on under the new settings."""
@@ -120,6 +139,7 @@ class Books:
             self.money = Money(settings) if self.money is None else load(settings, dump(self.money))
         except (msgspec.MsgspecError, ValueError, LookupError) as fault:
             return f"config {config.digest} cannot be read by this release: {fault}"
+        self._fees.forget()
         self._orders, self._parents = dict(self.money.live_orders), dict(self.money.live_parents)
         return ""
 
@@ -153,7 +173,9 @@ class Books:
             parent.algo, parent.start_ts_ns, parent.end_ts_ns, parent.slices, parent.limit_px_nanos,
             parent.arrival_mid_nanos, parent.purpose, parent.urgency, parent.state.name, parent.paused,
             parent.paused_reason, parent.filled_nanos, parent.value_nanos, parent.children, parent.child,
-            parent.chases, parent.reason,
+            parent.chases, parent.reason, parent.params, parent.expected_cost_nanos, parent.expected_risk_nanos,
+            parent.decision_mid_nanos, parent.decision_ts_ns, parent.why, parent.operator, parent.kappa_nanos,
+            parent.auction_ts_ns, parent.sent_nanos, parent.slice_no, parent.crossed_nanos,
         )  # fmt: skip
 
 
@@ -167,7 +189,7 @@ def restored(directory: Path, seq: int) -> Books:
     if snapshot is not None:
         try:
             settings = journal_settings(directory, until_seq=snapshot.seq + 1)
-            books = Books(load(settings, snapshot.parts[MONEY_PART]))
+            books = Books(load(settings, snapshot.parts[MONEY_PART]), newest_fees(directory, snapshot.seq))
             from_seq = snapshot.seq + 1
         except (JournalError, KeyError, msgspec.MsgspecError):
             pass  # another release wrote it: the whole journal is read

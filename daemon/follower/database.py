@@ -13,7 +13,7 @@ from daemon.follower.market_bars import Array
 from daemon.follower.project import Batch, Place
 from daemon.follower.schema import BY_NAME, RecordTable
 
-REVISION: Final = "0001"  # of the schema this release writes: the newest in migrations/versions
+REVISION: Final = "0002"  # of the schema this release writes: the newest in migrations/versions
 UPGRADE: Final = "run `quantd db upgrade -c FILE` with this release"
 
 

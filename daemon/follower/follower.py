@@ -12,6 +12,7 @@ import structlog
 from core.reference import CodeVersion
 from daemon.follower.lag import JournalHead, Lag
 from daemon.follower.recording import Recording
+from daemon.follower.reporter import Reporter
 from daemon.follower.restep import NOT_COMPARABLE, WAITING, Restep
 from daemon.journal import JournalFolder, journal_identity
 from daemon.state_dir import StateDirectory
@@ -31,11 +32,14 @@ class Follower:
         code: CodeVersion,
         recording: Recording,
         log: structlog.typing.FilteringBoundLogger,
+        *,
+        reporter: Reporter | None = None,
     ) -> None:
         self.state = state
         self._code = code
         self._recording = recording
         self._log = log
+        self._reporter = reporter
         self._stops = 0
         self._wake = threading.Event()
         self._folder: JournalFolder | None = None
@@ -63,12 +67,16 @@ class Follower:
                 ending = self._stops > 0  # asked first: what comes after it is not waited for
                 busy = self._step()
                 self._report(force=False)
+                if self._reporter is not None:
+                    self._reporter.look()
                 if ending and not busy and self._recorded():
                     break
                 if not busy:
                     self._wake.wait(POLL_SECONDS)
                     self._wake.clear()
         finally:
+            if self._reporter is not None:
+                self._reporter.close()
             self._recording.stop()
             self._recording.join(STATUS_SECONDS)
             self._report(force=True)
@@ -121,6 +129,8 @@ class Follower:
         self._differences = 0 if known is None else known.differences
         self._last_difference = None if known is None else known.last_difference
         self._head = JournalHead(folder.path)
+        if self._reporter is not None:
+            self._reporter.follow(folder.path, 0 if known is None else known.restep.seq)
         self._restep = Restep(
             folder.path,
             self._code,

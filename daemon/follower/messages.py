@@ -12,14 +12,17 @@ import msgspec
 from core import book_commands as b
 from core import commands as c
 from core import events as e
+from core import manual_commands as mc
 from core import notes as n
 from core import reference as r
 from core.latches import LEVEL_NAMES, STATE_NAMES
+from core.parents import ParentState
 from core.units import exact_text
 from daemon.follower.books import Row
 
 Rows = Iterator[tuple[str, Row]]
 SymbolOf = Callable[[int], str]
+_PARENT_STATES: Final = {int(state): state.name for state in ParentState}
 _LINKS: Final = {"LinkRestored": "READY", "LinkDegraded": "DEGRADED", "LinkLost": "DOWN"}
 
 
@@ -74,7 +77,7 @@ def _day(m: e.DayRolled, s: Stamp, symbol: SymbolOf) -> Rows:
 
 
 def _operator(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
-    scope = str(getattr(m, "scope", getattr(m, "order_id", "")))
+    scope = str(getattr(m, "scope", getattr(m, "order_id", getattr(m, "parent_id", ""))))
     body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
     yield "operator_actions", (s.seq, s.ts_ns, type(m).__name__, scope, m.reason, m.operator, body)
 
@@ -108,10 +111,57 @@ def _cash_booked(m: c.AdjustCash, s: Stamp, symbol: SymbolOf) -> Rows:
 def _dividend(m: b.PayDividend, s: Stamp, symbol: SymbolOf) -> Rows:
     net = m.gross_nanos - m.withheld_nanos
     yield "cash_changes", (s.seq, s.ts_ns, "books", m.currency, net, "dividend", f"{m.action_id}: {m.reason}")
+    yield from _corporate(m, s, symbol)
+
+
+def _corporate(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
+    """Every step of a corporate action; which instrument it is about stands with its id in `corporate_actions`."""
+    terms = getattr(m, "terms", None)
+    inst = int(getattr(m, "inst", -1) if terms is None else terms.inst)
+    action_id = str(getattr(m, "action_id", "") if terms is None else terms.action_id)
+    why, by = str(getattr(m, "reason", getattr(m, "text", ""))), str(getattr(m, "by", ""))
+    body = msgspec.json.encode(msgspec.structs.asdict(m) | _plain_terms(terms)).decode()
+    yield "corporate_events", (*s, action_id, type(m).__name__, inst, symbol(inst), why, by, body)
+
+
+def _plain_terms(terms: Any) -> dict[str, Any]:
+    return {} if terms is None else {"terms": msgspec.structs.asdict(terms)}
+
+
+def _cross(m: b.CrossBooks, s: Stamp, symbol: SymbolOf) -> Rows:
+    yield (
+        "crosses",
+        (*s, m.inst, symbol(m.inst), m.buyer, m.seller, m.qty_nanos, m.px_nanos, m.bid_px_nanos, m.ask_px_nanos,
+         m.reason, m.buyer_parent, m.seller_parent),
+    )  # fmt: skip
+
+
+def _transfer(m: c.TransferPosition, s: Stamp, symbol: SymbolOf) -> Rows:
+    deposit = m.deposit_nanos
+    yield "transfers", (*s, m.strategy, m.inst, symbol(m.inst), m.qty_nanos, m.px_nanos, deposit, m.reason)
+
+
+def _shared(m: mc.ShareExecution, s: Stamp, symbol: SymbolOf) -> Rows:
+    for strategy, qty_nanos in m.books:
+        yield "execution_shares", (s.seq, s.ts_ns, m.exec_id, strategy, qty_nanos)
+
+
+def _parent(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
+    """What was done to a schedule, in the order it was done."""
+    state = _PARENT_STATES.get(getattr(m, "state", 0))
+    why = str(getattr(m, "reason", getattr(m, "why", "")))
+    body = msgspec.json.encode(msgspec.structs.asdict(m)).decode()
+    yield "parent_events", (*s, m.parent_id, type(m).__name__, state, why, body)
 
 
 def _corrected(m: b.CorrectBooks, s: Stamp, symbol: SymbolOf) -> Rows:
     line, why = m.line, f"{m.line.line_id}: {m.reason}"
+    yield (
+        "corrections",
+        (*s, line.kind, line.line_id, line.exec_id, line.inst, symbol(line.inst), line.side, line.qty_nanos,
+         line.px_nanos, line.commission_nanos, line.currency, line.amount_nanos, line.cash_kind, line.other_currency,
+         line.other_nanos, line.text, m.by, m.reason),
+    )  # fmt: skip
     if line.kind == "cash":
         yield "cash_changes", (s.seq, s.ts_ns, "statement", line.currency, line.amount_nanos, line.cash_kind, why)
     elif line.kind == "conversion":
@@ -195,6 +245,7 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     e.OperatorFlattened: _operator,
     e.OperatorResumed: _operator,
     e.OrderResolved: _operator,
+    e.ScheduleSteered: _operator,
     e.DifferenceAcknowledged: _operator,
     e.AccountAdopted: _operator,
     e.DeployArmed: _operator,
@@ -222,8 +273,25 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.AdjustCash: _cash_booked,
     e.CorporateActionApplied: _operator,
     e.BooksCorrected: _operator,
+    e.OrderGiven: _operator,
+    e.OrderWithdrawn: _operator,
     b.PayDividend: _dividend,
     b.CorrectBooks: _corrected,
+    b.KeepCorporateAction: _corporate,
+    b.SplitBooks: _corporate,
+    b.AccrueDividend: _corporate,
+    b.SuspectSplit: _corporate,
+    b.CrossBooks: _cross,
+    c.TransferPosition: _transfer,
+    c.OpenParent: _parent,
+    c.EndParent: _parent,
+    c.PauseParent: _parent,
+    c.AdvanceParent: _parent,
+    c.ReplanParent: _parent,
+    c.BeginSlice: _parent,
+    mc.KeepManualOrder: _parent,
+    mc.EndProtection: _parent,
+    mc.ShareExecution: _shared,
 }
 # An order's facts, commands and outcomes make `order_events`; executions come from the books, which know corrections.
 ORDER_EVENTS: Final = frozenset(
@@ -244,10 +312,9 @@ RECORDS_ONLY: Final = frozenset(
         e.MarketRuleChanged, e.CorporateActionAnnounced, e.TriggerFired, e.LeaseGranted, e.RiskMeasured,
         e.TimeAdvanced, e.DiskReserveChanged, e.OrderIdsSeen, e.ReferenceArrived, e.LeaseLapsed,
         e.AuditSealed,
-        c.RequestSync, c.OpenParent, c.EndParent, c.PauseParent, c.AdvanceParent, c.MarkEquity, c.VerifyKill,
-        c.TransferPosition, c.KeepApproval, c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
+        c.RequestSync, c.MarkEquity, c.VerifyKill, c.KeepApproval,
+        c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
-        c.MeasureRisk, b.KeepCorporateAction, b.SplitBooks, b.AccrueDividend, b.SuspectSplit,
-        b.CrossBooks, c.ReplanParent, c.BeginSlice,
+        c.MeasureRisk,
     }
 )  # fmt: skip

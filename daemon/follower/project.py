@@ -145,6 +145,8 @@ class Projection:
             self._put_order_events(stamp, message, moved)
         if moved.execution is not None:
             self._put_execution(stamp, message, moved)
+        for kind, source, amount in moved.fees:
+            self.add("fee_parts", (stamp.seq, stamp.ts_ns, moved.charged, kind, amount, source))
 
     def _put_record(self, record: Record, name: str, body: str) -> None:
         kind = KIND_NAMES.get(record.kind, str(record.kind))

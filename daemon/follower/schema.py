@@ -162,6 +162,33 @@ TABLES: Final = (
     _append("commissions", text("exec_id"), nanos("commission"), text("currency"), indexes=(("exec_id",),)),
     _append("cash_changes", text("source"), text("currency"), nanos("amount"), text("kind"), text("reason")),
     _append(
+        "fee_parts", text("exec_id"), text("kind"), nanos("amount"), text("source"), sub=("exec_id", "kind"),
+        indexes=(("exec_id",),),
+    ),
+    _append(
+        "parent_events", big("cause_seq"), big("parent_id"), text("what"), text("state", nullable=True),
+        text("reason"), json("body"), indexes=(("parent_id",),),
+    ),
+    _append(
+        "crosses", big("cause_seq"), integer("inst"), text("symbol"), text("buyer"), text("seller"), nanos("qty"),
+        nanos("px"), nanos("bid_px"), nanos("ask_px"), text("reason"), big("buyer_parent"), big("seller_parent"),
+    ),
+    _append(
+        "transfers", big("cause_seq"), text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("px"),
+        nanos("deposit"), text("reason"),
+    ),
+    _append("execution_shares", text("exec_id"), text("strategy"), nanos("qty"), sub=("strategy",)),
+    _append(
+        "corrections", big("cause_seq"), text("kind"), text("line_id"), text("exec_id"), integer("inst"),
+        text("symbol"), integer("side"), nanos("qty"), nanos("px"), nanos("commission"), text("currency"),
+        nanos("amount"), text("cash_kind"), text("other_currency"), nanos("other"), text("text"), text("moved_by"),
+        text("reason"),
+    ),
+    _append(
+        "corporate_events", big("cause_seq"), text("action_id"), text("what"), integer("inst"), text("symbol"),
+        text("reason"), text("moved_by"), json("body"),
+    ),
+    _append(
         "equity", nanos("equity"), nanos("cash"), nanos("unrealised"), nanos("realised"), nanos("fees"), chunk_days=30
     ),
     _state(
@@ -174,11 +201,25 @@ TABLES: Final = (
         "parents", big("parent_id"), text("strategy"), integer("inst"), text("symbol"), integer("side"), nanos("qty"),
         text("algo"), big("start_ts_ns"), big("end_ts_ns"), integer("slices"), nanos("limit_px"), nanos("arrival_mid"),
         integer("purpose"), integer("urgency"), text("state"), flag("paused"), text("paused_reason"), nanos("filled"),
-        nanos("value"), integer("children"), big("child"), integer("chases"), text("reason"), key=("parent_id",),
+        nanos("value"), integer("children"), big("child"), integer("chases"), text("reason"), text("params"),
+        nanos("expected_cost"), nanos("expected_risk"), nanos("decision_mid"), big("decision_ts_ns"), text("why"),
+        text("operator"), nanos("kappa"), big("auction_ts_ns"), nanos("sent"), integer("slice_no"), nanos("crossed"),
+        key=("parent_id",),
     ),
     _state(
         "positions", text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("cost"),
         nanos("realised"), nanos("fees"), key=("strategy", "inst"),
+    ),
+    _state(
+        "position_lots", text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("realised_fifo"),
+        json("lots"), key=("strategy", "inst"),
+    ),
+    _state("cash_held", text("currency"), text("kind"), nanos("amount"), key=("currency", "kind")),
+    _state(
+        "corporate_actions", text("action_id"), text("kind"), integer("inst"), text("symbol"), integer("ex_date"),
+        integer("num"), integer("den"), nanos("per_share"), text("currency"), integer("pay_date"),
+        integer("withheld_ppm"), text("state"), text("given_by"), text("reason"), big("since_ns"), big("done_ns"),
+        nanos("gross_due"), nanos("withheld_due"), key=("action_id",),
     ),
     # ---- the follower's own
     _state(

@@ -25,15 +25,27 @@ _COMMON: Final = {
     "AND v.exec_id = c.exec_id WHERE c.journal_id = t.journal_id AND v.root_exec_id = t.root_exec_id "
     "ORDER BY c.seq DESC LIMIT 1) AS commission FROM executions t WHERE "
     f"{_newest('executions', 'root_exec_id')}",
+    # What each commission is made of, as it is known now.
+    "fees": f"SELECT t.* FROM fee_parts t WHERE {_newest('fee_parts', 'exec_id')}",
+}
+_LOTS: Final[dict[Dialect, str]] = {
+    "sqlite": "SELECT p.journal_id, p.strategy, p.inst, p.symbol, l.key + 1 AS place, "
+    "json_extract(l.value, '$.qty') AS qty, json_extract(l.value, '$.cost') AS cost, "
+    "json_extract(l.value, '$.seq') AS seq FROM position_lots p, json_each(p.lots) l",
+    "postgresql": "SELECT p.journal_id, p.strategy, p.inst, p.symbol, l.place, "
+    "((l.lot ->> 'qty')::numeric * 0.000000001)::numeric(38, 9) AS qty, "
+    "((l.lot ->> 'cost')::numeric * 0.000000001)::numeric(38, 9) AS cost, (l.lot ->> 'seq')::bigint AS seq "
+    "FROM position_lots p, jsonb_array_elements(p.lots) WITH ORDINALITY l (lot, place)",
 }
 
 
 def views(dialect: Dialect) -> dict[str, str]:
     """Name and query of each view."""
+    common = _COMMON | {"lots": _LOTS[dialect]}
     if dialect == "postgresql":
-        return dict(_COMMON)
+        return common
     amounts = [table for table in TABLES if any(field.kind == "nanos" for field in table.fields)]
-    return _COMMON | {f"{table.name}_decimal": _decimal(table) for table in amounts}
+    return common | {f"{table.name}_decimal": _decimal(table) for table in amounts}
 
 
 def _decimal(table: RecordTable) -> str:

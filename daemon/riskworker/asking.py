@@ -5,6 +5,7 @@ the same measure inside the process, for a tape: a worker on the wall's clock ca
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
+from core.corporate import DONE, SPLIT, Terms, in_new_shares
 from core.engine import Engine
 from core.events import RiskMeasured
 from daemon.config import Config
@@ -52,9 +53,19 @@ class Histories:
                 self._told[loaded.inst] = today
                 before = bisect_left(loaded.dates, today)  # a tape must not know the closes that come
                 first = max(0, before - DAYS_MAX)
-                yield History(
-                    inst=loaded.inst, dates=loaded.dates[first:before], closes_nanos=loaded.closes_nanos[first:before]
-                )
+                dates = loaded.dates[first:before]
+                closes = in_new_shares(dates, loaded.closes_nanos[first:before], splits_of(engine, loaded.inst))
+                yield History(inst=loaded.inst, dates=dates, closes_nanos=closes)
+
+
+def splits_of(engine: Engine, inst: int) -> list[Terms]:
+    """Splits that were carried out in an instrument, by their day."""
+    done = [
+        action.terms
+        for action in engine.money.corporate.values()
+        if action.terms.inst == inst and action.terms.kind == SPLIT and action.state == DONE
+    ]
+    return sorted(done, key=lambda terms: terms.ex_date)
 
 
 def book_of(engine: Engine, ts_ns: int) -> Book:

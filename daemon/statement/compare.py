@@ -4,7 +4,7 @@ be corrected, the correction as a line of the `books-correct` request. Pure.
 
 from collections.abc import Iterator
 from datetime import date as calendar_date
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -13,13 +13,13 @@ from core.ledger import Execution
 from core.reconcile import CASH_ROUNDING_NANOS
 from core.units import exact_text, notional_nanos
 from daemon.statement.booked import Booked, Moved
-from daemon.statement.flex import CashLine, Conversion, Statement, Trade
+from daemon.statement.rows import CashLine, Conversion, Statement, Trade
 
 ROUNDING_NANOS: Final = 1_000  # a millionth: commissions are told with different places
 DAYS_APART_MAX: Final = 7  # cash of the same amount that the books have on another day
 
 What = Literal["matched", "missing here", "missing there", "differs"]
-Fields = dict[str, str]
+Fields = dict[str, Any]  # of a line of the request: texts, and of `fees` one text for each kind
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +67,52 @@ class _Comparison:
             self.taken.add(x.seq)
             self._late(trade, symbol, self.b.closing.get(x.seq, (0, 0, 0)))
             yield from self._fields(trade, symbol, x)
+            yield from self._kinds(trade, symbol, x)
+        yield from self._taken_back()
         for category, count in sorted(self.s.others.items()):
             text = f"{count} trades of {category}"
             yield Finding(section="trades", what="missing here", key=text, remedy="the trader knows stocks alone")
         if "Trades" in self.s.sections:
             yield from self._only_here()
 
-    def _find(self, trade: Trade, symbol: str) -> Execution | None:
+    def _taken_back(self) -> Iterator[Finding]:
+        """Busts: what the broker took back stands here no more, either."""
+        for trade in self.s.cancelled:
+            symbol = self._name(trade.symbol, trade.con_id)
+            x = self._find(trade, symbol, by_hand=bool(trade.exec_id))
+            if x is None:
+                continue  # it never was in the books
+            self.taken.add(x.seq)
+            gone = msgspec.structs.replace(trade, qty_nanos=0)
+            self._late(gone, symbol, self.b.closing.get(x.seq, (0, 0, 0)))
+            yield from self._fields(gone, symbol, x)
+
+    def _kinds(self, trade: Trade, symbol: str, x: Execution) -> Iterator[Finding]:
+        """What its commission was made of, where the statement says so and the books do not know it yet."""
+        told = self.s.fees.get(trade.trade_id)
+        parts = tuple((kind, amount) for kind, amount in (told or {}).items() if amount)
+        exec_id = _id_of(self.b, x)
+        line_id = f"flex kinds {exec_id}"[:80]
+        if not parts or x.fees == parts or line_id in self.b.lines:
+            return
+        whole = sum(amount for _, amount in parts)
+        if abs(whole - trade.cost_nanos) >= ROUNDING_NANOS:
+            yield Finding(
+                section="fees", what="differs", key=_trade_key(trade, symbol), field="kinds", line=trade.line,
+                ours=exact_text(trade.cost_nanos), theirs=exact_text(whole),
+                remedy="its own kinds do not add up to its commission: nothing is booked of them",
+            )  # fmt: skip
+            return
+        yield Finding(
+            section="fees", what="missing here", key=_trade_key(trade, symbol), field="kinds", line=trade.line,
+            theirs=", ".join(f"{kind} {exact_text(amount)}" for kind, amount in parts), remedy="--book names them",
+            correction={
+                "kind": "fees", "line_id": line_id, "exec_id": exec_id, "commission": exact_text(whole),
+                "currency": trade.currency, "fees": {kind: exact_text(amount) for kind, amount in parts},
+            },
+        )  # fmt: skip
+
+    def _find(self, trade: Trade, symbol: str, *, by_hand: bool = True) -> Execution | None:
         exact = self.b.executions.get(trade.exec_id)
         if exact is not None:
             return exact
@@ -83,8 +122,8 @@ class _Comparison:
             if versions:
                 return versions[-1]
         alike = self.by_terms.get((symbol, trade.side, trade.qty_nanos, trade.px_nanos), [])
-        by_hand = [x for x in alike if x.seq not in self.taken and x.exec_id.startswith("settled-")]
-        return by_hand[0] if by_hand else None
+        free = [x for x in alike if x.seq not in self.taken and (not by_hand or x.exec_id.startswith("settled-"))]
+        return free[0] if free else None
 
     def _late(self, trade: Trade, symbol: str, closing: tuple[int, int, int]) -> None:
         """What the books lacked of a trade when the period ended, and have now or will have when it is booked."""
@@ -127,7 +166,8 @@ class _Comparison:
                     section="trades", what="differs", key=key, field=field, ours=ours, theirs=theirs, line=trade.line,
                     remedy="a correction cannot change it: ask the broker",
                 )  # fmt: skip
-        if (x.qty_nanos, x.px_nanos) != (trade.qty_nanos, trade.px_nanos) and not differs:
+        moved = x.qty_nanos != trade.qty_nanos or (trade.qty_nanos and x.px_nanos != trade.px_nanos)
+        if moved and not differs:
             differs = True
             fresh = trade.exec_id not in self.b.executions and trade.exec_id
             yield Finding(
@@ -175,6 +215,12 @@ class _Comparison:
             if line_id in self.b.lines:
                 yield Finding(section="conversions", what="matched", key=terms, line=deal.line)
                 continue
+            if deal.cost_nanos and deal.cost_currency not in ("", self.b.currency):
+                yield Finding(
+                    section="conversions", what="missing here", key=terms, theirs=str(deal.date), line=deal.line,
+                    remedy=f"its commission is in {deal.cost_currency}: book both amounts and it by hand, as cash",
+                )  # fmt: skip
+                continue
             yield Finding(
                 section="conversions", what="missing here", key=terms, theirs=str(deal.date), line=deal.line,
                 remedy="--book books it",
@@ -190,6 +236,9 @@ class _Comparison:
         for line in self.s.cash:
             key = f"{line.date} {line.kind} {exact_text(line.amount_nanos)} {line.currency}"
             moved = self._find_cash(line)
+            if moved is None and f"flex {line.line_id}"[:80] in self.b.lines:
+                yield Finding(section="cash", what="matched", key=key, ours="booked before", line=line.line)
+                continue
             if moved is None:
                 yield self._cash_unknown(line, key)
                 continue

@@ -14,6 +14,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.units import NANO
+from daemon.statement.rows import CashLine, Conversion, CorporateLine, Holding, Statement, Trade
 
 FILE_BYTES_MAX: Final = 256 << 20
 DEPTH_MAX: Final = 16
@@ -22,86 +23,6 @@ TEXT_MAX: Final = 1_000  # of one field that is kept
 STOCK: Final = "STK"
 CASH: Final = "CASH"
 _AMOUNT_MAX: Final = Decimal(10) ** 12
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something stands in the file."""
-
-    line: int
-
-
-class Trade(Row, frozen=True, kw_only=True):
-    """One execution of a stock."""
-
-    exec_id: str
-    trade_id: str
-    symbol: str
-    con_id: int
-    date: int
-    side: int
-    qty_nanos: int
-    px_nanos: int
-    cost_nanos: int  # commission and taxes, positive = paid
-    currency: str
-
-
-class Conversion(Row, frozen=True, kw_only=True):
-    """One execution of a currency pair, as money sold for money."""
-
-    trade_id: str
-    date: int
-    sold: str
-    sold_nanos: int
-    bought: str
-    bought_nanos: int
-    cost_nanos: int
-
-
-class CashLine(Row, frozen=True, kw_only=True):
-    """Cash that moved without a trade. `kind` as the books name it."""
-
-    line_id: str
-    kind: str
-    currency: str
-    amount_nanos: int
-    date: int
-    symbol: str
-    con_id: int
-    text: str
-
-
-class Holding(Row, frozen=True, kw_only=True):
-    """A position at the end."""
-
-    symbol: str
-    con_id: int
-    qty_nanos: int
-
-
-class CorporateLine(Row, frozen=True, kw_only=True):
-    """A corporate action as the broker booked it."""
-
-    kind: str
-    symbol: str
-    con_id: int
-    date: int
-    text: str
-
-
-class Statement(msgspec.Struct, kw_only=True):
-    """All of one account and period that the books know. `others` counts trades of other instruments by category."""
-
-    account: str
-    from_date: int
-    to_date: int
-    trades: list[Trade] = []
-    conversions: list[Conversion] = []
-    cash: list[CashLine] = []
-    holdings: list[Holding] = []
-    ending_cash: dict[str, int] = {}
-    corporate: list[CorporateLine] = []
-    others: dict[str, int] = {}
-    sections: list[str] = []  # that the file has: what is not there is not compared
 
 
 _CASH_KINDS: Final = {
@@ -118,6 +39,19 @@ _CASH_KINDS: Final = {
     "Broker Fees": "fee",
     "Advisor Fees": "fee",
     "Commission Adjustments": "commission",
+}
+CANCELS: Final = ("TradeCancel", "FracShareCancel")
+FRACTIONS: Final = ("FracShare",)
+IN_LIEU: Final = "in lieu"
+FEE_KINDS: Final = {
+    "brokerExecutionCharge": "commission",
+    "brokerClearingCharge": "commission",
+    "thirdPartyExecutionCharge": "exchange",
+    "thirdPartyClearingCharge": "clearing",
+    "regFINRATradingActivityFee": "taf",
+    "regSection31TransactionFee": "sec31",
+    "regOther": "regulatory",
+    "other": "other",
 }
 SECTIONS: Final = ("Trades", "CashTransactions", "OpenPositions", "CashReport", "CorporateActions")
 
@@ -197,7 +131,9 @@ class _Reader:
                 self._parser.ParseFile(file)
         except expat.ExpatError as fault:
             line = getattr(fault, "lineno", self._parser.CurrentLineNumber)
-            raise ConfigError(f"{self._path}: line {line}: is no well-formed XML: {fault}") from None
+            raise ConfigError(
+                f"{self._path}: line {line}: is no well-formed XML ({fault}): download it again, whole"
+            ) from None
 
     def _no_doctype(self, *_: object) -> NoReturn:
         line = self._parser.CurrentLineNumber
@@ -263,9 +199,10 @@ def _trade(statement: Statement, f: _Fields, line: int, seen: set[str]) -> None:
     if category not in (STOCK, CASH):
         statement.others[category] = statement.others.get(category, 0) + 1
         return
-    trade_id, exec_id = f.text("tradeID"), f.text("ibExecID")
-    key = f"{exec_id} {trade_id}"
-    if not key.strip():
+    kind, trade_id, exec_id = f.text("transactionType"), f.text("tradeID"), f.text("ibExecID")
+    taken_back = kind in CANCELS or "(Ca.)" in f.text("buySell")
+    key = f"{exec_id} {trade_id} {f.text('transactionID')}"
+    if not key.strip() or not (exec_id or trade_id or taken_back or kind in FRACTIONS):
         f.fail("ibExecID", "is missing, and tradeID too: add them to the Flex query")
     if key in seen:
         return
@@ -276,15 +213,85 @@ def _trade(statement: Statement, f: _Fields, line: int, seen: set[str]) -> None:
     if not qty or px < 0:
         f.fail("quantity" if not qty else "tradePrice", "is no trade")
     if category == CASH:
+        if taken_back:
+            f.fail("transactionType", "a conversion that was taken back: book its two amounts by hand, as cash")
         _convert(statement, f, line, trade_id=trade_id or exec_id, qty=qty, cost=cost, date=date)
         return
-    statement.trades.append(
-        Trade(
-            line=line, exec_id=exec_id, trade_id=trade_id, symbol=f.text("symbol", needed=True), con_id=f.con_id(),
-            date=date, side=1 if qty > 0 else -1, qty_nanos=abs(qty), px_nanos=px, cost_nanos=cost,
-            currency=f.text("currency", needed=True),
+    trade = Trade(
+        line=line, exec_id=exec_id, trade_id=trade_id, symbol=f.text("symbol", needed=True), con_id=f.con_id(),
+        date=date, side=1 if qty > 0 else -1, qty_nanos=abs(qty), px_nanos=px, cost_nanos=cost,
+        currency=f.text("currency", needed=True),
+    )  # fmt: skip
+    if kind in FRACTIONS:
+        _fraction(statement, f, trade)
+    elif taken_back:
+        _take_back(statement, trade, f.text("origTradeID"))
+    else:
+        _stand(statement, f, trade)
+
+
+def _stand(statement: Statement, f: _Fields, trade: Trade) -> None:
+    """A trade that stands; one booked again after it was taken back has the costs of all its rows."""
+    before = [one for one in statement.cancelled if trade.trade_id and one.trade_id == trade.trade_id]
+    for one in before:
+        statement.cancelled.remove(one)
+    cost = trade.cost_nanos + sum(one.cost_nanos for one in before)
+    own = f.text("ibCommissionCurrency")
+    if cost and own not in ("", trade.currency):
+        line_id = f"commission of {trade.exec_id or trade.trade_id}"
+        statement.cash.append(
+            CashLine(
+                line=trade.line, line_id=line_id, kind="commission", currency=own, amount_nanos=-cost, date=trade.date,
+                symbol=trade.symbol, con_id=trade.con_id, text=line_id,
+            )
+        )  # fmt: skip
+        cost = 0
+    statement.trades.append(msgspec.structs.replace(trade, cost_nanos=cost))
+
+
+def _take_back(statement: Statement, trade: Trade, of: str) -> None:
+    """A bust, or the first half of a correction: the row undoes an earlier trade, with the sign turned."""
+    terms = (trade.symbol, -trade.side, trade.qty_nanos, trade.px_nanos)
+    for at in range(len(statement.trades) - 1, -1, -1):
+        one = statement.trades[at]
+        same = (one.symbol, one.side, one.qty_nanos, one.px_nanos) == terms
+        if one.trade_id == of if of else same:
+            del statement.trades[at]
+            statement.cancelled.append(msgspec.structs.replace(one, cost_nanos=one.cost_nanos + trade.cost_nanos))
+            return
+    statement.cancelled.append(msgspec.structs.replace(trade, side=-trade.side, trade_id=of, exec_id=""))
+
+
+def _fraction(statement: Statement, f: _Fields, trade: Trade) -> None:
+    """Cash for a fraction of a share that a corporate action left."""
+    if trade.qty_nanos >= NANO:
+        f.fail("quantity", "a whole share is no fraction: book it by hand")
+    line_id = f"fraction {f.text('transactionID') or trade.trade_id or f'{trade.symbol} {trade.date}'}"
+    amount = f.number("proceeds", needed=True) - trade.cost_nanos
+    statement.cash.append(
+        CashLine(
+            line=trade.line, line_id=line_id, kind=IN_LIEU, currency=trade.currency, amount_nanos=amount,
+            date=trade.date, symbol=trade.symbol, con_id=trade.con_id, text="cash in lieu of a fraction",
         )
     )  # fmt: skip
+
+
+def _unbundled(statement: Statement, f: _Fields, line: int, seen: set[str]) -> None:
+    """What a commission was made of. The sum of the regulatory ones stands beside its parts."""
+    trade_id = f.text("tradeID")
+    if not trade_id or f.text("assetCategory") not in ("", STOCK):
+        return
+    parts = statement.fees.setdefault(trade_id, {})
+    named = 0
+    for name, kind in FEE_KINDS.items():
+        paid = -f.number(name)
+        named += paid
+        parts[kind] = parts.get(kind, 0) + paid
+    regulatory = -f.number("thirdPartyRegulatoryCharge")
+    known = sum(-f.number(name) for name in ("regFINRATradingActivityFee", "regSection31TransactionFee", "regOther"))
+    parts["regulatory"] = parts.get("regulatory", 0) + regulatory - known
+    rest = -f.number("totalCommission", needed=True) - named - (regulatory - known)
+    parts["rest"] = parts.get("rest", 0) + rest
 
 
 def _convert(statement: Statement, f: _Fields, line: int, *, trade_id: str, qty: int, cost: int, date: int) -> None:
@@ -298,6 +305,7 @@ def _convert(statement: Statement, f: _Fields, line: int, *, trade_id: str, qty:
         Conversion(
             line=line, trade_id=trade_id, date=date, sold=sold, bought=bought, cost_nanos=cost,
             sold_nanos=abs(other) if qty > 0 else abs(qty), bought_nanos=abs(qty) if qty > 0 else abs(other),
+            cost_currency=f.text("ibCommissionCurrency"),
         )
     )  # fmt: skip
 
@@ -338,6 +346,16 @@ def _ending(statement: Statement, f: _Fields, line: int, seen: set[str]) -> None
 
 def _corporate(statement: Statement, f: _Fields, line: int, seen: set[str]) -> None:
     if f.is_detail("DETAIL"):
+        paid, date = f.number("proceeds"), f.date("reportDate", "dateTime")
+        if paid:
+            identity = f.text("transactionID") or f.text("actionID") or f"{date} {f.text('symbol')} {paid}"
+            statement.cash.append(
+                CashLine(
+                    line=line, line_id=f"action {identity}", kind=IN_LIEU, currency=f.text("currency", needed=True),
+                    amount_nanos=paid, date=date, symbol=f.text("symbol"), con_id=f.con_id(),
+                    text=f.text("description"),
+                )
+            )  # fmt: skip
         statement.corporate.append(
             CorporateLine(
                 line=line, kind=f.text("type", needed=True), symbol=f.text("symbol"), con_id=f.con_id(),
@@ -353,4 +371,5 @@ _ELEMENTS: Final[dict[str, _Take]] = {
     "OpenPosition": _position,
     "CashReportCurrency": _ending,
     "CorporateAction": _corporate,
+    "UnbundledCommissionDetail": _unbundled,
 }

@@ -37,6 +37,7 @@ def cash_rows(money: Money) -> list[dict[str, str]]:
         (base, "start", ledger.start_cash_nanos),
         (base, "trades", -ledger.spent_nanos),
         (base, "commissions", -ledger.fees_nanos),
+        *((base, f"of commissions: {kind}", -amount) for kind, amount in ledger.fee_kinds.items()),
         *((currency, kind, amount) for (currency, kind), amount in ledger.flows.items()),
     ]
     rows = [

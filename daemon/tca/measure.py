@@ -11,15 +11,15 @@ import msgspec
 from core import commands as c
 from core.ids import SIDE_NAMES
 from core.parents import ParentState
-from core.units import NANO
+from core.units import NANO, div_half_even, notional_nanos, share_of
 from daemon.tca.market import DayPrices, Point
 from daemon.tca.reading import Findings
-from daemon.tca.trails import FillTrail, OrderTrail, Trail
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution import tca
 
 LIVE: Final = "live"  # only there a tape prints our own executions
 NO_DAY: Final = DayPrices()
-LIQUIDITY_NAMES: Final = {1: "added", 2: "removed", 3: "routed"}
+LIQUIDITY_NAMES: Final = {1: "added", 2: "removed", 3: "routed", CROSSED: "crossed"}
 
 
 class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +89,8 @@ class ParentRow(msgspec.Struct, frozen=True, kw_only=True):
     refusals: int
     refused: list[str]
     replans: int
+    crossed_nanos: int = 0  # of what is filled: with another book of the account, without fees and spread
+    crossed_px_nanos: int | None = None  # the average mid at which
 
     @property
     def unhappy(self) -> int:
@@ -117,6 +119,9 @@ class _Measuring:
             fills=tuple([self._fill(fill) for fill in self.kept]),
         )
         self.lost = tca.shortfall(self.task)
+        pairs = list(zip(self.kept, self.task.fills, strict=True))
+        self.traded = [known for fill, known in pairs if fill.liquidity != CROSSED]  # in the market
+        self.crossed = [known for fill, known in pairs if fill.liquidity == CROSSED]
 
     def _decision_px(self, decision: Point) -> int:
         """The daemon's own word where it speaks of the same moment."""
@@ -128,14 +133,14 @@ class _Measuring:
 
     def _fill(self, fill: FillTrail) -> tca.Fill:
         market = self.found.market
-        bid, ask = market.mark(fill.quote)
+        bid, ask = fill.met if fill.met[1] else market.mark(fill.quote)
         return tca.Fill(
             qty_nanos=fill.execution.qty_nanos,
             px_nanos=fill.execution.px_nanos,
             fee_nanos=fill.execution.commission_nanos,
             bid_px_nanos=bid,
             ask_px_nanos=ask,
-            later_nanos=tuple([market.mid_nanos(ticket) for ticket in fill.later]),
+            later_nanos=market.mids_nanos(fill.later),
         )
 
     def row(self) -> ParentRow:
@@ -144,11 +149,12 @@ class _Measuring:
         instrument = self.found.tables.instruments.get(opening.inst)
         day = self.found.market.days.get((opening.inst, trail.date), NO_DAY)
         volume = self.end.volume_nanos - self.arrival.volume_nanos
-        own = 0 if self.found.tables.mode == LIVE else lost.filled_nanos
-        estimated = opening.expected_risk_nanos > 0
+        traded, crossed = _sum(self.traded), _sum(self.crossed)
+        own = 0 if self.found.tables.mode == LIVE else traded[1]
+        estimated = opening.expected_risk_nanos > 0 and not self.crossed  # it spoke of the market alone
         horizons = [(f"{minutes} min", at) for at, minutes in enumerate(tca.HORIZONS_MIN)]
         total = lost.bp_nanos(lost.total_nanos)
-        last = task.fills[-1] if task.fills else None
+        last = self.traded[-1] if self.traded else None
         return ParentRow(
             parent_id=opening.parent_id,
             date=trail.date,
@@ -156,7 +162,7 @@ class _Measuring:
             symbol=f"#{opening.inst}" if instrument is None else instrument.symbol,
             venue="" if instrument is None else instrument.primary_exchange or instrument.exchange,
             side=SIDE_NAMES[opening.side],
-            algo=opening.algo if opening.purpose == c.INTENT_SCHEDULE else f"{opening.algo} (flatten)",
+            algo=f"{opening.algo} (flatten)" if opening.purpose == c.INTENT_FLATTEN else opening.algo,
             urgency=opening.urgency,
             hour=self._hour(),
             state=ParentState(trail.state).name,
@@ -184,23 +190,27 @@ class _Measuring:
             fees_bp_nanos=lost.bp_nanos(lost.fees_nanos),
             total_bp_nanos=total,
             against=self._against(day),
-            capture_ppm=tca.capture_ppm(task.side, task.fills),
-            realised_bp_nanos={name: tca.realised_bp_nanos(task.side, task.fills, at) for name, at in horizons},
+            capture_ppm=tca.capture_ppm(task.side, self.traded),
+            realised_bp_nanos={name: tca.realised_bp_nanos(task.side, self.traded, at) for name, at in horizons},
             reversion_bp_nanos={
                 name: None if last is None else tca.reversion_bp_nanos(task.side, last, at) for name, at in horizons
             },
-            participation_ppm=tca.share_ppm(lost.filled_nanos, volume + own),
+            participation_ppm=tca.share_ppm(traded[1], volume + own),
             fill_ppm=tca.share_ppm(lost.filled_nanos, task.qty_nanos),
             size_ppm=tca.share_ppm(task.qty_nanos, self.found.adv_nanos.get((opening.inst, trail.date), 0)),
             sigmas=tca.in_sigmas(total, day.sigma_bp, (trail.end_ns - trail.decision_ns) / (60 * NANO)),
             expected_cost_nanos=opening.expected_cost_nanos if estimated else None,
             expected_risk_nanos=opening.expected_risk_nanos if estimated else None,
-            z=tca.z_score(tca.arrival_cost_nanos(task, lost), opening.expected_cost_nanos, opening.expected_risk_nanos),
+            z=tca.z_score(tca.arrival_cost_nanos(task, lost), opening.expected_cost_nanos, opening.expected_risk_nanos)
+            if estimated
+            else None,
             orders=trail.orders,
             executions=[self._execution(fill, known) for fill, known in zip(self.kept, task.fills, strict=True)],
             refusals=trail.refusals,
             refused=trail.refused,
             replans=trail.replans,
+            crossed_nanos=crossed[1],
+            crossed_px_nanos=div_half_even(crossed[0] * NANO, crossed[1]) if crossed[1] else None,
         )
 
     def _against(self, day: DayPrices) -> dict[str, int | None]:
@@ -211,8 +221,9 @@ class _Measuring:
         seconds = self.end.grid_seconds - self.arrival.grid_seconds
         doubled = self.end.grid_sum_nanos - self.arrival.grid_sum_nanos
         printed = self.found.tables.mode == LIVE
-        more = (value, qty) if not printed else (0, 0)
-        less = (value, qty) if printed else (0, 0)
+        own = _sum(self.traded)
+        more = own if not printed else (0, 0)
+        less = own if printed else (0, 0)
         return {
             "decision": tca.against_px_bp_nanos(side, value, qty, self.task.decision_px_nanos),
             "arrival": tca.against_px_bp_nanos(side, value, qty, self.task.arrival_px_nanos),
@@ -228,7 +239,11 @@ class _Measuring:
         table = self.found.tables.table_of(self.opening.inst)
         sessions = () if table is None else table.sessions
         date = next((session.date for session in sessions if session.date > self.trail.date), 0)
-        return self.found.market.days.get((self.opening.inst, date), NO_DAY).open_px_nanos
+        px = self.found.market.days.get((self.opening.inst, date), NO_DAY).open_px_nanos
+        for inst, day, num, den in self.found.splits:
+            if inst == self.opening.inst and self.trail.date < day <= date:
+                px = share_of(px, num, den)  # what a share of then opened at
+        return px
 
     def _hour(self) -> str:
         """The exchange's own hour at the arrival."""
@@ -250,3 +265,9 @@ class _Measuring:
             bid_px_nanos=known.bid_px_nanos,
             ask_px_nanos=known.ask_px_nanos,
         )
+
+
+def _sum(fills: list[tca.Fill]) -> tuple[int, int]:
+    """Value and quantity."""
+    value = sum(notional_nanos(fill.px_nanos, fill.qty_nanos) for fill in fills)
+    return value, sum(fill.qty_nanos for fill in fills)

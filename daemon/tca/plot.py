@@ -23,7 +23,7 @@ class Dot(msgspec.Struct, frozen=True, kw_only=True):
 
     ts_ns: int
     px_nanos: int
-    added: bool
+    how: str  # added, removed or crossed
     label: str
 
 
@@ -140,12 +140,11 @@ def _trading(frame: _Frame) -> list[str]:
                 f'<line class="order" x1="{x}" x2="{max(end, x + 1.5)}" y1="{y}" y2="{y}">'
                 f"<title>{escape(bar.label)}</title></line>"
             )
-    for dot in picture.dots:
-        name = "added" if dot.added else "removed"
-        parts.append(
-            f'<circle class="{name}" cx="{frame.x(dot.ts_ns)}" cy="{frame.y(dot.px_nanos)}" r="3.5">'
-            f"<title>{escape(dot.label)}</title></circle>"
-        )
+    parts += [
+        f'<circle class="{dot.how}" cx="{frame.x(dot.ts_ns)}" cy="{frame.y(dot.px_nanos)}" r="3.5">'
+        f"<title>{escape(dot.label)}</title></circle>"
+        for dot in picture.dots
+    ]
     return parts
 
 

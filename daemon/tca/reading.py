@@ -14,7 +14,7 @@ from core.commands import OpenParent
 from core.errors import QuantdError
 from core.events import DayRolled, ReferenceArrived
 from core.instruments import Instrument
-from core.reference import ConfigResolved, InstrumentLoaded, InstrumentReference, SessionsLoaded
+from core.reference import ConfigResolved, FeesLoaded, InstrumentLoaded, InstrumentReference, SessionsLoaded
 from core.rows import ROW_BYTES
 from core.sessions import SessionTable
 from core.units import NANO
@@ -23,7 +23,8 @@ from daemon.journal import JournalReader, Record
 from daemon.journal.layout import list_segments, unpack_header
 from daemon.journal.opening import map_segment
 from daemon.tca.market import Content, Market
-from daemon.tca.trails import Trail, Unopened, Walk
+from daemon.tca.trail import Trail, Unopened
+from daemon.tca.trails import Walk
 
 AROUND_NS: Final = 5 * 86_400 * NANO  # read before and after a day: what was open, and the next open after holidays
 
@@ -34,6 +35,7 @@ class Tables(msgspec.Struct, kw_only=True):
     instruments: dict[int, Instrument] = {}
     sessions: dict[str, SessionTable] = {}  # by calendar
     volumes: list[InstrumentReference] = []
+    fees: FeesLoaded | None = None
     mode: str = ""
 
     def table_of(self, inst: int) -> SessionTable | None:
@@ -51,6 +53,7 @@ class Findings(msgspec.Struct, kw_only=True):
     unopened: list[Unopened]
     dates: list[int]
     adv_nanos: dict[tuple[int, int], int]  # by instrument and date
+    splits: list[tuple[int, int, int, int]]  # instrument, trading date, new shares for old ones
 
 
 class _Mode(msgspec.Struct):
@@ -86,6 +89,7 @@ def read(journal: Path, date: int = 0) -> Findings:
         unopened=[lost for lost in walk.unopened if not date or lost.date == date],
         dates=[day for day in dates if not date or day == date],
         adv_nanos=volumes,
+        splits=walk.splits,
     )
 
 
@@ -129,6 +133,8 @@ def _tables(journal: Path) -> Tables:
             tables.sessions[message.table.calendar] = message.table
         elif type(message) is InstrumentReference:
             tables.volumes.append(message)
+        elif type(message) is FeesLoaded:
+            tables.fees = message
         elif type(message) is ConfigResolved:
             tables.mode = msgspec.json.decode(message.json, type=_Mode).mode
     return tables

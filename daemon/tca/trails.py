@@ -5,95 +5,34 @@ corrections and commissions are booked by core's own ledger, so a busted or late
 
 from typing import Any, Final
 
-import msgspec
-
+from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import notes as n
+from core.book_commands import CrossBooks
 from core.errors import QuantdError
+from core.ids import BUY, SELL
 from core.ledger import Execution, Ledger
 from core.parents import ParentState
 from core.units import NANO
 from daemon.tca.market import Market
+from daemon.tca.trail import CROSSED, Decided, FillTrail, OrderTrail, Trail, Unopened
 from execution.tca import HORIZONS_MIN
 
 FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by day
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
+HORIZONS_NS: Final = tuple(minutes * 60 * NANO for minutes in HORIZONS_MIN)
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
 
 
-class FillTrail(msgspec.Struct, gc=False, kw_only=True):
-    """One execution. `execution` is the ledger's, so a correction or a cost that comes later is in it."""
+class _Executions(Ledger):
+    """Which executions count, with their corrections and costs, by the ledger's own rules; nobody asks here what they
+    made of a position.
+    """
 
-    execution: Execution
-    liquidity: int  # 1 added, 2 removed, 3 routed out, 0 not told
-    told_ns: int  # our clock
-    exchange_ns: int  # the broker's; 0 = not told
-    quote: int  # ticket: just before the execution
-    later: tuple[int, ...]  # tickets, by HORIZONS_MIN
-
-
-class OrderTrail(msgspec.Struct, gc=False, kw_only=True):
-    """One child order; times are UTC ns, 0 = never."""
-
-    order_id: int
-    qty_nanos: int
-    px_nanos: int
-    sent_ns: int
-    acknowledged_ns: int = 0
-    ended_ns: int = 0
-    ending: str = ""  # filled, cancelled, rejected: …, not sent: …, settled as …
-    replaces: int = 0
-    filled_nanos: int = 0
-
-
-class Decided(msgspec.Struct, gc=False, kw_only=True):
-    """When a trade was wanted, and what became of it so far."""
-
-    date: int
-    ts_ns: int
-    ticket: int
-    target_nanos: int = 0
-    opened: bool = False
-    waits: str = ""  # why nothing was opened
-
-
-class Trail(msgspec.Struct, gc=False, kw_only=True):
-    """One schedule."""
-
-    date: int
-    opening: c.OpenParent
-    opened_ns: int
-    decision_ns: int
-    decision: int  # tickets of points
-    arrival: int
-    end: int = 0
-    end_ns: int = 0
-    state: int = int(ParentState.ACTIVE)
-    reason: str = ""
-    orders: list[OrderTrail] = []
-    fills: list[FillTrail] = []
-    refusals: int = 0
-    refused: list[str] = []
-    replans: int = 0
-    weights: tuple[int, ...] = ()
-
-    @property
-    def filled_nanos(self) -> int:
-        """As the ledger has it now."""
-        return sum(fill.execution.qty_nanos for fill in self.fills)
-
-
-class Unopened(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A target that never became a schedule before the next one replaced it."""
-
-    date: int
-    strategy: str
-    inst: int
-    ts_ns: int
-    target_nanos: int
-    why: str
+    def _move(self, execution: Execution, side: int, qty_nanos: int, px_nanos: int, *, undo: bool = False) -> None:
+        pass
 
 
 class Walk:
@@ -107,11 +46,13 @@ class Walk:
         self._date = 0
         self._seq = 0
         self._ts_ns = 0
-        self._ledger = Ledger(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
+        self._ledger = _Executions(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
         self._instruments = instruments
         self._decided: dict[tuple[str, int], Decided] = {}
         self._orders: dict[int, tuple[Trail, OrderTrail]] = {}
         self._fills = 0
+        self._split_ns: dict[int, int] = {}
+        self.splits: list[tuple[int, int, int, int]] = []  # instrument, trading date, new shares, old shares
 
     def take(self, seq: int, ts_ns: int, message: Any) -> None:
         """The next record."""
@@ -142,7 +83,16 @@ class Walk:
         before = self._decided.get(key)
         if before is not None:
             self._note_unopened(key, before)
+        if self._split_ns.get(command.inst) == self._ts_ns:
+            return  # the same target in new shares: nothing was decided, and the price at hand may be the old one
         self._decided[key] = self._decide(command.inst, command.qty_nanos)
+
+    def split(self, command: b.SplitBooks) -> None:
+        """What was decided at a price of the old shares counts for nothing in the new ones."""
+        for key in [key for key in self._decided if key[1] == command.inst]:
+            self._note_unopened(key, self._decided.pop(key))
+        self._split_ns[command.inst] = self._ts_ns
+        self.splits.append((command.inst, self._date, command.num, command.den))
 
     def _decide(self, inst: int, target_nanos: int) -> Decided:
         ticket = self._market.ask_point(inst, self._seq, self._ts_ns)
@@ -152,14 +102,10 @@ class Walk:
         if not decided.opened and decided.waits:
             self.unopened.append(
                 Unopened(
-                    date=decided.date,
-                    strategy=key[0],
-                    inst=key[1],
-                    ts_ns=decided.ts_ns,
+                    date=decided.date, strategy=key[0], inst=key[1], ts_ns=decided.ts_ns, why=decided.waits,
                     target_nanos=decided.target_nanos,
-                    why=decided.waits,
                 )
-            )
+            )  # fmt: skip
 
     def blocked(self, note: n.Blocked) -> None:
         """Why a target waits."""
@@ -183,6 +129,26 @@ class Walk:
             arrival=arrival,
             weights=command.weights,
         )
+
+    def crossed(self, command: CrossBooks) -> None:
+        """Two books traded with each other: a fill of both schedules."""
+        market, inst, now = self._market, command.inst, self._ts_ns
+        sides = ((command.buyer, command.buyer_parent, BUY), (command.seller, command.seller_parent, SELL))
+        for strategy, parent_id, side in sides:
+            trail = self.trails.get(parent_id)
+            if trail is None:
+                continue
+            execution = Execution(
+                exec_id=f"cross-{self._seq}", order_id=0, strategy=strategy, inst=inst, side=side,
+                qty_nanos=command.qty_nanos, px_nanos=command.px_nanos, ts_ns=now, seq=self._seq,
+                commission_known=True,
+            )  # fmt: skip
+            later = tuple([market.ask_mark(inst, now + minutes * 60 * NANO) for minutes in HORIZONS_MIN])
+            fill = FillTrail(
+                execution=execution, liquidity=CROSSED, told_ns=now, exchange_ns=0, quote=market.ask_mark(inst, now),
+                later=later, met=(command.bid_px_nanos, command.ask_px_nanos),
+            )  # fmt: skip
+            trail.fills.append(fill)
 
     def replanned(self, command: c.ReplanParent) -> None:
         """Other weights from a slice on."""
@@ -315,6 +281,20 @@ class Walk:
         """What an execution cost."""
         self._ledger.charge(event.exec_id, event.commission_nanos)
 
+    def booked(self, command: b.CorrectBooks) -> None:
+        """The statement's word on an execution that we have."""
+        line, ledger = command.line, self._ledger
+        if line.exec_id not in ledger.executions:
+            return
+        if line.kind == "commission":
+            ledger.charge(line.exec_id, line.commission_nanos)
+        elif line.kind == "fees":
+            ledger.name_fees(line.exec_id, line.fees)
+        elif line.kind == "correction":
+            ledger.correct(
+                corrects=line.exec_id, exec_id=line.line_id, qty_nanos=line.qty_nanos, px_nanos=line.px_nanos
+            )
+
     def _book(
         self, exec_id: str, order_id: int, inst: int, side: int, qty_nanos: int, px_nanos: int, *,
         exchange_ns: int = 0, liquidity: int = 0,
@@ -325,7 +305,7 @@ class Walk:
         now = self._ts_ns
         execution = Execution(
             exec_id=exec_id, order_id=order_id, strategy="", inst=inst, side=side, qty_nanos=qty_nanos,
-            px_nanos=px_nanos, ts_ns=now, seq=self._seq,
+            px_nanos=px_nanos, ts_ns=now, seq=self._seq, liquidity=liquidity,
         )  # fmt: skip
         if not self._ledger.execute(execution):
             return
@@ -341,7 +321,7 @@ class Walk:
                 told_ns=now,
                 exchange_ns=exchange_ns,
                 quote=market.ask_mark(inst, made_ns, before=True),
-                later=tuple([market.ask_mark(inst, made_ns + minutes * 60 * NANO) for minutes in HORIZONS_MIN]),
+                later=market.ask_marks(inst, made_ns, HORIZONS_NS),
             )
         )
         order.filled_nanos += qty_nanos
@@ -356,6 +336,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     c.SetTarget: Walk.targeted,
     n.Blocked: Walk.blocked,
     c.OpenParent: Walk.opened,
+    CrossBooks: Walk.crossed,
     c.ReplanParent: Walk.replanned,
     c.EndParent: Walk.ended,
     c.PlaceOrder: Walk.placed,
@@ -370,4 +351,6 @@ _HANDLERS: Final[dict[type, Any]] = {
     e.ExecutionReported: Walk.filled,
     e.ExecutionCorrected: Walk.corrected,
     e.CommissionReported: Walk.charged,
+    b.CorrectBooks: Walk.booked,
+    b.SplitBooks: Walk.split,
 }

@@ -1,5 +1,6 @@
 """The registry of execution algorithms: an explicit tuple; an unknown name stops start-up."""
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from execution.algos.immediate import Immediate, ImmediateParams
 from execution.algos.native import NATIVES
 from execution.algos.plan import Algo, AlgoParams, Plan, Terms
 from execution.algos.pov import Pov, PovParams
+from execution.algos.resting import Resting, RestingParams
 from execution.algos.shortfall import Shortfall, ShortfallParams
 from execution.algos.twap import Twap, TwapParams
 from execution.algos.vwap import Vwap, VwapParams
@@ -21,6 +23,7 @@ from execution.algos.vwap import Vwap, VwapParams
 IMMEDIATE: Final[Algo] = Immediate()
 TWAP: Final[Algo] = Twap()
 AUTO: Final[Algo] = Auto()
+RESTING: Final[Algo] = Resting()
 ALGOS: Final[tuple[Algo, ...]] = (
     IMMEDIATE,
     TWAP,
@@ -30,10 +33,12 @@ ALGOS: Final[tuple[Algo, ...]] = (
     Iceberg(),
     Adaptive(),
     Close(),
+    RESTING,
     AUTO,
     *NATIVES,
 )
 _BY_NAME: Final = {algo.name: algo for algo in ALGOS}
+READ_MAX: Final = 256  # sets of parameters that are remembered: those of the config, and what was chosen by itself
 
 
 def find_algo(name: str, *, field: str = "algo") -> Algo:
@@ -69,9 +74,14 @@ def written(params: AlgoParams) -> str:
 
 def params_of(parent: Parent) -> AlgoParams:
     """A parent's own parameters; the defaults of its algo where it carries none, or those of another release."""
-    kind = algo_of(parent.algo).params_type
+    return _read(parent.algo, parent.params)
+
+
+@lru_cache(READ_MAX)
+def _read(algo: str, text: str) -> AlgoParams:
+    kind = algo_of(algo).params_type
     try:
-        return msgspec.json.decode(parent.params, type=kind) if parent.params else kind()
+        return msgspec.json.decode(text, type=kind) if text else kind()
     except msgspec.DecodeError:
         return kind()
 
@@ -80,6 +90,7 @@ __all__ = [
     "ALGOS",
     "AUTO",
     "IMMEDIATE",
+    "RESTING",
     "TWAP",
     "AdaptiveParams",
     "Algo",
@@ -90,6 +101,7 @@ __all__ = [
     "ImmediateParams",
     "Plan",
     "PovParams",
+    "RestingParams",
     "ShortfallParams",
     "Terms",
     "TwapParams",

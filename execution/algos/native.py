@@ -1,27 +1,28 @@
 """Pass-through to the broker's own algorithms: one parent is one child order, which the broker works by itself. The
 controls see that child as one order of the whole size; it is cancelled like any other, and never replaced.
 
-`tags` are the broker's, by its names; the times are the schedule's own (`duration_s`, `after_open_s`).
+`tags` are the broker's, by its names; the end is the schedule's own (`duration_s`, `before_close_s`). No start is told:
+the order leaves when it has come.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
 
 import msgspec
 
-from core.broker_algos import STRATEGIES, TIME_TAGS, params_fault
+from core.broker_algos import END_TAGS, STRATEGIES, TIME_TAGS, params_fault
 from core.errors import ConfigError
+from core.moments import utc_text
 from core.parents import Parent
-from core.units import NANO
 from execution.algos.plan import LIMIT_BP_MAX, Algo, AlgoParams, Plan, Terms, no_time, require_range, window
 
 LIMIT_BP_MIN: Final = 1.0
-_STARTS: Final = ("startTime", "activeTimeStart")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NOT_NATIVE: Final = ("participation", "jitter")  # only our own schedules can do this
 
 
 class NativeParams(AlgoParams, frozen=True):
-    """The broker's tags. `limit_bp` is required: the child is a limit order at the schedule's limit from the start."""
+    """The broker works the whole schedule as one order, at the schedule's limit from the start. Its tags say how much
+    it trades when.
+    """
 
     strategy: ClassVar[str] = ""
     duration_s: int = 3600
@@ -31,7 +32,8 @@ class NativeParams(AlgoParams, frozen=True):
         """Tags by the broker's table; and nothing that only our own schedules can do."""
         AlgoParams.validate(self, field)
         require_range(f"{field}.limit_bp", self.limit_bp, low=LIMIT_BP_MIN, high=LIMIT_BP_MAX)
-        for name, value in (("participation", self.participation), ("jitter", self.jitter)):
+        for name in NOT_NATIVE:
+            value = getattr(self, name)
             if value:
                 raise ConfigError(f"{field}.{name} is {value}: the broker works the order; set 0 and use its tags")
         for tag in TIME_TAGS:
@@ -126,6 +128,7 @@ class Native(Algo):
     """See `execution.algos.plan.Algo`."""
 
     crosses_at_once = True  # one message, as far as the message budget goes
+    handed_over = True
 
     def __init__(self, params_type: type[NativeParams]) -> None:
         self.params_type = params_type
@@ -142,11 +145,7 @@ class Native(Algo):
         """See `Algo`."""
         assert isinstance(params, NativeParams), f"{self.name} was given {type(params).__name__}"
         strategy = params.strategy
-        times = tuple(
-            (tag, _utc(parent.start_ts_ns if tag in _STARTS else parent.end_ts_ns))
-            for tag in STRATEGIES[strategy]
-            if tag in TIME_TAGS
-        )
+        times = tuple((tag, utc_text(parent.end_ts_ns)) for tag in STRATEGIES[strategy] if tag in END_TAGS)
         return strategy, wire_tags(params) + times
 
 
@@ -159,10 +158,6 @@ def _text(value: str | float) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     return value if isinstance(value, str) else f"{value:.12g}"
-
-
-def _utc(ts_ns: int) -> str:
-    return (_EPOCH + timedelta(seconds=ts_ns // NANO)).strftime("%Y%m%d-%H:%M:%S")
 
 
 NATIVES: Final[tuple[Algo, ...]] = tuple(

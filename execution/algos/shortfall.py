@@ -1,7 +1,9 @@
 """Implementation shortfall: the optimal plan of Almgren and Chriss, which trades impact against the risk of waiting.
 Its decay comes from what the market shows when the schedule opens: volatility, spread and average daily volume. At the
 start of each slice it is worked out again, and when it has moved by more than `replan_move`, the rest is planned anew
-from what was due by then: while it stands still, planning anew would give the same plan.
+from what was due by then: while it stands still, planning anew would give the same plan. It never leaves `replan_times`
+times its first value either way: our own orders move the price, what they move reads as volatility, and a plan that
+believed it would trade faster, move it more, and so on.
 
 Impact as Almgren and Chriss set it: trading one per cent of the day's volume in a day costs one spread (temporary), ten
 per cent move the price by one spread (permanent), and half the spread is fixed.
@@ -11,6 +13,7 @@ from math import cosh
 from typing import Final
 
 from core.parents import Parent
+from core.schedules import AS_CONFIGURED
 from core.units import BP, NANO
 from execution.algos.plan import (
     Algo,
@@ -42,6 +45,7 @@ class ShortfallParams(AlgoParams, frozen=True):
     risk_aversion: float = 1e-6  # lambda: cost in money that one unit of its variance is worth; 0 = even parts
     volatility_bp: float = 0.0  # of a day, until the market has shown its own; 0 = even parts until then
     replan_move: float = 0.25  # a decay that moved by less than this part leaves the plan alone
+    replan_times: float = 1.5  # no plan anew is so many times faster or slower than the first; 1 = none is made
 
     def validate(self, field: str) -> None:
         """Bounds of each and of slices per second."""
@@ -50,6 +54,7 @@ class ShortfallParams(AlgoParams, frozen=True):
         require_range(f"{field}.risk_aversion", self.risk_aversion, low=0, high=AVERSION_MAX)
         require_range(f"{field}.volatility_bp", self.volatility_bp, low=0, high=BP)
         require_range(f"{field}.replan_move", self.replan_move, low=0.01, high=100)
+        require_range(f"{field}.replan_times", self.replan_times, low=1, high=1_000)
 
     @property
     def slices_max(self) -> int:
@@ -91,6 +96,11 @@ class Shortfall(Algo):
         whole = parent.end_ts_ns - parent.start_ts_ns
         kappa, why = live_decay(params, terms, whole / slices)
         before = parent.kappa_nanos / NANO  # det-ok: a rate, as it was journalled
+        first = parent.kappa_first_nanos / NANO  # det-ok: likewise
+        if first and kappa:
+            bounded = min(max(kappa, first / params.replan_times), first * params.replan_times)
+            why += f", of which {bounded:.4g} is as far as it goes" if bounded != kappa else ""
+            kappa = bounded
         # A decay that does not bend the plan visibly is none, whatever it is a multiple of.
         least = 0.1 * _day_ns(terms) / whole
         if abs(kappa - before) <= params.replan_move * max(before, least):
@@ -119,7 +129,7 @@ def live_decay(params: ShortfallParams, terms: Terms, step_ns: float) -> tuple[f
     impact = impact_of(terms)
     tau = min(step_ns / max(_day_ns(terms), 1), 1.0)
     kappa = decay(risk_aversion=params.risk_aversion, sigma=sigma / NANO, impact=impact, tau=tau)
-    source = "" if terms.sigma_nanos else " (volatility as configured)"
+    source = "" if terms.sigma_nanos else f" ({AS_CONFIGURED})"
     return min(kappa, KAPPA_MAX), f"decay {kappa:.4g} a day{source}"
 
 

@@ -2,12 +2,15 @@
 whether a stated edge pays. Pure.
 """
 
+from execution.costs.charges import Order
 from execution.costs.choice import Choice, Situation, choose
 from execution.costs.edge import EdgePolicy, EdgeVerdict, judge_edge
-from execution.costs.estimate import Conditions, Estimate, Order, Schedule, estimate, even_schedule, weights_of
+from execution.costs.estimate import Conditions, Estimate, Schedule, estimate, even_schedule, weights_of
+from execution.costs.fitted import DAYS_MAX, Fitted, Models, models_of
 from execution.costs.impact import MODELS, Almgren, ImpactModel, IStar, SquareRoot, find_model
 
 __all__ = [
+    "DAYS_MAX",
     "MODELS",
     "Almgren",
     "Choice",
@@ -15,8 +18,10 @@ __all__ = [
     "EdgePolicy",
     "EdgeVerdict",
     "Estimate",
+    "Fitted",
     "IStar",
     "ImpactModel",
+    "Models",
     "Order",
     "Schedule",
     "Situation",
@@ -26,5 +31,6 @@ __all__ = [
     "even_schedule",
     "find_model",
     "judge_edge",
+    "models_of",
     "weights_of",
 ]

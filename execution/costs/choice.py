@@ -6,20 +6,21 @@ Every candidate is a schedule that `estimate` prices, commissions with their min
 order is not cut into parts that each pay it. A simpler candidate comes first and wins a tie.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from core.fees import FeeTable
 from core.units import NANO, decimal_text
+from execution.costs.charges import Order
 from execution.costs.estimate import (
     COMMISSION,
     FEES,
     Conditions,
     Estimate,
-    Order,
+    Pricer,
     Schedule,
-    estimate,
     even_schedule,
     ratio,
 )
@@ -90,20 +91,22 @@ def choose(order: Order, conditions: Conditions, situation: Situation, *, fees: 
             algo=TWAP, params={"duration_s": horizon, "slices": slices}, expected=None,
             why=f"{TWAP} over {horizon} s: nobody knows the {missing}",
         )  # fmt: skip
-    ranking = _Ranking(order, conditions, situation, fees, model)
-    _consider(ranking)
-    ranked = ranking.entries
+    pricer = Pricer(order, conditions, fees=fees, model=model)
+    ranking = _Ranking(order, situation, pricer)
+    share = participation(order, conditions, situation)
+    _consider(ranking, share)
+    ranked = ranking.entries()
     if not ranked:
         return Choice(algo=TWAP, params={"duration_s": horizon, "slices": 1}, expected=None, why=f"{TWAP}: none other")
     best = min(ranked, key=_place)[2]
-    found = ranking.exact(best)
+    found = pricer.price(best.schedule)
     return Choice(
         algo=best.algo,
         params=best.params,
         expected=found,
         weights=best.schedule.weights if best.uneven else (),
         haste=best.haste,
-        why=_why(order, conditions, situation, ranked, best, found),
+        why=_why(order, conditions, situation, ranked, best, found, share),
     )
 
 
@@ -114,46 +117,72 @@ def participation(order: Order, conditions: Conditions, situation: Situation) ->
     return size / (size + others)
 
 
-def _place_of_priced(priced: tuple[_Entry, int]) -> tuple[float, int]:
-    """The fewer slices win a tie."""
-    return priced[0][0], priced[1]
-
-
 def _place(entry: _Entry) -> tuple[float, int]:
     return entry[0], entry[1]
+
+
+def _number(entry: _Entry) -> int:
+    return entry[1]
 
 
 class _Ranking:
     """Candidates with their price, in the order they came."""
 
-    def __init__(
-        self, order: Order, conditions: Conditions, situation: Situation, fees: FeeTable, model: ImpactModel
-    ) -> None:
+    def __init__(self, order: Order, situation: Situation, pricer: Pricer) -> None:
         self.order = order
-        self.conditions = conditions
         self.situation = situation
-        self._fees = fees
-        self._model = model
-        self.entries: list[_Entry] = []
+        self.pricer = pricer
+        self._entries: list[_Entry] = []
+        self._looked_at = 0
 
-    def exact(self, candidate: _Candidate, charges: tuple[int, int] | None = None) -> Estimate:
-        """What it costs; with the charges of another of as many orders it is a tenth of the work."""
-        return estimate(
-            self.order, self.conditions, candidate.schedule, fees=self._fees, model=self._model, charges=charges
-        )  # fmt: skip
+    def entries(self) -> list[_Entry]:
+        """What takes part."""
+        return sorted(self._entries, key=_number)
 
-    def price(self, candidate: _Candidate, like: Estimate | None = None) -> _Entry:
+    def price(self, candidate: _Candidate, like: Estimate | None = None) -> None:
         """Cost plus weighted risk; it takes part if its algorithm is there. `like`: pays the same charges."""
-        charges = None if like is None else (like.part_nanos(COMMISSION), like.part_nanos(FEES))
-        found = self.exact(candidate, charges)
+        charged = None if like is None else charged_in(like)
+        self._enter(self._looked_at, candidate, self.pricer.price(candidate.schedule, charged))
+        self._looked_at += 1
+
+    def _enter(self, number: int, candidate: _Candidate, found: Estimate) -> _Entry:
         score = found.cost_nanos + self.situation.risk_weight * found.risk_nanos
-        entry = (score, len(self.entries), candidate, found)
+        entry = (score, number, candidate, found)
         if candidate.algo in self.situation.algos:
-            self.entries.append(entry)
+            self._entries.append(entry)
         return entry
 
+    def cheapest(self, seconds: int, numbers: list[int]) -> tuple[int, _Entry]:
+        """The cheapest number of even slices, the smaller of those that cost the same. What cannot be it is not priced:
+        the least that it may cost is more than another does.
+        """
+        pricer, situation = self.pricer, self.situation
+        volume, days = _volume(situation, seconds), seconds / situation.day_s
+        even_volume = not situation.volume or min(situation.volume) > 0.0
+        bounds = []
+        for at, slices in enumerate(numbers):
+            blocks, children = _blocks(slices)
+            passes = volume * _worked(blocks * children, seconds) if even_volume else 0.0
+            bounds.append((pricer.least(blocks * children, passes, days, RESTING, situation.risk_weight), at))
+        first, self._looked_at = self._looked_at, self._looked_at + len(numbers)
+        best: tuple[float, int, _Entry] | None = None
+        for bound, at in sorted(bounds):
+            if best is not None and bound > best[0]:
+                break
+            candidate = _even(situation, seconds, numbers[at])
+            entry = self._enter(first + at, candidate, pricer.price(candidate.schedule))
+            if best is None or (entry[0], -at) < best[:2]:
+                best = (entry[0], -at, entry)
+        assert best is not None, "there is one number of slices at least"
+        return numbers[-best[1]], best[2]
 
-def _consider(ranking: _Ranking) -> None:
+
+def charged_in(found: Estimate) -> tuple[int, int]:
+    """Commission and other fees of an estimate."""
+    return found.part_nanos(COMMISSION), found.part_nanos(FEES)
+
+
+def _consider(ranking: _Ranking, share: float) -> None:
     situation = ranking.situation
     day, horizon = situation.day_s, max(situation.horizon_s, 1)
     for algo, seconds, crossing in ((IMMEDIATE, IMMEDIATE_S, 1.0), (ADAPTIVE, ADAPTIVE_S, RESTING)):
@@ -161,7 +190,6 @@ def _consider(ranking: _Ranking) -> None:
             schedule = even_schedule(1, days=seconds / day, volume=_volume(situation, seconds), crossing=crossing)
             params = {"duration_s": min(seconds, horizon)} | ({"slices": 1} if algo == ADAPTIVE else {})
             ranking.price(_Candidate(algo=algo, params=params, schedule=schedule))
-    share = participation(ranking.order, ranking.conditions, situation)
     blind = not situation.volume and not situation.must_complete
     if blind and POV_FROM < share <= POV_MOST and POV in situation.algos:
         schedule = even_schedule(1, days=horizon / day, volume=_volume(situation, horizon), crossing=RESTING)
@@ -170,31 +198,33 @@ def _consider(ranking: _Ranking) -> None:
         return
     for seconds in _durations(horizon):
         # How many parts is a question of commissions and time, answered by even ones for all.
-        tried = [(_even(situation, seconds, slices), slices) for slices in _slices(ranking.order, seconds)]
-        priced = [(ranking.price(candidate), slices) for candidate, slices in tried]
-        (_, _, plain, even), slices = min(priced, key=_place_of_priced)
+        slices, (_, _, plain, even) = ranking.cheapest(seconds, _slices(ranking.order, seconds))
         if situation.volume and slices > 1:
             ranking.price(_along_volume(plain), even)
         if seconds == horizon and slices > 1:
             if slices > HASTY_SLICES_MAX:
                 plain = _even(situation, seconds, HASTY_SLICES_MAX)
-                even = ranking.exact(plain)
+                even = ranking.pricer.price(plain.schedule)
             for haste in HASTES:
                 ranking.price(_hasty(plain, haste), even)
 
 
 def _even(situation: Situation, seconds: int, slices: int) -> _Candidate:
-    """Children that trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
     blocks, children = _blocks(slices)
-    worked = min(1.0, CHILD_S * blocks * children / seconds)
+    worked = _worked(blocks * children, seconds)
     schedule = Schedule(
         weights=(1.0 / blocks,) * blocks,
-        volume=tuple(part * worked for part in _cut(situation, seconds, blocks)),
+        volume=tuple([part * worked for part in _cut(situation, seconds, blocks)]),
         slice_days=seconds / blocks / situation.day_s,
         crossing=RESTING,
         children=children,
     )
     return _Candidate(algo=TWAP, params={"duration_s": seconds, "slices": blocks * children}, schedule=schedule)
+
+
+def _worked(orders: int, seconds: int) -> float:
+    """Children that trade in `CHILD_S` each: a slice longer than that has no more volume than that."""
+    return min(1.0, CHILD_S * orders / seconds)
 
 
 def _along_volume(even: _Candidate) -> _Candidate:
@@ -206,10 +236,13 @@ def _along_volume(even: _Candidate) -> _Candidate:
 
 def _hasty(even: _Candidate, haste: float) -> _Candidate:
     """What is left falls as sinh kappa (T - t) / sinh kappa T, as with Almgren and Chriss."""
-    blocks = len(even.schedule.weights)
+    return _reweighted(even, IS, _falling(len(even.schedule.weights), haste), haste)
+
+
+@lru_cache(len(HASTES) * BLOCKS_MAX)
+def _falling(blocks: int, haste: float) -> tuple[float, ...]:
     left = [_sinh(haste * (1.0 - at / blocks)) for at in range(blocks + 1)]
-    weights = tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
-    return _reweighted(even, IS, weights, haste)
+    return tuple((left[at] - left[at + 1]) / left[0] for at in range(blocks))
 
 
 def _reweighted(even: _Candidate, algo: str, weights: tuple[float, ...], haste: float = 0.0) -> _Candidate:
@@ -255,18 +288,21 @@ def _cut(situation: Situation, seconds: int, slices: int) -> tuple[float, ...]:
     """The volume of each slice; a slot gives its parts evenly."""
     if not situation.volume:
         return (seconds / situation.day_s / slices,) * slices
-    slot_s = situation.horizon_s / len(situation.volume)
-    step = seconds / slices
-    return tuple(_between(situation.volume, slot_s, at * step, (at + 1) * step) for at in range(slices))
-
-
-def _between(volume: tuple[float, ...], slot_s: float, start: float, end: float) -> float:
-    total, slot = 0.0, int(start / slot_s)
-    while slot < len(volume) and slot * slot_s < end:
-        inside = min(end, (slot + 1) * slot_s) - max(start, slot * slot_s)
-        total += volume[slot] * max(inside, 0.0) / slot_s
-        slot += 1
-    return total
+    volume = situation.volume
+    slot_s, step = situation.horizon_s / len(volume), seconds / slices
+    found, slot, start = [], 0, 0.0
+    for at in range(1, slices + 1):
+        end, total = at * step, 0.0
+        while slot < len(volume):
+            edge = (slot + 1) * slot_s
+            if edge > end:
+                total += volume[slot] * (end - start)
+                break
+            total += volume[slot] * (edge - start)
+            start, slot = edge, slot + 1
+        start = end
+        found.append(total / slot_s)
+    return tuple(found)
 
 
 def _why(
@@ -276,6 +312,7 @@ def _why(
     ranked: list[_Entry],
     best: _Candidate,
     found: Estimate,
+    part: float,
 ) -> str:
     """One line: what, what it costs, against what, for which size."""
     others: dict[str, _Entry] = {}
@@ -289,7 +326,7 @@ def _why(
     )
     sliced = f" in {best.params['slices']} slices" if best.params.get("slices", 1) > 1 else ""
     size = f"{100.0 * ratio(order.qty_nanos, conditions.adv_nanos):.2g} % of a day"
-    share = f"{100.0 * participation(order, conditions, situation):.2g} % of the volume of {situation.horizon_s} s"
+    share = f"{100.0 * part:.2g} % of the volume of {situation.horizon_s} s"
     curve = "" if situation.volume else ", without a volume curve"
     text = (
         f"{best.algo} over {best.params['duration_s']} s{sliced}: {found.text()}, risk weighs {situation.risk_weight:g}"

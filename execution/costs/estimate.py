@@ -6,7 +6,7 @@ The models' floats end at `_fraction`: rounded to a millionth of a basis point, 
 power, which differs between processors, decides nothing; from there on all is integers and the parts sum to the cost.
 """
 
-from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from math import sqrt
 from typing import Final
@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 
 from core.errors import Bug
-from core.fees import ADDED, REMOVED, FeeTable
+from core.fees import FeeTable
 from core.units import BP, NANO, decimal_text, div_half_even, notional_nanos
+from execution.costs.charges import Charges, Order
 from execution.costs.impact import ImpactModel
 
 COMMISSION: Final = "commission"
@@ -23,18 +24,10 @@ FEES: Final = "fees"
 SPREAD: Final = "spread"
 PERMANENT: Final = "permanent"
 TEMPORARY: Final = "temporary"
+SHAPES_MAX: Final = 512  # schedules' shapes whose exposure is remembered
+NOT_KNOWN: Final = float("-inf")
+ALMOST: Final = 1.0 - 1e-9  # a bound must not fail by the last digits
 _GRID: Final = 10_000_000_000  # millionths of a basis point in one
-
-
-class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What is to be traded, and when for the fee tables."""
-
-    side: int
-    qty_nanos: int
-    date: int  # yyyymmdd
-    lot_nanos: int = NANO
-    month_before_nanos: int = 0  # shares traded in the calendar month so far
-    venue: str = ""
 
 
 class Conditions(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -115,46 +108,83 @@ def weights_of(cumulative: tuple[int, ...]) -> tuple[float, ...]:
 
 
 def estimate(
-    order: Order,
-    conditions: Conditions,
-    schedule: Schedule,
-    *,
-    fees: FeeTable,
-    model: ImpactModel,
-    charges: tuple[int, int] | None = None,
+    order: Order, conditions: Conditions, schedule: Schedule, *, fees: FeeTable, model: ImpactModel
 ) -> Estimate:
-    """All parts of the expected cost, and its risk. `charges`: commission and other fees, where the caller knows them.
-    Raises Bug when something is missing (`Conditions.missing`).
-    """
-    if conditions.missing():
-        raise Bug(f"an estimate without {conditions.missing()}; ask Conditions.missing first")
-    notional = notional_nanos(conditions.mid_nanos, order.qty_nanos)
-    if not order.qty_nanos:
-        return Estimate(cost_nanos=0, risk_nanos=0, parts=(), model=model.name, notional_nanos=0)
-    size, volatility = ratio(order.qty_nanos, conditions.adv_nanos), conditions.volatility
-    commission, other = _charges(order, conditions, schedule, fees) if charges is None else charges
-    half_spread = ratio(conditions.spread_nanos, 2 * conditions.mid_nanos)
-    paid = model.permanent_paid(size=size, volatility=volatility, turnover_days=conditions.turnover_days)
-    temporary, known = 0.0, {0.0: 0.0}
-    for weight, volume in zip(schedule.weights, schedule.volume, strict=True):
-        rate = size * weight / volume if volume > 0.0 else 1.0  # no volume expected: as much as all others together
-        if rate not in known:
-            known[rate] = model.temporary(size=size, volatility=volatility, rate=rate)
-        temporary += weight * known[rate]
-    parts = (
-        (COMMISSION, commission),
-        (FEES, other),
-        (SPREAD, _fraction(notional, half_spread * schedule.crossing)),
-        (PERMANENT, _fraction(notional, paid)),
-        (TEMPORARY, _fraction(notional, temporary)),
-    )
-    return Estimate(
-        cost_nanos=sum(part for _, part in parts),
-        risk_nanos=_fraction(notional, volatility * sqrt(exposure(schedule))),
-        parts=parts,
-        model=model.name,
-        notional_nanos=notional,
-    )
+    """All parts of the expected cost, and its risk. Raises Bug when something is missing (`Conditions.missing`)."""
+    pricer = Pricer(order, conditions, fees=fees, model=model)
+    return pricer.price(schedule)
+
+
+class Pricer:
+    """One order in one market, over as many schedules as are looked at: what they share is worked out once."""
+
+    __slots__ = ("_charges", "_half_spread", "_model", "_notional", "_permanent", "_size", "_spreads", "_volatility")
+
+    def __init__(self, order: Order, conditions: Conditions, *, fees: FeeTable, model: ImpactModel) -> None:
+        if conditions.missing():
+            raise Bug(f"an estimate without {conditions.missing()}; ask Conditions.missing first")
+        self._model = model
+        self._size = size = ratio(order.qty_nanos, conditions.adv_nanos)
+        self._volatility = volatility = conditions.volatility
+        self._notional = notional_nanos(conditions.mid_nanos, order.qty_nanos)
+        self._half_spread = ratio(conditions.spread_nanos, 2 * conditions.mid_nanos)
+        paid = model.permanent_paid(size=size, volatility=volatility, turnover_days=conditions.turnover_days)
+        self._permanent = _fraction(self._notional, paid)
+        self._spreads: dict[float, int] = {}
+        self._charges = Charges(order, conditions.mid_nanos, fees)
+
+    def price(self, schedule: Schedule, charged: tuple[int, int] | None = None) -> Estimate:
+        """All parts. `charged`: commission and other fees of the children, where the caller knows them."""
+        if not self._notional:
+            return Estimate(cost_nanos=0, risk_nanos=0, parts=(), model=self._model.name, notional_nanos=0)
+        if charged is None:
+            rests = not schedule.crossing > 0.0
+            charged = self._charges.of(schedule.weights, children=schedule.children, rests=rests)
+        commission, other = charged
+        spread = self._spread(schedule.crossing)
+        temporary = _fraction(self._notional, self._temporary(schedule))
+        return Estimate(
+            cost_nanos=commission + other + spread + self._permanent + temporary,
+            risk_nanos=_fraction(self._notional, self._volatility * sqrt(exposure(schedule))),
+            parts=(
+                (COMMISSION, commission),
+                (FEES, other),
+                (SPREAD, spread),
+                (PERMANENT, self._permanent),
+                (TEMPORARY, temporary),
+            ),
+            model=self._model.name,
+            notional_nanos=self._notional,
+        )
+
+    def _temporary(self, schedule: Schedule) -> float:
+        size, volatility, model = self._size, self._volatility, self._model
+        total, before, known = 0.0, 0.0, 0.0
+        for weight, volume in zip(schedule.weights, schedule.volume, strict=True):
+            rate = size * weight / volume if volume > 0.0 else 1.0  # none expected: as much as all others together
+            if rate != before:
+                before, known = rate, model.temporary(size=size, volatility=volatility, rate=rate)
+            total += weight * known
+        return total
+
+    def least(self, orders: int, volume: float, days: float, crossing: float, risk_weight: float) -> float:
+        """Cost plus weighted risk that an even schedule of so many orders has at the least, while `volume` of a day
+        passes in uneven parts, none of them 0: temporary impact falls ever more slowly with the volume, so that it is
+        least where the volume is even, too. -inf where it cannot be said.
+        """
+        charged = self._charges.least(orders, rests=not crossing > 0.0)
+        if charged is None or volume <= 0.0:
+            return NOT_KNOWN
+        temporary = self._model.temporary(size=self._size, volatility=self._volatility, rate=self._size / volume)
+        varied = temporary + risk_weight * self._volatility * sqrt(days / 3.0)
+        rounding = (2.0 + risk_weight) * self._notional / _GRID
+        return charged + self._spread(crossing) + self._permanent + self._notional * varied * ALMOST - rounding
+
+    def _spread(self, crossing: float) -> int:
+        known = self._spreads.get(crossing)
+        if known is None:
+            known = self._spreads[crossing] = _fraction(self._notional, self._half_spread * crossing)
+        return known
 
 
 def ratio(part: int, whole: int) -> float:
@@ -166,52 +196,19 @@ def exposure(schedule: Schedule) -> float:
     """Integral of the square of what is left, in days: the variance of the cost is volatility^2 times this. What is
     left falls along a straight line within a slice, so an even schedule gives T/3 for every number of slices.
     """
+    return exposure_of(schedule.weights) * schedule.slice_days
+
+
+@lru_cache(SHAPES_MAX)
+def exposure_of(weights: tuple[float, ...]) -> float:
+    """The same in slices, of the shape alone."""
     left, total = 1.0, 0.0
-    for weight in schedule.weights:
+    for weight in weights:
         after = left - weight
         total += (left * left + left * after + after * after) / 3.0
         left = after
-    return total * schedule.slice_days
+    return total
 
 
 def _fraction(amount_nanos: int, fraction: float) -> int:
     return div_half_even(amount_nanos * round(fraction * _GRID), _GRID)
-
-
-def _charges(order: Order, conditions: Conditions, schedule: Schedule, fees: FeeTable) -> tuple[int, int]:
-    """Commission and all other fees. Each child is an order of its own to the broker and pays its own minimum; the
-    month moves on from one to the next.
-    """
-    commission = other = 0
-    month = order.month_before_nanos
-    known: dict[tuple[int, int], tuple[int, int]] = {}
-    liquidity = REMOVED if schedule.crossing > 0.0 else ADDED
-    tiered = any(row.tiers for row in fees.rows_on(order.date))
-    for qty in _children(order, schedule):
-        key = (qty, month if tiered else 0)
-        if key not in known:
-            found = fees.commission_nanos(
-                date=order.date, side=order.side, qty_nanos=qty, px_nanos=conditions.mid_nanos,
-                month_before_nanos=month, liquidity=liquidity, venue=order.venue,
-            )  # fmt: skip
-            known[key] = (found.per_order_nanos, found.total_nanos - found.per_order_nanos)
-        commission += known[key][0]
-        other += known[key][1]
-        month += qty
-    return commission, other
-
-
-def _children(order: Order, schedule: Schedule) -> Iterator[int]:
-    """The orders as they will be sent: whole lots, and all of it with the last."""
-    lot, sent, cumulative = order.lot_nanos, 0, 0.0
-    for at, weight in enumerate(schedule.weights):
-        cumulative += weight
-        last = at == len(schedule.weights) - 1
-        upto = order.qty_nanos if last else round(order.qty_nanos * cumulative) // lot * lot
-        left = min(upto, order.qty_nanos) - sent
-        sent += left
-        for rest in range(min(schedule.children, max(1, left // lot)), 0, -1):
-            qty = left // rest // lot * lot if rest > 1 else left
-            left -= qty
-            if qty:
-                yield qty

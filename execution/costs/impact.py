@@ -35,7 +35,7 @@ class ImpactModel(Protocol):
         ...
 
     def temporary(self, *, size: float, volatility: float, rate: float) -> float:
-        """What fills at this rate pay beyond it."""
+        """What fills at this rate pay beyond it; falls ever more slowly with others' volume, as the choice assumes."""
         ...
 
 
@@ -46,11 +46,12 @@ class Almgren(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="almgren"
     eta: float = 0.142
     beta: float = 0.6
     turnover_power: float = 0.25
+    schedules: int = 0  # that the parameters were fitted to; 0 = as published
 
     @property
     def name(self) -> str:
         """See `ImpactModel`."""
-        return "almgren"
+        return _name("almgren", self.schedules)
 
     def permanent(self, *, size: float, volatility: float, turnover_days: float) -> float:
         """Linear in size: otherwise a round trip could move the price for nothing."""
@@ -71,11 +72,12 @@ class SquareRoot(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="squar
     """
 
     y: float = 1.0
+    schedules: int = 0  # that it was fitted to; 0 = as published
 
     @property
     def name(self) -> str:
         """See `ImpactModel`."""
-        return "square_root"
+        return _name("square_root", self.schedules)
 
     def permanent(self, *, size: float, volatility: float, turnover_days: float) -> float:
         """Not told apart."""
@@ -127,6 +129,10 @@ class IStar(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag="istar"):
     def temporary(self, *, size: float, volatility: float, rate: float) -> float:
         """Grows with participation, which counts own volume in the whole."""
         return self.b1 * self.instantaneous(size=size, volatility=volatility) * _power(rate / (1.0 + rate), self.a4)
+
+
+def _name(name: str, schedules: int) -> str:
+    return f"{name}, fitted to {schedules} own schedules" if schedules else name
 
 
 ISTAR_BOUNDS: Final = (

@@ -1,6 +1,6 @@
 """Control 4: an order the exchange could not take is refused here: type, time in force, tick, lot, price, GTD time, and
-what a replace may change (15c3-5 (c)(2)(i)). The one legal stop is the disaster stop: it only reduces, so it reserves
-nothing; what another one would reserve is not defined.
+what a replace may change (15c3-5 (c)(2)(i)). The legal stops are the disaster stop, which only reduces, and one that
+closes what a manual order filled; that, and the limit order beside it, are never for more than their book holds.
 """
 
 from typing import Final
@@ -11,6 +11,7 @@ from core.commands import (
     GTC,
     GTD,
     INTENT_DISASTER,
+    INTENT_PROTECT,
     IOC,
     LMT,
     LOC,
@@ -54,7 +55,13 @@ def check(o: OrderIntent, v: GateView) -> int:
     limit = o.limit_px_nanos
     rules = v.rules
     stop = o.stop_px_nanos
-    if stop or o.purpose == INTENT_DISASTER:
+    if o.purpose == INTENT_PROTECT:
+        if o.version or v.own_worst > 0 or (o.order_type != LMT and (o.order_type != STP or stop <= 0)):
+            return CONTROL
+        tick = rules.increment_at(stop) if stop > 0 else 0
+        if tick and stop % tick:
+            return CONTROL
+    elif stop or o.purpose == INTENT_DISASTER:
         if o.order_type != STP or o.purpose != INTENT_DISASTER or stop <= 0 or not v.reduce_only or o.version:
             return CONTROL
         tick = rules.increment or rules.increment_at(stop)
@@ -83,6 +90,11 @@ def explain(o: OrderIntent, v: GateView) -> tuple[str, str]:
         return f"{kind} {tif}", "a legal type and time in force"
     if (o.gtd_ts_ns <= v.ts_ns) if o.tif == GTD else o.gtd_ts_ns:
         return f"GTD time {o.gtd_ts_ns}", f"after {v.ts_ns} for GTD, else none"
+    if o.purpose == INTENT_PROTECT and (o.version or v.own_worst > 0):
+        return (
+            f"closes {exact_text(v.own_worst)} more than its book holds",
+            "at most what the book holds, as a new order",
+        )
     if o.stop_px_nanos or o.order_type == STP or o.purpose == INTENT_DISASTER:
         return f"{kind} stop {exact_text(o.stop_px_nanos)}", "a disaster stop: reduce-only, on tick, beyond the market"
     if (limit <= 0) if v.limited else limit:

@@ -4,11 +4,11 @@ rule). A name that trades too little takes no entries, and one whose average nob
 control").
 
 An exit is sliced (`Gate.slice_max_nanos`): only its five-minute bound holds, never below the smallest legal order, and
-what is not known does not hold it. A disaster stop takes nothing when it is sent, and nobody knows what will trade when
-it is set off: no bound holds it.
+what is not known does not hold it. A stop, or a limit at a profit, takes nothing when it is sent, and nobody knows what
+will trade when the market comes to it: no bound holds it.
 """
 
-from core.commands import INTENT_DISASTER, OrderIntent
+from core.commands import INTENT_DISASTER, INTENT_PROTECT, OrderIntent
 from core.market import VOLUME_INTERVAL_NS
 from core.sessions import CLOSED
 from core.units import BP, exact_text
@@ -28,7 +28,9 @@ def check(o: OrderIntent, v: GateView) -> int:
     if v.phase == CLOSED:
         return 0
     if v.reduce_only:
-        return CONTROL if o.purpose != INTENT_DISASTER and o.qty_nanos > exit_room(v, o.inst) else 0
+        if o.purpose == INTENT_DISASTER or o.purpose == INTENT_PROTECT:
+            return 0
+        return CONTROL if o.qty_nanos > exit_room(v, o.inst) else 0
     b = v.bounds
     adv = v.volumes.adv_nanos[o.inst]
     if adv <= 0 or adv < b.adv_min_nanos:

@@ -5,7 +5,7 @@ The policy is cancel-newest: the order that would cross does not leave, and what
 cancelled by this check; whoever wants the new order cancels the other one first.
 """
 
-from core.commands import INTENT_DISASTER, OrderIntent
+from core.commands import INTENT_DISASTER, INTENT_PROTECT, OrderIntent
 from core.units import exact_text
 from risk.foreign import NO_CROSS
 from risk.view import GateView
@@ -16,14 +16,14 @@ LIFT: str = "by itself: when the opposite order is gone"
 
 
 def check(o: OrderIntent, v: GateView) -> int:
-    """An order without a limit crosses whatever rests on the other side. Exits too. A disaster stop does not trade when
-    it is sent, and what rested nearer to the market was traded through before it could.
+    """An order without a limit crosses whatever rests on the other side. Exits too. A stop does not trade when it is
+    sent, and what rested nearer to the market was traded through before it could.
     """
     best = v.cross_px
     if best == NO_CROSS:
         return 0
     if not v.limited:
-        return 0 if o.purpose == INTENT_DISASTER else CONTROL
+        return 0 if o.purpose == INTENT_DISASTER or o.purpose == INTENT_PROTECT else CONTROL
     if o.side > 0:
         return CONTROL if o.limit_px_nanos >= best else 0
     return CONTROL if o.limit_px_nanos <= best else 0

@@ -67,6 +67,12 @@ def _gateway_state(number: int) -> PartResult:
     return run_part(number)
 
 
+def _algo_faults(number: int) -> PartResult:
+    from tests.drills.algo_faults import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -93,6 +99,18 @@ def _execution(number: int) -> PartResult:
 
 def _stress(number: int) -> PartResult:
     from tests.drills.stress import run_part
+
+    return run_part(number)
+
+
+def _impact(number: int) -> PartResult:
+    from tests.drills.impact import run_part
+
+    return run_part(number)
+
+
+def _impact_fit(number: int) -> PartResult:
+    from tests.drills.impact_fit import run_part
 
     return run_part(number)
 
@@ -138,6 +156,14 @@ DRILLS: Final = (
         "equal, every order accounted for within 10 s; a part is ten kills",
         parts=20,
         part=_gateway_crash,
+    ),
+    Drill(
+        name="algo_faults",
+        meaning="every algorithm at work in one trader at a paper gateway over TCP, with faults on the line: kill -9 "
+        "of either or both, pause and resume of a schedule by number; and in process every algorithm times every "
+        "trouble on other markets; a part is three kills and one market",
+        parts=4,
+        part=_algo_faults,
     ),
     Drill(
         name="guard",
@@ -190,5 +216,20 @@ DRILLS: Final = (
         "twice, no halt and no blind symbol that the load made; a part is one minute with another market",
         parts=2,
         part=_stress,
+    ),
+    Drill(
+        name="impact",
+        meaning="implementation shortfall against TWAP on mean + lambda x variance, on a venue with impact that is as "
+        "the model says or a factor of two off it (exponent, decay, size, volatility); a part is one market, traded "
+        "in every way on every venue; docs/is_against_twap.md says what came out",
+        parts=40,
+        part=_impact,
+    ),
+    Drill(
+        name="impact_fit",
+        meaning="schedules on a venue whose impact is known, their journal, and what quantd costs calibrate makes of "
+        "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
+        parts=20,
+        part=_impact_fit,
     ),
 )

@@ -21,6 +21,8 @@ class Flex:
     positions: list[Attributes] = field(default_factory=list)
     ending: dict[str, str] = field(default_factory=dict)
     corporate: list[Attributes] = field(default_factory=list)
+    kinds: list[Attributes] = field(default_factory=list)  # what commissions were made of
+    others: str = ""  # other accounts' statements, before ours
 
     def write(self, path: Path, *, head: str = "") -> Path:
         """The file; `head` stands before the first element."""
@@ -32,11 +34,13 @@ class Flex:
                 "CashReportCurrency", [{"currency": name, "endingCash": held} for name, held in self.ending.items()]
             ),
             "CorporateActions": _rows("CorporateAction", self.corporate),
+            "UnbundledCommissionDetails": _rows("UnbundledCommissionDetail", self.kinds),
         }
         body = "\n".join(f"<{name}>\n{rows}\n</{name}>" for name, rows in sections.items())
         own = f'accountId="{self.account}" fromDate="{self.day}" toDate="{self.day}" period="LastBusinessDay"'
         path.write_text(
-            f'{head}<FlexQueryResponse queryName="all" type="AF">\n<FlexStatements count="1">\n<FlexStatement {own}>\n'
+            f'{head}<FlexQueryResponse queryName="all" type="AF">\n<FlexStatements count="1">\n'
+            f"{self.others}<FlexStatement {own}>\n"
             f"{body}\n</FlexStatement>\n</FlexStatements>\n</FlexQueryResponse>\n",
             encoding="utf-8",
         )

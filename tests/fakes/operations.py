@@ -75,3 +75,7 @@ class FakeOperations:
     def corporate(self) -> list[dict[str, Any]]:
         """None."""
         return []
+
+    def orders(self) -> list[dict[str, Any]]:
+        """One line."""
+        return [{"id": 7, "symbol": "BAC"}]

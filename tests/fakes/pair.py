@@ -94,8 +94,7 @@ cadence_s = {cadence_s}
 warm_up_s = 5
 quotes_min = 5
 [strategies.reversion.execution]
-algo = "twap"
-params = {{ duration_s = {duration_s}, slices = {slices} }}
+{execution}
 [limits.account]
 order_notional_max = 100_000
 {wall}"""
@@ -110,7 +109,9 @@ durability = "{durability}"
 DEFAULTS: Final[dict[str, Any]] = {
     "port": 0, "speed": 20, "seed": 7, "rate": 4.0, "more_gateway": "", "mode": "paper", "on_stop": "park",
     "enter_z": 0.8, "cadence_s": 1, "duration_s": 20, "slices": 2, "durability": "os", "more": "",
+    "execution": "",  # rows of the strategy's; "" = an even schedule of `duration_s` in `slices`
 }  # fmt: skip
+EVEN: Final = 'algo = "twap"\nparams = {{ duration_s = {duration_s}, slices = {slices} }}'
 
 _table: Callable[..., Any] = functools.lru_cache(reference.build_in_child)
 _code: Callable[..., Any] = functools.lru_cache(digests.code_version)
@@ -193,7 +194,9 @@ class Pair:
     def write_trader(self) -> Path:
         """Its config, for the gateway that runs."""
         path = self.folder / "trader.toml"
-        path.write_text(TRADER.format(wall=wall_limits(self.settings["speed"]), **self.settings))
+        execution = self.settings["execution"] or EVEN.format(**self.settings)
+        made = self.settings | {"execution": execution, "wall": wall_limits(self.settings["speed"])}
+        path.write_text(TRADER.format(**made))
         return path
 
     async def start_trader(self) -> None:

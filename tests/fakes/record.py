@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from core.ledger import Ledger
 from core.records import KIND_NAMES, ROWS, decode
 from daemon.follower.database import Database
 from daemon.follower.schema import TABLES
@@ -54,6 +55,20 @@ FROM_FIELDS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "CashAdjusted": {"currency": "currency", "amount": "amount_nanos"},
         "AdjustCash": {"currency": "currency", "amount": "amount_nanos"},
     },
+    "parent_events": {
+        **{
+            name: {"parent_id": "parent_id", "reason": "reason"}
+            for name in ("EndParent", "PauseParent", "ReplanParent")
+        },
+        "OpenParent": {"parent_id": "parent_id", "reason": "why"},
+        "AdvanceParent": {"parent_id": "parent_id"},
+        "BeginSlice": {"parent_id": "parent_id"},
+    },
+    "crosses": {
+        "CrossBooks": {"buyer": "buyer", "seller": "seller", "qty": "qty_nanos", "px": "px_nanos",
+                       "buyer_parent": "buyer_parent", "seller_parent": "seller_parent"}
+    },
+    "transfers": {"TransferPosition": {"strategy": "strategy", "qty": "qty_nanos", "px": "px_nanos"}},
     "equity": {
         "EquityMarked": {"equity": "equity_nanos", "cash": "cash_nanos", "unrealised": "unrealised_nanos",
                          "realised": "realised_nanos", "fees": "fees_nanos"}
@@ -187,13 +202,18 @@ def _books(found: dict[str, list[Row]], journal: Path) -> list[str]:
             wrong.append(f"order {number}: {orders.get(number)} in SQL, {order.state.name} in the books")
     if len(orders) != money.next_order_id - 1:
         wrong.append(f"orders: {len(orders)} rows, {money.next_order_id - 1} were placed")
-    parents = {row["parent_id"]: (row["state"], row["filled"], row["value"]) for row in found["parents"]}
+    names = ("state", "filled", "value", "params", "expected_cost", "expected_risk", "decision_mid", "why", "sent")
+    parents = {row["parent_id"]: tuple(row[name] for name in names) for row in found["parents"]}
     for number, parent in money.parents.items():
-        if parents.get(number) != (parent.state.name, parent.filled_nanos, parent.value_nanos):
+        if parents.get(number) != (
+            parent.state.name, parent.filled_nanos, parent.value_nanos, parent.params, parent.expected_cost_nanos,
+            parent.expected_risk_nanos, parent.decision_mid_nanos, parent.why, parent.sent_nanos,
+        ):  # fmt: skip
             wrong.append(f"parent {number}: {parents.get(number)} in SQL, {parent.state.name} in the books")
     positions = {(row["strategy"], row["inst"]): (row["qty"], row["cost"]) for row in found["positions"]}
     if positions != {key: (one.qty_nanos, one.cost_nanos) for key, one in money.ledger.positions.items()}:
         wrong.append(f"positions: {positions} are not those of the books")
+    wrong += _lots_and_cash(found, money.ledger)
     standing = {row["root_exec_id"]: row for row in found["executions"]}  # the last of each is the newest
     held: dict[tuple[str, int], int] = defaultdict(int)
     for row in standing.values():
@@ -203,6 +223,33 @@ def _books(found: dict[str, list[Row]], journal: Path) -> list[str]:
     last = {row["order_id"]: row["state"] for row in found["order_events"] if row["state"]}
     if set(last) != set(orders):
         wrong.append(f"order_events: of {len(last)} orders, there are {len(orders)}")
+    return wrong
+
+
+def _lots_and_cash(found: dict[str, list[Row]], ledger: Ledger) -> list[str]:
+    """Lots are the books' lots; cash by kind adds up; the parts of every commission add up to it."""
+    wrong = []
+    lots = {
+        (row["strategy"], row["inst"]): [(lot["qty"], lot["cost"], lot["seq"]) for lot in row["lots"]]
+        for row in found["position_lots"]
+    }
+    if lots != {
+        key: [(lot.qty_nanos, lot.cost_nanos, lot.seq) for lot in p.lots] for key, p in ledger.positions.items()
+    }:
+        wrong.append("position_lots: are not those of the books")
+    cash: dict[str, int] = defaultdict(int)
+    for row in found["cash_held"]:
+        if row["kind"] != "due" and not row["kind"].startswith("of "):
+            cash[row["currency"]] += -row["amount"] if row["kind"] == "cash" else row["amount"]
+    wrong += [f"cash_held: {name} does not add up by {left}" for name, left in cash.items() if left]
+    told = {row["exec_id"]: row["commission"] for row in found["commissions"]}
+    parts: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for row in found["fee_parts"]:
+        parts[row["exec_id"]][row["seq"]] += row["amount"]
+    for exec_id, commission in told.items():
+        newest = parts[exec_id][max(parts[exec_id])] if parts[exec_id] else 0
+        if newest != commission:
+            wrong.append(f"fee_parts: those of {exec_id} come to {newest}, it cost {commission}")
     return wrong
 
 

@@ -31,6 +31,7 @@ from tests.fakes.tape import QUOTES, Tape, at, calendars, cents, instrument, sha
 PLAIN = VenueConfig(latency=LatencyConfig(up_ns=1_000_000, up_jitter_ns=0, down_ns=1_000_000, down_jitter_ns=0))
 
 Fact = tuple[int, AnyEvent]
+Pairs = tuple[tuple[str, str], ...]  # tags of an algorithm of the broker's
 E = TypeVar("E")
 
 
@@ -47,7 +48,8 @@ def order(
     inst: int = 0,
     gtd_ts_ns: int = 0,
     outside_rth: bool = False,
-    algo: tuple[str, tuple[tuple[str, str], ...]] = ("", ()),
+    algo: tuple[str, Pairs] = ("", ()),
+    group: tuple[str, int] = ("", 0),
 ) -> ApprovedOrder:
     """An approved order as the gate would make it (tests may; only the gate may otherwise)."""
     intent = OrderIntent(
@@ -67,6 +69,8 @@ def order(
         outside_rth=outside_rth,
         broker_algo=algo[0],
         broker_params=algo[1],
+        oca_group=group[0],
+        oca_type=group[1],
     )
     return ApprovedOrder(
         intent=intent, account="DU1", order_ref=f"q-t-1-{order_id}", reduce_only=False, notional_nanos=0, ladder_epoch=0

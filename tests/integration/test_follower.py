@@ -266,7 +266,7 @@ def test_a_database_upgraded_under_the_follower_stops_it(address: Address, journ
         with pytest.raises(ConfigError, match="newer"):
             upgrade(address)
         assert other.select("SELECT count(*) FROM records") == before
-        other.execute("UPDATE alembic_version SET version_num = '0001'")
+        other.execute("UPDATE alembic_version SET version_num = ?", (REVISION,))
         follow_to_end(follower, 20_000)
     assert differences(address, journal_rig.journal) == []
 

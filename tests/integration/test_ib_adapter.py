@@ -2,6 +2,7 @@
 
 import pytest
 
+from core import commands as c
 from core import events as e
 from core.ids import BUY
 from tests.fakes.ib_rig import running_rig
@@ -33,3 +34,26 @@ async def test_a_day_in_short() -> None:
         cash = next(f for f in facts if type(f) is e.CashReported)
         ours = 1_000_000 * 10**9 - 100 * cents(1001) - charged.commission_nanos
         assert abs(cash.cash_nanos - ours) < cents(1)  # told in cents
+
+
+@pytest.mark.slow
+async def test_a_group_shrinks_and_goes_with_the_one_that_trades() -> None:
+    """Reduced by what the other one filled, told as the same version with less; a listing afterwards adds nothing."""
+    async with running_rig() as rig:
+        await rig.until(lambda: rig.sink.quotes(0) and rig.sink.quotes(1))
+        group = ("q-t-pair", c.OCA_REDUCE_WITH_BLOCK)
+        near, far = (rig.place(side=BUY, size=100, limit=limit, group=group) for limit in (999, 990))
+        await rig.fact(e.OrderAcknowledged, 2)
+        rig.gateway.quote(998, 999, ask_size=40)
+        filled = await rig.fact(e.OrderFilled)
+        assert (filled.order_id, filled.qty_nanos) == (near, shares(40))
+        shrunk = await rig.fact(e.OrderReplaced)
+        assert (shrunk.order_id, shrunk.version, shrunk.qty_nanos) == (far, 0, shares(60))
+        assert shrunk.limit_px_nanos == cents(990)
+        listed = {fact.order_id: fact for fact in await rig.sync() if type(fact) is e.OpenOrderReported}
+        assert {number: fact.qty_nanos for number, fact in listed.items()} == {near: shares(100), far: shares(60)}
+        assert len(rig.sink.of(e.OrderReplaced)) == 1
+        rig.gateway.quote(997, 998, ask_size=500)
+        assert (await rig.fact(e.OrderFilled, 2)).order_id == near
+        assert (await rig.fact(e.OrderCancelled)).order_id == far
+        assert sum(fact.qty_nanos for fact in rig.sink.of(e.OrderFilled)) == shares(100)

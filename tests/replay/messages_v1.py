@@ -5,10 +5,13 @@ A message whose type gains a field keeps its line here: the default must stand i
 
 from typing import Final
 
+import msgspec
+
 from core import book_commands as b
 from core import commands as c
 from core import events as e
 from core import instruments as i
+from core import manual_commands as mc
 from core import notes as n
 from core import reference as r
 from core import sessions as s
@@ -27,6 +30,9 @@ _ORDER = c.ApprovedOrder(
     intent=_INTENT, account="DU1", order_ref="q-a-1-z", reduce_only=True, notional_nanos=9, ladder_epoch=4
 )
 
+_GROUPED = msgspec.structs.replace(
+    _ORDER, intent=msgspec.structs.replace(_INTENT, oca_group="q-a-g", oca_type=2, bracket=4, broker_algo="Twap")
+)
 _OVERRIDDEN = c.ApprovedOrder(
     intent=_INTENT, account="DU1", order_ref="q-a-1-y", reduce_only=False, notional_nanos=9, ladder_epoch=4, override=7
 )
@@ -38,6 +44,7 @@ _SPLIT = Terms(
 _LINE = BookLine(
     kind="execution", line_id="t1", exec_id="x.01", inst=0, side=-1, qty_nanos=QTY, px_nanos=PX, commission_nanos=5,
     currency="USD", amount_nanos=-7, cash_kind="interest", other_currency="EUR", other_nanos=8, text="interest",
+    fees=(("commission", 4), ("sec31", 1)),
 )  # fmt: skip
 
 REFERENCES: Final[tuple[Message, ...]] = (
@@ -101,7 +108,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.SyncStarted(sync_id=5, reason="start"),
     e.OpenOrderReported(
         sync_id=5, order_id=0, order_ref="", perm_id=78, inst=0, side=1, qty_nanos=QTY, filled_nanos=1,
-        status=e.SUBMITTED, limit_px_nanos=PX, client_id=9,
+        status=e.SUBMITTED, limit_px_nanos=PX, client_id=9, broker_algo="Vwap", broker_params=(("maxPctVol", "0.1"),),
     ),
     e.CompletedOrderReported(
         sync_id=5, order_id=1, order_ref="q-a-1-z", perm_id=77, inst=0, side=1, qty_nanos=QTY, filled_nanos=QTY,
@@ -165,6 +172,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.OperatorFlattened(level=2, scope="0", reason="close", operator="ops"),
     e.OperatorResumed(level=1, scope="alpha", reason="fine", operator="ops"),
     e.OrderResolved(order_id=1, outcome="filled", reason="called", operator="ops", qty_nanos=QTY, px_nanos=PX),
+    e.ScheduleSteered(parent_id=3, action="cancel", reason="enough", operator="ops", authority="peer"),
     e.DifferenceAcknowledged(sync_id=5, reason="dividend", operator="ops"),
     e.AccountAdopted(
         positions=((0, QTY, "alpha"), (1, -QTY, "")), at="average", cash_nanos=7, reason="mine", operator="ops"
@@ -193,6 +201,14 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.AlertAcknowledged(code="LINK_LOST", operator="ops", authority="peer"),
     e.CorporateActionApplied(terms=_SPLIT, now=True, reason="notice", operator="ops", authority="code:7", second="bob"),
     e.BooksCorrected(lines=(_LINE,), reason="statement", operator="ops", authority="code:7", second="bob"),
+    e.OrderGiven(
+        strategy="manual", inst=0, side=1, qty_nanos=QTY, algo="resting", params="{}", tif=2, reason="by hand",
+        operator="ops", limit_px_nanos=PX, take_profit_px_nanos=PX + 2, stop_px_nanos=PX - 2, oca_group="g",
+        authority="code:7",
+    ),
+    e.OrderWithdrawn(
+        parent_id=4, reason="over", operator="ops", authority="code:7", second="bob", protection=True
+    ),
 )  # fmt: skip
 
 NOTES: Final[tuple[Message, ...]] = (
@@ -279,8 +295,15 @@ COMMANDS: Final[tuple[Message, ...]] = (
     b.CorrectBooks(line=_LINE, by="ann", reason="statement"),
     b.CrossBooks(
         inst=0, buyer="alpha", seller="beta", qty_nanos=QTY, px_nanos=PX, bid_px_nanos=PX - 1, ask_px_nanos=PX + 1,
-        reason="opposite targets",
+        reason="opposite targets", buyer_parent=8, seller_parent=9,
     ),
+    c.PlaceOrder(order=_GROUPED),
+    mc.KeepManualOrder(
+        parent_id=4, strategy="manual", inst=0, side=1, tif=2, reason="by hand", by="ops", authority="code:7",
+        second="bob", oca_group="g", take_profit_px_nanos=PX + 2, stop_px_nanos=PX - 2,
+    ),
+    mc.EndProtection(parent_id=4, reason="closed"),
+    mc.ShareExecution(exec_id="x.01", books=(("alpha", -QTY), ("manual", QTY))),
 )  # fmt: skip
 
 OUTCOMES: Final[tuple[Message, ...]] = (

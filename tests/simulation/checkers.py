@@ -33,10 +33,21 @@ LISTED = (e.ExecutionReported, e.CommissionReported, e.CompletedOrderReported)
 LatchKeys = dict[tuple[int, str, str], int]
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the account, as its config has them."""
+
+    order_nanos: int = ORDER_MAX
+    position_nanos: int = POSITION_MAX
+    gross_nanos: int = GROSS_MAX
+    working: int = WORKING_MAX
+    working_exit_reserve: int = WORKING_EXIT_RESERVE
+
+
 class Watch:
     """Checks every step, every send and the end; counts what it saw."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
         self.sent: dict[int, str] = {}  # order id -> reference, over all lives of the trader
         self.refs: dict[str, int] = {}
         self.latches: LatchKeys = {}
@@ -114,10 +125,10 @@ class Watch:
             assert approved.reduce_only, f"order {intent.order_id} adds risk while the ladder is at {state}"
         if state == HALTED:
             assert intent.purpose == c.INTENT_FLATTEN, f"order {intent.order_id} leaves while HALTED"
-        assert intent.qty_nanos <= ORDER_MAX, f"order {intent.order_id} is larger than the limit"
+        assert intent.qty_nanos <= self.limits.order_nanos, f"order {intent.order_id} is larger than the limit"
         exchange = machine.exchange
         assert exchange is not None, "the simulation always has a venue"
-        check_limits(machine, exchange, approved)
+        check_limits(machine, exchange, approved, self.limits)
 
     # ---- crash -------------------------------------------------------------------------------------------------
     def recovered(self, machine: Machine, latches: LatchKeys, *, exact: bool, before: Money) -> None:
@@ -234,16 +245,16 @@ def unseen_nanos(money: Money, exchange: Exchange, inst: int, side: int) -> int:
     return unseen
 
 
-def check_limits(machine: Machine, exchange: Exchange, approved: c.ApprovedOrder) -> None:
+def check_limits(machine: Machine, exchange: Exchange, approved: c.ApprovedOrder, limits: Limits) -> None:
     """Position, gross and working orders at the broker with this order filled and every other one too."""
     money, intent = machine.engine.money, approved.intent
     work = {order.order_id or -order.perm_id: order for order in open_orders(exchange)}
     replaced = work.pop(intent.order_id, None)
     if intent.version and replaced is None:
         return  # it has ended at the broker, who will refuse: nothing is added
-    reserve = WORKING_EXIT_RESERVE if approved.reduce_only else 0
+    reserve = limits.working_exit_reserve if approved.reduce_only else 0
     own = 1 + sum(1 for order_id in work if order_id > 0)
-    assert own <= WORKING_MAX + reserve, f"{own} orders work at the broker"
+    assert own <= limits.working + reserve, f"{own} orders work at the broker"
     if approved.reduce_only:
         return
     inst, side = intent.inst, intent.side
@@ -253,13 +264,15 @@ def check_limits(machine: Machine, exchange: Exchange, approved: c.ApprovedOrder
     filled = 0 if replaced is None else replaced.filled_nanos  # a fill we have not heard of counts once
     worst = side * position + rest + intent.qty_nanos - filled
     slack = unseen_nanos(money, exchange, inst, side)
-    assert worst <= POSITION_MAX + slack, (
-        f"order {intent.order_id} can lead to {worst} in {SYMBOLS[inst]}, limit {POSITION_MAX}, unseen {slack}"
+    assert worst <= limits.position_nanos + slack, (
+        f"order {intent.order_id} can lead to {worst} in {SYMBOLS[inst]}, limit {limits.position_nanos}, unseen {slack}"
     )
-    check_gross(machine, exchange, approved, work)
+    check_gross(machine, exchange, approved, work, limits.gross_nanos)
 
 
-def check_gross(machine: Machine, exchange: Exchange, approved: c.ApprovedOrder, work: dict[int, SimOrder]) -> None:
+def check_gross(
+    machine: Machine, exchange: Exchange, approved: c.ApprovedOrder, work: dict[int, SimOrder], most: int
+) -> None:
     """Value of positions and orders at the trader's own marks, one percent allowed for their age."""
     money = machine.engine.money
     marks = machine.engine.exposure.marks
@@ -270,7 +283,7 @@ def check_gross(machine: Machine, exchange: Exchange, approved: c.ApprovedOrder,
         slack = unseen_nanos(money, exchange, inst, 1) + unseen_nanos(money, exchange, inst, -1)
         gross -= slack * mark // NANO
     gross += sum(order.limit_px_nanos * order.remaining_nanos // NANO for order in work.values())
-    assert gross <= GROSS_MAX * 101 // 100, f"order {approved.intent.order_id} can lead to a gross of {gross}"
+    assert gross <= most * 101 // 100, f"order {approved.intent.order_id} can lead to a gross of {gross}"
 
 
 def check_working_sets(money: Money, exchange: Exchange) -> None:
@@ -348,14 +361,14 @@ def check_books(money: Money, exchange: Exchange, *, strict: bool) -> None:
 
 
 def check_parents(money: Money, *, strict: bool) -> None:
-    """What the children executed is what the parents got, and never more than was asked for (unless an operator
-    settled an order as filled that then did fill: both are booked, and the difference halts).
+    """What the children executed and the books crossed is what the parents got, and never more than was asked for
+    (unless an operator settled an order as filled that then did fill: both are booked, and the difference halts).
     """
     filled: dict[int, int] = {}
     for order in money.orders.values():
         filled[order.parent_id] = filled.get(order.parent_id, 0) + order.filled_nanos
     for parent in money.parents.values():
-        assert parent.filled_nanos == filled.get(parent.parent_id, 0), f"parent {parent.parent_id}: {parent}"
+        assert parent.traded_nanos == filled.get(parent.parent_id, 0), f"parent {parent.parent_id}: {parent}"
         assert parent.filled_nanos <= parent.qty_nanos or not strict, (
             f"parent {parent.parent_id} is over-filled: {parent}"
         )

@@ -24,10 +24,12 @@ from daemon.build import Restored, money_settings
 from daemon.config import Config
 from daemon.journal import JournalReader, JournalWriter
 from daemon.machine import SESSION_READY, Machine
+from daemon.reference.tables import ReferenceTables
 from daemon.rerun import Rerun
 from daemon.riskworker.asking import MeasuredHere
 from daemon.runner import Rolls, Runner
 from daemon.status.build import Tally
+from tests.simulation.apart import account_values, cut_tail, session_facts, show_row
 from tests.simulation.checkers import Watch, latch_keys
 from tests.simulation.schedule import (
     APART,
@@ -69,8 +71,12 @@ class SimRunner(Runner):
     armed = ""
     event: Any = None
 
+    broker: Exchange | None = None  # where it is not in our process: an adapter closes a sync with the account's values
+
     def step(self, event: Any, ts_ns: int) -> None:
         """As in the trader."""
+        if self.broker is not None and type(event) is e.SyncCompleted and event.complete:
+            self.step(account_values(self.broker, event.sync_id), ts_ns)
         self.event = event
         super().step(event, ts_ns)
         self.event = None
@@ -101,20 +107,29 @@ class SimRunner(Runner):
 class Rig:
     """One run of one schedule."""
 
-    def __init__(self, schedule: Schedule, directory: Path) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        directory: Path,
+        *,
+        config: Config | None = None,
+        rows: Any = None,
+        reference: ReferenceTables | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self.schedule = schedule
         self.directory = directory
-        self.config: Config = config_with(
+        self.config: Config = config or config_with(
             schedule.venue_config(base_config().venue), reconcile_s=schedule.reconcile_s, algo=schedule.algo
         )
-        self.rows = make_tape(schedule.seed, seconds=END_MS // 1_000)
+        self.reference = reference or tables()
+        self.rows = make_tape(schedule.seed, seconds=END_MS // 1_000) if rows is None else rows
         self.times = self.rows["ts_ns"]
-        self.watch = Watch()
+        self.watch = watch or Watch()
         self.snapshot: tuple[int, int, dict[str, bytes]] | None = None
         self.epoch = 1
         self.base = 0  # first row of the present batch
-        machine = new_machine(self.config)
-        machine.measurer = MeasuredHere(self.config, tables())
+        machine = self._new_machine()
         journal = JournalWriter(
             directory, now_ns=START_NS, segment_bytes=SEGMENT_BYTES, reserve_bytes=0, background=False
         )
@@ -175,6 +190,11 @@ class Rig:
             except CrashError:
                 self._crash()
 
+    def _new_machine(self, restored: Restored | None = None) -> Machine:
+        machine = new_machine(self.config, restored=restored, reference=self.reference)
+        machine.measurer = MeasuredHere(self.config, self.reference)
+        return machine
+
     def _begin(self, machine: Machine, journal: JournalWriter, *, at: int) -> None:
         """A runner on a machine, at a row of the tape."""
         self.base = at
@@ -182,6 +202,7 @@ class Rig:
         self.runner = SimRunner(machine, journal, Tally(SYMBOLS), roll=Rolls(()))
         self.runner.watch = self.watch
         self.runner.armed = ""
+        self.runner.broker = machine.exchange if self.schedule.venue == APART else None
         self.runner._begin_batch(self.batch)
 
     # ---- acts --------------------------------------------------------------------------------------------------
@@ -273,6 +294,8 @@ class Rig:
             state = self.exchange._link.state
             if state == LINK_READY:
                 self.runner.step(e.LinkRestored(reason="reconnected"), now_ns)
+                for fact in session_facts(self.exchange, len(SYMBOLS)):
+                    self.runner.step(fact, now_ns)
             elif state == LINK_DEGRADED:
                 self.runner.step(e.LinkDegraded(reason="reconnected, no server"), now_ns)
 
@@ -281,8 +304,7 @@ class Rig:
         restored = None
         if parts is not None:
             restored = Restored(money=parts["money"], opinion=parts, exchange=parts["exchange"])
-        machine = new_machine(self.config, restored=restored)
-        machine.measurer = MeasuredHere(self.config, tables())
+        machine = self._new_machine(restored)
         machine.engine.seq = seq
         rerun = self._rerun(machine, opinion=True, from_seq=seq + 1)
         return machine, rows + rerun.rows, max(machine.now_ns, START_NS)
@@ -295,7 +317,7 @@ class Rig:
         for row in self.rows[self.base + self.runner._applied : at]:
             while exchange.pop_due(int(row["ts_ns"])) is not None:
                 pass
-            _show(exchange, row)
+            show_row(exchange, row)
         while exchange.pop_due(back_ns) is not None:
             pass
         if act.point == LOST_TAIL:
@@ -306,8 +328,7 @@ class Rig:
         seq, _, parts = self.snapshot or (0, 0, {"money": dump(Money(money_settings(self.config)))})
         opinion = parts if warm and "opinion" in parts else None
         restored = Restored(money=parts["money"], opinion=opinion, exchange=exchange.snapshot())
-        machine = new_machine(self.config, restored=restored)
-        machine.measurer = MeasuredHere(self.config, tables())
+        machine = self._new_machine(restored)
         machine.engine.seq = seq
         survivor, machine.exchange = machine.exchange, None
         self._rerun(machine, opinion=warm, from_seq=seq + 1)
@@ -321,29 +342,6 @@ class Rig:
         for frame in JournalReader(self.directory, from_seq=from_seq).frames():
             rerun.frame(frame)
         return rerun
-
-
-def cut_tail(directory: Path, *, frames: int, keep_seq: int) -> None:
-    """Take the last frames of a closed journal away, as a power cut does that came before they were on the disk."""
-    reader = JournalReader(directory)
-    ends = [(*reader.position, frame[-1].last_seq) for frame in reader.frames()]
-    kept = [end for end in ends[: len(ends) - frames] if end[2] > keep_seq]
-    if not kept:
-        return
-    name, at, _ = kept[-1]
-    for path in sorted(directory.glob("segment-*.qj")):
-        if path.name > name:
-            path.unlink()
-    with (directory / name).open("r+b") as file:
-        file.truncate(at)
-
-
-def _show(exchange: Exchange, row: Any) -> None:
-    ts_ns, _, inst, kind, flags, bid, ask, bid_qty, ask_qty = row.item()
-    exchange.on_row(
-        ts_ns=ts_ns, inst=inst, kind=kind, flags=flags, bid_px_nanos=bid, ask_px_nanos=ask, bid_qty_nanos=bid_qty,
-        ask_qty_nanos=ask_qty,
-    )  # fmt: skip
 
 
 def _facts(act: Act, money: Money, exchange: Exchange) -> list[Any]:

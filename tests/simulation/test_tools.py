@@ -7,8 +7,9 @@ import pytest
 from daemon.journal import JournalReader
 from tests.simulation import run
 from tests.simulation import shrink as tools
+from tests.simulation.apart import cut_tail
 from tests.simulation.checkers import Watch
-from tests.simulation.rig import Rig, cut_tail
+from tests.simulation.rig import Rig
 from tests.simulation.schedule import Act, Schedule
 from tests.simulation.shrink import failure_of, shrink
 

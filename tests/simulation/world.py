@@ -121,6 +121,12 @@ PLANS: Final[dict[str, dict[str, Any]]] = {
     "adaptive": {"duration_s": 9, "slices": 3, "urgency": "urgent", "adverse_bp": 5.0, "must_complete": False},
     "close": {"duration_s": 23_400, "slices": 12, "auction_part": 0.1, "lead_s": 5},
 }
+# The broker's own: one order for a whole parent, so it must be within the limits of one order.
+NATIVE_PLANS: Final[dict[str, dict[str, Any]]] = {
+    "ib_twap": {"duration_s": 9, "limit_bp": 50.0, "tags": {"allowPastEndTime": True}},
+    "ib_arrivalpx": {"duration_s": 9, "limit_bp": 50.0, "tags": {"riskAversion": "Get Done"}, "must_complete": False},
+    "ib_adaptive": {"duration_s": 12, "limit_bp": 50.0, "tags": {"adaptivePriority": "Urgent"}},
+}
 
 
 def config_with(venue: VenueConfig, *, reconcile_s: int, algo: str = "") -> Config:
@@ -128,10 +134,12 @@ def config_with(venue: VenueConfig, *, reconcile_s: int, algo: str = "") -> Conf
     base = base_config()
     if algo:
         alpha = base.strategies["alpha"]
-        execution = msgspec.structs.replace(alpha.execution, algo=algo, params=PLANS[algo])
+        plan = NATIVE_PLANS[algo] if algo in NATIVE_PLANS else PLANS[algo]
+        execution = msgspec.structs.replace(alpha.execution, algo=algo, params=plan)
         params = alpha.params | (
             {"half_life_s": 30, "cadence_s": 25} if algo == "pov" else {}
         )  # it needs its intervals
+        params = params | ({"position_shares": 120} if algo in NATIVE_PLANS else {})
         changed = msgspec.structs.replace(alpha, execution=execution, params=params)
         base = msgspec.structs.replace(base, strategies={**base.strategies, "alpha": changed})
     return msgspec.structs.replace(

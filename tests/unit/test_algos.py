@@ -262,7 +262,7 @@ def test_a_cap_binds_a_schedule_until_its_time_is_over() -> None:
             bench.fold(c.EndParent(parent_id=parent.parent_id, state=action.end, reason="", final=True))
             waits = desk.plan("alpha", 0, bench.ts_ns)
             assert waits is not None
-            assert waits.blocked == "parent 1 ended on time with a rest: the strategy must decide anew"
+            assert waits.blocked == "parent 1 ended with a rest: the strategy must decide anew"
             bench.fold(c.SetTarget(strategy="alpha", inst=0, qty_nanos=999 * SHARE))
             opened = desk.plan("alpha", 0, bench.ts_ns)
             assert opened is not None
@@ -347,6 +347,27 @@ def test_shortfall_writes_down_a_plan_anew_once() -> None:
     assert action is not None
     assert action.place is not None
     assert abs(action.place.qty_nanos * 10**6 - parent.weights[1] * SHARE) <= SHARE * 10**6
+
+
+def test_a_plan_anew_does_not_believe_what_it_moved_itself() -> None:
+    """However wild the market looks since it trades, the decay stays within `replan_times` of the first: half as much
+    again by default; 1 = the first plan stands.
+    """
+    algo = find_algo("is")
+    wild, dead = (msgspec.structs.replace(KNOWN, sigma_nanos=sigma) for sigma in (50e9, 1e7))
+    for times, raw in ((1.5, {}), (1.2, {"replan_times": 1.2, "replan_move": 0.05}), (1.0, {"replan_times": 1.0})):
+        params = read_params(algo, {"duration_s": 23_400, "slices": 10, "risk_aversion": 1e-5} | raw, field="p")
+        parent = parent_of(algo.plan(params, KNOWN), "is")
+        parent.kappa_first_nanos = parent.kappa_nanos
+        for number, market, bound in ((1, wild, times), (2, wild, times), (3, dead, 1 / times)):
+            anew = algo.replan(parent, params, number, market)
+            if times == 1.0 or number == 2:
+                assert anew is None, "it stands at its bound"
+                continue
+            assert anew is not None
+            assert anew.kappa_nanos == pytest.approx(parent.kappa_first_nanos * bound, rel=1e-6)
+            assert "as far as it goes" in anew.why
+            parent.kappa_nanos, parent.weights = anew.kappa_nanos, anew.weights
 
 
 def test_adaptive_crosses_when_the_market_runs_away() -> None:

@@ -13,7 +13,7 @@ from core.latches import ACTIVE, HALTED, REDUCING, SYMBOL
 from core.orders import State
 from core.parents import ParentState
 from core.records import COMMAND, decode
-from core.units import NANO
+from core.units import NANO, notional_nanos, share_of
 from daemon.journal import JournalReader
 from daemon.status.cash import corporate_rows
 from tests.fakes.live import DATE, LiveWorld, opened
@@ -22,9 +22,9 @@ from tests.unit.test_live_runner import verified
 PX = 20 * NANO
 
 
-def holding(folder: Path) -> LiveWorld:
+def holding(folder: Path, **changes: Any) -> LiveWorld:
     """A world that has bought 100 AAA and shows them at the broker."""
-    world = opened(folder)
+    world = opened(folder, **changes)
     world.make_it_buy()
     (order,) = world.broker.orders()
     world.fill(order, order.limit_px_nanos)
@@ -137,6 +137,42 @@ def test_what_rests_comes_off_first_and_a_late_fill_counts_in_old_shares(tmp_pat
     verified(world)
 
 
+def test_the_symbols_own_limits_in_shares_are_of_the_new_ones(tmp_path: Path) -> None:
+    """Also a change on top of them, as long as it lasts; those of the account stay; borrow, overrides and the measured
+    moves of the price are of old shares.
+    """
+    more = (
+        "\n[limits.symbol.AAA]\norder_quantity_max = 1_000\nadv_min = 0\n[limits.symbol.CCC]\nposition_long_max = 900\n"
+    )
+    world = holding(tmp_path, more=more)
+    money, engine = world.runner.money, world.runner.engine
+    lower: dict[str, Any] = {
+        "scope": "symbol.AAA",
+        "name": "order_quantity_max",
+        "reason": "for now",
+        "operator": "ann",
+    }
+    world.tell(e.LimitChanged(value="300", until_ns=world.clock.ts_ns + 3_600 * NANO, **lower))
+    world.tell(e.ShortableChanged(inst=0, level_milli=3_000, shares_nanos=1_001 * NANO))
+    assert engine.reply[0], engine.reply
+    assert engine.gate.slice_max_nanos("reversion", 0, 1, world.clock.ts_ns) == 300 * NANO
+    give(world, num=1, den=2)
+    sync(world, 3, 50)
+    assert money.corporate["s1"].state == "done"
+    found = {(x.scope, x.name, x.value, x.until_ns > 0) for x in money.limit_changes.changes}
+    assert found == {
+        ("symbol.AAA", "order_quantity_max", "500", False),
+        ("symbol.AAA", "order_quantity_max", "150", True),
+    }
+    world.quote(0, 40 * NANO)
+    assert engine.gate.slice_max_nanos("reversion", 0, 1, world.clock.ts_ns) == 150 * NANO
+    assert money.conditions.borrow[0].shares_nanos == 1_001 * NANO // 2
+    (told,) = [x for x in commands(world, c.RaiseAlert) if x.code == "SPLIT_APPLIED"]
+    assert "order_quantity_max 1000 became 500" in told.text
+    assert "account, a class or a strategy stay" in told.text
+    verified(world)
+
+
 def test_a_split_of_a_later_day_begins_with_it(tmp_path: Path) -> None:
     """Flat, it needs no broker; the tables' close of that day is brought to the new shares."""
     world = opened(tmp_path)
@@ -237,6 +273,31 @@ def test_a_dividend_is_due_on_the_ex_date_and_paid_when_cash_shows_it(tmp_path: 
     assert not [x for x in commands(world, c.AdjustCash) if x.kind != "deposit"]
     ledger.assert_identity()
     verified(world)
+
+
+@pytest.mark.parametrize("shares", [100, -100])
+def test_a_dividend_that_was_given_wrong_is_withdrawn(tmp_path: Path, shares: int) -> None:
+    """While it waits, and when it is due: equity and the book's income are as before. Who is short owes all of it."""
+    world = holding(tmp_path)
+    money = world.runner.money
+    ledger = money.ledger
+    ledger.transfer(0, (shares - 100) * NANO, PX, "reversion")
+    terms: dict[str, Any] = {
+        "kind": "dividend", "per_share_nanos": NANO // 3, "currency": "USD", "withheld_ppm": 150_000,
+        "ex_date": 20261006, "pay_date": 20261009,
+    }  # fmt: skip
+    give(world, action_id="d1", **terms)
+    assert give(world, action_id="d1", kind="withdraw") == (True, "d1 withdrawn")
+    give(world, action_id="d2", **terms)
+    world.runner.step(e.DayRolled(date=20261006), world.clock.ts_ns)
+    gross = notional_nanos(NANO // 3, 100 * NANO)
+    assert ledger.accrued["USD"] == (gross - share_of(gross, 15, 100) if shares > 0 else -gross)
+    assert ledger.books["reversion"].income_nanos == ledger.accrued["USD"]
+    assert give(world, action_id="d2", kind="withdraw") == (True, "d2 withdrawn")
+    assert (ledger.accrued["USD"], ledger.books["reversion"].income_nanos, ledger.beside_nanos) == (0, 0, 0)
+    assert money.corporate["d2"].state == "withdrawn"
+    assert "nothing that still waits, it is withdrawn" in give(world, action_id="d2", kind="withdraw")[1]
+    ledger.assert_identity()
 
 
 def test_the_arithmetic_of_splits() -> None:

@@ -91,7 +91,7 @@ def test_a_stop_stands_beside_a_position(tmp_path: Path) -> None:
     assert 0 <= mark * 9 // 10 - stop.stop_px_nanos < CENT
     pass_time(world, 15)
     assert len(stops(world)) == 1
-    assert not world.runner.money.reservations.any_live(order.inst)
+    assert not world.runner.money.reservations.count
     world.runner.engine.assert_invariants()
     verified(world)
 
@@ -335,7 +335,7 @@ def test_a_stop_that_the_journal_lacks_is_not_doubled(tmp_path: Path) -> None:
     world = back(before, listed(2, stop))
     adopted = world.runner.money.orders[940]
     assert (adopted.order_type, adopted.purpose, adopted.reduce_only) == (c.STP, c.INTENT_DISASTER, True)
-    assert not world.runner.money.reservations.any_live(0)
+    assert not world.runner.money.reservations.count
     run_on(world, 12)
     assert cancelled(world, stop)
     assert not stops(world)

@@ -26,7 +26,7 @@ def parent_of(*, shares: int = 1000, slices: int = 7, seconds: int = 70) -> Pare
 def test_a_remembered_stage_is_the_computed_one(questions: list[tuple[int, int, int, bool]]) -> None:
     """Any times, forwards and backwards, around slice edges; lots that change; two parents in one instrument."""
     parents = (parent_of(), parent_of(slices=3))
-    stages = Stages(1)
+    stages = Stages()
     for seconds, offset_ns, lot_nanos, second in questions:
         ts_ns, parent = OPEN_NS + seconds * NANO + offset_ns, parents[second]
         stage = stages.at(parent, DEFAULT_SETTINGS, lot_nanos, ts_ns)
@@ -36,7 +36,7 @@ def test_a_remembered_stage_is_the_computed_one(questions: list[tuple[int, int, 
 
 def test_a_parent_made_anew_under_an_old_id_is_another() -> None:
     """A restored parent with the same id and another quantity gets its own stage."""
-    stages, first = Stages(1), parent_of()
+    stages, first = Stages(), parent_of()
     again = msgspec.structs.replace(first, qty_nanos=2 * first.qty_nanos)
     due = [stages.at(parent, DEFAULT_SETTINGS, SHARE, OPEN_NS).due_nanos // SHARE for parent in (first, again)]
     assert due == [143, 286]

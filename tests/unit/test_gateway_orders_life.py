@@ -1,7 +1,9 @@
 """How orders live in the gateway: the sequences of messages a client sees (as captured from real gateways)."""
 
+from typing import Any
+
 import pytest
-from ib_async import ExecutionFilter, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder
+from ib_async import ExecutionFilter, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, TagValue
 
 from broker.gateway.orders.settings import OrderSettings
 from broker.gateway.part import FILL_AFTER_CANCEL, LOST_ORDER, NASTY_STATUS, REJECT_CANCEL, REJECT_MODIFY, REJECT_ORDER
@@ -346,12 +348,62 @@ def test_a_short_sale_waits_for_shares() -> None:
     assert peer.news()[-2:] == ["orderStatus Cancelled", "error 202"]
 
 
-@pytest.mark.parametrize("kind", ["Twap", "Vwap", "Adaptive", "ArrivalPx"])
-def test_algos_are_worked_as_the_plain_order(kind: str) -> None:
-    """They are accepted, echoed and filled."""
+@pytest.mark.parametrize(
+    ("kind", "tag", "value"),
+    [
+        ("Twap", "endTime", "20260105-14:31:00"),
+        ("Vwap", "endTime", "09:31:00 US/Eastern"),
+        ("ArrivalPx", "endTime", "20260105 14:31:00 UTC"),
+        ("Adaptive", "adaptivePriority", "Urgent"),
+    ],
+)
+def test_algos_are_worked_in_parts_that_nobody_sees(kind: str, tag: str, value: str) -> None:
+    """They are accepted, echoed, and filled by and by as one order; a modify may change the size, but no tag."""
     rig = market_rig()
     peer = rig.client()
-    peer.place(1, MarketOrder("BUY", 10, tif="DAY", algoStrategy=kind))
-    rig.wait()
+    tags = [TagValue(tag, value)]
+    peer.place(1, limit("BUY", 40, 10.05, algoStrategy=kind, algoParams=tags))
+    rig.wait(20)
+    assert 0 < rig.position < 40
     assert peer.heard("openOrder")[-1][2].algoStrategy == kind
-    assert rig.position == 10
+    peer.place(1, limit("BUY", 50, 10.05, algoStrategy=kind, algoParams=tags))
+    peer.place(1, limit("BUY", 50, 10.05, algoStrategy=kind))
+    peer.place(1, limit("BUY", 50, 10.05))
+    rig.wait(50)
+    assert [args[1] for args in peer.heard("error")] == [105, 105]
+    assert rig.position == 50
+    fills = [args[2] for args in peer.heard("execDetails")]
+    assert len(fills) > 3
+    assert {(fill.permId, fill.orderId) for fill in fills} == {(fills[0].permId, 1)}
+    assert len({args[2].permId for args in peer.heard("openOrder")}) == 1, "its parts are no orders"
+
+
+@pytest.mark.parametrize(
+    ("order", "code", "words"),
+    [
+        ({"algoStrategy": "Vwop"}, 439, "Algo definition not found"),
+        ({"algoStrategy": "Vwap", "algoParams": {"maxPctVol": "0.6"}}, 441, "between 0.1 and 0.5"),
+        ({"algoStrategy": "Vwap", "algoParams": {"noTakeLiq": "true"}}, 441, "one of 1, 0"),
+        ({"algoStrategy": "Vwap", "algoParams": {"pctVol": "0.1"}}, 441, "no tag of Vwap"),
+        ({"algoStrategy": "Twap", "algoParams": {"endTime": "soon"}}, 441, "yyyymmdd-HH:MM:SS in UTC"),
+        ({"algoStrategy": "Twap", "algoParams": {"endTime": "20260105-14:30:00"}}, 441, "the end is past"),
+        (
+            {"algoStrategy": "Twap", "algoParams": {"startTime": "11:00:00", "endTime": "10:00:00"}},
+            441,
+            "not after the start",
+        ),
+        ({"algoStrategy": "Adaptive", "tif": "IOC"}, 387, "algo orders"),
+        ({"algoStrategy": "Adaptive", "orderType": "STP", "auxPrice": 10.2}, 387, "algo orders"),
+    ],
+)
+def test_what_no_algo_takes_is_refused_with_its_code(order: dict[str, Any], code: int, words: str) -> None:
+    """Unknown name, tag, value, time, and what an algo cannot work; nothing reaches the venue."""
+    rig = market_rig()
+    peer = rig.client()
+    tags = [TagValue(*pair) for pair in order.get("algoParams", {}).items()]
+    terms: dict[str, Any] = {"action": "BUY", "totalQuantity": 10, "orderType": "LMT", "lmtPrice": 10.05, "tif": "DAY"}
+    peer.place(1, Order(**terms | order | {"algoParams": tags}))
+    rig.wait(5)
+    ((_, said, text, *_),) = peer.heard("error")
+    assert (said, rig.position) == (code, 0)
+    assert words in text

@@ -12,6 +12,7 @@ from broker.gateway.wire import FieldReader, Malformed, split_fields
 from tests.fakes.gateway_peer import Peer, Rig, market_rig
 
 CONDITIONS: Any = OrderCondition
+TIMES = [("startTime", "09:30:00 US/Eastern"), ("endTime", "20260105-14:30:02")]
 VERSIONS = (157, 159, 163, 170, 176, 177, 178)
 
 
@@ -95,7 +96,8 @@ def everything(peer: Peer) -> None:
     rig = peer.rig
     peer.place(1, LimitOrder("BUY", 100, 9.99, tif="GTC", orderRef="mine", ocaGroup="g", ocaType=1))
     rig.wait()
-    peer.place(2, LimitOrder("BUY", 100, 10.02, algoStrategy="Twap", algoParams=[TagValue("startTime", "x")]))
+    tags = [TagValue(*pair) for pair in TIMES]
+    peer.place(2, LimitOrder("BUY", 100, 10.02, algoStrategy="Twap", algoParams=tags))
     rig.wait(1)
     peer.place(3, StopOrder("SELL", 50, 9.5, tif="DAY"))
     rig.wait()
@@ -117,7 +119,7 @@ def test_ib_async_reads_every_order_message_of_every_version(version: int) -> No
     assert (contract.conId, contract.symbol, contract.exchange) == (1000, "S0", "SMART")
     assert (order.action, order.totalQuantity, order.lmtPrice, order.tif) == ("BUY", 100, 10.02, "DAY")
     assert (order.account, order.clientId, order.algoStrategy) == ("DU0000001", 11, "Twap")
-    assert [(param.tag, param.value) for param in order.algoParams] == [("startTime", "x")]
+    assert [(param.tag, param.value) for param in order.algoParams] == TIMES
     assert (order.permId > 2**29, order.permId < 2**31, state.status) == (True, True, "Filled")
     stop = orders[3][2]
     assert (stop.orderType, stop.auxPrice, stop.lmtPrice, stop.clearingIntent) == ("STP", 9.5, 0.0, "IB")

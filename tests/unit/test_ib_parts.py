@@ -33,7 +33,6 @@ from broker.ib.translate import (
     nanos_of_bytes,
     nanos_of_float,
     text_of,
-    utc_text,
     version_of,
 )
 from broker.ib.windows import Windows
@@ -41,6 +40,7 @@ from broker.ib.wrapper import Wrapper
 from core import commands as c
 from core.errors import BrokerFault, ConfigError
 from core.ids import BUY, SELL
+from core.moments import utc_ns, utc_text
 from core.units import NANO
 from tests.fakes.sim_driver import order
 
@@ -89,6 +89,8 @@ def test_execution_times() -> None:
     ):  # fmt: skip
         assert execution_time_ns(text) == 0
     assert utc_text(ns) == "20250425-19:23:54"
+    assert utc_ns(utc_text(ns)) == ns
+    assert utc_ns("20250425 19:23:54") is utc_ns("20250425-19:23:61") is None
 
 
 def test_versions_of_execution_ids() -> None:
@@ -113,6 +115,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "outside hours": {"kind": c.LMT, "limit": 1000, "outside_rth": True, "size": 7},
     "broker's algo": {"kind": c.LMT, "limit": 1000, "algo": ("Vwap", (("maxPctVol", "0.1"), ("noTakeLiq", "1")))},
     "bare algo": {"kind": c.LMT, "limit": 1000, "algo": ("Adaptive", ())},
+    "one of a group": {"kind": c.LMT, "limit": 1000, "group": ("q-du1-exit", 2)},
+    "stop of a group": {"kind": c.STP, "stop": 990, "group": ("q-du1-exit", 1)},
 }
 
 
@@ -138,6 +142,8 @@ def test_order_frames_equal_the_library_s(kind: str, version: int) -> None:
         orderRef=approved.order_ref,
         outsideRth=intent.outside_rth,
         goodTillDate=utc_text(intent.gtd_ts_ns) if intent.gtd_ts_ns else "",
+        ocaGroup=intent.oca_group,
+        ocaType=intent.oca_type,
     )
     if intent.limit_px_nanos:
         library.lmtPrice = Decimal(text_of(intent.limit_px_nanos))

@@ -7,12 +7,14 @@ import pytest
 
 from core import events as e
 from core.errors import ConfigError
-from core.units import NANO
+from core.units import NANO, exact_text
 from daemon.control import messages as m
 from daemon.control.book_requests import books_corrected
+from daemon.statement import booked, checkpoint
 from daemon.statement.booked import booked_until
 from daemon.statement.compare import Finding, compare
 from daemon.statement.flex import ELEMENTS_MAX, read_flex
+from daemon.status.cash import cash_rows
 from tests.fakes.flex import Flex, flex_of
 from tests.fakes.live import DATE, LiveWorld, opened
 from tests.unit.test_live_runner import verified
@@ -48,7 +50,9 @@ def statement_of(world: LiveWorld) -> Flex:
 def told(world: LiveWorld, flex: Flex, path: Path) -> list[Finding]:
     """The comparison."""
     world.runner.flush()
-    return compare(read_flex(flex.write(path / "flex.xml"), ACCOUNT), booked_until(world.directory, DATE))
+    return compare(
+        read_flex(flex.write(path / "flex.xml"), ACCOUNT), booked_until(world.directory, DATE, DATE, path / "kept")
+    )
 
 
 def differing(findings: list[Finding]) -> list[tuple[str, str, str]]:
@@ -123,6 +127,134 @@ def test_what_differs_is_shown_booked_once_and_matches_then(tmp_path: Path) -> N
     assert ledger.cash["USD"] - cash == moved
     world.runner.step(e.DayRolled(date=20261009), world.clock.ts_ns)
     verified(world)
+
+
+def test_busts_and_corrections_of_the_broker(tmp_path: Path) -> None:
+    """The first trade was taken back, the second taken back and booked again smaller, with its costs in three rows, a
+    third was never heard of here and is gone: the books follow, once.
+    """
+    world = traded(tmp_path)
+    flex = statement_of(world)
+    one, two, _ = flex.trades
+    gone = {"transactionType": "TradeCancel", "ibExecID": "", "tradeID": "", "notes": "Ca"}
+    for number, trade in enumerate(flex.trades):
+        trade["transactionID"] = str(number)
+    bust = one | gone | {"origTradeID": "7000", "transactionID": "90", "quantity": "-100", "buySell": "BUY (Ca.)"}
+    bust["ibCommission"] = exact_text(NANO + 1)  # given back
+    undo = two | gone | {"origTradeID": "7001", "transactionID": "91", "quantity": "-30", "ibCommission": "0"}
+    again = two | {"transactionID": "92", "quantity": "20", "ibCommission": "0.25"}
+    never = one | gone | {"origTradeID": "6999", "transactionID": "93", "quantity": "-7", "ibCommission": "0"}
+    flex.trades += [undo, again, bust, never]
+    found = told(world, flex, tmp_path)
+    fields = [(f.section, f.what, f.field, f.theirs) for f in found if f.section == "trades" and f.what != "matched"]
+    assert [field for *_, field, _ in fields] == ["quantity@price", "commission"] * 2
+    ledger = world.runner.money.ledger
+    assert book(world, found)[0], world.runner.engine.reply
+    assert ledger.holdings == [-40 * NANO, 20 * NANO]
+    assert ledger.executions["0001.0001.01"].commission_nanos == 0
+    assert ledger.executions["0001.0002.01"].commission_nanos == NANO + 2 - NANO // 4
+    ledger.assert_identity()
+    own = flex_of(world.runner.money, DATE)
+    flex.positions, flex.ending = own.positions, own.ending
+    assert differing(told(world, flex, tmp_path)) == []
+    verified(world)
+
+
+def test_commissions_by_kind_come_from_the_statement(tmp_path: Path) -> None:
+    """Named once; the sum stays; what does not add up is shown and never booked."""
+    world = traded(tmp_path)
+    flex = statement_of(world)
+    none = dict.fromkeys(("brokerClearingCharge", "thirdPartyExecutionCharge", "thirdPartyClearingCharge"), "0")
+    row = {"tradeID": "7000", "totalCommission": "-1.000000001", "brokerExecutionCharge": "-0.999", "other": "0"} | none
+    row |= {"thirdPartyRegulatoryCharge": "-0.001000001", "regFINRATradingActivityFee": "-0.0004"}
+    flex.kinds = [row | {"regSection31TransactionFee": "-0.0005", "regOther": "-0.000100001"}]
+    flex.kinds.append(row | {"tradeID": "7001", "totalCommission": "-3"})
+    found = [f for f in told(world, flex, tmp_path) if f.section == "fees"]
+    assert [(f.what, f.theirs) for f in found] == [
+        ("missing here", "commission 0.999, taf 0.0004, sec31 0.0005, regulatory 0.000100001"),
+        ("differs", "3"),
+    ]
+    ledger = world.runner.money.ledger
+    fees = ledger.fees_nanos
+    assert book(world, found) == (True, "1 commissions by kind")
+    assert ledger.fees_nanos == fees
+    assert sum(ledger.fee_kinds.values()) == NANO + 1 == ledger.executions["0001.0001.01"].commission_nanos
+    assert [f.what for f in told(world, flex, tmp_path) if f.section == "fees"] == ["differs"]
+    assert book(world, found)[1] == "nothing to book; 1 were booked before"
+    rows = {row["kind"]: row["amount"] for row in cash_rows(world.runner.money)}
+    assert rows["of commissions: sec31"] == "-0.0005"
+    wrong = m.GivenLine(kind="fees", line_id="w", exec_id="0001.0002.01", commission="1", fees={"taf": "0.5"})
+    world.tell(books_corrected(m.CorrectBooks(id=1, reason="r", lines=(wrong,)), "ann", ("AAA", "CCC")))
+    assert "must add up" in world.runner.engine.reply[1]
+    verified(world)
+
+
+def test_cash_in_lieu_and_costs_in_another_currency_are_cash(tmp_path: Path) -> None:
+    """A fraction's proceeds, whichever section tells of them; a commission in euros; taxes belong to the cost."""
+    world = traded(tmp_path)
+    flex = statement_of(world)
+    flex.corporate = [
+        {"type": "RS", "symbol": "AAA", "reportDate": str(DATE), "proceeds": "4.5", "currency": "USD",
+         "transactionID": "51", "description": "AAA SPLIT 1 FOR 10", "levelOfDetail": "DETAIL"}
+    ]  # fmt: skip
+    part = flex.trades[0] | {"transactionType": "FracShare", "ibExecID": "", "tradeID": "", "transactionID": "52"}
+    flex.trades.append(part | {"quantity": "-0.5", "proceeds": "2.25", "ibCommission": "-0.25"})
+    flex.trades[0] |= {"ibCommissionCurrency": "EUR", "ibCommission": "-0.9"}
+    flex.trades[1] |= {"taxes": "-0.5"}
+    found = told(world, flex, tmp_path)
+    lines = [f.correction for f in found if f.section == "cash" and f.correction]
+    assert [(line["cash_kind"], line["currency"], line["amount"]) for line in lines] == [
+        ("commission", "EUR", "-0.9"), ("in lieu", "USD", "2"), ("in lieu", "USD", "4.5")
+    ]  # fmt: skip
+    assert ("corporate actions", "missing here", "") in differing(found)
+    (tax,) = [f for f in found if f.field == "commission" and f.key.endswith("0001.0002.01")]
+    assert (tax.ours, tax.theirs) == (exact_text(NANO + 2), exact_text(NANO + 2 + NANO // 2))
+    assert book(world, found)[0]
+    ledger = world.runner.money.ledger
+    assert (ledger.flows["USD", "in lieu"], ledger.cash["EUR"]) == (13 * NANO // 2, -9 * NANO // 10)
+    flex.trades.append(part | {"quantity": "-1", "proceeds": "9", "transactionID": "53"})
+    with pytest.raises(ConfigError, match=r"line \d+: Trade\.quantity: a whole share is no fraction"):
+        told(world, flex, tmp_path)
+
+
+def test_one_account_of_a_file_with_two(tmp_path: Path) -> None:
+    """The other one's lines are not ours; asked for a third, the file says which it has."""
+    world = traded(tmp_path)
+    flex = statement_of(world)
+    flex.others = (
+        f'<FlexStatement accountId="U2" fromDate="{DATE}" toDate="{DATE}"><Trades><Trade assetCategory="STK" '
+        f'symbol="AAA" tradeID="1" ibExecID="9.01" quantity="5" tradePrice="1" tradeDate="{DATE}" currency="USD" '
+        'ibCommission="-1" levelOfDetail="EXECUTION"/></Trades></FlexStatement>\n'
+    )
+    assert differing(told(world, flex, tmp_path)) == []
+    with pytest.raises(ConfigError, match="no statement of account U3; the file has: U2, DU0000001"):
+        read_flex(tmp_path / "flex.xml", "U3")
+
+
+def test_a_later_statement_begins_where_the_last_one_left_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fortnight later only the days around the period are folded, with the same findings; without the kept books, or
+    of another journal, everything is.
+    """
+    world = traded(tmp_path)
+    assert differing(told(world, statement_of(world), tmp_path)) == []
+    for day in range(6, 24):
+        world.runner.step(e.DayRolled(date=DATE - DATE % 100 + day), world.clock.ts_ns)
+    late = Flex(account=ACCOUNT, day=DATE + 17)
+    own = flex_of(world.runner.money, DATE)
+    late.positions, late.ending = own.positions, own.ending
+    world.runner.flush()
+    read_from: list[int] = []
+    real = checkpoint.start
+    monkeypatch.setattr(booked, "start", lambda *given: (read_from.append((found := real(*given))[1]), found)[1])
+    path = late.write(tmp_path / "late.xml")
+    for _ in range(2):
+        statement = read_flex(path, ACCOUNT)
+        found = compare(statement, booked_until(world.directory, DATE + 17, DATE + 17, tmp_path / "kept"))
+        assert differing(found) == []
+    assert read_from[0] == 0 < read_from[1]
+    monkeypatch.setattr(checkpoint, "journal_identity", lambda _: 7)
+    booked_until(world.directory, DATE + 17, DATE + 17, tmp_path / "kept")
+    assert read_from[2] == 0
 
 
 def test_lines_of_a_later_day_count_for_the_day_they_belong_to(tmp_path: Path) -> None:

@@ -10,6 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from core import book_commands as b
+from core import commands as c
+from core import events as e
+from core import records as r
+from core.corporate import BookLine
+from core.parents import ParentState
 from core.units import BP, NANO
 from daemon import cli
 from daemon.journal import retain
@@ -17,7 +23,7 @@ from daemon.tca import market as markets
 from daemon.tca.groups import interval
 from daemon.tca.measure import measure
 from daemon.tca.reading import read
-from tests.fakes.cost_story import CLOSE_NS, DAY, CostStory, at
+from tests.fakes.cost_story import CLOSE_NS, DAY, OPENING, CostStory, at
 
 
 @pytest.fixture
@@ -99,6 +105,37 @@ def test_a_live_tape_holds_our_own_trades(tmp_path: Path, capsys: pytest.Capture
     assert one["against"]["vwap"] == in_bp(20_009 / 200 - others, others)
     assert one["against"]["vwap with own"] == in_bp(20_009 / 200 - 100.06, 100.06)
     assert one["participation_ppm"] == 500_000
+
+
+def test_a_split_between_two_schedules_costs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two new shares for one overnight: the first schedule's next open is in its own shares, what goes on afterwards is
+    decided where it arrives, and the statement's later word on cost and kinds counts.
+    """
+    story = CostStory(tmp_path / "journal")
+    story.say(r.INPUT, -60, e.DayRolled(date=DAY))
+    story.quote(0, 10_000, 10_002)
+    story.say(r.COMMAND, 10, c.SetTarget(strategy="sig", inst=1, qty_nanos=300 * NANO))
+    story.open(30, 1, 300)
+    story.fill(41, story.send(30, 1, 10_002), 10_002, liquidity=2, exec_id="x1.01")
+    story.say(r.INPUT, 24_000, e.DayRolled(date=DAY + 1))
+    story.say(r.COMMAND, 24_000, c.EndParent(parent_id=1, state=int(ParentState.CANCELLED), reason="split 2:1"))
+    split = b.SplitBooks(action_id="s", inst=1, num=2, den=1, books=(("sig", 200 * NANO),), rescaled=True)
+    story.say(r.COMMAND, 24_000, split)
+    story.say(r.COMMAND, 24_000, c.SetTarget(strategy="sig", inst=1, qty_nanos=600 * NANO))
+    story.quote(86_400, 5_006, 5_008)
+    story.print(86_401, 5_007, 100, condition=OPENING)
+    story.open(86_500, 2, 400)
+    line = {"exec_id": "x1.01", "commission_nanos": 2 * NANO, "currency": "USD"}
+    fees = (("commission", NANO), ("taf", NANO))
+    for number, more in enumerate(({"kind": "commission"}, {"kind": "fees", "fees": fees})):
+        found = BookLine(line_id=f"f{number}", **line, **more)  # type: ignore[arg-type]
+        story.say(r.COMMAND, 86_600, b.CorrectBooks(line=found, by="ann", reason="statement"))
+    story.writer.close()
+    one, two = report(capsys, tmp_path)["schedules"]
+    assert one["against"]["next open"] == in_bp(100.02 - 100.14, 100.14)
+    assert one["fees_nanos"] == 2 * NANO
+    assert two["decision_px_nanos"] == two["arrival_px_nanos"] == 50_070_000_000
+    assert (two["decided_ns"], two["delay_nanos"]) == (two["arrived_ns"], 0)
 
 
 def test_archived_rows_and_small_chunks_change_nothing(

@@ -11,6 +11,7 @@ from core import commands as c
 from core import events as e
 from core import notes as n
 from core import records as r
+from core.book_commands import CROSS, CrossBooks
 from core.errors import QuantdError
 from core.reference import ConfigResolved
 from core.rows import QUOTE, ROW
@@ -171,3 +172,47 @@ def test_the_command_prints_lines_or_json(directory: Path, capsys: pytest.Captur
     assert [step["seq"] for step in told["because"]] == [seq for seq, _ in BECAUSE]
     assert cli.main(["why", "99", *state]) == 1
     assert capsys.readouterr().err.startswith("quantd: order 99: not in ")
+
+
+def test_a_cross_is_told_of_both_sides_and_of_the_order_for_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`cross-SEQ` goes back to both targets and their quote; the net order's story holds the cross."""
+    folder = tmp_path / "journal"
+    book = Book(folder)
+    book.frame((r.REFERENCE, ConfigResolved(json=json.dumps(CONFIG), digest="0")))
+    opened: dict[str, Any] = {"inst": 1, "start_ts_ns": 1, "end_ts_ns": 1, "slices": 1}
+    cross = CrossBooks(
+        inst=1, buyer="sig", seller="two", qty_nanos=40 * NANO, px_nanos=1001 * CENT, bid_px_nanos=1000 * CENT,
+        ask_px_nanos=1002 * CENT, reason="opposite wants", buyer_parent=8, seller_parent=9,
+    )  # fmt: skip
+    book.frame(
+        (r.COMMAND, c.SetTarget(strategy="sig", inst=1, qty_nanos=90 * NANO)),
+        (r.COMMAND, c.SetTarget(strategy="two", inst=1, qty_nanos=-40 * NANO)),
+        (r.COMMAND, c.OpenParent(parent_id=8, strategy="sig", side=1, qty_nanos=40 * NANO, algo=CROSS, **opened)),
+        (r.COMMAND, c.OpenParent(parent_id=9, strategy="two", side=-1, qty_nanos=40 * NANO, algo=CROSS, **opened)),
+        (r.COMMAND, cross),
+        (r.COMMAND, c.EndParent(parent_id=8, state=10, reason="crossed")),
+        (r.COMMAND, c.EndParent(parent_id=9, state=10, reason="crossed")),
+        (r.COMMAND, c.OpenParent(parent_id=7, strategy="sig", side=1, qty_nanos=50 * NANO, algo="twap", **opened)),
+        (r.COMMAND, c.PlaceOrder(order=approved(1, 0))),
+        rows=2,
+    )
+    book.writer.close()
+    told = "crossed: sig bought 40 from two at 10.01, the mid of 10 / 10.02; opposite wants"
+    story = why(folder, "cross-8")
+    assert (story.order_id, story.order_ref, story.strategy, story.symbol) == (0, "cross-8", "sig and two", "BBB")
+    assert [(step.seq, step.what) for step in story.because] == [
+        (3, "quote BBB 10 x 100 / 10.01 x 200"),
+        (4, "target of sig is 90"),
+        (5, "target of two is -40"),
+        (6, "schedule 8 (cross, 1 slices): BUY 40"),
+        (7, "schedule 9 (cross, 1 slices): SELL 40"),
+        (8, told),
+    ]
+    assert [step.seq for step in story.afterwards] == [9, 10]
+    assert (8, told) in [(step.seq, step.what) for step in why(folder, "1").because]
+    assert cli.main(["why", "cross-8", "--state", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("cross-8 of sig and two in BBB\n")
+    with pytest.raises(QuantdError, match="order cross-9: not in"):
+        why(folder, "cross-9")

@@ -9,7 +9,7 @@ import msgspec
 
 from broker.gateway.contracts.book import ContractBook
 from broker.gateway.contracts.listing import STK, Query, Refusal
-from broker.gateway.moments import parse_moment
+from broker.gateway.moments import algo_moment, parse_moment
 from broker.gateway.orders.record import OrderRecord
 from broker.gateway.orders.request import PlaceRequest, whole
 from broker.gateway.part import World
@@ -17,6 +17,7 @@ from broker.sim.book import TRAIL
 from broker.sim.hours import Hours
 from broker.sim.oca import OCA_TYPES, REDUCE
 from broker.sim.validate import terms_refusal
+from broker.sim.worked import Recipe, recipe_of
 from core.broker_algos import STRATEGIES, params_fault
 from core.commands import DAY, FOK, GTC, GTD, IOC, LMT, LOC, MKT, MOC, OPG, STP, STP_LMT
 from core.ids import BUY, SELL
@@ -50,6 +51,7 @@ _WORDS_NOT_WORKED: Final = (
     "activeStopTime",
 )
 _LAST_TRIGGERS: Final = (0, 2)  # trigger methods of stops: a stock's default, and "last", which is the same
+_ALGO_TIFS: Final = (DAY, GTC, GTD)
 _FLAGS_NOT_WORKED: Final = ("allOrNone", "notHeld", "eTradeOnly", "firmQuoteOnly")
 _PPM_OF_PERCENT_NANOS: Final = 100_000
 
@@ -78,6 +80,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     outside_rth: bool = False
     oca_group: str = ""
     oca_type: int = 0
+    recipe: Recipe | None = None  # the broker's own algorithm that works it
     request: PlaceRequest
     notes: tuple[tuple[int, str], ...] = ()
 
@@ -159,6 +162,9 @@ class Drafter:
         session = self._hours[instrument.calendar].session_for(self._world.now_ns, outside and not ignored)
         if session is None:
             return Refusal(201, "Order rejected - reason:no trading session is known for this contract.")
+        recipe = self._recipe(request, words, instrument.calendar)
+        if isinstance(recipe, Refusal):
+            return recipe
         percent = request.nanos("trailingPercent") // _PPM_OF_PERCENT_NANOS if order_type == TRAIL else 0
         trail = request.nanos("auxPrice") if order_type == TRAIL else 0
         draft = Draft(
@@ -179,6 +185,7 @@ class Drafter:
             outside_rth=outside and not ignored,
             oca_group=request.text("ocaGroup"),
             oca_type=(request.integer("ocaType") or REDUCE) if request.text("ocaGroup") else 0,
+            recipe=recipe,
             notes=(OUTSIDE_IGNORED,) if ignored else (),
         )
         refusal = _quantity_refusal(draft, request) or terms_refusal(
@@ -187,6 +194,24 @@ class Drafter:
             trails=draft.trail_nanos > 0 or draft.trail_ppm > 0,
         )  # fmt: skip
         return Refusal(*refusal) if refusal is not None else draft
+
+    def _recipe(self, request: PlaceRequest, words: _Words, calendar: str) -> Recipe | Refusal | None:
+        """The broker's own algorithm that is to work it, by name and tags; None = it works as it stands."""
+        strategy = request.text("algoStrategy")
+        if not strategy:
+            return None
+        if strategy not in STRATEGIES:
+            return Refusal(439, "The order submission failed. Algo definition not found.")
+        if words.order_type not in (MKT, LMT) or words.tif not in _ALGO_TIFS:
+            return Refusal(387, "Unsupported order type for this exchange and security type: algo orders.")
+        zone = self._world.calendars[calendar].table.timezone
+        fault = params_fault(strategy, request.algo_params)
+        recipe = recipe_of(strategy, request.algo_params, lambda text: algo_moment(text, zone, self._world.now_ns))
+        if not fault and isinstance(recipe, Recipe) and 0 < recipe.end_ns <= self._world.now_ns:
+            fault = "the end is past"
+        if fault or isinstance(recipe, str):
+            return Refusal(441, f"Algo attributes validation failed: {fault or recipe}")
+        return recipe
 
     def _good_till(self, request: PlaceRequest, calendar: str) -> int:
         zone = self._world.calendars[calendar].table.timezone
@@ -233,20 +258,7 @@ def _words(request: PlaceRequest) -> _Words | Refusal:
     return _Words(side, order_type, tif)
 
 
-def _algo_refusal(request: PlaceRequest) -> Refusal | None:
-    """The broker's own algorithms are known by name and tags, and worked as the plain order."""
-    strategy = request.text("algoStrategy")
-    if not strategy:
-        return None
-    if strategy not in STRATEGIES:
-        return Refusal(439, "The order submission failed. Algo definition not found.")
-    fault = params_fault(strategy, request.algo_params)
-    return Refusal(441, f"Algo attributes validation failed: {fault}") if fault else None
-
-
 def _extras_refusal(request: PlaceRequest) -> Refusal | None:
-    if refusal := _algo_refusal(request):
-        return refusal
     if request.conditions:
         return Refusal(387, "Unsupported order type for this exchange and security type: conditional orders.")
     for name in _NOT_WORKED:

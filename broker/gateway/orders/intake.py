@@ -251,11 +251,13 @@ class Intake:
 
 
 def _same_order(record: OrderRecord, draft: Draft, request: PlaceRequest) -> bool:
-    """A modify may change prices, size, hours and time in force, nothing else."""
+    """A modify may change prices, size, hours and time in force, nothing else: no algorithm and none of its tags."""
     return (
         (record.account, record.inst, record.side, record.order_type)
         == (draft.account, draft.inst, draft.side, draft.order_type)
         and request.integer("parentId") in (0, record.parent_order_id)
         and request.text("ocaGroup") in ("", record.oca_group)
+        and request.text("algoStrategy") == record.request.text("algoStrategy")
+        and dict(request.algo_params) == dict(record.request.algo_params)
         and not request.flag("whatIf")
     )

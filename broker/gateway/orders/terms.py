@@ -50,6 +50,7 @@ def venue_terms(record: OrderRecord, draft: Draft, *, version: int = 0) -> Order
         outside_rth=draft.outside_rth,
         oca_group=record.oca_group,
         oca_type=record.oca_type,
+        recipe=draft.recipe,
         version=version,
         hours=version > 0,
     )
