@@ -110,6 +110,19 @@ def first_table(pairs: Sequence[Row]) -> list[str]:
     return lines
 
 
+MONEY: Final = ("executed", "over-filled", "the books hold", "the broker says", "unknown to the broker", "done with")
+
+
+def _failures(found: Sequence[str]) -> str:
+    """In a sentence; the record lists them."""
+    if not found:
+        return "Failures: none."
+    money = sum(any(word in text for word in MONEY) for text in found)
+    return f"""Failures: {len(found)}, in the record; {money} of them of sums or ledgers, the others of schedules that were
+held up. The machine was shared: where it did something else for seconds the market went on for minutes, data had gaps
+and answers were late. What was held up went on or, at the end of the part, was cut off; such pairs do not count."""
+
+
 def alone_table(found: Sequence[tuple[str, str, str, float, float]]) -> list[str]:
     """Weights by the curve against even ones."""
     lines = [
@@ -283,7 +296,7 @@ on.
 schedule
 the sum of its children's executions is its progress in the books, the sum over schedules is the position, the books are
 the journal's, and positions, cash and every execution are the venue's account's.
-Failures: {len(record["failures"])}{"." if not record["failures"] else ", listed in the record."}
+{_failures(record["failures"])}
 
 ## VWAP against TWAP, traded
 
