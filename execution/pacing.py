@@ -20,7 +20,7 @@ from core.ports import Context
 from core.sessions import VOLUME_INTERVAL_NS
 from core.units import NANO, round_down
 from execution.algos import Terms
-from execution.algos.vwap import curve_fault, volume_until
+from execution.algos.vwap import curve_fault
 from execution.settings import ExecutionSettings
 from execution.stage import FOREVER_NS, Stage
 from execution.touch import Day
@@ -140,5 +140,7 @@ def _level(terms: Terms, since_ns: int, seen_nanos: int) -> float:
     """Of the day's volume (core/curves.py, rule 5), where the day was seen from its open on and a curve fits it."""
     if not since_ns or since_ns > terms.open_ns + VOLUME_INTERVAL_NS or curve_fault(terms):
         return 1.0
-    expected_ppm = volume_until(terms, terms.start_ns) // VOLUME_INTERVAL_NS
+    slot, into = divmod(min(max(terms.start_ns, terms.open_ns), terms.close_ns) - terms.open_ns, VOLUME_INTERVAL_NS)
+    running = terms.curve[slot] * into // VOLUME_INTERVAL_NS if slot < len(terms.curve) else 0
+    expected_ppm = sum(terms.curve[:slot]) + running
     return day_level(seen_nanos=seen_nanos, expected_ppm=expected_ppm, adv_nanos=terms.adv_nanos)

@@ -337,8 +337,10 @@ def _fitted(fits: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "About one interval in twenty should miss. The permanent part is small beside what the market does in half an "
-        "hour: so many schedules do not tell it from nothing, and the interval says so.",
+        f"About one interval in twenty should miss; {counts['histories']} histories do not tell 95 % from 85. What is "
+        "left of a bias in the temporary part is known: a quote is told with the next row, so a child meets a little "
+        "more of the last child's push than the market still has. The permanent part is small beside what the market "
+        "does in half an hour: so many schedules do not tell it from nothing, and the interval says so.",
     ]
 
 
