@@ -127,6 +127,8 @@ class Ledger:
 
     def is_superseded(self, exec_id: str) -> bool:
         """Whether the next version of this execution is booked already: this one came late."""
+        if exec_id.endswith(".01"):  # the ordinary case
+            return f"{exec_id[:-1]}2" in self.executions
         head, _, last = exec_id.rpartition(".")
         return bool(head) and last.isdigit() and f"{head}.{int(last) + 1:0{len(last)}d}" in self.executions
 

@@ -74,6 +74,10 @@ class Calendar:
         """The next trading date (yyyymmdd); `date` itself at the end of the table."""
         return next((session.date for session in self.table.sessions if session.date > date), date)
 
+    def session_of(self, date: int) -> Session | None:
+        """The session of a trading date; None where the table has none."""
+        return next((session for session in self.table.sessions if session.date == date), None)
+
     def covers(self, ts_ns: int) -> bool:
         """Whether the table speaks for this time at all."""
         return self.table.from_ns <= ts_ns < self.table.until_ns

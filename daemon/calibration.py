@@ -21,7 +21,7 @@ from core.sessions import Session
 from core.units import BP, NANO
 from daemon.tca.measure import LIVE, ParentRow, measure
 from daemon.tca.reading import Findings, quotes
-from daemon.tca.trails import Trail
+from daemon.tca.trail import Trail
 from daemon.training import run_module
 from execution.costs import Fitted
 from execution.tca import HORIZONS_MIN

@@ -112,6 +112,8 @@ class ChaseExecutor:
             return None
         if parent.side < 0 and not stage.broker_algo:
             want = self._one_mark(parent, child, want, touch.lot.increment_nanos)
+            if child is not None and want < child.remaining_nanos:  # another book has sold meanwhile
+                return self._drop(child, ts_ns, "more on the book than the account owns")
         if child is None:
             auction = stage.auction and ts_ns <= day.cutoff_ns
             return self._place(parent, settings, stage, touch, want, ts_ns, auction)

@@ -23,7 +23,7 @@ from core.volume import PPM
 from execution.algos import AUTO, Algo, AlgoParams, AutoParams, Plan, ShortfallParams, Terms, find_algo, written
 from execution.algos.plan import no_time, window
 from execution.algos.shortfall import aversion_of
-from execution.algos.vwap import curve_fault, volume_until
+from execution.algos.vwap import curve_fault, volumes_until
 from execution.costs import Choice, Conditions, Estimate, Order, Schedule, Situation, choose, estimate, weights_of
 from execution.costs.choice import CHILD_S, IMMEDIATE_S, IS, KNOWN, POV, RESTING
 from execution.settings import ExecutionSettings
@@ -248,18 +248,20 @@ def params_of_choice(choice: Choice, own: AutoParams, terms: Terms) -> AlgoParam
 
 def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Terms) -> Schedule:
     """A plan as the models want it, in at most `STEPS_MAX` steps: more change the cost by less than it is worth. What
-    is all due at its start and waits for something else (volume, its own fills) is taken as even.
+    is all due at its start and waits for something else (volume, its own fills) is taken as even; so is what the broker
+    works, at the price of taking: nobody knows better.
     """
     orders = max(1, min(plan.slices, terms.lots))
     children = -(-orders // STEPS_MAX)
     blocks = orders // children
-    end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if algo.crosses_at_once else plan.end_ns
+    at_once = algo.crosses_at_once and not algo.handed_over
+    end_ns = min(plan.end_ns, plan.start_ns + IMMEDIATE_S * NANO) if at_once else plan.end_ns
     span_s = max((end_ns - plan.start_ns) / NANO, 1.0)
     weights = (1.0 / blocks,) * blocks
     if plan.weights and plan.weights[0] < NANO:
         last = len(plan.weights)
         weights = weights_of(tuple(plan.weights[(at + 1) * last // blocks - 1] for at in range(blocks)))
-    waits = bool(plan.weights) and plan.weights[0] == NANO
+    waits = algo.handed_over or (bool(plan.weights) and plan.weights[0] == NANO)
     worked = 1.0 if waits else min(1.0, CHILD_S * orders / span_s)
     return Schedule(
         weights=weights,
@@ -271,12 +273,15 @@ def schedule_of(algo: Algo, settings: ExecutionSettings, plan: Plan, terms: Term
 
 
 def volume_parts(terms: Terms, start_ns: int, end_ns: int, parts: int) -> tuple[float, ...]:
-    """Share of the average day that usually trades in each of equal times; evenly where no curve says."""
+    """Share of the average day that trades in each of equal times, at the level of this day; evenly and as usual where
+    no curve says.
+    """
     span = end_ns - start_ns
     if curve_fault(terms):
         return (span / max(terms.close_ns - terms.open_ns, 1) / parts,) * parts
-    upto = [volume_until(terms, start_ns + span * at // parts) for at in range(parts + 1)]
-    return tuple((after - before) / (PPM * VOLUME_INTERVAL_NS) for before, after in pairwise(upto))
+    upto = volumes_until(terms, start_ns, end_ns, parts)
+    whole = PPM * VOLUME_INTERVAL_NS / terms.level
+    return tuple([(after - before) / whole for before, after in pairwise(upto)])
 
 
 def _joined(*texts: str) -> str:

@@ -9,19 +9,25 @@ its market) has begun anew: what it shows was traded since. What was missed mean
 
 from typing import Final
 
+import msgspec
+
 from core import commands as c
+from core.curves import day_level
 from core.market import FIELDS, INDEX
 from core.orders import Order
 from core.parents import Parent
 from core.ports import Context
+from core.sessions import VOLUME_INTERVAL_NS
 from core.units import NANO, round_down
 from execution.algos import Terms
+from execution.algos.vwap import curve_fault, volume_until
 from execution.settings import ExecutionSettings
 from execution.stage import FOREVER_NS, Stage
 from execution.touch import Day
 
 SAMPLES_MIN: Final = 10  # five minutes of mids before they say how much a price moves
 _VOLUME_DAY: Final = INDEX["volume_day_nanos"]
+_SINCE: Final = INDEX["volume_since_ns"]
 _BID: Final = INDEX["bid_px_nanos"]
 _ASK: Final = INDEX["ask_px_nanos"]
 _USABLE: Final = INDEX["usable"]
@@ -113,7 +119,7 @@ def terms_of(context: Context, inst: int, day: Day, ts_ns: int, *, lots: int = 0
     span_ns = floats[at + _SPAN]
     measured = view[at + _SAMPLES] >= SAMPLES_MIN and span_ns > 0
     spread = float(view[at + _ASK] - view[at + _BID]) if view[at + _USABLE] else 0.0
-    return Terms(
+    terms = Terms(
         lots=lots,
         start_ns=ts_ns,
         open_ns=day.open_ns,
@@ -126,3 +132,13 @@ def terms_of(context: Context, inst: int, day: Day, ts_ns: int, *, lots: int = 0
         spread_nanos=floats[at + _SPREAD] if measured else spread,
         sigma_nanos=(floats[at + _SQUARE] / span_ns * (day.close_ns - day.open_ns)) ** 0.5 if measured else 0.0,
     )
+    level = _level(terms, view[at + _SINCE], view[at + _VOLUME_DAY])
+    return terms if level == 1.0 else msgspec.structs.replace(terms, level=level)
+
+
+def _level(terms: Terms, since_ns: int, seen_nanos: int) -> float:
+    """Of the day's volume (core/curves.py, rule 5), where the day was seen from its open on and a curve fits it."""
+    if not since_ns or since_ns > terms.open_ns + VOLUME_INTERVAL_NS or curve_fault(terms):
+        return 1.0
+    expected_ppm = volume_until(terms, terms.start_ns) // VOLUME_INTERVAL_NS
+    return day_level(seen_nanos=seen_nanos, expected_ppm=expected_ppm, adv_nanos=terms.adv_nanos)

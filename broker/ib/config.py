@@ -74,7 +74,7 @@ class IbSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     snapshot_timeout_s: Seconds = 2.0  # for the answer of a line that was asked; later = blind
     repair_min_s: Seconds = 1.0  # before a blind line is subscribed again; doubles
     repair_max_s: Seconds = 60.0  # and grows no longer than this
-    history_days: Annotated[int, Meta(ge=1, le=60)] = 20  # of minute bars behind volume curve and average volume
+    history_days: Annotated[int, Meta(ge=1, le=60)] = 30  # of minute bars; a volume curve wants 20 days of a kind
 
     def __post_init__(self) -> None:
         if self.lines_reserve >= self.lines_max:

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from broker.ib.config import IbSettings
 from broker.ib.contracts import Contracts
-from broker.ib.minutes import curve_ppm, days_of, session_minutes
 from broker.ib.seam import LANE_DATA, NEVER, READY, Shell
 from broker.ib.translate import nanos_of_float
+from broker.ib.volume_days import curve, days_of
 from core import events as e
 from core.curves import DayVolume
 from core.instruments import Instrument
@@ -35,14 +35,16 @@ POOLED_MAX: Final = 20  # names whose days make the common curve: more would cos
 class Fetch:
     """One instrument's numbers for one trading day."""
 
-    __slots__ = ("bars", "date", "days", "done", "inst", "told", "tries", "wait_ns")
+    __slots__ = ("bars", "curve", "date", "days", "done", "inst", "made_of", "told", "tries", "wait_ns")
 
     def __init__(self, inst: int, date: int) -> None:
         self.inst = inst
         self.date = date
         self.done: dict[str, bool] = {}  # kind -> whether it brought bars
         self.bars: dict[str, list[Any]] = {DAILY: [], MINUTES: []}
-        self.days: list[DayVolume] = []  # what the minute bars say
+        self.days: list[DayVolume] = []  # of the minute bars
+        self.curve: tuple[int, ...] = ()  # as told last
+        self.made_of = ""  # why it is not the name's own
         self.tries = 0
         self.wait_ns = 0
         self.told = False
@@ -144,9 +146,6 @@ class History:
         if asked is not None:
             fetch, kind, _ = asked
             fetch.done[kind] = True
-            if kind == MINUTES:
-                fetch.days = days_of(fetch.bars[kind], self._calendars[fetch.inst], before=fetch.date)
-                fetch.bars[kind] = []
             self._tell_when_done(fetch)
 
     def refused(self, request_id: int, code: int, text: str) -> bool:
@@ -171,8 +170,15 @@ class History:
 
     # ---- conclusions -------------------------------------------------------------------------------------------
     def _tell_when_done(self, fetch: Fetch) -> None:
-        if len(fetch.done) == 2:
-            self._tell(fetch)
+        if len(fetch.done) < 2:
+            return
+        fetch.days = days_of(fetch.bars[MINUTES], self._calendars[fetch.inst], before=fetch.date)
+        self._tell(fetch)
+        if all(one.told and one.done for one in self._fetches.values()):
+            # What all names have in common is known only now: for those that lean on it.
+            for one in self._fetches.values():
+                if one.curve and one.made_of and one is not fetch and self._curve(one)[0] != one.curve:
+                    self._tell(one)
 
     def _tell(self, fetch: Fetch) -> None:
         fetch.told = True
@@ -180,9 +186,10 @@ class History:
         close = nanos_of_float(daily[-1].close) if daily else 0
         volumes = [nanos_of_float(bar.volume) for bar in daily[-_ADV_DAYS:] if bar.volume > 0]
         adv = sum(volumes) // len(volumes) if len(volumes) >= _ADV_DAYS_MIN else 0
-        curve = self._curve(fetch)
+        shares, made_of = self._curve(fetch)
+        fetch.curve, fetch.made_of = shares, made_of
         missing = [
-            name for name, there in (("previous close", close), ("average volume", adv), ("volume curve", curve))
+            name for name, there in (("previous close", close), ("average volume", adv), ("volume curve", shares))
             if not there
         ]  # fmt: skip
         if missing and len(fetch.done) == 2:  # answered, and not enough: asked for again, rarely
@@ -194,23 +201,23 @@ class History:
                 effective_from=fetch.date,
                 previous_close_nanos=close,
                 adv_nanos=adv,
-                curve_ppm=curve,
+                curve_ppm=shares,
                 missing=", ".join(missing),
-                source="IBKR historical bars",
+                source=f"IBKR historical bars; volume curve: {made_of}" if made_of else "IBKR historical bars",
                 close_dates=tuple(_date_of(bar) for bar in daily[-CLOSES_MAX:]),
                 closes_nanos=tuple(nanos_of_float(bar.close) for bar in daily[-CLOSES_MAX:]),
             )
         )
 
-    def _curve(self, fetch: Fetch) -> tuple[int, ...]:
-        """The name's volume by the minute, drawn towards what the names have in common that have come by now."""
+    def _curve(self, fetch: Fetch) -> tuple[tuple[int, ...], str]:
+        """Share of each minute in the day's volume, and of what it is made."""
         calendar = self._calendars[fetch.inst]
-        traded = calendar.table.calendar
-        there = [
-            one for one in self._fetches.values() if one.days and self._calendars[one.inst].table.calendar == traded
+        hours = calendar.table.calendar
+        alike = [
+            one for one in self._fetches.values() if one.days and self._calendars[one.inst].table.calendar == hours
         ]
-        everybody = [day for one in there[:POOLED_MAX] for day in one.days]
-        return curve_ppm(fetch.days, everybody, today=fetch.date, minutes=session_minutes(calendar))
+        everybody = [day for one in alike[:POOLED_MAX] for day in one.days]
+        return curve(fetch.days, everybody, calendar.session_of(fetch.date), date=fetch.date)
 
 
 def _date_of(bar: Any) -> int:

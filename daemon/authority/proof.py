@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from daemon.authority.keys import key_id, public_text
-from daemon.control.messages import AnyRequest, Proof, Request
+from daemon.control.messages import AnyRequest
+from daemon.control.request import Proof, Request
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -16,8 +16,9 @@ from core.errors import ConfigError
 from daemon.authority.keys import key_id, read_secret
 from daemon.authority.proof import signed_bytes
 from daemon.authority.totp import decode_secret, find_step
-from daemon.config.schema import AuthoritySettings, OperatorSettings
-from daemon.control.messages import AnyRequest, Feature, Proof
+from daemon.config.persons import AuthoritySettings, OperatorSettings
+from daemon.control.messages import AnyRequest, Feature
+from daemon.control.request import Proof
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -159,6 +159,7 @@ BESIDE: Final = {
     "wire": ("reference",),
     "kill": ("reference",),
     "parents": ("reference",),
+    "tca": ("reference",),
     "tick_to_order": ("reference", "fsync"),
     "features": ("reference",),
     "score": ("reference",),

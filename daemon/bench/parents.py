@@ -6,22 +6,34 @@ stepped between the quotes and timed apart. Each child rests, is chased and cros
 they are looked at. What an opening, a plan anew and a choice cost is taken from the same worlds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any, Final
 
+import msgspec
+
 from core import commands as c
 from core import events as e
+from core.fee_plans import DEFAULT_PLANS
+from core.fees import FeeTable
 from core.rows import PRINT, QUOTE
 from core.units import NANO
 from daemon.bench.orders import CENT, MARKET, MID, SHARES, quiet_collector
 from daemon.bench.samples import Line, Samples, judged, reference_line
 from daemon.bench.world import PORT_SINK, SinkPort, World, config_of, opened, tables_of
 from daemon.reference.hours import number_of
+from execution.algos.plan import DURATION_S_MAX
 from execution.chance import mix
+from execution.opening import Opening
+from execution.pacing import begin_slice, terms_of
+from execution.settings import DEFAULT_SETTINGS, ExecutionConfig, resolve
+from execution.stage import stage_at
+from execution.touch import Days
+from execution.trajectory import even_weights
 
 SYMBOLS: Final = 100
 ALGOS: Final = (
@@ -39,6 +51,9 @@ HALF_SPREAD: Final = 2 * CENT
 MOVES: Final = 4  # one quote in so many moves the mid, if at all
 WANDER_CENTS: Final = 2  # a mid stays this close to where the strategies entered: none changes its mind
 PRINT_EVERY: Final = 10  # quotes of a symbol for one trade
+SLICES: Final = (12, 30, 60)  # of a plan made anew
+CHOSEN: Final = (100, 1_000, 20_000, 500_000)  # shares of an opening that chooses by itself
+CALLS: Final = 800
 ADV: Final = 5_000_000 * NANO
 
 
@@ -71,6 +86,12 @@ params = {{ {params} }}
     return head + instruments + strategies + limits
 
 
+def _timed(call: Callable[[], None]) -> int:
+    began = perf_counter_ns()
+    call()
+    return perf_counter_ns() - began
+
+
 class TakingPort(SinkPort):
     """A broker that takes every order: keeps what was sent until the bench answers it."""
 
@@ -95,6 +116,7 @@ class Crowd:
         self._offsets = [0] * symbols  # in cents, from the mid
         self._resting: list[dict[int, c.OrderIntent]] = [{} for _ in range(symbols)]
         self._quotes = self._executions = 0
+        self.step_ns = NANO // QUOTES_PER_SECOND
         first = number_of(date.fromisoformat(world.config.feed.synthetic.start_date))
         session = next(s for s in world.tables.sessions[0].table.sessions if s.date >= first and not s.half_day)
         self.ts_ns = session.open_ns
@@ -126,33 +148,40 @@ class Crowd:
         self.ts_ns += WARM_NS
         for inst in range(self.symbols):
             self._offsets[inst] = 12 if inst % 2 else -12
-            self.ts_ns += NANO // QUOTES_PER_SECOND
+            self.ts_ns += self.step_ns
             self._quote(inst, self._offsets[inst])
             self._answer()
 
-    def _quote(self, inst: int, cents: int) -> int:
-        """One quote; nanoseconds it took, with everything that was due."""
+    def _quote(self, inst: int, cents: int) -> None:
+        """One quote, with everything that is due by then."""
         bid, ts_ns = MID + cents * CENT - HALF_SPREAD, self.ts_ns
-        began = perf_counter_ns()
         self.runner.on_quote(ts_ns, ts_ns, inst, QUOTE, 0, bid, bid + 2 * HALF_SPREAD, SHARES, SHARES)
-        return perf_counter_ns() - began
 
     def tick(self) -> int:
-        """The next quote of the next symbol."""
-        self.ts_ns += NANO // QUOTES_PER_SECOND
+        """The next quote of the next symbol, and what the broker answers; nanoseconds the quote took."""
+        spent = self.counted(_timed)
+        self.answer()
+        return spent
+
+    def counted(self, count: Callable[[Callable[[], None]], int]) -> int:
+        """The next quote of the next symbol, by any measure of its work."""
+        self.ts_ns += self.step_ns
         number, inst = divmod(self._quotes, self.symbols)
         self._quotes += 1
         home = 12 if inst % 2 else -12
         drawn = mix(inst, number)
         at = self._offsets[inst] + (0 if drawn % MOVES else drawn // MOVES % 3 - 1)
         at = self._offsets[inst] = min(max(at, home - WANDER_CENTS), home + WANDER_CENTS)
-        spent = self._quote(inst, at)
+        return count(partial(self._quote, inst, at))
+
+    def answer(self) -> None:
+        """After a quote: now and then a trade; what reaches the far touch is filled, and what was sent is answered."""
+        number, inst = divmod(self._quotes - 1, self.symbols)
+        mid = MID + self._offsets[inst] * CENT
         if number % PRINT_EVERY == 0:
-            px = MID + at * CENT
-            self.runner.on_quote(self.ts_ns, self.ts_ns, inst, PRINT, 0, px, 0, SHARES, 0)
-        self._cross(inst, MID + at * CENT)
+            self.runner.on_quote(self.ts_ns, self.ts_ns, inst, PRINT, 0, mid, 0, SHARES, 0)
+        self._cross(inst, mid)
         self._answer()
-        return spent
 
     # ---- the broker --------------------------------------------------------------------------------------------
     def _answer(self) -> None:
@@ -213,6 +242,7 @@ def parents(*, symbols: int = SYMBOLS, algos: int = len(ALGOS), seconds: int = S
             crowd = Crowd(world, symbols=symbols)
             money = world.runner.money
             live = len(money.live_parents)
+            world.machine.measurer = None  # a trader has it in another process
             every, due = Samples(), Samples(dropped=0)
             crowd.facts = Samples(dropped=0)
             with quiet_collector():
@@ -222,8 +252,56 @@ def parents(*, symbols: int = SYMBOLS, algos: int = len(ALGOS), seconds: int = S
                     every.add(spent)
                     if waits <= crowd.ts_ns:
                         due.add(spent)
+            planned, chosen = _replans(crowd), _choices(crowd)
             shared = {"parents": live, "at_end": len(money.live_parents), "symbols": symbols, "port": PORT_SINK}
             shared |= {"orders": world.runner.tally.children}
     yield judged({"name": "parents.step_quote", "samples": len(every.kept), **every.times} | shared, p50_us=10)
     yield {"name": "parents.due", "samples": len(due.kept), **due.times} | shared
     yield {"name": "parents.fact", "samples": len(crowd.facts.kept), **crowd.facts.times} | shared
+    for slices, taken in planned.items():
+        yield judged({"name": f"parents.replan_{slices}", "samples": len(taken.kept), **taken.times}, p50_us=50)
+    for shares, taken in chosen.items():
+        yield {"name": f"parents.auto_{shares}", "samples": len(taken.kept), **taken.times}
+
+
+def _replans(crowd: Crowd) -> dict[int, Samples]:
+    """Plans anew by an implementation shortfall that has begun: market, decay, weights of all that is left, command."""
+    context, found = crowd.runner.engine.context, {}
+    base = next((p for p in crowd.runner.money.live_parents.values() if p.algo == "is"), None)
+    if base is None:
+        return {}
+    day = Days(context).regular(base.inst, crowd.ts_ns)
+    assert day is not None, "the bench runs in regular hours"
+    for slices in SLICES:
+        # A decay of before that is far from any: every look plans anew.
+        parent = msgspec.structs.replace(base, weights=even_weights(slices), slices=slices, kappa_nanos=10**15)
+        ts_ns = parent.start_ts_ns + (parent.end_ts_ns - parent.start_ts_ns) // slices + 1
+        stage, taken = stage_at(parent, DEFAULT_SETTINGS, NANO, ts_ns), Samples()
+        for _ in range(CALLS):
+            began = perf_counter_ns()
+            command = begin_slice(context, parent, stage, day, ts_ns)
+            taken.add(perf_counter_ns() - began)
+            assert type(command) is c.ReplanParent, f"nothing was planned anew: {command}"
+        found[slices] = taken
+    return found
+
+
+def _choices(crowd: Crowd) -> dict[int, Samples]:
+    """Openings with algo = "auto": the choice among all of the day that is left, its estimate and its plan."""
+    context = crowd.runner.engine.context
+    table = FeeTable(DEFAULT_PLANS["ibkr_pro_tiered"])
+    settings = resolve(
+        ExecutionConfig(algo="auto", params={"duration_s": DURATION_S_MAX}, risk_weight=0.3), field="execution"
+    )
+    opening, found = Opening(context, table), {}
+    day = Days(context).regular(0, crowd.ts_ns)
+    assert day is not None, "the bench runs in regular hours"
+    for shares in CHOSEN:
+        taken = found[shares] = Samples()
+        for _ in range(CALLS // 4):
+            began = perf_counter_ns()
+            terms = terms_of(context, 0, day, crowd.ts_ns, lots=shares, seed=1)
+            plan = opening.plan(settings, terms, inst=0, side=1, qty_nanos=shares * NANO, lot_nanos=NANO)
+            taken.add(perf_counter_ns() - began)
+            assert plan.expected is not None, plan.why
+    return found

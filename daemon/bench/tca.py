@@ -5,13 +5,13 @@ in fifty pieces, then read, measured and grouped as `quantd tca` does. Making th
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final
 
 from core import events as e
 from core.units import NANO
 from daemon.bench.orders import MARKET, Seesaw, quiet_collector
-from daemon.bench.samples import Line, judged
+from daemon.bench.samples import Line, judged, reference_line
 from daemon.bench.world import config_of, opened, tables_of
 from daemon.tca.groups import group
 from daemon.tca.measure import measure
@@ -34,17 +34,19 @@ def tca(*, fills: int = FILLS) -> Iterator[Line]:
             world.runner.flush()
             directory = world.directory
         with quiet_collector():
-            began = perf_counter()
+            began, worked = perf_counter(), process_time()
             rows = measure(read(directory))
             groups = group(rows)
-            spent = perf_counter() - began
+            spent, worked = perf_counter() - began, process_time() - worked
     line: Line = {
         "name": "tca",
         "schedules": len(rows),
         "fills": sum(len(row.executions) for row in rows),
         "groups": len(groups),
         "s": round(spent, 3),
+        "cpu_s": round(worked, 3),  # without what other work on the machine took
     }
+    yield reference_line()
     yield judged(line, s=5)
 
 

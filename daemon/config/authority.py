@@ -8,7 +8,8 @@ from typing import Final
 from core.money.approvals import OPERATORS_MAX
 from daemon.config.decode import Problems
 from daemon.config.paths import readable
-from daemon.config.schema import AuthoritySettings, Config, OperatorSettings
+from daemon.config.persons import AuthoritySettings, OperatorSettings
+from daemon.config.schema import Config
 
 KEY_BYTES: Final = 32
 CONTROL_NUMBERS: Final = tuple(str(number) for number in range(1, 50))

@@ -19,7 +19,8 @@ from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.guarding import AlertTarget
 from daemon.config.paths import absolute, expanded
-from daemon.config.schema import AuthoritySettings, Config, CostSettings, StrategySettings
+from daemon.config.persons import AuthoritySettings
+from daemon.config.schema import Config, CostSettings, StrategySettings
 from daemon.digests import digest
 from execution.algos import find_algo
 from execution.costs import Fitted

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 import msgspec
 
 from broker.sim.config import VenueConfig
+from core.broker_algos import STRATEGIES, TIME_TAGS
 from core.errors import Bug
 from daemon.config.check import FROM_ACCOUNT
 from daemon.config.decode import parts
@@ -20,6 +21,7 @@ from daemon.config.schema import Config
 from daemon.config.wording import expected, shown, unit_of
 from daemon.kernels import configure
 from execution.algos import ALGOS
+from execution.algos.native import NATIVES, NOT_NATIVE, NativeParams
 from risk.limit_rows import ROWS
 from risk.limits import AccountLimits, OrderLimits, StrategyLimits
 
@@ -37,6 +39,7 @@ One TOML file describes a run. This page is generated from the program (`python 
 - `NAME` and `SYMBOL` in a heading stand for a name of yours; `[[…]]` is a list of tables.
 """
 TABLE_HEAD: Final = "| key | takes | unit | default | meaning |\n|---|---|---|---|---|"
+_FLAG_WORDS: Final = {"one of 1, 0": "true or false"}
 
 Word = TypeVar("Word")
 
@@ -66,6 +69,7 @@ BOUNDS: Final[dict[tuple[str, str], tuple[float, float]]] = {
     ("AlgoParams", "before_close_s"): (0, 23_400),
     ("AlgoParams", "limit_bp"): (0, 2_000),
     ("AlgoParams", "participation"): (0, 0.5),
+    ("NativeParams", "limit_bp"): (1, 2_000),
     ("AlgoParams", "jitter"): (0, 0.9),
     ("TwapParams", "slices"): (1, 5_000),
     ("VwapParams", "slices"): (1, 400),
@@ -97,7 +101,13 @@ MEANINGS: Final[dict[tuple[str, str], str]] = {
     ("VwapParams", "slices"): "parts in equal times; at most one a second",
     ("PovParams", "interval_s"): "the volume is counted this often; at most 400 times in all",
     ("ShortfallParams", "slices"): "parts in equal times; at most one a second",
-    ("NativeParams", "tags"): "of the broker, by its names; they depend on the algo",
+    ("NativeParams", "tags"): "of the broker, by its names: below",
+    ("NativeParams", "limit_bp"): "the order's limit, in basis points beyond the mid at its start; must be set",
+    ("NativeParams", "duration_s"): "length of the schedule, cut at the close; its end is told to the broker",
+    (
+        "NativeParams",
+        "must_complete",
+    ): "true = what is left at its end may trade for `grace_s` more, then a new schedule",
     ("IcebergParams", "display_lots"): "size of each part shown, in lots (mostly shares)",
     ("CloseParams", "slices"): "parts in equal times before the auction; at most one a second",
     ("DirtyRates", "crossed"): "bid above ask",
@@ -163,13 +173,26 @@ def _params(place: str) -> Iterator[str]:
     """The tables whose keys depend on a neighbour."""
     if place.endswith(".execution.params"):
         for algo in ALGOS:
-            yield section(algo.params_type, place, many=False, when=f'algo = "{algo.name}"')
+            if algo not in NATIVES:
+                yield section(algo.params_type, place, many=False, when=f'algo = "{algo.name}"')
+        yield section(NativeParams, place, many=False, when='algo = "ib_…"') + "\n\n" + broker_tags()
         return
     configure()  # the registry imports numba
     from strategies.registry import STRATEGIES
 
     for kind in STRATEGIES:
         yield section(kind.params_type, place, many=False, when=f'kind = "{kind.name}"')
+
+
+def broker_tags() -> str:
+    """The tags of each algorithm of the broker's, as its own table says what they take. Times are the schedule's."""
+    rows = []
+    for algo in NATIVES:
+        assert issubclass(algo.params_type, NativeParams), "the algorithms of the broker"
+        rules = STRATEGIES[algo.params_type.strategy].items()
+        tags = [f"`{tag}` {_FLAG_WORDS.get(rule(''), rule(''))}" for tag, rule in rules if tag not in TIME_TAGS]
+        rows.append(_row((f"`{algo.name}`", "; ".join(tags))))
+    return "\n".join(["| algo | tags |\n|---|---|", *rows])
 
 
 def section(kind: type[msgspec.Struct], path: str, *, many: bool, when: str = "") -> str:
@@ -187,7 +210,7 @@ def section(kind: type[msgspec.Struct], path: str, *, many: bool, when: str = ""
 
 def _rows(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
     comments = comments_of(kind)
-    hidden = FROM_ACCOUNT if kind is VenueConfig else {}
+    hidden = FROM_ACCOUNT if kind is VenueConfig else NOT_NATIVE if kind is NativeParams else ()
     for f in msgspec.structs.fields(kind):
         if _inner(f.type)[0] is None and f.name not in hidden:
             default = "required" if f.required else f"`{_default(f)}`" if _default(f) else "not set"

@@ -16,13 +16,13 @@ from broker.ib.config import IbSettings
 from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
-from daemon.config.guarding import AlertSettings, GuardSettings, PanicSettings
+from daemon.config.guarding import NAME, AlertSettings, GuardSettings, PanicSettings
+from daemon.config.persons import AuthoritySettings
 from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
 from risk.scenarios import RiskSettings
 
-NAME: Final = r"^[A-Za-z0-9_]{1,24}$"
 TICKER: Final = r"^[A-Z0-9][A-Z0-9 .]{0,15}$"
 CLOCK: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 SPEED: Final = r"^(max|(0*[1-9]\d*(\.\d+)?|0+\.\d*[1-9]\d*)x)$"  # above 0
@@ -272,34 +272,6 @@ class ControlSettings(Table, frozen=True):
     """The operator's socket."""
 
     socket: str = ""  # path of the unix socket; empty = control.sock in state_dir
-
-
-Level = Literal["strategy", "symbol", "account", "process"]
-
-
-class OperatorSettings(Table, frozen=True):
-    """One person who may give commands that add risk: with a key, with one-time codes, or with either."""
-
-    public_key: str = ""  # Ed25519, as `quantd operator add NAME` prints it
-    totp_secret_file: str = ""  # a file with the secret of an authenticator app; relative to this file
-    totp_secret_variable: str = ""  # or the environment variable that holds it
-    levels: tuple[Level, ...] = ("strategy", "symbol", "account", "process")  # where this person may add risk
-
-
-class AuthoritySettings(Table, frozen=True):
-    """Who may add risk. Halt, kill and flatten are taken from whoever may open the socket; resume, arm, acknowledge,
-    adopt, resolve, a raised limit and an override carry a proof that the trader itself verifies.
-    """
-
-    operators: dict[Annotated[str, Meta(pattern=NAME, examples=["ann"])], OperatorSettings] = {}  # by name
-    owner: str = ""  # who answers for the controls: named in the self-assessment
-    control_owners: dict[str, str] = {}  # who answers for single ones instead, by the number of the control
-    # At the levels of two_person_levels: 2 = another operator must give the same command within ten minutes.
-    persons: Annotated[int, Meta(ge=1, le=2)] = 2
-    two_person_levels: tuple[Level, ...] = ("account", "process")  # where two persons are needed
-    # true = the user who runs the trader may add risk without a proof; never with a live account, only with persons = 1
-    # and without operators.
-    unsigned: bool = False
 
 
 class EngineIntervals(Table, frozen=True):

@@ -11,7 +11,8 @@ import msgspec
 from core.errors import QuantdError, Refused
 from daemon.authority.proof import Prover
 from daemon.control.endpoint import connect_control
-from daemon.control.messages import LINE_BYTES_MAX, PROVEN, BadRequest, Challenge, Proof, decode_request
+from daemon.control.messages import LINE_BYTES_MAX, PROVEN, BadRequest, Challenge, decode_request
+from daemon.control.request import Proof
 from daemon.status.picture import Status, decode_status
 
 TIMEOUT_SECONDS: Final = 5.0

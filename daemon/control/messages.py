@@ -6,15 +6,20 @@ reply    {"id": 1, "ok": true, "result": …}  or  {"id": 1, "ok": false, "refus
 `refused` = understood and not done. Without it the request itself was wrong. `id` is 0 when none could be read.
 """
 
-from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
 from core.corporate import FEE_KINDS_MAX
-from core.events import STEER_CANCEL, STEER_PAUSE, STEER_RESUME
-from daemon.control.base import Proof as Proof
-from daemon.control.base import Request as Request
-from daemon.control.order_messages import GetOrders, GiveOrder, WithdrawOrder
+from daemon.control.order_messages import (
+    CancelSchedule,
+    GetOrders,
+    GiveOrder,
+    PauseSchedule,
+    ResumeSchedule,
+    WithdrawOrder,
+)
+from daemon.control.request import Request, Scoped
 
 LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
@@ -44,14 +49,6 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 class WhyNot(Request, frozen=True, tag="why-not"):
     """Everything that blocks a new order in one symbol, or in all."""
 
-    symbol: str | None = None
-
-
-class Scoped(Request, frozen=True, kw_only=True):
-    """A command on the whole account, on one strategy or on one symbol. A reason is always given."""
-
-    reason: str
-    strategy: str | None = None
     symbol: str | None = None
 
 
@@ -89,34 +86,6 @@ class Resolve(Request, frozen=True, tag="resolve"):
     reason: str
     qty: str | None = None
     px: str | None = None
-
-
-class Steer(Request, frozen=True, kw_only=True):
-    """A command on one schedule, by the number that `quantd status` shows."""
-
-    ACTION: ClassVar[str] = ""
-
-    parent_id: int
-    reason: str
-
-
-class PauseSchedule(Steer, frozen=True, tag="parent-pause"):
-    """Its order is cancelled and it waits; its end stands."""
-
-    ACTION = STEER_PAUSE
-
-
-class ResumeSchedule(Steer, frozen=True, tag="parent-resume"):
-    """It goes on where it stood."""
-
-    ADDS_RISK = True
-    ACTION = STEER_RESUME
-
-
-class CancelSchedule(Steer, frozen=True, tag="parent-cancel"):
-    """It ends, and its rest is given up until the strategy sets another target."""
-
-    ACTION = STEER_CANCEL
 
 
 class Acknowledge(Request, frozen=True, tag="acknowledge"):

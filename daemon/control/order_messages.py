@@ -1,12 +1,41 @@
-"""The words of manual orders on the control socket (daemon/control/messages.py has the others)."""
+"""Requests on the control socket about schedules and orders by hand; daemon/control/messages.py has all the others."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
-from daemon.control.base import Request
+from core.events import STEER_CANCEL, STEER_PAUSE, STEER_RESUME
+from daemon.control.request import Request
 
 PARAMS_MAX: Final = 32  # of one algorithm
+
+
+class Steer(Request, frozen=True, kw_only=True):
+    """A command on one schedule, by the number that `quantd status` shows."""
+
+    ACTION: ClassVar[str] = ""
+
+    parent_id: int
+    reason: str
+
+
+class PauseSchedule(Steer, frozen=True, tag="parent-pause"):
+    """Its order is cancelled and it waits; its end stands."""
+
+    ACTION = STEER_PAUSE
+
+
+class ResumeSchedule(Steer, frozen=True, tag="parent-resume"):
+    """It goes on where it stood."""
+
+    ADDS_RISK = True
+    ACTION = STEER_RESUME
+
+
+class CancelSchedule(Steer, frozen=True, tag="parent-cancel"):
+    """It ends, and its rest is given up until the strategy sets another target."""
+
+    ACTION = STEER_CANCEL
 
 
 class GiveOrder(Request, frozen=True, tag="order"):

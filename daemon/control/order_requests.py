@@ -11,8 +11,8 @@ from core.commands import DAY, GTC
 from core.errors import ConfigError
 from core.ids import BUY, SELL
 from core.manual import MANUAL
-from daemon.control import messages as m
 from daemon.control.fields import Unacceptable, amount_of, reason_of
+from daemon.control.order_messages import GiveOrder, WithdrawOrder
 from execution.algos import RESTING, AlgoParams, find_algo, read_params, written
 
 ORDER_ID_MAX: Final = 1 << 62
@@ -22,7 +22,7 @@ VALUE_LENGTH_MAX: Final = 40
 
 
 def order_given(
-    request: m.GiveOrder, operator: str, *, symbols: tuple[str, ...], strategies: tuple[str, ...]
+    request: GiveOrder, operator: str, *, symbols: tuple[str, ...], strategies: tuple[str, ...]
 ) -> e.OrderGiven:
     """One order. Raises Unacceptable naming the field and what helps."""
     if request.symbol not in symbols:
@@ -48,7 +48,7 @@ def order_given(
     )
 
 
-def order_withdrawn(request: m.WithdrawOrder, operator: str) -> e.OrderWithdrawn:
+def order_withdrawn(request: WithdrawOrder, operator: str) -> e.OrderWithdrawn:
     """One order by its number."""
     if not 0 < request.order_id < ORDER_ID_MAX:
         raise Unacceptable("ID: a positive number, as `quantd order list` shows it")
@@ -60,7 +60,7 @@ def order_withdrawn(request: m.WithdrawOrder, operator: str) -> e.OrderWithdrawn
     )
 
 
-def _how(request: m.GiveOrder) -> tuple[str, str]:
+def _how(request: GiveOrder) -> tuple[str, str]:
     """Algorithm and parameters."""
     if not request.algo:
         if not request.limit:

@@ -16,11 +16,13 @@ from core.latches import ACCOUNT, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL
 from core.money.approvals import CODE
 from daemon.authority.verify import PEER, Authority, Identity, Unproven
 from daemon.control import messages as m
+from daemon.control import order_messages as om
 from daemon.control.book_requests import books_corrected, corporate_applied
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
 from daemon.control.lines import LineServer
 from daemon.control.order_requests import order_given, order_withdrawn
+from daemon.control.request import Scoped
 from daemon.control.trigger_requests import triggered
 from daemon.lease import boottime_ns
 from daemon.status.picture import Status, cut, encode_status
@@ -139,7 +141,7 @@ class ControlServer(LineServer):
                 return m.done(request.id, self.operations.adoption())
             if type(request) is m.GetCorporate:
                 return m.done(request.id, self.operations.corporate())
-            if type(request) is m.GetOrders:
+            if type(request) is om.GetOrders:
                 return m.done(request.id, self.operations.orders())
             if type(request) is m.GetLimits:
                 self._check_name("strategy", request.strategy, self.strategies)
@@ -190,13 +192,13 @@ class ControlServer(LineServer):
     def _event(self, request: m.AnyRequest, operator: str) -> e.AnyEvent:
         if type(request) is m.Trigger:
             return triggered(request, *self._scope(request), operator)
-        if isinstance(request, m.Scoped):
+        if isinstance(request, Scoped):
             level, scope = self._scope(request)
             made = _SCOPED[type(request)]
             return made(level=level, scope=scope, reason=reason_of(request.reason), operator=operator)
         if type(request) is m.Resolve:
             return _resolved(request, operator)
-        if isinstance(request, m.Steer):
+        if isinstance(request, om.Steer):
             return _steered(request, operator)
         if type(request) is m.Acknowledge:
             reason = reason_of(request.reason)
@@ -213,9 +215,9 @@ class ControlServer(LineServer):
             return corporate_applied(request, operator, self.symbols)
         if type(request) is m.CorrectBooks:
             return books_corrected(request, operator, self.symbols)
-        if type(request) is m.GiveOrder:
+        if type(request) is om.GiveOrder:
             return order_given(request, operator, symbols=self.symbols, strategies=self.strategies)
-        if type(request) is m.WithdrawOrder:
+        if type(request) is om.WithdrawOrder:
             return order_withdrawn(request, operator)
         if type(request) is m.ResetPeak:
             return e.HighWaterReset(reason=reason_of(request.reason), operator=operator)
@@ -260,7 +262,7 @@ class ControlServer(LineServer):
             operator=operator,
         )
 
-    def _scope(self, request: m.Scoped) -> tuple[int, str]:
+    def _scope(self, request: Scoped) -> tuple[int, str]:
         if request.strategy is not None and request.symbol is not None:
             raise Unacceptable("give a strategy or a symbol, not both")
         if type(request) is m.Kill and request.process:
@@ -318,7 +320,7 @@ def _granted(request: m.Lease) -> e.LeaseGranted:
     return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
 
 
-def _steered(request: m.Steer, operator: str) -> e.ScheduleSteered:
+def _steered(request: om.Steer, operator: str) -> e.ScheduleSteered:
     if not 0 < request.parent_id < 1 << 62:
         raise Unacceptable("parent_id: must be a positive number, as `quantd status` shows it")
     return e.ScheduleSteered(

@@ -16,6 +16,7 @@ from core import notes as n
 from core import records as r
 from core.book_commands import CrossBooks
 from core.errors import Bug, ConfigError, JournalError
+from core.ids import BUY, SELL, Side
 from core.ledger import UNCLAIMED, Execution
 from core.money.fold import fold_command, fold_input, fold_outcome
 from core.money.snapshot import load
@@ -287,8 +288,8 @@ class _Walk:
         elif known is c.TransferPosition:
             self._carry(ts_ns, command.strategy, command.inst, command.qty_nanos)
         elif known is CrossBooks:
-            self._carry(ts_ns, command.buyer, command.inst, command.qty_nanos)
-            self._carry(ts_ns, command.seller, command.inst, -command.qty_nanos)
+            self._crossed(ts_ns, command, command.buyer, BUY, command.buyer_parent)
+            self._crossed(ts_ns, command, command.seller, SELL, command.seller_parent)
         elif known is c.AdjustCash:
             self._cash(ts_ns, command.currency, command.amount_nanos, command.kind, command.reason)
 
@@ -345,6 +346,27 @@ class _Walk:
             self._add(decision)
         if all(execution is not there for there in decision.executions):  # a correction adds an id, not an execution
             decision.executions.append(execution)
+
+    def _crossed(self, ts_ns: int, command: CrossBooks, strategy: str, side: Side, parent_id: int) -> None:
+        """An execution without a cost, of the decision whose schedule it belongs to."""
+        decision = self._by_parent.get(parent_id)
+        if decision is None:
+            self._carry(ts_ns, strategy, command.inst, side * command.qty_nanos)
+            return
+        decision.executions.append(
+            Execution(
+                exec_id="cross",
+                order_id=0,
+                strategy=strategy,
+                inst=command.inst,
+                side=side,
+                qty_nanos=command.qty_nanos,
+                px_nanos=command.px_nanos,
+                ts_ns=ts_ns,
+                seq=0,
+                commission_known=True,
+            )
+        )
 
     def _cash(self, ts_ns: int, currency: str, amount_nanos: int, kind: str, reason: str) -> None:
         if kind != "deposit" and currency == self.day.currency:

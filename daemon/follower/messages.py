@@ -141,6 +141,11 @@ def _transfer(m: c.TransferPosition, s: Stamp, symbol: SymbolOf) -> Rows:
     yield "transfers", (*s, m.strategy, m.inst, symbol(m.inst), m.qty_nanos, m.px_nanos, deposit, m.reason)
 
 
+def _shared(m: mc.ShareExecution, s: Stamp, symbol: SymbolOf) -> Rows:
+    for strategy, qty_nanos in m.books:
+        yield "execution_shares", (s.seq, s.ts_ns, m.exec_id, strategy, qty_nanos)
+
+
 def _parent(m: Any, s: Stamp, symbol: SymbolOf) -> Rows:
     """What was done to a schedule, in the order it was done."""
     state = _PARENT_STATES.get(getattr(m, "state", 0))
@@ -284,6 +289,9 @@ TO_ROWS: Final[dict[type, Callable[[Any, Stamp, SymbolOf], Rows]]] = {
     c.AdvanceParent: _parent,
     c.ReplanParent: _parent,
     c.BeginSlice: _parent,
+    mc.KeepManualOrder: _parent,
+    mc.EndProtection: _parent,
+    mc.ShareExecution: _shared,
 }
 # An order's facts, commands and outcomes make `order_events`; executions come from the books, which know corrections.
 ORDER_EVENTS: Final = frozenset(
@@ -307,6 +315,6 @@ RECORDS_ONLY: Final = frozenset(
         c.RequestSync, c.MarkEquity, c.VerifyKill, c.KeepApproval,
         c.SpendApproval, n.Answered, c.SetLimit, c.RevertLimit, c.GrantOverride,
         c.DropOverride, c.TellKill, c.AskWhatIf, c.RestrictShorts, c.TripBreaker, c.CloseAlerts, c.CountRefusal,
-        c.MeasureRisk, mc.KeepManualOrder, mc.EndProtection, mc.ShareExecution,
+        c.MeasureRisk,
     }
 )  # fmt: skip

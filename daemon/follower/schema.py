@@ -177,6 +177,7 @@ TABLES: Final = (
         "transfers", big("cause_seq"), text("strategy"), integer("inst"), text("symbol"), nanos("qty"), nanos("px"),
         nanos("deposit"), text("reason"),
     ),
+    _append("execution_shares", text("exec_id"), text("strategy"), nanos("qty"), sub=("strategy",)),
     _append(
         "corrections", big("cause_seq"), text("kind"), text("line_id"), text("exec_id"), integer("inst"),
         text("symbol"), integer("side"), nanos("qty"), nanos("px"), nanos("commission"), text("currency"),

@@ -133,15 +133,16 @@ class JournalReader:
         at = frame + FRAME_HEADER_BYTES
         if kinds is _ONLY_REFERENCES and view[at] != REFERENCE:
             return
+        unpack, from_seq = SUB_HEADER.unpack_from, self._from_seq
         while at < end:
-            kind, count, length, seq, ts_ns, cause_seq = SUB_HEADER.unpack_from(view, at)
+            kind, count, length, seq, ts_ns, cause_seq = unpack(view, at)
             start = at + SUB_HEADER_BYTES
             at = (start + length + 7) & -8
             if at > end:
                 raise JournalError(f"{self.position[0]}: record {seq} overruns the frame at {frame}")
-            if kind in kinds and (seq if kind != ROWS else seq + count - 1) >= self._from_seq:
+            if kind in kinds and (seq >= from_seq or (kind == ROWS and seq + count > from_seq)):
                 record = Record(kind, count, seq, ts_ns, cause_seq, view[start : start + length])
-                self._left.append(record if seq >= self._from_seq else _cut_before(record, self._from_seq))
+                self._left.append(record if seq >= from_seq else _cut_before(record, from_seq))
 
     def _next_end(self) -> int:
         """End of the next whole frame, moving on to the next segment where the writer did; 0 at the live end."""

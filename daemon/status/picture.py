@@ -80,6 +80,9 @@ class ParentRow(Row, frozen=True):
     algo: str
     state: str
     end_ns: int
+    arrival_px: str = ""  # the mid when it began
+    average_px: str = ""  # of its fills; "" = none yet
+    expected_bp: str = ""  # the estimate, cost±risk of its value; "" = none
 
 
 class ChildRow(Row, frozen=True):

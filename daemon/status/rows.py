@@ -12,7 +12,7 @@ from core.ledger import Execution
 from core.money.state import Money
 from core.orders import Order
 from core.parents import Parent
-from core.units import decimal_text, exact_text
+from core.units import BP, NANO, decimal_text, exact_text, notional_nanos, share_of
 from daemon.status import picture as s
 
 
@@ -33,7 +33,21 @@ def parent_row(parent: Parent, symbols: tuple[str, ...]) -> s.ParentRow:
         algo=parent.algo,
         state=_state_of(parent),
         end_ns=parent.end_ts_ns,
+        arrival_px=exact_text(parent.arrival_mid_nanos) if parent.arrival_mid_nanos else "",
+        average_px=decimal_text(share_of(NANO, parent.value_nanos, parent.filled_nanos), places=4)
+        if parent.filled_nanos
+        else "",
+        expected_bp=_expected(parent),
     )
+
+
+def _expected(parent: Parent) -> str:
+    """Cost and one standard deviation of it, in basis points of the schedule's value when it began."""
+    value = notional_nanos(parent.arrival_mid_nanos, parent.qty_nanos)
+    if not parent.expected_risk_nanos or not value:
+        return ""
+    both = (share_of(BP * NANO, part, value) for part in (parent.expected_cost_nanos, parent.expected_risk_nanos))
+    return "±".join(decimal_text(part, places=1) for part in both)
 
 
 def _state_of(parent: Parent) -> str:

@@ -224,7 +224,7 @@ POSITION_HEAD: Final[Head] = (
 PARENT_HEAD: Final[Head] = (
     "SCHEDULES",
     16,
-    f"{'symbol':<8}{'side':<5}{'filled':>8} of {'qty':<7}{'algo':<10}{'state':<10}ends",
+    f"{'symbol':<8}{'side':<5}{'filled':>8} of {'qty':<7}{'algo':<10}{'state':<10}{'ends':<14}exp. bp",
 )
 CHILD_HEAD: Final[Head] = (
     "ORDERS",
@@ -267,7 +267,7 @@ def _parent_lines(status: Status) -> list[Text]:
     return [
         Text(
             f"{str(row.id) + ' ' + row.strategy:<16.15}{row.symbol:<8}{row.side:<5}{row.filled:>8} of {row.qty:<7}"
-            f"{row.algo:<10}{row.state:<10}{clock(row.end_ns)}"
+            f"{row.algo:<10}{row.state:<10}{clock(row.end_ns):<14}{row.expected_bp}"
         )
         for row in reversed(status.parents)
     ]

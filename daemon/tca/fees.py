@@ -13,7 +13,7 @@ from core.fees import FeeTable
 from core.ledger import Execution
 from core.reference import FeesLoaded
 from core.units import NANO, notional_nanos, share_of
-from daemon.tca.trails import Trail
+from daemon.tca.trail import Trail
 
 ONE_SUM: Final = "not split"  # where the journal has no table that this release can use
 

@@ -7,6 +7,7 @@ that may move "last", the ones that core counts as volume. Time-weighted = the m
 Volatility = root mean square of one-minute moves of the mid in regular hours.
 """
 
+from array import array
 from bisect import bisect_left
 from math import log, sqrt
 from typing import Any, Final
@@ -135,7 +136,7 @@ class _Marks:
 
     def __init__(self) -> None:
         self.count = 0
-        self.new: list[tuple[int, int, int, int]] = []  # ticket, inst, time, 1 = strictly before it
+        self.new = array("q")  # ticket, inst, time, 1 = strictly before it; and so on
         self.waiting: Array = np.empty((0, 4), np.int64)
         self.bid: Array = np.zeros(1024, np.int64)
         self.ask: Array = np.zeros(1024, np.int64)
@@ -143,14 +144,14 @@ class _Marks:
     def ask_for(self, inst: int, ts_ns: int, strict: int) -> int:
         ticket = self.count
         self.count += 1
-        self.new.append((ticket, inst, ts_ns, strict))
+        self.new.extend((ticket, inst, ts_ns, strict))
         return ticket
 
     def gather(self) -> Array:
         """All that wait; room for their answers."""
         if self.new:
-            self.waiting = np.concatenate((self.waiting, np.array(self.new, np.int64)))
-            self.new.clear()
+            self.waiting = np.concatenate((self.waiting, np.frombuffer(self.new, np.int64).reshape(-1, 4)))
+            self.new = array("q")  # another: the buffer of this one may still be looked at
         short = self.count - len(self.bid)
         if short > 0:
             more = np.zeros(max(short, len(self.bid)), np.int64)
@@ -167,6 +168,7 @@ class Market:
         self._tables = tables  # by instrument
         self._lines: dict[int, _Line] = {}
         self._marks = _Marks()
+        self._told: tuple[list[int], list[int]] = ([], [])  # the answers to marks, once no more rows come
         self._asked = 0
         self._points: list[tuple[int, int, int, int]] = []  # ticket, inst, seq, time
         self._seqs: list[int] = []  # blocks since the last chunk: first seq, rows, content
@@ -188,14 +190,20 @@ class Market:
         """The quote that stands at a time (or just before it); a ticket for `mark`."""
         return self._marks.ask_for(inst, ts_ns, int(before))
 
-    def mark(self, ticket: int) -> tuple[int, int]:
-        """Bid and ask; (0, 0) = none, or the journal ends before."""
-        return int(self._marks.bid[ticket]), int(self._marks.ask[ticket])
+    def ask_marks(self, inst: int, ts_ns: int, later_ns: tuple[int, ...]) -> tuple[int, ...]:
+        """The quotes that stand at several times after one; a ticket each."""
+        ask = self._marks.ask_for
+        return tuple([ask(inst, ts_ns + later, 0) for later in later_ns])
 
-    def mid_nanos(self, ticket: int) -> int:
-        """Mid of a mark; 0 = none."""
-        bid, ask = self.mark(ticket)
-        return (bid + ask) // 2
+    def mark(self, ticket: int) -> tuple[int, int]:
+        """Bid and ask, after `finish`; (0, 0) = none, or the journal ends before."""
+        told = self._told
+        return told[0][ticket], told[1][ticket]
+
+    def mids_nanos(self, tickets: tuple[int, ...]) -> tuple[int, ...]:
+        """Mids of marks; 0 = none."""
+        bids, asks = self._told
+        return tuple([(bids[ticket] + asks[ticket]) // 2 for ticket in tickets])
 
     # ---- rows --------------------------------------------------------------------------------------------------
     def take(self, seq: int, count: int, content: Content) -> None:
@@ -210,6 +218,10 @@ class Market:
     def finish(self) -> None:
         """No more rows: what is not answered now has no answer."""
         self._run(last=True)
+        self._told = (
+            self._marks.bid.tolist(),
+            self._marks.ask.tolist(),
+        )  # one by one from an array costs five times that
 
     def _run(self, *, last: bool) -> None:
         counts = np.array(self._counts, np.int64)

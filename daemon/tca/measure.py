@@ -14,7 +14,7 @@ from core.parents import ParentState
 from core.units import NANO, div_half_even, notional_nanos, share_of
 from daemon.tca.market import DayPrices, Point
 from daemon.tca.reading import Findings
-from daemon.tca.trails import CROSSED, FillTrail, OrderTrail, Trail
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution import tca
 
 LIVE: Final = "live"  # only there a tape prints our own executions
@@ -140,7 +140,7 @@ class _Measuring:
             fee_nanos=fill.execution.commission_nanos,
             bid_px_nanos=bid,
             ask_px_nanos=ask,
-            later_nanos=tuple([market.mid_nanos(ticket) for ticket in fill.later]),
+            later_nanos=market.mids_nanos(fill.later),
         )
 
     def row(self) -> ParentRow:

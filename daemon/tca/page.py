@@ -17,7 +17,7 @@ from daemon.tca.groups import Group
 from daemon.tca.measure import ParentRow
 from daemon.tca.plot import Bar, Dot, Picture, svg
 from daemon.tca.reading import Findings
-from daemon.tca.trails import CROSSED, FillTrail, OrderTrail, Trail
+from daemon.tca.trail import CROSSED, FillTrail, OrderTrail, Trail
 from execution.algos import algo_of, params_of
 
 PLOTS_MAX: Final = 60

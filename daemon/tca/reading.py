@@ -23,7 +23,8 @@ from daemon.journal import JournalReader, Record
 from daemon.journal.layout import list_segments, unpack_header
 from daemon.journal.opening import map_segment
 from daemon.tca.market import Content, Market
-from daemon.tca.trails import Trail, Unopened, Walk
+from daemon.tca.trail import Trail, Unopened
+from daemon.tca.trails import Walk
 
 AROUND_NS: Final = 5 * 86_400 * NANO  # read before and after a day: what was open, and the next open after holidays
 

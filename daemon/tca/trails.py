@@ -5,8 +5,6 @@ corrections and commissions are booked by core's own ledger, so a busted or late
 
 from typing import Any, Final
 
-import msgspec
-
 from core import book_commands as b
 from core import commands as c
 from core import events as e
@@ -18,87 +16,23 @@ from core.ledger import Execution, Ledger
 from core.parents import ParentState
 from core.units import NANO
 from daemon.tca.market import Market
+from daemon.tca.trail import CROSSED, Decided, FillTrail, OrderTrail, Trail, Unopened
 from execution.tca import HORIZONS_MIN
 
 FILLS_MAX: Final = 1_000_000  # kept at once; a report over more is asked for by day
 REFUSALS_KEPT_MAX: Final = 5  # texts a schedule; all are counted
 EXECUTIONS_KEPT_NS: Final = 172_800 * NANO  # the broker repeats executions of its day only
-CROSSED: Final = 4  # in place of a liquidity: with another book of the account, at no cost
+HORIZONS_NS: Final = tuple(minutes * 60 * NANO for minutes in HORIZONS_MIN)
 CLOCKS_APART_NS: Final = 2 * NANO  # an execution's own time is believed this close to ours
 
 
-class FillTrail(msgspec.Struct, gc=False, kw_only=True):
-    """One execution. `execution` is the ledger's, so a correction or a cost that comes later is in it."""
+class _Executions(Ledger):
+    """Which executions count, with their corrections and costs, by the ledger's own rules; nobody asks here what they
+    made of a position.
+    """
 
-    execution: Execution
-    liquidity: int  # 1 added, 2 removed, 3 routed out, CROSSED, 0 not told
-    told_ns: int  # our clock
-    exchange_ns: int  # the broker's; 0 = not told
-    quote: int  # ticket: just before the execution
-    later: tuple[int, ...]  # tickets, by HORIZONS_MIN
-    met: tuple[int, int] = (0, 0)  # bid and ask, where the record itself says them
-
-
-class OrderTrail(msgspec.Struct, gc=False, kw_only=True):
-    """One child order; times are UTC ns, 0 = never."""
-
-    order_id: int
-    qty_nanos: int
-    px_nanos: int
-    sent_ns: int
-    acknowledged_ns: int = 0
-    ended_ns: int = 0
-    ending: str = ""  # filled, cancelled, rejected: …, not sent: …, settled as …
-    replaces: int = 0
-    filled_nanos: int = 0
-
-
-class Decided(msgspec.Struct, gc=False, kw_only=True):
-    """When a trade was wanted, and what became of it so far."""
-
-    date: int
-    ts_ns: int
-    ticket: int
-    target_nanos: int = 0
-    opened: bool = False
-    waits: str = ""  # why nothing was opened
-
-
-class Trail(msgspec.Struct, gc=False, kw_only=True):
-    """One schedule."""
-
-    date: int
-    opening: c.OpenParent
-    opened_ns: int
-    decision_ns: int
-    decision: int  # tickets of points
-    arrival: int
-    end: int = 0
-    end_ns: int = 0
-    state: int = int(ParentState.ACTIVE)
-    reason: str = ""
-    orders: list[OrderTrail] = []
-    fills: list[FillTrail] = []
-    refusals: int = 0
-    refused: list[str] = []
-    replans: int = 0
-    weights: tuple[int, ...] = ()
-
-    @property
-    def filled_nanos(self) -> int:
-        """As the ledger has it now."""
-        return sum(fill.execution.qty_nanos for fill in self.fills)
-
-
-class Unopened(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A target that never became a schedule before the next one replaced it."""
-
-    date: int
-    strategy: str
-    inst: int
-    ts_ns: int
-    target_nanos: int
-    why: str
+    def _move(self, execution: Execution, side: int, qty_nanos: int, px_nanos: int, *, undo: bool = False) -> None:
+        pass
 
 
 class Walk:
@@ -112,7 +46,7 @@ class Walk:
         self._date = 0
         self._seq = 0
         self._ts_ns = 0
-        self._ledger = Ledger(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
+        self._ledger = _Executions(instruments=instruments, currency="", start_cash_nanos=0, strategies=())
         self._instruments = instruments
         self._decided: dict[tuple[str, int], Decided] = {}
         self._orders: dict[int, tuple[Trail, OrderTrail]] = {}
@@ -387,7 +321,7 @@ class Walk:
                 told_ns=now,
                 exchange_ns=exchange_ns,
                 quote=market.ask_mark(inst, made_ns, before=True),
-                later=tuple([market.ask_mark(inst, made_ns + minutes * 60 * NANO) for minutes in HORIZONS_MIN]),
+                later=market.ask_marks(inst, made_ns, HORIZONS_NS),
             )
         )
         order.filled_nanos += qty_nanos

@@ -16,10 +16,13 @@ from core.parents import Parent
 from execution.algos.plan import LIMIT_BP_MAX, Algo, AlgoParams, Plan, Terms, no_time, require_range, window
 
 LIMIT_BP_MIN: Final = 1.0
+NOT_NATIVE: Final = ("participation", "jitter")  # only our own schedules can do this
 
 
 class NativeParams(AlgoParams, frozen=True):
-    """The broker's tags. `limit_bp` is required: the child is a limit order at the schedule's limit from the start."""
+    """The broker works the whole schedule as one order, at the schedule's limit from the start. Its tags say how much
+    it trades when.
+    """
 
     strategy: ClassVar[str] = ""
     duration_s: int = 3600
@@ -29,7 +32,8 @@ class NativeParams(AlgoParams, frozen=True):
         """Tags by the broker's table; and nothing that only our own schedules can do."""
         AlgoParams.validate(self, field)
         require_range(f"{field}.limit_bp", self.limit_bp, low=LIMIT_BP_MIN, high=LIMIT_BP_MAX)
-        for name, value in (("participation", self.participation), ("jitter", self.jitter)):
+        for name in NOT_NATIVE:
+            value = getattr(self, name)
             if value:
                 raise ConfigError(f"{field}.{name} is {value}: the broker works the order; set 0 and use its tags")
         for tag in TIME_TAGS:
@@ -124,6 +128,7 @@ class Native(Algo):
     """See `execution.algos.plan.Algo`."""
 
     crosses_at_once = True  # one message, as far as the message budget goes
+    handed_over = True
 
     def __init__(self, params_type: type[NativeParams]) -> None:
         self.params_type = params_type

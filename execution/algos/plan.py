@@ -64,6 +64,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     mid_nanos: int = 0
     spread_nanos: float = 0.0
     sigma_nanos: float = 0.0  # of the price over one regular day, per share
+    level: float = 1.0  # how much more the day trades than an average one, from what was seen of it
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -85,6 +86,7 @@ class Algo:
     name: str = ""
     params_type: type[AlgoParams] = AlgoParams
     crosses_at_once: bool = False  # a slice has no passive part
+    handed_over: bool = False  # the broker works it in its own time, as one order of ours
     watches: bool = False  # what a slice may trade depends on the market: `BeginSlice` writes it down
     rests: bool = False  # one order at the limit, which nobody prices anew
     clips: bool = False  # it shows part of what is due: a child never grows

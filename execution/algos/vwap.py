@@ -2,6 +2,8 @@
 or a half day, whose volume has another shape than the curve's) the parts are even, and the plan says so.
 """
 
+from itertools import accumulate
+
 from core.sessions import VOLUME_INTERVAL_NS
 from core.units import NANO, div_half_even
 from execution.algos.plan import (
@@ -63,16 +65,11 @@ def curve_weights(terms: Terms, start_ns: int, end_ns: int, slices: int) -> tupl
     fault = curve_fault(terms)
     if fault:
         return even_weights(slices), f"{fault}: even parts"
-    begun = volume_until(terms, start_ns)
-    usual = volume_until(terms, end_ns) - begun
+    begun, *inner, ended = volumes_until(terms, start_ns, end_ns, slices)
+    usual = ended - begun
     if usual <= 0:
         return even_weights(slices), "nothing usually trades in this window: even parts"
-    span = end_ns - start_ns
-    inner = (
-        div_half_even(NANO * (volume_until(terms, start_ns + span * number // slices) - begun), usual)
-        for number in range(1, slices)
-    )
-    return (*inner, NANO), "by the volume curve"
+    return (*[div_half_even(NANO * (upto - begun), usual) for upto in inner], NANO), "by the volume curve"
 
 
 def curve_fault(terms: Terms) -> str:
@@ -84,9 +81,16 @@ def curve_fault(terms: Terms) -> str:
     return "the volume curve is not of a day this long" if apart > VOLUME_INTERVAL_NS else ""
 
 
-def volume_until(terms: Terms, ts_ns: int) -> int:
-    """Usual volume from the open to a time, in millionths of the day and nanoseconds of a slot: exact."""
-    passed = min(max(ts_ns - terms.open_ns, 0), len(terms.curve) * VOLUME_INTERVAL_NS)
-    slot, into = divmod(passed, VOLUME_INTERVAL_NS)
-    whole = sum(terms.curve[:slot]) * VOLUME_INTERVAL_NS
-    return whole + (terms.curve[slot] * into if into else 0)
+def volumes_until(terms: Terms, start_ns: int, end_ns: int, parts: int) -> list[int]:
+    """Usual volume from the open to the edges of equal times, `parts + 1` of them, in millionths of the day and
+    nanoseconds of a slot: exact.
+    """
+    curve, span, open_ns = terms.curve, end_ns - start_ns, terms.open_ns
+    before = list(accumulate(curve, initial=0))
+    last = len(curve) * VOLUME_INTERVAL_NS
+    found = []
+    for part in range(parts + 1):
+        passed = start_ns + span * part // parts - open_ns
+        slot, into = divmod(0 if passed < 0 else last if passed > last else passed, VOLUME_INTERVAL_NS)
+        found.append(before[slot] * VOLUME_INTERVAL_NS + (curve[slot] * into if into else 0))
+    return found

@@ -107,6 +107,15 @@ CREATE TABLE crosses (
     seller_parent BIGINT NOT NULL,
     PRIMARY KEY (journal_id, seq)
 );
+CREATE TABLE execution_shares (
+    journal_id BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    ts_ns BIGINT NOT NULL,
+    exec_id TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    qty NUMERIC(38, 9) NOT NULL,
+    PRIMARY KEY (journal_id, seq, strategy)
+);
 CREATE TABLE fee_parts (
     journal_id BIGINT NOT NULL,
     seq BIGINT NOT NULL,

@@ -67,6 +67,12 @@ def _gateway_state(number: int) -> PartResult:
     return run_part(number)
 
 
+def _algo_faults(number: int) -> PartResult:
+    from tests.drills.algo_faults import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -152,6 +158,14 @@ DRILLS: Final = (
         part=_gateway_crash,
     ),
     Drill(
+        name="algo_faults",
+        meaning="every algorithm at work in one trader at a paper gateway over TCP, with faults on the line: kill -9 "
+        "of either or both, pause and resume of a schedule by number; and in process every algorithm times every "
+        "trouble on other markets; a part is three kills and one market",
+        parts=4,
+        part=_algo_faults,
+    ),
+    Drill(
         name="guard",
         meaning="a trader with fifty working orders under its guard: announced restart, SIGSTOP and SIGCONT, kill -9, "
         "one by one and by global cancel, a guard that dies over its cancels; all gone within 5 s of the lease's end, "
@@ -189,9 +203,10 @@ DRILLS: Final = (
     ),
     Drill(
         name="execution",
-        meaning="more than five hundred schedules of every algorithm on the BAC and IBM days, through the paper gateway "
-        "at 60 times real time: completion, exact totals, VWAP against TWAP; a part is one day",
-        parts=5,
+        meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
+        "exact totals, VWAP against TWAP; parts 0 to 4 are the days' first 105 minutes at 40 times real time, more "
+        "than three hundred schedules, parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
+        parts=10,
         part=_execution,
     ),
     Drill(

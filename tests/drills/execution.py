@@ -1,5 +1,5 @@
 """The drill `execution`: hundreds of schedules over the five BAC and IBM days, through the paper gateway and the
-adapter over TCP, a day a part: both sides, every algorithm, a tenth of a per cent to ten per cent of the average day.
+adapter over TCP: both sides, every algorithm, a tenth of a per cent to ten per cent of the average day.
 At the end of a part every schedule is done or says why not, and children, books, journal and the venue's account agree
 to the last share and cent. What is measured is whatever came out; tests/execution_page.py makes the report of it.
 """
@@ -27,9 +27,12 @@ from tests.drills.gateway_days import AFTER_NS, DAYS, wait_until
 from tests.drills.kill9 import market_data
 from tests.fakes.live_pair import Pair, ledger_differences, new_pair, recorded
 
-SPEED: Final = 60
+MORNING: Final = ("09:30", "11:15")
+MORNING_SPEED: Final = 40
+DAY_SPEED: Final = 60
 NEW_YORK: Final = ZoneInfo("America/New_York")
 OPEN, CLOSE = "09:30", "16:00"
+LEAD: Final = {OPEN: "09:18"}  # the market runs before the open: trader and gateway have met by then
 SHOWN_MAX: Final = 50  # failures of one kind of a part
 TRACE_S: Final = 300  # between two points of a picture
 PAIR_NS: Final = 5 * NANO  # both of a pair arrive within this
@@ -41,8 +44,10 @@ ADV: Final = {
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """One day."""
-    return run_window(number, OPEN, CLOSE, speed=SPEED)
+    """The first two hours of one day, or all of it."""
+    if number < len(DAYS):
+        return run_window(number, *MORNING, speed=MORNING_SPEED)
+    return run_window(number - len(DAYS), OPEN, CLOSE, speed=DAY_SPEED)
 
 
 def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
@@ -54,8 +59,8 @@ def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
         until_s=_utc_s(date, end),
         adv={name: adv[day] for name, adv in ADV.items()},
     )
-    whole = (start, end) == (OPEN, CLOSE)
-    first, last = (f"{date}T09:00", f"{date}T16:05") if whole else (f"{date}T{start}", f"{date}T{end}")
+    lead = "09:00" if end == CLOSE else LEAD.get(start, start)
+    first, last = f"{date}T{lead}", f"{date}T{'16:05' if end == CLOSE else end}"
     feed = recorded(first, last, speed=f"{speed}x")
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
@@ -300,7 +305,7 @@ def _pictures(rows: Sequence[ParentRow], tape: dict[str, Any]) -> dict[str, list
     """
     found = {}
     for row in rows:
-        if not row.strategy.endswith("_vwap_day"):
+        if not row.strategy.endswith(("_vwap_day", "_vwap_morning")):
             continue
         twin = next((other for other in rows if other.strategy == row.strategy.replace("_vwap_", "_twap_")), None)
         if twin is None:

@@ -20,8 +20,9 @@ FIRST_S: Final = 15 * MINUTE_S  # of the window: volatility and volume are known
 LAST_S: Final = 5 * MINUTE_S  # before the window's end everything is over
 BETWEEN_S: Final = 150  # from a schedule's end to the next of its book: its grace, and a little
 CASH: Final = 4_000_000_000
-SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of the pair that trades all day
-SLICE_S: Final = 240  # of the pair that trades all day
+SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of the pair that trades all day; a morning's less
+SESSION_S: Final = 23_400
+SLICE_S: Final = 120  # of the pair that trades all the window
 DISPLAY: Final = {"BAC": 5_000, "IBM": 200}  # shares an iceberg shows
 
 
@@ -123,13 +124,14 @@ def books_of(window: Window) -> list[Book]:
 
 
 def _all_day(window: Window, place: int) -> list[Kind]:
-    """The pair that takes the whole window, where it is long enough to be a day."""
+    """The pair that takes the whole window, a day or a morning."""
     horizon_s = (window.length_s - FIRST_S - LAST_S) // SLICE_S * SLICE_S
-    if window.length_s < 4 * HOUR_S:
+    if window.length_s < 1.5 * HOUR_S:
         return []
-    size = SIZES_BP[(window.day + 2 * place) % len(SIZES_BP)]
+    name = "day" if window.length_s > 4 * HOUR_S else "morning"
+    size = SIZES_BP[(window.day + 2 * place) % len(SIZES_BP)] * min(1.0, window.length_s / SESSION_S)
     slices = horizon_s // SLICE_S
-    return [Kind(name="day", algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)]
+    return [Kind(name=name, algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)]
 
 
 def _moments(kind: Kind, window: Window, number: int, place: int) -> list[int]:

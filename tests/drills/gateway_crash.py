@@ -5,9 +5,11 @@ the same, and no order may exist twice. A part is ten kills.
 
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from core.money.state import Money
 from tests.fakes.live_pair import SYNTHETIC, Pair, broker_ledger, ledger_differences, new_pair
 from tests.fakes.wall import wall_limits
 
@@ -92,18 +94,32 @@ def run_part(number: int) -> dict[str, Any]:
     }
 
 
-def run_kills(seed: int, *, kills: int) -> dict[str, Any]:
-    """So many kills of either process, or of both, and the comparison of both ledgers at the end."""
+def run_kills(
+    seed: int,
+    *,
+    kills: int,
+    strategy: str = STRATEGY,
+    together: bool = True,
+    meanwhile: Callable[[Pair], list[str]] | None = None,
+    look: Callable[[Money], dict[str, int]] | None = None,
+) -> dict[str, Any]:
+    """So many kills of either process, or of both, and the comparison of both ledgers at the end. `meanwhile` is done
+    before the last kill and says what failed; `look` counts in the books at the end.
+    A gateway and a trader that start `together` share the machine.
+    """
     chance = random.Random(seed)
     failures: list[str] = []
     killed = {"trader": 0, "gateway": 0}
     slowest_s = 0.0
     began = time.monotonic()
     feed = SYNTHETIC.format(speed=f"{SPEED}x", seed=seed + 1)
-    strategy = STRATEGY + ODD_LIMITS + wall_limits(SPEED)
+    strategy = strategy + ODD_LIMITS + wall_limits(SPEED)
     with new_pair(feed=feed, strategy=strategy, gateway=FAULTS.format(seed=seed + 1)) as pair:
-        pair.start("trader", "gateway")
-        for _ in range(kills):
+        for names in (("trader", "gateway"),) if together else (("gateway",), ("trader",)):
+            pair.start(*names)
+        for number in range(kills):
+            if meanwhile is not None and number == kills - 1:
+                failures += [f"seed {seed}: {text}" for text in meanwhile(pair)]
             time.sleep(chance.uniform(*RUN_S))  # the moment of the kill is what is random here
             victims = chance.choice((("trader",), ("gateway",), ("trader", "gateway")))
             for name in victims:
@@ -130,7 +146,7 @@ def run_kills(seed: int, *, kills: int) -> dict[str, Any]:
         "accounted_s_max": round(slowest_s, 2),
         "counts": {
             "kills": sum(killed.values()), "of_trader": killed["trader"], "of_gateway": killed["gateway"],
-            "orders": len(money.orders), "fills": len(money.ledger.executions),
+            "orders": len(money.orders), "fills": len(money.ledger.executions), **(look(money) if look else {}),
         },
         "failures": failures,
     }  # fmt: skip

@@ -53,7 +53,8 @@ WARM_S: Final = 600
 GRACE_S: Final = 60
 DAY_S: Final = 23_400
 SEGMENT_BYTES: Final = 4 << 20
-FLAT_S: Final = 6
+QUOTE_S: Final = 2  # a shifted quote is told with the next row: sparse ones would show a push that has faded
+PRINT_S: Final = 6
 
 _HEAD: Final = """
 [account]
@@ -199,22 +200,21 @@ def made_market(
 
 def flat_market(seed: int, *, instruments: int, volatility: float, adv: int) -> Any:
     """A day of independent random walks with the same volume all day long: a quote and a print every few seconds."""
-    chance = np.random.default_rng(seed)
-    count, parts = DAY_S // FLAT_S, []
+    chance, parts = np.random.default_rng(seed), []
     for inst in range(instruments):
-        rows = np.zeros(2 * count, ROW)
-        quotes, prints = rows[:count], rows[count:]
-        times = np.sort(chance.integers(0, DAY_S * NANO, (2, count)), axis=1) + OPEN_NS
-        steps = chance.normal(0.0, volatility * PX * np.sqrt(np.diff(times[0], prepend=OPEN_NS) / (DAY_S * NANO)))
+        quotes, prints = np.zeros(DAY_S // QUOTE_S, ROW), np.zeros(DAY_S // PRINT_S, ROW)
+        for rows in (quotes, prints):
+            rows["ts_ns"] = np.sort(chance.integers(0, DAY_S * NANO, len(rows))) + OPEN_NS
+            rows["exchange_ts_ns"], rows["inst"] = rows["ts_ns"], inst
+        times = quotes["ts_ns"]
+        steps = chance.normal(0.0, volatility * PX * np.sqrt(np.diff(times, prepend=OPEN_NS) / (DAY_S * NANO)))
         bid = np.rint((PX + steps.cumsum()) / 0.01).astype(np.int64) * CENT
-        rows["exchange_ts_ns"] = rows["ts_ns"] = times.ravel()
-        rows["inst"] = inst
         quotes["kind"], prints["kind"] = QUOTE, PRINT
         quotes["bid_px_nanos"], quotes["ask_px_nanos"] = bid, bid + CENT
         quotes["bid_qty_nanos"] = quotes["ask_qty_nanos"] = adv * NANO
-        prints["bid_px_nanos"] = bid[np.searchsorted(times[0], times[1]).clip(1) - 1]
-        prints["bid_qty_nanos"] = chance.multinomial(adv, np.full(count, 1.0 / count)) * NANO
-        parts.append(rows[rows["bid_qty_nanos"] > 0])
+        prints["bid_px_nanos"] = bid[np.searchsorted(times, prints["ts_ns"]).clip(1) - 1]
+        prints["bid_qty_nanos"] = chance.multinomial(adv, np.full(len(prints), 1.0 / len(prints))) * NANO
+        parts += [quotes, prints[prints["bid_qty_nanos"] > 0]]
     return np.sort(np.concatenate(parts), order=["ts_ns", "inst", "kind"])
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from daemon.authority.keys import FOLDER, SUFFIX, public_text, write_key
 from daemon.authority.proof import Prover, Signer
 from daemon.authority.verify import Authority
-from daemon.config.schema import AuthoritySettings, OperatorSettings
+from daemon.config.persons import AuthoritySettings, OperatorSettings
 from daemon.control.messages import decode_request
 from daemon.control.server import ControlServer
 

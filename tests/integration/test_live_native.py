@@ -21,7 +21,7 @@ algo = "ib_twap"
 params = {{ duration_s = {seconds}, limit_bp = 40, {more}tags = {{ {tags} }} }}
 grace_s = 2
 """
-MARKET: dict[str, Any] = {"speed": 40, "cadence_s": 3600, "enter_z": 0.3, "more": """
+MARKET: dict[str, Any] = {"speed": 20, "cadence_s": 3600, "enter_z": 0.3, "more": """
 [limits.symbol.AAA]
 participation_bp_max = 1_000_000
 [limits.symbol.CCC]
@@ -35,7 +35,7 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
 
 
-def by_broker(seconds: int = 1_200, *, tags: str = "", more: str = "") -> dict[str, Any]:
+def by_broker(seconds: int = 900, *, tags: str = "", more: str = "") -> dict[str, Any]:
     """Settings of a pair whose strategy gives its schedules to the broker."""
     return MARKET | {"execution": TWAP.format(seconds=seconds, tags=tags, more=more)}
 

@@ -103,15 +103,15 @@ def _base() -> Config:
     return parse_config(_CONFIG, file="one schedule", folder=Path.cwd())
 
 
-def config_of(algo: str, venue: Any = None, **params: Any) -> Config:
-    """The world's config with an algorithm of its own."""
+def config_of(algo: str, venue: Any, execution: dict[str, Any], **params: Any) -> Config:
+    """The world's config with an algorithm of its own, and changes of its execution."""
     base = _base()
     alpha = base.strategies["alpha"]
-    execution = msgspec.structs.replace(alpha.execution, algo=algo, params=PLANS[algo] | params)
+    changed = msgspec.structs.replace(alpha.execution, algo=algo, params=PLANS[algo] | params, **execution)
     return msgspec.structs.replace(
         base,
-        strategies={"alpha": msgspec.structs.replace(alpha, execution=execution)},
-        venue=base.venue if venue is None else venue,
+        strategies={"alpha": msgspec.structs.replace(alpha, execution=changed)},
+        venue=venue,
         engine=EngineIntervals(reconcile_s=20, ack_timeout_s=2.0),
     )
 
@@ -119,6 +119,11 @@ def config_of(algo: str, venue: Any = None, **params: Any) -> Config:
 def reference_of(algo: str) -> ReferenceTables:
     """The day of the tape; for `close` it ends soon, as a half day does."""
     found = short_day() if algo == "close" else tables()
+    return _told(found)
+
+
+def _told(found: ReferenceTables) -> ReferenceTables:
+    """With a config that readers of the journal can read."""
     return msgspec.structs.replace(found, config=ConfigResolved(json='{"mode":"replay"}', digest=""))
 
 
@@ -129,7 +134,7 @@ def short_day() -> ReferenceTables:
         loaded.table.sessions[0], close_ns=START_NS + CLOSE_S * NANO, moc_cutoff_ns=START_NS + CUTOFF_S * NANO
     )
     table = msgspec.structs.replace(loaded.table, sessions=(first, *loaded.table.sessions[1:]))
-    return msgspec.structs.replace(tables(), sessions=(SessionsLoaded(table=table),))
+    return _told(msgspec.structs.replace(tables(), sessions=(SessionsLoaded(table=table),)))
 
 
 def tape(seed: int, *, side: int, silent: tuple[int, int] = (0, 0)) -> Any:
@@ -205,13 +210,14 @@ class OneSchedule(Rig):
 
     def __init__(
         self, algo: str, directory: Path, *, seed: int = 5, side: int = 1, schedule: Schedule | None = None,
-        silent: tuple[int, int] = (0, 0), reference: ReferenceTables | None = None, **params: Any,
+        silent: tuple[int, int] = (0, 0), reference: ReferenceTables | None = None,
+        execution: dict[str, Any] | None = None, **params: Any,
     ) -> None:  # fmt: skip
         schedule = schedule or Schedule(seed=seed, venue=SHARED)
         super().__init__(
             schedule,
             directory,
-            config=config_of(algo, schedule.venue_config(_base().venue), **params),
+            config=config_of(algo, schedule.venue_config(_base().venue), execution or {}, **params),
             rows=tape(seed, side=side, silent=silent),
             reference=reference or reference_of(algo),
             watch=Seen(),

@@ -33,7 +33,7 @@ from tests.simulation.world import START_NS
 
 OPPOSITE: Script = {"alpha": ((5_000, 200),), "beta": ((5_000, -80),)}
 SLOWLY: dict[str, Any] = {"algo": "twap", "params": {"duration_s": 12, "slices": 3}, "patience": 0.9}
-_FOLDS = {r.INPUT: fold_input, r.COMMAND: fold_command, r.OUTCOME: fold_outcome}
+_FOLDS: dict[int, Any] = {r.INPUT: fold_input, r.COMMAND: fold_command, r.OUTCOME: fold_outcome}
 
 
 def begun(directory: Path, schedule: Schedule | None = None) -> Rig:

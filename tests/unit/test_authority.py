@@ -21,7 +21,7 @@ from daemon.authority.verify import (
     Authority,
     Unproven,
 )
-from daemon.config.schema import AuthoritySettings, OperatorSettings
+from daemon.config.persons import AuthoritySettings, OperatorSettings
 from daemon.control.messages import Feature, Halt, Resume
 from tests.fakes.operators import ACCOUNT, ANN, BOB, EPOCH, KEYS, SETTINGS
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from daemon.bench import BENCHES, features, follow, kill, main, orders, scored, tape, tca, wire
+from daemon.bench import BENCHES, features, follow, kill, main, orders, parents, scored, tape, tca, wire
 from daemon.bench import world as worlds
 from daemon.bench.samples import Samples, judged, percentiles, reference_line, timer_us
 
@@ -162,10 +162,25 @@ def test_feature_lines(no_recordings: None) -> None:
 @pytest.mark.slow
 def test_tca_line(no_recordings: None) -> None:
     """Every execution that the real runner booked is in the report."""
-    (line,) = tca.tca(fills=2 * tca.PIECES)
+    reference, line = tca.tca(fills=2 * tca.PIECES)
+    _timed(reference)
     assert (line["name"], line["schedules"], line["fills"]) == ("tca", 2, 2 * tca.PIECES)
     assert line["s"] > 0
     assert line["goal"]
+
+
+@pytest.mark.slow
+def test_parents_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every schedule lives to the end; quotes, due ones, answers, plans anew and openings that choose are timed."""
+    monkeypatch.setattr(parents, "CALLS", 240)
+    lines = {line["name"]: line for line in parents.parents(symbols=2, seconds=3)}
+    wanted = [f"parents.replan_{slices}" for slices in parents.SLICES]
+    wanted += [f"parents.auto_{shares}" for shares in parents.CHOSEN]
+    assert list(lines) == ["reference", "parents.step_quote", "parents.due", "parents.fact", *wanted]
+    for line in lines.values():
+        if line["samples"] or line["name"] not in ("parents.due", "parents.fact"):  # a quiet market asks for none
+            _timed(line)
+    assert lines["parents.step_quote"]["parents"] == lines["parents.step_quote"]["at_end"] == 10
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from daemon.config import parse_config
 from daemon.config.page import BOUNDS, comments_of, page
 from daemon.config.schema import AccountSettings, DatedTick
 from execution.algos import ALGOS
+from execution.algos.native import NATIVES
 from strategies.registry import STRATEGIES
 from tests.unit.test_config import GOOD, ROOT
 
@@ -17,13 +18,14 @@ PLACES = {
     "MeanReversionParams": "strategies.reversion.params",
     "ExecutionConfig": "strategies.reversion.execution",
 } | dict.fromkeys(
-    ("AlgoParams", *(algo.params_type.__name__ for algo in ALGOS)), "strategies.reversion.execution.params"
+    ("AlgoParams", "NativeParams", *(algo.params_type.__name__ for algo in ALGOS)),
+    "strategies.reversion.execution.params",
 )
 WHOLE = (
     "after_open_s", "before_close_s", "child_lots_max", "child_lots_min", "cross_ticks_max", "display_lots",
     "duration_s", "interval_s", "lead_s", "position_shares", "quotes_min", "slices",
 )  # fmt: skip
-NAMES = {algo.params_type.__name__: algo.name for algo in ALGOS}
+NAMES = {algo.params_type.__name__: algo.name for algo in ALGOS} | {"NativeParams": "ib_twap"}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,16 @@ def test_every_key_has_words(generated: str) -> None:
     """No row of the page has an empty meaning."""
     assert STRATEGIES
     assert re.findall(r"^\| `\w+` .*\|  \|$", generated, flags=re.M) == []
+
+
+def test_the_broker_s_algorithms_share_one_table(generated: str) -> None:
+    """Their keys once, and of each one its tags with what they take; never a time, which is the schedule's."""
+    (place,) = re.findall(r"^## .*ib_.*$", generated, flags=re.M)
+    table = generated.partition(place)[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(ib_\w+)` \|", table, flags=re.M) == [algo.name for algo in NATIVES]
+    assert "`maxPctVol` a number between 0.1 and 0.5; `noTakeLiq` true or false" in table
+    for absent in ("startTime", "`endTime`", "activeTime", "`jitter`"):
+        assert absent not in table
 
 
 def test_comments_are_read_beside_and_above_a_field_and_from_its_base() -> None:

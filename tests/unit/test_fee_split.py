@@ -1,4 +1,4 @@
-"""Commissions by kind: parts add up to what was charged, whoever says them; pieces of an order cost what the order does."""
+"""Commissions by kind: parts add up to what was charged, whoever says them; pieces of an order cost what it does."""
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from core.fees import FeeTable
 from core.ledger import Execution
 from core.units import NANO
 from daemon.tca.fees import ONE_SUM, by_kind, source_of
-from daemon.tca.trails import FillTrail, Trail
+from daemon.tca.trail import FillTrail, Trail
 
 FIXED = FeeTable(DEFAULT_PLANS["ibkr_pro_fixed"])
 DATE = 20260105

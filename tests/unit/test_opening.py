@@ -13,14 +13,14 @@ from core.fees import FeeTable
 from core.ledger import Execution
 from core.ports import DeskPlan
 from core.units import NANO
-from execution.algos import ALGOS, AutoParams, ShortfallParams, find_algo
+from execution.algos import ALGOS, AutoParams, ShortfallParams, Terms, find_algo
 from execution.algos.shortfall import live_decay
 from execution.costs import Choice
 from execution.desk import EDGE_REFUSED, NettingDesk
-from execution.opening import MonthVolume, params_of_choice, situation_of
+from execution.opening import MonthVolume, params_of_choice, situation_of, volume_parts
 from execution.pacing import terms_of
 from execution.touch import Day
-from tests.fakes.trading_context import CLOSE_NS, DATE, FEES, OPEN_NS, SHARE, Bench, settings_of
+from tests.fakes.trading_context import ADV, CLOSE_NS, DATE, FEES, OPEN_NS, SHARE, Bench, settings_of
 
 SAMPLE_NS = 30 * NANO
 UNMEASURED: dict[str, int] = {}
@@ -86,6 +86,46 @@ def test_every_algorithm_has_an_estimate(algo: str) -> None:
         opening = opened(600, algo=algo, curve=curve, params=params)
         assert opening.expected_cost_nanos > 3 * NANO, "the commission alone"
         assert opening.algo in [one.name for one in ALGOS if one.name != "auto"]
+
+
+def test_what_the_broker_works_is_estimated_over_its_time() -> None:
+    """Less impact and more risk than the same at once; the spread is paid, as nobody knows better."""
+    at_once = opened(50_000, algo="immediate")
+    by_broker = opened(50_000, algo="ib_vwap", params={"duration_s": 3600, "limit_bp": 50.0})
+    ours = opened(50_000, algo="twap", params={"duration_s": 3600, "slices": 1}, patience=0.0)
+    assert by_broker.expected_cost_nanos < at_once.expected_cost_nanos / 2
+    assert by_broker.expected_risk_nanos > 3 * at_once.expected_risk_nanos
+    assert by_broker.expected_risk_nanos == ours.expected_risk_nanos
+
+
+def test_a_busy_day_makes_a_schedule_cheaper() -> None:
+    """The curve expects a third of the average day by then; twice that was seen from the open on: the rest is expected
+    at nearly twice, which costs less impact. Seen since later only, it says nothing.
+    """
+
+    def terms_at(volume: int, since_ns: int) -> Terms:
+        bench = Bench()
+        bench.quote(0, 1000, 1002, **MEASURED, volume_day_nanos=volume, volume_since_ns=since_ns)
+        bench.context.take_reference(
+            e.ReferenceArrived(
+                inst=0, effective_from=DATE, previous_close_nanos=0, adv_nanos=0, curve_ppm=(2_564,) * 390
+            )
+        )
+        day = bench.executor._days.regular(0, OPEN_NS + 7_800 * NANO)
+        assert day is not None
+        return terms_of(bench.context, 0, day, OPEN_NS + 7_800 * NANO)
+
+    third = ADV // 3
+    usual, busy, late = (
+        terms_at(volume, since)
+        for volume, since in ((third, OPEN_NS), (2 * third, OPEN_NS + NANO), (2 * third, OPEN_NS + 600 * NANO))
+    )
+    assert usual.level == pytest.approx(1.0, abs=1e-3)
+    assert busy.level == pytest.approx((2 / 3 + 0.1) / (1 / 3 + 0.1), rel=1e-3)
+    assert late.level == 1.0
+    span = (OPEN_NS + 7_800 * NANO, OPEN_NS + 11_400 * NANO)
+    expected = [sum(volume_parts(terms, *span, 4)) for terms in (usual, busy)]
+    assert expected[1] == pytest.approx(expected[0] * busy.level / usual.level)
 
 
 def test_what_is_not_known_is_said_and_not_guessed() -> None:

@@ -14,11 +14,13 @@ from core.latches import ACCOUNT, HALTED, Latch
 from core.market import MarketReader, new_market
 from core.money.fold import fold_command, fold_input
 from core.money.state import Money, MoneySettings
+from core.parents import Parent
 from core.ports import Context
 from core.rates import RateLimit
 from core.units import NANO
 from daemon.status import picture as s
 from daemon.status.build import ProcessFacts, Tally, build_status
+from daemon.status.rows import parent_row
 from tests.fakes.operations import a_status
 
 LIMIT = RateLimit(events=100, window_ns=NANO)
@@ -269,3 +271,19 @@ def test_long_lists_are_cut_and_counted() -> None:
     symbols = tuple(f"S{i}" for i in range(23))
     picture = build_status(a_context(symbols), Tally(symbols), PROCESS)
     assert (len(picture.feed), picture.more) == (20, {"feed": 3})
+
+
+def test_a_schedule_shows_what_it_was_expected_to_cost() -> None:
+    """In basis points of its value when it began, beside the prices it met; nothing is said that is not known."""
+    plain = Parent(
+        parent_id=1, strategy="a", inst=0, side=1, qty_nanos=200 * NANO, algo="vwap", start_ts_ns=0, end_ts_ns=1,
+        slices=3, limit_px_nanos=0, arrival_mid_nanos=0, purpose=1, urgency=0,
+    )  # fmt: skip
+    row = parent_row(plain, ("AAA",))
+    assert (row.arrival_px, row.average_px, row.expected_bp) == ("", "", "")
+    known = msgspec.structs.replace(
+        plain, arrival_mid_nanos=50 * NANO + NANO // 4, filled_nanos=3 * NANO, value_nanos=151 * NANO,
+        expected_cost_nanos=201 * NANO // 100, expected_risk_nanos=1_005 * NANO // 100,
+    )  # fmt: skip
+    row = parent_row(known, ("AAA",))
+    assert (row.arrival_px, row.average_px, row.expected_bp) == ("50.25", "50.3333", "2.0±10.0")

@@ -13,6 +13,7 @@ from core.book_commands import CROSS, CrossBooks
 from core.parents import ParentState
 from core.units import BP, NANO
 from daemon import cli
+from daemon.diff.day import find_day, read_day
 from tests.fakes.cost_story import CENT, DAY, CostStory, at
 
 
@@ -98,3 +99,14 @@ def test_people_see_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     text = page.read_text()
     assert "100 crossed with another book of the account at 100.06: no fees, no spread" in text
     assert 'class="crossed"' in text
+
+
+def test_a_cross_is_of_the_decision_it_belongs_to(tmp_path: Path) -> None:
+    """`quantd diff` counts it as executed, at the mid and without a cost, for both strategies."""
+    tell(tmp_path / "journal")
+    span = find_day(tmp_path / "journal", DAY)
+    day = read_day(span, start_ns=span.start_ns, end_ns=span.end_ns)
+    assert day.carried == []
+    found = {one.strategy: (one.qty_nanos // NANO, one.cost_nanos, len(one.executions)) for one in day.decisions}
+    assert found == {"sig": (200, NANO, 2), "two": (-100, 0, 1)}
+    assert day.uncharged == 0

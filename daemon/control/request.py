@@ -1,4 +1,4 @@
-"""What every request to the control socket has: a number, and the proof of who gives it."""
+"""What every request on the control socket is made of: its number, and who gives it."""
 
 from typing import Annotated, ClassVar, Final
 
@@ -27,3 +27,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     id: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
     proof: Proof | None = None
+
+
+class Scoped(Request, frozen=True, kw_only=True):
+    """A command on the whole account, on one strategy or on one symbol. A reason is always given."""
+
+    reason: str
+    strategy: str | None = None
+    symbol: str | None = None
