@@ -140,6 +140,5 @@ def _level(terms: Terms, since_ns: int, seen_nanos: int) -> float:
     """Of the day's volume (core/curves.py, rule 5), where the day was seen from its open on and a curve fits it."""
     if not since_ns or since_ns > terms.open_ns + VOLUME_INTERVAL_NS or curve_fault(terms):
         return 1.0
-    upto = volumes_until(terms, terms.open_ns, terms.start_ns, 1)[1]
-    expected_ppm = upto // VOLUME_INTERVAL_NS
+    expected_ppm = volumes_until(terms, terms.open_ns, terms.start_ns, 1)[-1] // VOLUME_INTERVAL_NS
     return day_level(seen_nanos=seen_nanos, expected_ppm=expected_ppm, adv_nanos=terms.adv_nanos)

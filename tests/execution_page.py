@@ -11,7 +11,10 @@ import msgspec
 import numpy as np
 
 from tests.drills.execution import LINE, PAIR_LINE
+from tests.drills.execution_alone import compared
 from tests.drills.execution_plan import LIMITS
+from tests.drills.gateway_days import DAYS
+from tests.drills.kill9 import market_data
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 IMAGES: Final = DOCS / "images"
@@ -20,7 +23,14 @@ SAMPLES: Final = 4_000
 MEMBERS_MIN: Final = 5  # fewer have no interval
 DPI: Final = 90
 KINDS: Final = ("10m", "30m", "morning", "2h", "day")
-NAMES: Final = {"10m": "10 minutes", "30m": "30 minutes", "morning": "84 minutes", "2h": "2 hours", "day": "all day"}
+NAMES: Final = {
+    "10m": "10 minutes",
+    "30m": "30 minutes",
+    "morning": "84 minutes",
+    "1h": "1 hour",
+    "2h": "2 hours",
+    "day": "all day",
+}
 
 Row = dict[str, str]
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
@@ -53,8 +63,8 @@ def _numbers(rows: Sequence[Row], name: str) -> Numbers:
     return np.array([float(row[name]) for row in rows if row[name] != ""], float)
 
 
-def _range(found: tuple[float, float] | None) -> str:
-    return "–" if found is None else f"{found[0]:.2f} to {found[1]:.2f}"
+def _range(found: tuple[float, float] | None, places: int = 2) -> str:
+    return "–" if found is None else f"{found[0]:.{places}f} to {found[1]:.{places}f}"
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------
@@ -79,6 +89,54 @@ def pair_table(pairs: Sequence[Row], what: str) -> list[str]:
             f"| {NAMES.get(kind, '**all**')} | {len(mine)} | {len(set(clusters))} | {vwap.mean():.2f} bp "
             f"| {twap.mean():.2f} bp | {(twap - vwap).mean():+.2f} bp | {_range(interval(twap - vwap, clusters))} "
             f"| {won} of {len(mine)}{f', {even} even' if even else ''} | {spread[0]:.2f} bp | {spread[1]:.2f} bp |"
+        )
+    return lines
+
+
+def first_table(pairs: Sequence[Row]) -> list[str]:
+    """The signed cost against VWAP of both, by who is asked first: `vwap` on the first, third and fifth day."""
+    lines = [
+        "| asked first | symbol | pairs | vwap: mean cost | twap: mean cost | twap − vwap |",
+        "|---|---|---|---|---|---|",
+    ]
+    for at, name in enumerate(("vwap", "twap")):
+        for symbol in ("BAC", "IBM"):
+            mine = [row for row in pairs if row["symbol"] == symbol and DAYS.index(row["day"]) % 2 == at]
+            if mine:
+                vwap, twap = (_numbers(mine, f"{each}_error_bp").mean() for each in ("vwap", "twap"))
+                lines.append(
+                    f"| {name} | {symbol} | {len(mine)} | {vwap:.2f} bp | {twap:.2f} bp | {twap - vwap:+.2f} bp |"
+                )
+    return lines
+
+
+MONEY: Final = ("executed", "over-filled", "the books hold", "the broker says", "unknown to the broker", "done with")
+
+
+def _failures(found: Sequence[str]) -> str:
+    """In a sentence; the record lists them."""
+    if not found:
+        return "Failures: none."
+    money = sum(any(word in text for word in MONEY) for text in found)
+    return f"""Failures: {len(found)}, in the record; {money} of them of sums or ledgers, the others of schedules that were
+held up. The machine was shared: where it did something else for seconds the market went on for minutes, data had gaps
+and answers were late. What was held up went on or, at the end of the part, was cut off; such pairs do not count."""
+
+
+def alone_table(found: Sequence[tuple[str, str, str, float, float]]) -> list[str]:
+    """Weights by the curve against even ones."""
+    lines = [
+        "| length | windows | vwap: mean distance | twap: mean distance | twap − vwap | 95 % | vwap nearer |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind in dict.fromkeys(length for length, *_ in found):
+        mine = [each for each in found if each[0] == kind]
+        curve, even = (np.array([each[at] for each in mine]) for at in (3, 4))
+        clusters = [f"{day} {symbol}" for _, symbol, day, *_ in mine]
+        lines.append(
+            f"| {NAMES.get(kind, kind)} | {len(mine)} | {curve.mean():.3f} bp | {even.mean():.3f} bp "
+            f"| {(even - curve).mean():+.3f} bp | {_range(interval(even - curve, clusters), 3)} "
+            f"| {int((curve < even).sum())} of {len(mine)} |"
         )
     return lines
 
@@ -138,14 +196,15 @@ WHY: Final = {
 def day_table(record: dict[str, Any]) -> list[str]:
     """The parts."""
     lines = [
-        "| day | schedules | orders | executions | market rows | refusals by control | failures |",
-        "|---|---|---|---|---|---|---|",
+        "| from | until | schedules | orders | executions | market rows | refusals by control | failures |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for part in record["results"]:
         refusals = ", ".join(f"{name}: {count}" for name, count in part.get("refusals", {}).items()) or "none"
         of = part.get("of", {})
         lines.append(
-            f"| {part.get('from', '')[:10]} | {of.get('schedules', 0)} | {of.get('orders', 0):,} "
+            f"| {part.get('from', '').replace('T', ' ')} | {part.get('until', '')[11:]} "
+            f"| {of.get('schedules', 0)} | {of.get('orders', 0):,} "
             f"| {of.get('fills', 0):,} | {of.get('rows', 0):,} | {refusals} | {of.get('failures', 0)} |"
         )
     return lines
@@ -210,7 +269,7 @@ def draw_costs(rows: Sequence[Row], path: Path) -> None:
 
 
 # ---- page ------------------------------------------------------------------------------------------------------
-def page(record: dict[str, Any], *, name: str) -> str:
+def page(record: dict[str, Any], alone: Sequence[str], *, name: str) -> str:
     """The report's text."""
     rows, pairs = rows_of(record, "schedules", LINE), rows_of(record, "pairs", PAIR_LINE)
     counts = record["counts"]
@@ -230,16 +289,16 @@ Made by `python -m tests.execution_page` from [drills/{name}](drills/{name}), th
 at commit {record["commit"][:12]}; the numbers are whatever came out.
 
 {len(rows)} schedules in BAC and IBM on {len(days)} recorded days ({days[0]} to {days[-1]}): {sizes.min():.2f} to
-{sizes.max():.2f} % of the average day, from two minutes to the whole day, both sides. Trader and paper gateway are two
+{sizes.max():.2f} % of the average day, both sides. Trader and paper gateway are two
 processes that meet over TCP, at {" and ".join(f"{speed:g}" for speed in speeds)} times real time; every control is
 on.
 {filled} were filled whole. {counts.get("orders", 0):,} orders, {counts.get("fills", 0):,} executions: for every
 schedule
 the sum of its children's executions is its progress in the books, the sum over schedules is the position, the books are
 the journal's, and positions, cash and every execution are the venue's account's.
-Failures: {len(record["failures"])}{"." if not record["failures"] else ", listed in the record."}
+{_failures(record["failures"])}
 
-## VWAP against TWAP
+## VWAP against TWAP, traded
 
 A pair is two books that decide at the same quote to trade the same quantity on the same side over the same time, in as
 many slices and with the same execution settings; which is asked first changes daily. Only pairs of which both were
@@ -249,6 +308,11 @@ symbol, because what the spread costs on average is not a matter of tracking. Th
 symbols: pairs of one day and symbol see the same market.
 
 {chr(10).join(pair_table(pairs, "error"))}
+
+Both of a pair want the same size at the same price at the same time, and one is asked first, in every slice. That is
+worth more than what tells the two apart:
+
+{chr(10).join(first_table(pairs))}
 
 The schedules alone, as if each slice had traded at the market's own volume-weighted price of its time, by the recorded
 trades that may move "last": what the weights do, without spread and luck.
@@ -261,6 +325,15 @@ trades that may move "last": what the weights do, without spread and luck.
 
 The volume curve came the ordinary way, from historical bars. The paper gateway has none of the days before its tape and
 makes up a U: so the curve knows nothing of these days or names, and its shape is all that VWAP has over TWAP here.
+
+## VWAP against TWAP, weights alone
+
+Every window of a length on the five days, without a venue: the trader's own `vwap` weights by the median volume curve
+of the other four days of the name, against even parts, each slice at the market's volume-weighted price of its time.
+
+{chr(10).join(alone)}
+
+Five days of two names are ten days times symbols: the intervals are over these ten, and ten days prove little.
 """
     tail = f"""
 ![Costs](images/execution_costs.png)
@@ -290,7 +363,9 @@ def main(arguments: Sequence[str]) -> int:
     draw_days(record, IMAGES / "execution_days.png")
     draw_pairs(pairs, IMAGES / "execution_pairs.png")
     draw_costs(rows, IMAGES / "execution_costs.png")
-    (DOCS / "execution_report.md").write_text(page(record, name=source.name))
+    folder = market_data()
+    alone = ["No recorded market data here."] if folder is None else alone_table(list(compared(folder)))
+    (DOCS / "execution_report.md").write_text(page(record, alone, name=source.name))
     return 0
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from execution.almgren_chriss import expected_cost, holdings, variance
 from tests.drills import impact as drill
 from tests.drills.impact_fit import TRUTH
+from tests.fakes import impact_history as history
 from tests.fakes.impact_world import ADV, DAY_S, PX
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -334,11 +335,20 @@ def _fitted(fits: dict[str, Any]) -> list[str]:
             f"| {name} | {truth:g} | {values[:, 0].mean():.3f} | {values[:, 0].std(ddof=1):.3f} | {width:.3f} | "
             f"{counts[f'{name} held']} of {counts['histories']} |"
         )
+    middle = (history.RATES[0] * history.RATES[1]) ** 0.5
+    true = TRUTH["eta"] * middle ** TRUTH["beta"]
+    priced = np.array([one["fit"]["eta"][0] * middle ** one["fit"]["beta"][0] / true for one in results])
+    _, low, high = interval(priced)
     return [
         *lines,
         "",
-        "About one interval in twenty should miss. The permanent part is small beside what the market does in half an "
-        "hour: so many schedules do not tell it from nothing, and the interval says so.",
+        f"About one interval in twenty should miss; {counts['histories']} histories do not tell 95 % from 85. The "
+        "temporary coefficient is the cost at a rate nobody traded (as much as all others together), so it leans with "
+        f"the exponent; at the middle rate of these schedules, {middle:.2f}, the fitted cost is on average "
+        f"{np.mean(priced):.3f} times the true one ({low:.3f} to {high:.3f}, bootstrap over histories). A quote is "
+        "told with the next row, so a child meets a little more of the last child's push than the market still has. The "
+        "permanent part is small beside what the market does in half an hour: so many schedules do not tell it from "
+        "nothing, and the interval says so.",
     ]
 
 

@@ -13,7 +13,7 @@ from core.fees import FeeTable
 from core.ledger import Execution
 from core.reference import FeesLoaded
 from core.units import NANO, notional_nanos, share_of
-from daemon.tca.trail import Trail
+from daemon.tca.trail import CROSSED, Trail
 
 ONE_SUM: Final = "not split"  # where the journal has no table that this release can use
 
@@ -42,6 +42,8 @@ def by_kind(trails: Iterable[Trail], table: FeeTable | None) -> list[FeeKind]:
         orders: dict[int, list[Execution]] = {}
         for fill in trail.fills:
             x = fill.execution
+            if fill.liquidity == CROSSED:
+                continue
             if x.fees:
                 _add(named, reconciled(x.commission_nanos, x.fees))
             elif x.qty_nanos:

@@ -81,10 +81,16 @@ def curve_fault(terms: Terms) -> str:
     return "the volume curve is not of a day this long" if apart > VOLUME_INTERVAL_NS else ""
 
 
+def volume_until(terms: Terms, ts_ns: int) -> int:
+    """Usual volume from the open to a time, in millionths of the day and nanoseconds of a slot: exact."""
+    passed = min(max(ts_ns - terms.open_ns, 0), len(terms.curve) * VOLUME_INTERVAL_NS)
+    slot, into = divmod(passed, VOLUME_INTERVAL_NS)
+    whole = sum(terms.curve[:slot]) * VOLUME_INTERVAL_NS
+    return whole + (terms.curve[slot] * into if into else 0)
+
+
 def volumes_until(terms: Terms, start_ns: int, end_ns: int, parts: int) -> list[int]:
-    """Usual volume from the open to the edges of equal times, `parts + 1` of them, in millionths of the day and
-    nanoseconds of a slot: exact.
-    """
+    """The same at the edges of equal times, `parts + 1` of them, with one sum over the curve."""
     curve, span, open_ns = terms.curve, end_ns - start_ns, terms.open_ns
     before = list(accumulate(curve, initial=0))
     last = len(curve) * VOLUME_INTERVAL_NS

@@ -56,7 +56,7 @@ def check(o: OrderIntent, v: GateView) -> int:
     rules = v.rules
     stop = o.stop_px_nanos
     if o.purpose == INTENT_PROTECT:
-        if o.version or v.own_worst > 0 or (o.order_type != LMT and (o.order_type != STP or stop <= 0)):
+        if o.version or v.own_worst > 0 or ((o.order_type != LMT or stop) and (o.order_type != STP or stop <= 0)):
             return CONTROL
         tick = rules.increment_at(stop) if stop > 0 else 0
         if tick and stop % tick:

@@ -159,9 +159,9 @@ DRILLS: Final = (
     ),
     Drill(
         name="algo_faults",
-        meaning="every algorithm at work in one trader at a paper gateway over TCP, with faults on the line: kill -9 "
-        "of either or both, pause and resume of a schedule by number; and in process every algorithm times every "
-        "trouble on other markets; a part is three kills and one market",
+        meaning="every algorithm at work in one trader at a paper gateway over TCP: kill -9 of "
+        "either or both, pause and resume of a schedule by number; and in process every algorithm times every "
+        "trouble on other markets; a part is two kills and one market",
         parts=4,
         part=_algo_faults,
     ),
@@ -204,8 +204,8 @@ DRILLS: Final = (
     Drill(
         name="execution",
         meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
-        "exact totals, VWAP against TWAP; parts 0 to 4 are the days' first 105 minutes at 40 times real time, more "
-        "than three hundred schedules, parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
+        "exact totals, VWAP against TWAP; parts 0 to 4 are the first 105 minutes of the days at 40 times real time, "
+        "parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
         parts=10,
         part=_execution,
     ),

@@ -32,6 +32,7 @@ MORNING_SPEED: Final = 40
 DAY_SPEED: Final = 60
 NEW_YORK: Final = ZoneInfo("America/New_York")
 OPEN, CLOSE = "09:30", "16:00"
+AFTER: Final = {"11:15": "11:35"}  # what was held up may still end
 LEAD: Final = {OPEN: "09:18"}  # the market runs before the open: trader and gateway have met by then
 SHOWN_MAX: Final = 50  # failures of one kind of a part
 TRACE_S: Final = 300  # between two points of a picture
@@ -44,7 +45,7 @@ ADV: Final = {
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """The first two hours of one day, or all of it."""
+    """The morning of one day, or all of it."""
     if number < len(DAYS):
         return run_window(number, *MORNING, speed=MORNING_SPEED)
     return run_window(number - len(DAYS), OPEN, CLOSE, speed=DAY_SPEED)
@@ -60,22 +61,23 @@ def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
         adv={name: adv[day] for name, adv in ADV.items()},
     )
     lead = "09:00" if end == CLOSE else LEAD.get(start, start)
-    first, last = f"{date}T{lead}", f"{date}T{'16:05' if end == CLOSE else end}"
+    first, last = f"{date}T{lead}", f"{date}T{'16:05' if end == CLOSE else AFTER.get(end, end)}"
     feed = recorded(first, last, speed=f"{speed}x")
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
-    until_ns = _utc_s(date, last[-5:]) * NANO + AFTER_NS
+    until_ns = window.until_s * NANO + AFTER_NS
     folder = market_data()
     assert folder is not None, "there is a feed"
     tape = {symbol: prints_of(folder, symbol) for symbol in ADV}
-    found = run_feed(window, feed, until_ns, speed=speed, tape=tape)
+    last_ns = _utc_s(date, last[-5:]) * NANO
+    found = run_feed(window, feed, until_ns, max(until_ns, last_ns), speed=speed, tape=tape)
     found["from"], found["until"] = first, last
     found["pictures"] = _pictures(found.pop("rows"), tape)
     return found
 
 
 def run_feed(
-    window: Window, feed: str, until_ns: int, *, speed: int, tape: dict[str, Any] | None = None
+    window: Window, feed: str, until_ns: int, last_ns: int, *, speed: int, tape: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The same on any market: all books of the window, and what became of their schedules."""
     books = books_of(window)
@@ -88,6 +90,7 @@ def run_feed(
         pair.trader_file.write_text(text.replace("start_cash = 1_000_000", "start_cash = 4_000_000_000"))
         pair.start("trader", "gateway")
         wait_until(pair, until_ns, speed=speed)
+        pair.wait(lambda: _over(pair, last_ns), "the last schedule has ended", running="trader", deadline_s=900)
         settle(pair)
         status = pair.status()
         code = pair.stop("trader")
@@ -106,6 +109,13 @@ def run_feed(
         "equity": "" if status is None else status.equity,
         "refusals": refusals,
     } | judged
+
+
+def _over(pair: Pair, last_ns: int) -> bool:
+    """No schedule is under way, or the market's rows are at their end."""
+    status = pair.status()
+    time.sleep(0.2)  # the picture costs the trader time
+    return status is not None and (not status.parents or status.ts_ns >= last_ns)
 
 
 # ---- what must hold --------------------------------------------------------------------------------------------

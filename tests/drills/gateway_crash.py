@@ -99,6 +99,8 @@ def run_kills(
     *,
     kills: int,
     strategy: str = STRATEGY,
+    speed: int = SPEED,
+    faults: str = FAULTS,
     together: bool = True,
     meanwhile: Callable[[Pair], list[str]] | None = None,
     look: Callable[[Money], dict[str, int]] | None = None,
@@ -112,9 +114,9 @@ def run_kills(
     killed = {"trader": 0, "gateway": 0}
     slowest_s = 0.0
     began = time.monotonic()
-    feed = SYNTHETIC.format(speed=f"{SPEED}x", seed=seed + 1)
-    strategy = strategy + ODD_LIMITS + wall_limits(SPEED)
-    with new_pair(feed=feed, strategy=strategy, gateway=FAULTS.format(seed=seed + 1)) as pair:
+    feed = SYNTHETIC.format(speed=f"{speed}x", seed=seed + 1)
+    strategy = strategy + ODD_LIMITS + wall_limits(speed)
+    with new_pair(feed=feed, strategy=strategy, gateway=faults.format(seed=seed + 1)) as pair:
         for names in (("trader", "gateway"),) if together else (("gateway",), ("trader",)):
             pair.start(*names)
         for number in range(kills):

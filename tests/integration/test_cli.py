@@ -92,6 +92,18 @@ def quantd(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
             ),
         ),
         (
+            ["parent", "pause", "3", "--reason", "r"],
+            e.ScheduleSteered(parent_id=3, action="pause", reason="r", operator=""),
+        ),
+        (
+            ["parent", "resume", "3", "--reason", "r"],
+            e.ScheduleSteered(parent_id=3, action="resume", reason="r", operator=""),
+        ),
+        (
+            ["parent", "cancel", "3", "--reason", "r"],
+            e.ScheduleSteered(parent_id=3, action="cancel", reason="r", operator=""),
+        ),
+        (
             ["acknowledge", "--reason", "r", "--sync", "4"],
             e.DifferenceAcknowledged(sync_id=4, reason="r", operator=""),
         ),

@@ -169,6 +169,8 @@ async def test_settling_commands_become_facts(ask: Ask, operations: FakeOperatio
         ({"command": "resolve", "order_id": 1, "outcome": "filled", "qty": "NaN", "px": "1", "reason": "x"}, "finite"),
         ({"command": "resolve", "order_id": 1, "outcome": "filled", "qty": "-1", "px": "1", "reason": "x"}, "above 0"),
         ({"command": "resolve", "order_id": 1, "outcome": "filled", "qty": "1e999", "px": "1", "reason": "x"}, "qty"),
+        ({"command": "parent-pause", "parent_id": 0, "reason": "x"}, "parent_id"),
+        ({"command": "parent-cancel", "parent_id": 3, "reason": ""}, "reason"),
         ({"command": "arm", "digest": "", "reason": "x"}, "digest"),
     ],
 )
@@ -360,6 +362,7 @@ RISKY: dict[str, dict[str, Any]] = {
     "reset-peak": {"reason": "r"},
     "resolve": {"order_id": 3, "outcome": "lost", "reason": "r"},
     "acknowledge": {"sync_id": 9, "reason": "r"},
+    "parent-resume": {"parent_id": 3, "reason": "r"},
     "adopt": {"reason": "r", "positions": [{"symbol": "BAC", "qty": "1"}]},
     "arm": {"digest": "abc", "reason": "r"},
     "corporate-apply": {

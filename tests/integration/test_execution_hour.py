@@ -13,7 +13,7 @@ from tests.drills.execution import run_feed, run_window
 from tests.drills.execution_plan import Window
 from tests.fakes.live_pair import SYNTHETIC
 
-FAST = 240
+FAST = 120
 DAY_S = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp())  # the open
 MINUTES = 34
 
@@ -39,4 +39,5 @@ def test_a_made_up_half_hour() -> None:
     """The same where nothing is recorded."""
     window = Window(day=1, from_s=DAY_S, until_s=DAY_S + MINUTES * 60, adv={"BAC": 1_000_000, "IBM": 1_000_000})
     feed = SYNTHETIC.format(speed=f"{FAST}x", seed=3)
-    holds(run_feed(window, feed, (window.until_s + 5) * NANO, speed=FAST))
+    ends_ns = (window.until_s + 5) * NANO
+    holds(run_feed(window, feed, ends_ns, ends_ns + 600 * NANO, speed=FAST))

@@ -97,7 +97,8 @@ def most_due(parent: Parent, left: Left) -> int:
         assert left.open_nanos <= shown or now_ns >= parent.end_ts_ns, "it shows more than its part"
         return parent.qty_nanos
     if parent.algo == "pov":
-        return left.others_nanos * round(params.participation * 100) // (100 - round(params.participation * 100))
+        percent = round(params.participation * 100)
+        return left.others_nanos * percent // (100 - percent)
     return due_nanos(parent, now_ns, params.jitter / 2) + NANO
 
 
@@ -251,7 +252,7 @@ def crashes_within_a_step(algo: str, folder: Path, seed: int, venue: str) -> Non
     on without it the second start is held until an operator settles what has no answer, and resumes.
     """
     held = "halted" if venue == APART else "as_latched"
-    crash = {"kind": "crash", "down_ms": 1_500 if venue == APART else 0}
+    crash: dict[str, Any] = {"kind": "crash", "down_ms": 1_500 if venue == APART else 0}
     acts = (
         Act(at_ms=20_000, point="before commit", opinion=RESTEPPED, **crash),
         Act(at_ms=30_000, point="before dispatch", opinion=COLD, after=held, **crash),

@@ -10,6 +10,7 @@ from core.errors import ConfigError
 from core.units import NANO, exact_text
 from daemon.control import messages as m
 from daemon.control.book_requests import books_corrected
+from daemon.follower.books import Books
 from daemon.statement import booked, checkpoint
 from daemon.statement.booked import booked_until
 from daemon.statement.compare import Finding, compare
@@ -62,7 +63,7 @@ def differing(findings: list[Finding]) -> list[tuple[str, str, str]]:
 
 def book(world: LiveWorld, findings: list[Finding]) -> tuple[bool, str]:
     """Give the corrections as `--book` does."""
-    lines = tuple(m.GivenLine(**one.correction) for one in findings if one.correction)  # type: ignore[arg-type]
+    lines = tuple(m.GivenLine(**one.correction) for one in findings if one.correction)
     request = m.CorrectBooks(id=1, reason="statement", lines=lines)
     world.tell(books_corrected(request, "ann", ("AAA", "CCC")))
     return world.runner.engine.reply
@@ -245,7 +246,13 @@ def test_a_later_statement_begins_where_the_last_one_left_off(tmp_path: Path, mo
     world.runner.flush()
     read_from: list[int] = []
     real = checkpoint.start
-    monkeypatch.setattr(booked, "start", lambda *given: (read_from.append((found := real(*given))[1]), found)[1])
+
+    def started(directory: Path, kept: Path | None, before: int) -> tuple[Books, int]:
+        books, from_seq = real(directory, kept, before)
+        read_from.append(from_seq)
+        return books, from_seq
+
+    monkeypatch.setattr(booked, "start", started)
     path = late.write(tmp_path / "late.xml")
     for _ in range(2):
         statement = read_flex(path, ACCOUNT)

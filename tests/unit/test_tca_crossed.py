@@ -13,7 +13,10 @@ from core.book_commands import CROSS, CrossBooks
 from core.parents import ParentState
 from core.units import BP, NANO
 from daemon import cli
+from daemon.calibration import usable
 from daemon.diff.day import find_day, read_day
+from daemon.tca.fees import by_kind, table_of
+from daemon.tca.reading import read
 from tests.fakes.cost_story import CENT, DAY, CostStory, at
 
 
@@ -110,3 +113,11 @@ def test_a_cross_is_of_the_decision_it_belongs_to(tmp_path: Path) -> None:
     found = {one.strategy: (one.qty_nanos // NANO, one.cost_nanos, len(one.executions)) for one in day.decisions}
     assert found == {"sig": (200, NANO, 2), "two": (-100, 0, 1)}
     assert day.uncharged == 0
+
+
+def test_neither_fees_nor_impact_are_read_out_of_a_cross(tmp_path: Path) -> None:
+    """The kinds of fees are those of the order, and the calibration leaves such schedules out, and says so."""
+    tell(tmp_path / "journal")
+    found = read(tmp_path / "journal")
+    assert sum(kind.amount_nanos for kind in by_kind(found.trails, table_of(None))) == NANO
+    assert usable(found, tmp_path / "journal").left_out == {"crossed with another book of the account": 2}
