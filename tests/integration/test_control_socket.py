@@ -392,14 +392,15 @@ async def test_what_adds_risk_needs_a_proof(server: ControlServer, operations: F
     answers = await talk(server.path, unsigned + b"\n" + json.dumps(changed).encode() + b"\n", answers=2)
     settings = server.authority.settings
     ann = settings.operators["ann"]
-    settings.operators["ann"] = msgspec.structs.replace(ann, levels=("strategy",))
+    level, other = ("strategy", "symbol") if command == "parent-resume" else ("account", "strategy")
+    settings.operators["ann"] = msgspec.structs.replace(ann, levels=(other,))
     line = signed(command, fields, prover=ANN, account=ACCOUNT_ID, epoch=EPOCH)
     try:
         answers += await talk(server.path, line + b"\n")
     finally:
         settings.operators["ann"] = ann
     assert [(answer["ok"], answer["refused"]) for answer in answers] == [(False, True)] * 3
-    for answer, says in zip(answers, ("--as NAME", "is not that of ann", "not account"), strict=True):
+    for answer, says in zip(answers, ("--as NAME", "is not that of ann", f"not {level}"), strict=True):
         assert says in answer["error"]
     assert operations.events == []
     assert [x.command for x in operations.refusals] == [command] * 3
