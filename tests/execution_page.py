@@ -296,9 +296,10 @@ the journal's, and positions, cash and every execution are the venue's account's
 
 A pair is two books that decide at the same quote to trade the same quantity on the same side over the same time, in as
 many slices and with the same execution settings. Only pairs of which both were filled whole count. As executed: the
-average price against the market's volume-weighted price between the schedule's own arrival and end, without our trades; *distance* is its size, *deviation* its standard deviation about the mean of the
-symbol, because what the spread costs on average is not a matter of tracking. The interval is a bootstrap over days and
-symbols: pairs of one day and symbol see the same market.
+average price against the market's volume-weighted price between the schedule's own arrival and end, without our
+trades. *Distance* is its size, *deviation* its standard deviation about the mean of the symbol, because what the spread
+costs on average is not a matter of tracking. The interval is a bootstrap over days and symbols: pairs of one day and
+symbol see the same market.
 
 {chr(10).join(pair_table(pairs, "error"))}
 
