@@ -2,6 +2,7 @@
 `python -m tests.execution_page docs/drills/execution-DATE.json`.
 """
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ import numpy as np
 from tests.drills.execution import LINE, PAIR_LINE
 from tests.drills.execution_alone import compared
 from tests.drills.execution_plan import LIMITS
-from tests.drills.gateway_days import DAYS
 from tests.drills.kill9 import market_data
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
@@ -93,21 +93,15 @@ def pair_table(pairs: Sequence[Row], what: str) -> list[str]:
     return lines
 
 
-def first_table(pairs: Sequence[Row]) -> list[str]:
-    """The signed cost against VWAP of both, by who is asked first: `vwap` on the first, third and fifth day."""
-    lines = [
-        "| asked first | symbol | pairs | vwap: mean cost | twap: mean cost | twap − vwap |",
-        "|---|---|---|---|---|---|",
-    ]
-    for at, name in enumerate(("vwap", "twap")):
-        for symbol in ("BAC", "IBM"):
-            mine = [row for row in pairs if row["symbol"] == symbol and DAYS.index(row["day"]) % 2 == at]
-            if mine:
-                vwap, twap = (_numbers(mine, f"{each}_error_bp").mean() for each in ("vwap", "twap"))
-                lines.append(
-                    f"| {name} | {symbol} | {len(mine)} | {vwap:.2f} bp | {twap:.2f} bp | {twap - vwap:+.2f} bp |"
-                )
-    return lines
+def asked_first(rows: Sequence[Row]) -> str:
+    """Who of a pair decides first, by the order in which the schedules began."""
+    firsts: dict[tuple[str, str, str], str] = {}
+    for row in rows:
+        name = re.sub(r"_(vwap|twap|0_vwap|1_vwap|0_twap|1_twap)(_|$)", "_", row["book"])
+        if name != row["book"]:
+            firsts.setdefault((row["day"], name, row["arrived"][:5]), row["algo"])
+    of = {algo: sum(first == algo for first in firsts.values()) for algo in ("vwap", "twap")}
+    return f"Both decide at one quote, one after the other: `vwap` first {of['vwap']} times, `twap` {of['twap']} times."
 
 
 MONEY: Final = ("executed", "over-filled", "the books hold", "the broker says", "unknown to the broker", "done with")
@@ -118,9 +112,9 @@ def _failures(found: Sequence[str]) -> str:
     if not found:
         return "Failures: none."
     money = sum(any(word in text for word in MONEY) for text in found)
-    return f"""Failures: {len(found)}, in the record; {money} of them of sums or ledgers, the others of schedules that were
-held up. The machine was shared: where it did something else for seconds the market went on for minutes, data had gaps
-and answers were late. What was held up went on or, at the end of the part, was cut off; such pairs do not count."""
+    return f"""Failures: {len(found)}, in the record; {money} of them of sums or ledgers, the others of schedules
+that were held up. The machine was shared: where it did something else for seconds the market went on for minutes, data
+had gaps and answers were late. What was held up went on, or was cut off at the end; such pairs do not count."""
 
 
 def alone_table(found: Sequence[tuple[str, str, str, float, float]]) -> list[str]:
@@ -289,9 +283,9 @@ Made by `python -m tests.execution_page` from [drills/{name}](drills/{name}), th
 at commit {record["commit"][:12]}; the numbers are whatever came out.
 
 {len(rows)} schedules in BAC and IBM on {len(days)} recorded days ({days[0]} to {days[-1]}): {sizes.min():.2f} to
-{sizes.max():.2f} % of the average day, both sides. Trader and paper gateway are two
-processes that meet over TCP, at {" and ".join(f"{speed:g}" for speed in speeds)} times real time; every control is
-on.
+{sizes.max():.2f} % of the average day, both sides. Those below a tenth of a per cent go on with the rest of one that
+had to complete. Trader and paper gateway are two processes that meet over TCP, at
+{" and ".join(f"{speed:g}" for speed in speeds)} times real time; every control is on.
 {filled} were filled whole. {counts.get("orders", 0):,} orders, {counts.get("fills", 0):,} executions: for every
 schedule
 the sum of its children's executions is its progress in the books, the sum over schedules is the position, the books are
@@ -301,18 +295,16 @@ the journal's, and positions, cash and every execution are the venue's account's
 ## VWAP against TWAP, traded
 
 A pair is two books that decide at the same quote to trade the same quantity on the same side over the same time, in as
-many slices and with the same execution settings; which is asked first changes daily. Only pairs of which both were
-filled whole count. As executed: the average price against the market's volume-weighted price between the schedule's own
-arrival and end, without our trades; *distance* is its size, *deviation* its standard deviation about the mean of the
-symbol, because what the spread costs on average is not a matter of tracking. The interval is a bootstrap over days and
-symbols: pairs of one day and symbol see the same market.
+many slices and with the same execution settings. Only pairs of which both were filled whole count. As executed: the
+average price against the market's volume-weighted price between the schedule's own arrival and end, without our
+trades. *Distance* is its size, *deviation* its standard deviation about the mean of the symbol, because what the spread
+costs on average is not a matter of tracking. The interval is a bootstrap over days and symbols: pairs of one day and
+symbol see the same market.
 
 {chr(10).join(pair_table(pairs, "error"))}
 
-Both of a pair want the same size at the same price at the same time, and one is asked first, in every slice. That is
-worth more than what tells the two apart:
-
-{chr(10).join(first_table(pairs))}
+{asked_first(rows)} The other finds the size at the touch taken, in every slice, and pays more for it. With equal plans
+this is most of what the table shows.
 
 The schedules alone, as if each slice had traded at the market's own volume-weighted price of its time, by the recorded
 trades that may move "last": what the weights do, without spread and luck.

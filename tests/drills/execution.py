@@ -4,6 +4,7 @@ At the end of a part every schedule is done or says why not, and children, books
 to the last share and cent. What is measured is whatever came out; tests/execution_page.py makes the report of it.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -267,11 +268,12 @@ def _pairs(
     its size. See `PAIR_LINE`.
     """
     found = []
+    twins = _twins(books)
     for mine in rows:
         book = books[mine.strategy]
-        if mine.algo != "vwap" or "_vwap_" not in mine.strategy:
+        twin = twins.get(mine.strategy)
+        if twin is None or mine.algo != "vwap":
             continue
-        twin = mine.strategy.replace("_vwap_", "_twap_")
         other = next(
             (row for row in rows if row.strategy == twin and abs(row.arrived_ns - mine.arrived_ns) <= PAIR_NS), None
         )
@@ -287,6 +289,16 @@ def _pairs(
                 *(_plan_bp(openings[row.parent_id], tape.get(row.symbol)) for row in (mine, other)),
             )
         )  # fmt: skip
+    return found
+
+
+def _twins(books: dict[str, Book]) -> dict[str, str]:
+    """The other book of each pair, by name."""
+    found = {}
+    for name, book in books.items():
+        for other, twin in books.items():
+            if (book.kind, book.symbol) == (twin.kind, twin.symbol) and book.algo != twin.algo:
+                found[name] = other
     return found
 
 
@@ -315,9 +327,10 @@ def _pictures(rows: Sequence[ParentRow], tape: dict[str, Any]) -> dict[str, list
     """
     found = {}
     for row in rows:
-        if not row.strategy.endswith(("_vwap_day", "_vwap_morning")):
+        if not re.search(r"_(day|morning)_\d_vwap$", row.strategy):
             continue
-        twin = next((other for other in rows if other.strategy == row.strategy.replace("_vwap_", "_twap_")), None)
+        turned = re.sub(r"\d_vwap$", "", row.strategy)
+        twin = next((other for other in rows if re.fullmatch(rf"{turned}\d_twap", other.strategy)), None)
         if twin is None:
             continue
         until_ns = max(row.ended_ns, twin.ended_ns)

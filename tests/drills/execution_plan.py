@@ -112,8 +112,8 @@ def books_of(window: Window) -> list[Book]:
                 continue
             shares = [side_of(window, place) * size for size in sizes]
             algos = ("vwap", "twap") if kind.paired else (kind.algo,)
-            for algo in algos if window.day % 2 == 0 else reversed(algos):
-                name = f"{algo}_{kind.name}" if kind.paired else kind.name
+            for order, algo in enumerate(algos if window.day % 2 == 0 else algos[::-1]):
+                name = f"{kind.name}_{order}_{algo}" if kind.paired else kind.name  # asked in the order of names
                 found.append(
                     Book(
                         name=f"{symbol.lower()}_{name}", symbol=symbol, algo=algo, kind=kind.name,
