@@ -179,8 +179,8 @@ def _minutes(found: Findings, inst: int, date: int) -> float:
 def _later(found: Findings, trail: Trail) -> tuple[int, int] | None:
     """Minutes after the last execution and the mid then, as late as is known."""
     last = max(trail.fills, key=lambda fill: fill.told_ns)
-    for minutes, ticket in sorted(zip(HORIZONS_MIN, last.later, strict=True), reverse=True):
-        mid = found.market.mid_nanos(ticket)
+    mids = found.market.mids_nanos(last.later)
+    for minutes, mid in sorted(zip(HORIZONS_MIN, mids, strict=True), reverse=True):
         if mid > 0:
             return minutes, mid
     return None
