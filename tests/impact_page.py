@@ -346,9 +346,9 @@ def _fitted(fits: dict[str, Any]) -> list[str]:
         "temporary coefficient is the cost at a rate nobody traded (as much as all others together), so it leans with "
         f"the exponent; at the middle rate of these schedules, {middle:.2f}, the fitted cost is on average "
         f"{np.mean(priced):.3f} times the true one ({low:.3f} to {high:.3f}, bootstrap over histories). A quote is "
-        "told with the next row, so a child meets a little more of the last child's push than the market still has. The "
-        "permanent part is small beside what the market does in half an hour: so many schedules do not tell it from "
-        "nothing, and the interval says so.",
+        "told with the next row, so a child meets a little more of the last child's push than the market still has. "
+        "The permanent part is small beside what the market does in half an hour: so many schedules do not tell it "
+        "from nothing, and the interval says so.",
     ]
 
 
