@@ -1,5 +1,5 @@
 """Writes docs/execution_report.md and its pictures from the record of the drill `execution`:
-`python -m tests.execution_page docs/drills/execution-DATE.json`.
+`python -m tests.execution_page docs/drills/execution-DATE.json [NOTE]`.
 """
 
 import re
@@ -263,7 +263,7 @@ def draw_costs(rows: Sequence[Row], path: Path) -> None:
 
 
 # ---- page ------------------------------------------------------------------------------------------------------
-def page(record: dict[str, Any], alone: Sequence[str], *, name: str) -> str:
+def page(record: dict[str, Any], alone: Sequence[str], *, name: str, note: str = "") -> str:
     """The report's text."""
     rows, pairs = rows_of(record, "schedules", LINE), rows_of(record, "pairs", PAIR_LINE)
     counts = record["counts"]
@@ -279,8 +279,8 @@ def page(record: dict[str, Any], alone: Sequence[str], *, name: str) -> str:
     head = f"""\
 # Schedules on recorded days, through the gateway
 
-Made by `python -m tests.execution_page` from [drills/{name}](drills/{name}), the record of `make drill NAME=execution`
-at commit {record["commit"][:12]}; the numbers are whatever came out.
+Made by `python -m tests.execution_page` from
+[drills/{name}](drills/{name}), the record of `make drill NAME=execution` at commit {record["commit"][:12]}; the numbers are whatever came out.
 
 {len(rows)} schedules in BAC and IBM on {len(days)} recorded days ({days[0]} to {days[-1]}): {sizes.min():.2f} to
 {sizes.max():.2f} % of the average day, both sides. Those below a tenth of a per cent go on with the rest of one that
@@ -290,7 +290,7 @@ had to complete. Trader and paper gateway are two processes that meet over TCP, 
 schedule
 the sum of its children's executions is its progress in the books, the sum over schedules is the position, the books are
 the journal's, and positions, cash and every execution are the venue's account's.
-{_failures(record["failures"])}
+{_failures(record["failures"])}{note and chr(10) + note}
 
 ## VWAP against TWAP, traded
 
@@ -303,7 +303,8 @@ symbol see the same market.
 
 {chr(10).join(pair_table(pairs, "error"))}
 
-{asked_first(rows)} The other finds the size at the touch taken, in every slice, and pays more for it. With equal plans
+{asked_first(rows)}
+The other finds the size at the touch taken, in every slice, and pays more for it. Where both plans are nearly the same
 this is most of what the table shows.
 
 The schedules alone, as if each slice had traded at the market's own volume-weighted price of its time, by the recorded
@@ -331,8 +332,7 @@ Five days of two names are ten days times symbols: the intervals are over these 
 ![Costs](images/execution_costs.png)
 
 Costs are against the recorded quotes: the venue fills against displayed size, which counts as shown again a second
-after we took it, and knows no lasting impact. What so much volume would have moved is not in these numbers. The
-broker's own algorithms (`ib_…`) are worked by the gateway as it says in [gateway.md](gateway.md).
+after we took it, and knows no lasting impact. What so much volume would have moved is not in these numbers.
 
 ## Limits
 
@@ -357,7 +357,7 @@ def main(arguments: Sequence[str]) -> int:
     draw_costs(rows, IMAGES / "execution_costs.png")
     folder = market_data()
     alone = ["No recorded market data here."] if folder is None else alone_table(list(compared(folder)))
-    (DOCS / "execution_report.md").write_text(page(record, alone, name=source.name))
+    (DOCS / "execution_report.md").write_text(page(record, alone, name=source.name, note=" ".join(arguments[1:])))
     return 0
 
 
