@@ -30,6 +30,7 @@ SHORT: Final[dict[str, str]] = {
     "iceberg": "duration_s = 30, display_lots = 40, jitter = 0.2",
     "adaptive": 'duration_s = 30, slices = 3, urgency = "urgent"',
     "close": "duration_s = 23_400, slices = 390",
+    "resting": "duration_s = 60, limit_bp = 1",
     "auto": "duration_s = 60, volatility_bp = 200",
     "ib_adaptive": 'duration_s = 30, limit_bp = 20, tags = { adaptivePriority = "Urgent" }',
     "ib_vwap": "duration_s = 30, limit_bp = 20, tags = { maxPctVol = 0.3 }",

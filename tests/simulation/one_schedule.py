@@ -53,6 +53,7 @@ PLANS: Final[dict[str, dict[str, Any]]] = {
     "iceberg": {"duration_s": DURATION_S, "display_lots": 150, "jitter": 0.3},
     "adaptive": {"duration_s": DURATION_S, "slices": 12, "urgency": "normal", "must_complete": False},
     "close": {"duration_s": 80, "slices": 12, "auction_part": 0.3, "lead_s": 5},
+    "resting": {"duration_s": DURATION_S, "limit_bp": 1.0},
     "auto": {"duration_s": DURATION_S, "volatility_bp": 200.0},
     "ib_adaptive": {"duration_s": DURATION_S, "limit_bp": 1.0, "tags": {"adaptivePriority": "Normal"}},
     "ib_vwap": {"duration_s": DURATION_S, "limit_bp": 1.0, "tags": {"maxPctVol": 0.3}},

@@ -14,7 +14,7 @@ from tests.simulation.one_schedule import CLOSE_S, END_S, PLANS, QTY, OneSchedul
 from tests.simulation.troubles import ORDERS, check_report, check_total, side_of
 from tests.simulation.world import START_NS
 
-OURS: Final = [name for name in PLANS if not name.startswith("ib_")]
+OURS: Final = [name for name in PLANS if not name.startswith(("ib_", "resting"))]  # those with slices
 OPEN_BEFORE_S: Final = 600  # the session opened so long before the tape
 START_S: Final = 25
 BEFORE_CLOSE_S: Final = 10

@@ -31,7 +31,7 @@ from tests.simulation.world import START_NS
 
 ANY: Final = (c.PlaceOrder, c.ReplaceOrder, c.CancelOrder)
 ORDERS: Final = (c.PlaceOrder, c.ReplaceOrder)
-RESTING: Final = ("immediate", "iceberg", "auto", "ib_adaptive", "ib_vwap")  # their child is on the book all the time
+RESTING: Final = ("immediate", "resting", "iceberg", "auto", "ib_adaptive", "ib_vwap")  # always on the book
 QUIET_S: Final = 4  # no new risk so long after a trading halt, by the config
 RESUME: Final = Act(at_ms=OVER_S * 1_000, kind="resume", level=ACCOUNT)
 
