@@ -280,7 +280,8 @@ def page(record: dict[str, Any], alone: Sequence[str], *, name: str, note: str =
 # Schedules on recorded days, through the gateway
 
 Made by `python -m tests.execution_page` from
-[drills/{name}](drills/{name}), the record of `make drill NAME=execution` at commit {record["commit"][:12]}; the numbers are whatever came out.
+[drills/{name}](drills/{name}), the record of `make drill NAME=execution` at commit {record["commit"][:12]}; the
+numbers are whatever came out.
 
 {len(rows)} schedules in BAC and IBM on {len(days)} recorded days ({days[0]} to {days[-1]}): {sizes.min():.2f} to
 {sizes.max():.2f} % of the average day, both sides. Those below a tenth of a per cent go on with the rest of one that

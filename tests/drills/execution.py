@@ -192,7 +192,7 @@ def _planned(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[str]:
 def _goes_on(row: ParentRow, mine: Sequence[ParentRow]) -> bool:
     """Whether a schedule continues the one before, which had to complete and could not in its time."""
     before = [other for other in mine if other.parent_id < row.parent_id]
-    if not before or before[-1].state == "DONE":
+    if not before or before[-1].state == "DONE" or before[-1].reason.startswith("MARGIN"):
         return False
     return row.qty_nanos == before[-1].qty_nanos - before[-1].filled_nanos and row.decided_ns == before[-1].ended_ns
 

@@ -44,12 +44,9 @@ def compared(folder: Path) -> Iterator[tuple[str, str, str, float, float]]:
                     places = np.searchsorted(ts_ns, edges)
                     turned, traded = (np.diff(column[places]) for column in sums)
                     by_curve = np.diff(np.array([0, *weights])) / NANO
-                    yield (
-                        name,
-                        symbol,
-                        DAYS[at],
-                        *(_distance_bp(parts, turned, traded) for parts in (by_curve, np.full(slices, 1 / slices))),
-                    )
+                    even = np.full(slices, 1 / slices)
+                    found = [_distance_bp(parts, turned, traded) for parts in (by_curve, even)]
+                    yield name, symbol, DAYS[at], found[0], found[1]
 
 
 def _distance_bp(parts: Any, turned: Any, traded: Any) -> float:

@@ -55,8 +55,8 @@ PLANS: Final[dict[str, dict[str, Any]]] = {
     "close": {"duration_s": 80, "slices": 12, "auction_part": 0.3, "lead_s": 5},
     "resting": {"duration_s": DURATION_S, "limit_bp": 1.0},
     "auto": {"duration_s": DURATION_S, "volatility_bp": 200.0},
-    "ib_adaptive": {"duration_s": DURATION_S, "limit_bp": 1.0, "tags": {"adaptivePriority": "Normal"}},
-    "ib_vwap": {"duration_s": DURATION_S, "limit_bp": 1.0, "tags": {"maxPctVol": 0.3}},
+    "ib_adaptive": {"duration_s": DURATION_S, "limit_bp": 20.0, "tags": {"adaptivePriority": "Normal"}},
+    "ib_vwap": {"duration_s": DURATION_S, "limit_bp": 20.0, "tags": {"maxPctVol": 0.3}},
 }
 
 _CONFIG: Final = (
