@@ -98,7 +98,7 @@ def most_due(parent: Parent, left: Left) -> int:
         return parent.qty_nanos
     if parent.algo == "pov":
         percent = round(params.participation * 100)
-        return left.others_nanos * percent // (100 - percent)
+        return int(left.others_nanos * percent // (100 - percent))
     return due_nanos(parent, now_ns, params.jitter / 2) + NANO
 
 

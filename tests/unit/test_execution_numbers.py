@@ -35,7 +35,7 @@ def test_sizes_of_the_optimal_plan_by_their_own_formula() -> None:
 def test_no_aversion_is_the_limit_of_a_little() -> None:
     """Lambda falling to 0: holdings, cost and deviation of the straight line, ever closer."""
     even = holdings(shares=SHARES, kappa=0.0, whole=DAYS, steps=STEPS)
-    apart = []
+    apart, held = [], even
     for aversion in (1e-7, 1e-9, 1e-11, 1e-13):
         kappa = decay(risk_aversion=aversion, sigma=SIGMA, impact=PAPER, tau=1.0)
         held = holdings(shares=SHARES, kappa=kappa, whole=DAYS, steps=STEPS)
