@@ -13,6 +13,7 @@ INTENT_FLATTEN: Final = 2
 INTENT_MANUAL: Final = 3
 INTENT_PROTECT: Final = 5  # closes what a manual order filled: at a profit, or as a stop (core/engine/brackets.py)
 INTENT_DISASTER: Final = 4  # a stop far from the market that outlives us (core/engine/disaster.py)
+STANDING: Final = (INTENT_DISASTER, INTENT_PROTECT)  # beside a position for as long as it is held, with us or without
 
 # Part of the `why` of a plan whose volatility nobody has measured yet: the first that is may replace it altogether.
 AS_CONFIGURED: Final = "volatility as configured"

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from core import events as e
 from core import records as r
-from core.commands import INTENT_DISASTER
+from core.commands import STANDING
 from core.errors import Bug
 from core.latches import PROCESS, STRATEGY
 from core.manual import MANUAL
@@ -310,7 +310,7 @@ class Trader:
             self.phase = "draining"
             self._drain_until_ns = runner.now_ns + DRAIN_NS
             runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
-        left = any(order.purpose != INTENT_DISASTER for order in runner.money.live_orders.values())
+        left = any(order.purpose not in STANDING for order in runner.money.live_orders.values())
         return not left or runner.now_ns >= self._drain_until_ns
 
     def leave_on_failure(self) -> None:

@@ -33,7 +33,6 @@ from execution.settings import ExecutionSettings, by_hand
 from execution.touch import Day, Days, quote_fault
 
 EDGE_REFUSED = "the stated edge does not pay the expected cost"
-STANDING = (c.INTENT_DISASTER, c.INTENT_PROTECT)  # beside a position, for as long as it is held
 NOTHING_STATED = EdgeVerdict(pays=True, refused=False)
 _ACTIVE = ParentState.ACTIVE
 
@@ -131,7 +130,7 @@ class NettingDesk:
         child = NO_ORDER if live is None else live.child
         for order in context.money.live_orders.of(inst):
             if order.strategy == strategy and order.order_id != child:
-                if order.purpose not in STANDING:
+                if order.purpose not in c.STANDING:
                     return None
         if live is not None:
             qty = min(qty, round_down(self._unsent(live, side, ts_ns), day.lot.increment_nanos))
@@ -275,7 +274,7 @@ class NettingDesk:
             if parent.algo != RESTING.name:
                 return f"{parent.strategy} is trading the other way (parent {parent.parent_id})"
         for order in money.live_orders.of(inst):
-            if order.purpose not in STANDING and (
+            if order.purpose not in c.STANDING and (
                 order.strategy == strategy or (order.side != side and order.algo != RESTING.name)
             ):
                 return f"order {order.order_id} of {order.strategy or 'nobody'} still works"

@@ -54,8 +54,8 @@ def _hold(engine: Trading, code: str, reason: str) -> None:
 def on_stopped(engine: Trading, event: e.TraderStopped) -> None:
     """A stop on purpose: park takes the children off and keeps the schedules; hold leaves all; flatten closes."""
     for order in list(engine.money.live_orders.values()):
-        if order.purpose == c.INTENT_DISASTER:
-            continue  # it is there for when nobody is
+        if order.purpose in c.STANDING:
+            continue  # they are there for when nobody is
         if engine.settings.on_stop.get(order.strategy, "park") != "hold":
             engine.cancel(order.order_id, "stop")
     engine.stopping = True

@@ -112,6 +112,16 @@ def test_a_stop_that_the_broker_forgets_is_taken_off_by_us(tmp_path: Path) -> No
     verified(world)
 
 
+def test_a_clean_stop_leaves_what_protects(tmp_path: Path) -> None:
+    """The rest of the entry goes, profit and stop stay for the time without us."""
+    world = quiet(tmp_path)
+    entry, stop, profit = bought(world, 40 * NANO)
+    world.tell(e.TraderStopped(reason="test"))
+    assert cancelled(world) == [entry.order_id]
+    gone(world, entry)
+    assert legs(world, live=True) == [stop, profit]
+
+
 def test_an_entry_that_fills_in_parts_is_covered_in_few_pairs(tmp_path: Path) -> None:
     """Each later part has a pair of its own; too many are cancelled and become one."""
     world = quiet(tmp_path)
