@@ -3,7 +3,6 @@ checkers.py says what must hold.
 """
 
 from pathlib import Path
-from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -61,10 +60,9 @@ def test_the_rest_is_traded_in_the_closing_auction(tmp_path: Path) -> None:
     )
     table = msgspec.structs.replace(loaded.table, sessions=(first, *loaded.table.sessions[1:]))
     short = msgspec.structs.replace(tables(), sessions=(SessionsLoaded(table=table),))
-    with patch("tests.simulation.world.tables", return_value=short):
-        rig = Rig(Schedule(seed=7, algo="close"), tmp_path / "journal")
-        rig._start(ended="new", ts_ns=START_NS)
-        rig._run_to(START_NS + 160 * NANO)
+    rig = Rig(Schedule(seed=7, algo="close"), tmp_path / "journal", reference=short)
+    rig._start(ended="new", ts_ns=START_NS)
+    rig._run_to(START_NS + 160 * NANO)
     orders = [order for order in rig.money.orders.values() if order.order_type == c.MOC]
     rig.runner.journal.close()
     assert orders
