@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from daemon.kernels import configure
+from tests.fakes.recordings import recordings
 
 configure()  # before any test module imports numba, which reads its settings once
 
@@ -20,8 +21,7 @@ settings.load_profile("quantd")
 @pytest.fixture(scope="session")
 def market_data() -> Path:
     """The folder of recorded market data; the test is skipped where it is absent."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("QUANTD_MARKET_DATA", beside))
-    if not (folder / "lean").is_dir():
+    folder = recordings()
+    if folder is None:
         pytest.skip("no recorded market data: set QUANTD_MARKET_DATA")
     return folder

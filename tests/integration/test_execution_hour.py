@@ -12,6 +12,7 @@ from core.units import NANO
 from tests.drills.execution import run_feed, run_window
 from tests.drills.execution_plan import Window
 from tests.fakes.live_pair import SYNTHETIC
+from tests.fakes.recordings import recordings
 
 FAST = 80
 DAY_S = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp())  # the open
@@ -36,6 +37,7 @@ def test_a_recorded_hour(market_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(recordings() is not None, reason="the recorded hour is stricter, and takes as long")
 def test_a_made_up_half_hour() -> None:
     """The same where nothing is recorded."""
     window = Window(day=1, from_s=DAY_S, until_s=DAY_S + MINUTES * 60, adv={"BAC": 1_000_000, "IBM": 1_000_000})
