@@ -21,7 +21,8 @@ PX: Final = 10
 SEED: Final = 5
 OPERATOR: Final = "first"
 
-# A wide spread and small moves: an order at the near touch rests. Few prints: they fill small parts of large orders.
+# A wide spread and small moves: an order at the near touch rests. Few prints: they fill small parts of large orders,
+# and use up what the strategies want so slowly that the drill has time to look.
 _MARKET: Final = """
 [[feed.synthetic.instruments]]
 symbol = "{name}"
@@ -55,7 +56,7 @@ speed = "{speed}x"
 seed = {seed}
 start_date = "2026-10-05"
 endless = true
-print_share = 0.15
+print_share = 0.05
 jumps_per_hour = 0
 """
 # The faults are on purpose: what comes late or twice must not make the trader wary before the kill.
