@@ -1,1 +1,1 @@
-"""The process that watches the trader for machines and people elsewhere: metrics, probes, status API, MQTT."""
+"""The ops process: how the trader is, told to machines. It gives no command by HTTP and is never waited for."""
