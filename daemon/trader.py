@@ -36,6 +36,7 @@ from daemon.reference.tables import ReferenceTables, day_rolls
 from daemon.runner import Rolls, Runner
 from daemon.snapshots import Snapshots
 from daemon.state_dir import StateDirectory, TraderCard
+from daemon.status.measuring import Measuring
 from daemon.warm import KeepWarm, keep_warm
 
 END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
@@ -109,8 +110,7 @@ class Trader:
             spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
         )
         self.presence: Presence | None = None  # with a broker: the right to send
-        self.operations = TraderOperations(self)
-        self.kill_switch = KillSwitch(self)
+        self.measuring = Measuring(self)
         self.driver = self._driver()
         self._began_ns = 0
         self._drain_until_ns = 0
@@ -162,6 +162,7 @@ class Trader:
         self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
         self._sealing = Sealing(self.state, self.runner, self.log, one_for_ever=self.config.broker_feed)
         self.runner.rows_done = self.first_rows = recovered.rows
+        self.measuring.begin()
         self._alerts.start_at(recovered.tally)
         self.runner.controls_here = list(recovered.controls)
         rolls.skip_past(recovered.machine.engine.money.trading_date)
@@ -279,6 +280,7 @@ class Trader:
     def tend(self) -> None:
         """Between steps: kills, disk, snapshot, progress."""
         runner = self.active_runner
+        self.measuring.turn()
         self.kill_switch.look()
         self._end_after_kill()
         runner.watch_disk()
