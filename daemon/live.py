@@ -291,8 +291,7 @@ class LiveDriver:
             self._fetch(runner.money.trading_date)
             trader.tend()
             over = trader.drained()
-            if trader.presence is not None:
-                trader.presence.turn()
+            trader.turned()
         except StepError as fault:
             self._fail(fault)
             return True

@@ -105,6 +105,7 @@ class Measures(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     schedules: int = 0
     unanswered_ms: int = 0
     control_requests: int = 0
+    log_lines_lost: int = 0
     equity_cents: int = 0
     cash_cents: int = 0
     day_profit_cents: int = 0

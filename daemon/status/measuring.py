@@ -24,6 +24,7 @@ from daemon.timed_gate import TimedGate
 
 if TYPE_CHECKING:
     from broker.ib.adapter import IbAdapter
+    from daemon.log import ProcessLog
     from daemon.trader import Trader
 
 CENT_NANOS: Final = 10**7
@@ -40,8 +41,9 @@ _STATES: Final = {
 class Measuring:
     """One trader's. `attach` tells it of a live broker."""
 
-    def __init__(self, trader: "Trader") -> None:
+    def __init__(self, trader: "Trader", process: "ProcessLog | None" = None) -> None:
         self._trader = trader
+        self._log = process
         self._adapter: IbAdapter | None = None
         self._started_s = time.time()
         self._turned_ns = 0
@@ -85,6 +87,7 @@ class Measuring:
             refusals=dict(list(tally.refusals.items())[: m.REFUSAL_KINDS_MAX]),
             raised=tally.raised,
             not_sent=tally.not_sent,
+            log_lines_lost=0 if self._log is None else self._log.sink.lost,
             control_requests=0 if control is None else control.requests,
             journal_seq=runner.engine.seq,
             written_bytes=journal.committed_offset,
