@@ -33,7 +33,7 @@ from daemon.machine import SESSION_READY
 from daemon.notify import Notifier
 from daemon.presence import Presence
 from daemon.recovery import Recovered, recover
-from daemon.reference.tables import ReferenceTables, day_rolls
+from daemon.reference.tables import ReferenceTables, date_at, day_rolls
 from daemon.runner import Rolls, Runner
 from daemon.snapshots import Snapshots
 from daemon.state_dir import StateDirectory, TraderCard
@@ -285,7 +285,7 @@ class Trader:
                 put_aside(self.state.path, epoch=epoch)
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
-            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
+            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or date_at(tables, now_ns)), now_ns)
         if self.config.venue_in_process and not runner.money.link_since_ns:
             runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
         every = self.config.journal.snapshot_every
@@ -397,11 +397,3 @@ class Trader:
         text = f"{bar}{done:,} rows {tally.children} orders {tally.fills} fills"
         sys.stderr.write(f"\r{text:<78}" + ("\n" if last else ""))
         sys.stderr.flush()
-
-
-def _date_at(tables: ReferenceTables, ts_ns: int) -> int:
-    """The trading date of a moment before the first roll of the table."""
-    for session in tables.sessions[0].table.sessions:
-        if ts_ns < session.post_close_ns:
-            return session.date
-    return 0

@@ -131,8 +131,8 @@ LATENCY: Final = (
     _histogram("socket_read", "One turn of reading from the broker, with everything that it caused."),
     _histogram("journal_sync", "One fsync of the journal."),
     _histogram("loop_lag", "How much later than planned the loop came to its regular look at everything."),
-    _gauge("queue_length", "What waits. held_orders: for the disk; "
-           " cancels, synchronisation, data_requests: for the message budget.", _label("queue", *QUEUES)),
+    _gauge("queue_length", "What waits. held_orders: for the disk; cancels, synchronisation, data_requests: "
+           "for the message budget.", _label("queue", *QUEUES)),
 )  # fmt: skip
 
 ORDERS: Final = (
