@@ -39,8 +39,9 @@ def full_measures(**changes: Any) -> m.Measures:
         "equity_cents": 99_000_00, "cash_cents": 50_000_00, "day_profit_cents": -1_000_00, "peak_cents": 110_000_00,
         "gross_cents": 40_000_00, "net_cents": -2_000_50, "funds": m.Funds(available_cents=1, excess_cents=2, age_ms=3),
         "latches": (m.LatchMeasure(level="symbol", state="HALTED", count=2),), "kills": 1, "kill_age_ms": 2_000,
-        "reconcile_age_ms": 12_000, "differences": 0, "risk_age_ms": 700, "approvals": 1, 
-        "clock_offset_ns": -40_000_000, "clock_age_ms": 5_000, "journal_seq": 1_234, "written_bytes": 5_000, "synced_bytes": 4_000,
+        "reconcile_age_ms": 12_000, "differences": 0, "risk_age_ms": 700, "approvals": 1,
+        "clock_offset_ns": -40_000_000, "clock_age_ms": 5_000, "journal_seq": 1_234, "written_bytes": 5_000,
+        "synced_bytes": 4_000,
         "process": m.Process(started_s=1e9, cpu_s=2.5, resident_bytes=1 << 27, fds=40, threads=7, tasks=5,
                              collections=(9, 3, 1)),
         "symbols": (

@@ -150,7 +150,7 @@ def test_the_page_is_of_this_catalogue() -> None:
 
 # ---- measures ------------------------------------------------------------------------------------------------------
 def test_measures_fit_into_their_bound() -> None:
-    """However many symbols and however long it has run; what did not fit is counted, and the ordinary case loses none."""
+    """However many symbols, however long it has run; what did not fit is counted, and the ordinary case loses none."""
     full = m.Times(sum_ns=10**16, counts=(10**8,) * (BUCKETS + 1))
     symbols = tuple(
         m.SymbolMeasure(symbol=f"SYM{at}", age_ms=123_456, state=0, session=True, value_cents=-(10**9))

@@ -9,19 +9,19 @@ from daemon.status.measures import MODELS_MAX, STRATEGIES_MAX, SYMBOLS_MAX
 
 HEAD: Final = f"""# Metrics
 
-`quantd ops` answers `GET /metrics` for Prometheus ([deploy/prometheus](../deploy/prometheus/prometheus.yml) scrapes it);
-with `ops.metrics_token_file` it wants that token as a bearer. This page is written by `python -m daemon.ops.metrics.page`.
+`quantd ops` answers `GET /metrics` for Prometheus ([its configuration](../deploy/prometheus/prometheus.yml)); with
+`ops.metrics_token_file` it wants that token as a bearer. Written by `python -m daemon.ops.metrics.page`.
 
 - **Never a frozen number.** The trader is asked twice a second. When its last answer is older than {STALE_S:g} s,
   `quantd_up` is 0 and everything that comes from it is absent, not old; so it is with a follower or guard that does not
   run. A rule over an absent metric does not fire: the rules on `quantd_up`, `quantd_follower_up`, `quantd_guard_up` do.
-- **Amounts** are in the account's currency, which `quantd_trader_info` names, in hundredths at best: the journal is exact.
+- **Amounts** are in the account's currency, which `quantd_trader_info` names, to the hundredth: the journal is exact.
 - **Ages** are by the trader's clock: of a paper gateway that runs a market at 50x they pass 50 times as fast.
 - **Counters** begin at 0 with the process, or with the journal; use `rate` and `increase`, which know that.
-- **Histograms** have {len(BOUNDS_NS)} buckets that double, from {BOUNDS_NS[0] / 1e3:g} µs to {BOUNDS_NS[-1] / 1e9:.1f} s:
-  a quantile is within a factor of two.
-- **Labels** are bounded: no order, no price, no text. Symbols beyond {SYMBOLS_MAX}, strategies beyond {STRATEGIES_MAX} and
-  pairs of model and symbol beyond {MODELS_MAX} are left out.
+- **Histograms** have {len(BOUNDS_NS)} buckets that double, {BOUNDS_NS[0] / 1e3:g} µs to {BOUNDS_NS[-1] / 1e9:.1f} s: a
+  quantile is within a factor of two.
+- **Labels** are bounded: no order, no price, no text. Symbols beyond {SYMBOLS_MAX}, strategies
+  beyond {STRATEGIES_MAX} and pairs of model and symbol beyond {MODELS_MAX} are left out.
 
 | where it comes from | when it is absent |
 |---|---|
