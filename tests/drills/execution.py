@@ -342,7 +342,7 @@ def _pictures(rows: Sequence[ParentRow], tape: dict[str, Any]) -> dict[str, list
     """
     found = {}
     for row in rows:
-        if row.symbol in found or not re.search(r"_(day|morning)_\d_[a-z]+_first_vwap$", row.strategy):
+        if row.symbol in found or not re.search(r"_(day|morning)_\d[vt]_vwap$", row.strategy):
             continue
         of_pair = row.strategy.removesuffix("vwap")
         twin = next((other for other in rows if other.strategy == f"{of_pair}twap"), None)

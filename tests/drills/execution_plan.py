@@ -138,7 +138,7 @@ def _pair(
     algos = ("twap", "vwap") if twap_first else ("vwap", "twap")
     return [
         Book(
-            name=f"{symbol.lower()}_{kind.name}_{number}_{algos[0]}_first_{algo}", symbol=symbol, algo=algo,
+            name=f"{symbol.lower()}_{kind.name}_{number}{algos[0][0]}_{algo}", symbol=symbol, algo=algo,
             kind=kind.name, params=_params(kind, symbol), moments_s=[moment + order * behind_s for moment in moments],
             shares=shares, pair=f"{symbol} {number} {algos[0]}", first=order == 0, behind_s=behind_s,
         )
