@@ -40,11 +40,7 @@ LEAD: Final = {OPEN: "09:18"}  # the market runs before the open: trader and gat
 SHOWN_MAX: Final = 50  # failures of one kind of a part
 TRACE_S: Final = 300  # between two points of a picture
 PAIR_NS: Final = 5 * NANO  # both of a pair arrive within this
-# Average volume of the twenty days before, as the shipped example has it.
-ADV: Final = {
-    "BAC": (79_271_100, 79_810_300, 80_398_200, 81_742_900, 83_597_400),
-    "IBM": (3_408_000, 3_457_100, 3_575_200, 3_543_300, 3_557_300),
-}
+SYMBOLS: Final = ("BAC", "IBM")
 
 
 def run_part(number: int) -> dict[str, Any]:
@@ -57,25 +53,20 @@ def run_part(number: int) -> dict[str, Any]:
 def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
     """A stretch of one recorded day, local times."""
     date = DAYS[day]
-    window = Window(
-        day=day,
-        from_s=_utc_s(date, start),
-        until_s=_utc_s(date, end),
-        adv={name: adv[day] for name, adv in ADV.items()},
-    )
     lead = "09:00" if end == CLOSE else LEAD.get(start, start)
     first, last = f"{date}T{lead}", f"{date}T{'16:05' if end == CLOSE else AFTER.get(end, end)}"
     feed = recorded(first, last, speed=f"{speed}x")
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
-    until_ns = window.until_s * NANO + AFTER_NS
+    until_ns = _utc_s(date, end) * NANO + AFTER_NS
     folder = market_data()
     assert folder is not None, "there is a feed"
-    tape = {symbol: prints_of(folder, symbol) for symbol in ADV}
+    tape = {symbol: prints_of(folder, symbol) for symbol in SYMBOLS}
     last_ns = _utc_s(date, last[-5:]) * NANO
     with tempfile.TemporaryDirectory(prefix="qh-") as name:
         history = Path(name) / "history.csv"
-        write_history(history, day, tape)
+        adv = write_history(history, day, tape)
+        window = Window(day=day, from_s=_utc_s(date, start), until_s=_utc_s(date, end), adv=adv)
         found = run_feed(window, feed, until_ns, max(until_ns, last_ns), speed=speed, tape=tape, history=history)
     found["from"], found["until"] = first, last
     found["pictures"] = _pictures(found.pop("rows"), tape)

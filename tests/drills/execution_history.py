@@ -26,20 +26,26 @@ CALENDAR: Final = "XNYS"
 Prints = tuple[Any, Any, Any]  # times, prices, sizes
 
 
-def write_history(path: Path, day: int, tape: dict[str, Prints]) -> None:
-    """The file for one recorded day, by its number: as many sessions as wanted, the other days in turn."""
+def write_history(path: Path, day: int, tape: dict[str, Prints]) -> dict[str, int]:
+    """The file for one recorded day, by its number: as many sessions as wanted, the other days in turn. Returns the
+    average volume of each name in it.
+    """
     under_test = date.fromisoformat(DAYS[day])
     table = build(CALENDAR, first=under_test - BACK, last=date.fromisoformat(DAYS[-1]))
     dates = [session.date for session in table.sessions if session.date < _number(under_test)][-SESSIONS:]
     others = [_number(date.fromisoformat(other)) for other in DAYS if other != DAYS[day]]
     lines = [",".join(COLUMNS)]
+    average: dict[str, int] = {}
     for symbol, prints in tape.items():
         bars = {other: minute_bars(table, other, prints) for other in others}
+        volumes = [int(bar.rpartition(",")[2]) for other in others for bar in bars[other]]
+        average[symbol] = sum(volumes) // len(others)
         for at, dated in enumerate(dates):
             # The last four sessions are the other four days in their own order.
             of = others[(at - len(dates)) % len(others)]
             lines += [f"{symbol},{dated},{bar}" for bar in bars[of]]
     path.write_text("\n".join(lines) + "\n")
+    return average
 
 
 def minute_bars(table: SessionTable, day: int, prints: Prints) -> list[str]:
