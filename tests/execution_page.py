@@ -21,11 +21,10 @@ SEED: Final = 20_131_007
 SAMPLES: Final = 4_000
 MEMBERS_MIN: Final = 5  # fewer have no interval
 DPI: Final = 90
-KINDS: Final = ("10m", "30m", "morning", "2h", "day")
+KINDS: Final = ("10m", "30m", "2h", "day")
 NAMES: Final = {
     "10m": "10 minutes",
     "30m": "30 minutes",
-    "morning": "84 minutes",
     "1h": "1 hour",
     "2h": "2 hours",
     "day": "all day",

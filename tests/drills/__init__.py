@@ -204,9 +204,8 @@ DRILLS: Final = (
     Drill(
         name="execution",
         meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
-        "exact totals, VWAP against TWAP; parts 0 to 4 are the whole days at 60 times real time, parts 5 to 9 "
-        "their first 105 minutes at 40 times",
-        parts=10,
+        "exact totals, VWAP against TWAP; a part is one whole day at 45 times real time",
+        parts=5,
         part=_execution,
     ),
     Drill(

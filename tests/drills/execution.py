@@ -30,31 +30,25 @@ from tests.drills.gateway_days import AFTER_NS, DAYS, wait_until
 from tests.drills.kill9 import market_data
 from tests.fakes.live_pair import Pair, ledger_differences, new_pair, recorded
 
-MORNING: Final = ("09:30", "11:15")
-MORNING_SPEED: Final = 40
-DAY_SPEED: Final = 60
+SPEED: Final = 45
 NEW_YORK: Final = ZoneInfo("America/New_York")
 OPEN, CLOSE = "09:30", "16:00"
-AFTER: Final = {"11:15": "11:35"}  # what was held up may still end
+AFTER: Final = {CLOSE: "16:05"}
 LEAD: Final = {OPEN: "09:18"}  # the market runs before the open: trader and gateway have met by then
 SHOWN_MAX: Final = 50  # failures of one kind of a part
 TRACE_S: Final = 300  # between two points of a picture
-PAIR_NS: Final = 5 * NANO  # both of a pair arrive within this
 SYMBOLS: Final = ("BAC", "IBM")
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """All of one day, or its morning."""
-    if number < len(DAYS):
-        return run_window(number, OPEN, CLOSE, speed=DAY_SPEED)
-    return run_window(number - len(DAYS), *MORNING, speed=MORNING_SPEED)
+    """All of one day."""
+    return run_window(number, OPEN, CLOSE, speed=SPEED)
 
 
 def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
     """A stretch of one recorded day, local times."""
     date = DAYS[day]
-    lead = "09:00" if end == CLOSE else LEAD.get(start, start)
-    first, last = f"{date}T{lead}", f"{date}T{'16:05' if end == CLOSE else AFTER.get(end, end)}"
+    first, last = f"{date}T{LEAD.get(start, start)}", f"{date}T{AFTER.get(end, end)}"
     feed = recorded(first, last, speed=f"{speed}x")
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
@@ -300,9 +294,9 @@ def _uneven(both: Sequence[ParentRow], behind_s: int) -> str:
     if len(both) < 2:
         return "not opened"
     vwap, twap = both
-    late_ns = twap.arrived_ns - vwap.arrived_ns - behind_s * NANO
-    if abs(late_ns) > PAIR_NS:
-        return f"twap began {late_ns / NANO:.0f} s beside its time"
+    late_s = (twap.arrived_ns - vwap.arrived_ns) / NANO - behind_s
+    if abs(late_s) > abs(behind_s):  # the wrong one is first, or more than a slice lies between
+        return f"twap began {late_s:.0f} s beside its time"
     if any(row.filled_nanos != row.qty_nanos for row in both):
         return "filled " + " and ".join(f"{row.filled_nanos / row.qty_nanos:.1%}" for row in both)
     return "" if all(row.against["vwap"] is not None for row in both) else "no volume to compare with"
@@ -333,7 +327,7 @@ def _pictures(rows: Sequence[ParentRow], tape: dict[str, Any]) -> dict[str, list
     """
     found = {}
     for row in rows:
-        if row.symbol in found or not re.search(r"_(day|morning)_\d[vt]_vwap$", row.strategy):
+        if row.symbol in found or not re.search(r"_day_\d[vt]_vwap$", row.strategy):
             continue
         of_pair = row.strategy.removesuffix("vwap")
         twin = next((other for other in rows if other.strategy == f"{of_pair}twap"), None)

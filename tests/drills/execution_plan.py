@@ -23,9 +23,8 @@ FIRST_S: Final = 15 * MINUTE_S  # of the window: volatility and volume are known
 LAST_S: Final = 5 * MINUTE_S  # before the window's end everything is over
 BETWEEN_S: Final = 150  # from a schedule's end to the next of its book: its grace, and a little
 CASH: Final = 4_000_000_000
-SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of pairs that trade all day; a morning's less
+SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of pairs that trade all day
 ALL_DAY: Final = 3  # such pairs of a symbol a day
-SESSION_S: Final = 23_400
 SLICE_S: Final = 120  # of the pair that trades all the window
 DISPLAY: Final = {"BAC": 5_000, "IBM": 200}  # shares an iceberg shows
 
@@ -147,16 +146,14 @@ def _pair(
 
 
 def _all_day(window: Window, place: int) -> list[Kind]:
-    """The pairs that take the whole window, a day or a morning."""
+    """The pairs that take the whole window, where it is a day."""
     horizon_s = (window.length_s - FIRST_S - LAST_S) // SLICE_S * SLICE_S - SLICE_S  # the pairs begin one by one
-    if window.length_s < 1.5 * HOUR_S:
+    if window.length_s < 4 * HOUR_S:
         return []
-    name = "day" if window.length_s > 4 * HOUR_S else "morning"
-    part = min(1.0, window.length_s / SESSION_S)
-    sizes = [SIZES_BP[(window.day + 2 * place + 2 * at) % len(SIZES_BP)] * part for at in range(ALL_DAY)]
+    sizes = [SIZES_BP[(window.day + 2 * place + 2 * at) % len(SIZES_BP)] for at in range(ALL_DAY)]
     slices = horizon_s // SLICE_S
     return [
-        Kind(name=name, algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)
+        Kind(name="day", algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)
         for size in sizes
     ]
 
