@@ -13,6 +13,8 @@ BUCKETS: Final = 25  # and the last bounded one what is below 17.2 s
 BOUNDS_NS: Final = tuple(1 << SHIFT + at for at in range(BUCKETS))
 HELD_MAX: Final = 1_024  # orders that wait for the disk and are timed; more leave untimed
 
+TEND_S: Final = 0.1  # between two looks of the trader's loop at all that is not urgent
+
 now_ns = perf_counter_ns
 
 

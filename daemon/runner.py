@@ -4,7 +4,7 @@ Market rows that decide nothing stay in the batch they came in and are journalle
 the next thing that happens. One frame holds an input and all it caused; nothing is dispatched before it is committed.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from daemon.instruments import now_ns as measured_ns
 from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, ORDERS, WATCHED, Machine
 from daemon.status.build import Tally
+
+if TYPE_CHECKING:
+    from daemon.log import OrderLog
 
 QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
 _WORDS: Final = ROW_BYTES // 8  # a row as 64-bit words; the first is its time
@@ -47,6 +50,7 @@ class Runner:
         self.controls_here: list[tuple[int, Any]] = []  # feed controls since the last row, for an exact resume
         self.hold: Hold | None = None  # with a live broker: orders wait for the disk while all else goes on
         self.audit: AuditChain | None = None  # of what people and protections do; sealed by the trader
+        self.orders: OrderLog | None = None  # tells the life of every order to the log of the process
         self._fsync = journal.durability == "fsync"
         self._live = machine.live_rows
         assert len(machine.live_rows) == LIVE_ROWS_MAX, "the machine was built for another block"
@@ -210,6 +214,8 @@ class Runner:
         self.now_ns = ts_ns if ts_ns > self.now_ns else self.now_ns
         self._finish(seq, ts_ns, records, began_ns, measured_ns())
         self.tally.take_event(seq, ts_ns, event, engine.money)
+        if self.orders is not None:
+            self.orders.take_event(ts_ns, seq, event)
 
     def _finish(
         self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]], began_ns: int, decided_ns: int, *,
@@ -238,6 +244,8 @@ class Runner:
         else:
             self._dispatch(records, ts_ns)
         self.tally.take_records(ts_ns, records)
+        if self.orders is not None:
+            self.orders.take_records(ts_ns, cause_seq, records)
 
     def _timed(self, records: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
         """The step's orders, which wait for the disk from now on."""
@@ -279,6 +287,8 @@ class Runner:
         refused = self.machine.dispatch(records, ts_ns)
         for seq, outcome in refused:
             self.journal.add(r.OUTCOME, seq, ts_ns, 0, _encode(outcome))
+            if self.orders is not None:
+                self.orders.take_event(ts_ns, seq, outcome)
         if refused:
             self.journal.commit()
             self.tally.not_sent += len(refused)

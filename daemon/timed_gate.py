@@ -1,4 +1,4 @@
-"""The gate with a clock around it: core is not allowed one. Decides nothing; put in place by the running trader alone."""
+"""The gate with a clock around it, which core may not have. Decides nothing; set by the running trader alone."""
 
 from typing import Any
 

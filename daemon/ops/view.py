@@ -21,8 +21,8 @@ from daemon.config import Config
 from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.control.messages import COMMANDS
 from daemon.state_dir import StateDirectory
-from daemon.status.follower import FollowerPicture, is_locked, is_running, read_picture
-from daemon.status.guard import GuardPicture, guard_runs, read_guard
+from daemon.status.follower import FollowerNews, FollowerPicture, is_locked, is_running, read_picture
+from daemon.status.guard import GuardPicture, guard_news, guard_runs, read_guard
 from daemon.status.picture import Status, decode_status
 
 LOOK_S: Final = 0.5
@@ -57,6 +57,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     follower: FollowerPicture | None = None
     guard_runs: bool = False
     guard: GuardPicture | None = None
+    guard_news: FollowerNews | None = None  # None = there is nothing to guard
 
 
 class View:
@@ -170,6 +171,7 @@ class View:
             follower=read_picture(folder),
             guard_runs=guard_runs(folder),
             guard=read_guard(folder),
+            guard_news=guard_news(folder),
         )
 
     def _tell(self, seen: Seen) -> None:

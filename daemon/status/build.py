@@ -332,7 +332,7 @@ def _feed(context: Context, ts_ns: int, gaps: dict[int, str]) -> list[s.FeedRow]
     for instrument in context.instruments:
         at = instrument.inst * FIELDS
         alive = view[at + INDEX["alive_ts_ns"]]
-        state = _feed_state(view, at) or _reference_state(context, instrument.inst)
+        state = feed_state(context, instrument.inst)
         rows.append(
             s.FeedRow(
                 symbol=instrument.symbol,
@@ -348,12 +348,14 @@ def _feed(context: Context, ts_ns: int, gaps: dict[int, str]) -> list[s.FeedRow]
     return rows
 
 
-def _feed_state(view: Any, at: int) -> str:
+def feed_state(context: Context, inst: int) -> str:
+    """Of one symbol's market, as in `FeedRow`."""
+    view, at = context.market.view, inst * FIELDS
     if view[at + INDEX["halted"]]:
         return "halted"
     if view[at + INDEX["blind"]]:
         return "blind"
-    return "" if view[at + INDEX["usable"]] else "unusable"
+    return _reference_state(context, inst) if view[at + INDEX["usable"]] else "unusable"
 
 
 def _reference_state(context: Context, inst: int) -> str:

@@ -89,7 +89,7 @@ class Funds(Row, frozen=True):
 
 
 class Measures(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """All of it. Counts are since the process began, or since the journal did (`Counters` of the status); -1 = never."""
+    """All of it. Counts are since the process began, but for `refusals`: since the journal did. -1 = never."""
 
     ts_ns: int
     times: dict[str, Times] = {}  # by name: a stage, or what else is measured
@@ -105,6 +105,7 @@ class Measures(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     schedules: int = 0
     unanswered_ms: int = 0
     control_requests: int = 0
+    log_lines_lost: int = 0
     equity_cents: int = 0
     cash_cents: int = 0
     day_profit_cents: int = 0

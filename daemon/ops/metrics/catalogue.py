@@ -11,11 +11,12 @@ import msgspec
 
 Kind = Literal["gauge", "counter", "histogram"]
 # Where it comes from, and when it is absent: see ABSENT.
-Source = Literal["ops", "trader", "lease", "journal", "follower", "guard"]
+Source = Literal["ops", "trader", "windows", "lease", "journal", "follower", "guard"]
 
 ABSENT: Final[dict[Source, str]] = {
     "ops": "always there",
     "trader": "absent while `quantd_up` is 0: a number of a trader that does not answer would look alive",
+    "windows": "absent without a broker, and in the time of a paper gateway while `quantd_up` is 0",
     "lease": "absent while no trader ever held a lease here (no broker)",
     "journal": "absent while there is no journal",
     "follower": "absent while no follower runs; `quantd_follower_up` and the count of differences stay",
@@ -37,7 +38,7 @@ ANSWERS: Final = (
 )  # fmt: skip
 STAGES: Final = ("receive", "decide", "gate", "journal", "hold", "dispatch", "wire")
 CAUSES: Final = ("market", "other")
-QUEUES: Final = ("facts", "held_orders", "cancels", "synchronisation", "data_requests")
+QUEUES: Final = ("held_orders", "cancels", "synchronisation", "data_requests")
 FOLLOWER_PARTS: Final = ("compare", "record")
 EVERY: Final = ("day", "week")
 
@@ -102,9 +103,9 @@ LINK: Final = (
     _gauge("clock_offset_seconds", "Our clock less the broker's, as measured last; absent before."),
     _gauge("clock_offset_age_seconds", "Since that was measured; absent before."),
     _gauge("restart_window_active", "1 = a restart known in advance is on, or orders have stopped for it.", *_WINDOW,
-           source="ops"),
+           source="windows"),
     _gauge("restart_window_start_seconds", "Until orders stop for the next such window; 0 while one is on.", *_WINDOW,
-           source="ops"),
+           source="windows"),
     _gauge("socket_unsent_bytes", "To the broker, not yet taken by the kernel."),
 )  # fmt: skip
 
@@ -130,8 +131,8 @@ LATENCY: Final = (
     _histogram("socket_read", "One turn of reading from the broker, with everything that it caused."),
     _histogram("journal_sync", "One fsync of the journal."),
     _histogram("loop_lag", "How much later than planned the loop came to its regular look at everything."),
-    _gauge("queue_length", "What waits. facts: told by the broker while orders were leaving; held_orders: for the "
-           "disk; cancels, synchronisation, data_requests: for the message budget.", _label("queue", *QUEUES)),
+    _gauge("queue_length", "What waits. held_orders: for the disk; cancels, synchronisation, data_requests: "
+           "for the message budget.", _label("queue", *QUEUES)),
 )  # fmt: skip
 
 ORDERS: Final = (
@@ -237,6 +238,7 @@ GUARD: Final = (
 PROCESS: Final = (
     _counter("control_requests", "Lines on the control socket."),
     _counter("control_errors", "Lines that were no valid request, and clients that were turned away."),
+    _counter("log_lines_lost", "Lines of the trader's log that nobody read in time."),
     _gauge("process_resident_memory_bytes", "Of the trader."),
     _gauge("process_open_fds", "Of the trader."),
     _gauge("process_threads", "Of the trader."),
