@@ -35,7 +35,12 @@ def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> l
     """What the config asks for. Raises ConfigError on a secret that cannot be read and the like."""
     from daemon.ops.http.server import HttpPart
 
-    return [HttpPart(config, log)]
+    parts: list[Part] = [HttpPart(config, log)]
+    if config.ops.mqtt.host:
+        from daemon.ops.mqtt.bridge import MqttPart
+
+        parts.append(MqttPart(config, log))
+    return parts
 
 
 class Ops:

@@ -70,6 +70,7 @@ class View:
         self.looks = 0
         self.restarts: dict[str, int] = {}  # of parts, by name (daemon/ops/process.py counts them)
         self.faults: dict[str, str] = {}  # why a part does not run now
+        self.counted: dict[str, dict[str, int]] = {}  # by part: what it counts of its own work
         self._look_s = look_s
         self._seen = Seen(at_s=self.began_s, trader=ABSENT, fault="not looked yet")
         self._new = asyncio.Event()
