@@ -49,6 +49,7 @@ class Ops:
     def __init__(self, view: View, parts: Sequence[Part], log: structlog.typing.FilteringBoundLogger) -> None:
         self._view = view
         self._parts = parts
+        view.parts = tuple(part.name for part in parts)
         self._log = log
         self._stops = 0
         self._stopping = asyncio.Event()

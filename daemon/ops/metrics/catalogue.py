@@ -87,6 +87,8 @@ def _histogram(name: str, text: str, *labels: Label) -> Metric:
 PRESENCE: Final = (
     _gauge("up", "1 = the trader has answered within the last seconds; 0 = it has not, and its metrics are absent.",
            source="ops"),
+    _gauge("measures_up", "0 = the trader answers, and its measures are of another release: only what its status tells "
+           "is there."),
     _gauge("status_age_seconds", "Since the trader answered last; absent before it first did.", source="ops"),
     _gauge("build_info", "Always 1. What runs: the version, and digests of code, config and models.",
            *(_label(name, bound="one") for name in ("version", "code", "config", "models"))),
