@@ -149,15 +149,16 @@ class View:
 
     # ---- the threads -------------------------------------------------------------------------------------------
     def _look_on(self) -> None:
-        line = _Line(Path(self.config.control.socket))
+        line, seen = _Line(Path(self.config.control.socket)), self._seen
         while not self._end.is_set():
             began_s = time.monotonic()
-            self._tell(self._look(line))
+            seen = self._look(line, seen)
+            self._tell(seen)
             self._end.wait(max(0.0, self._look_s - (time.monotonic() - began_s)))
         line.hang_up()
 
-    def _look(self, line: "_Line") -> Seen:
-        before, folder = self._seen, self.state.path
+    def _look(self, line: "_Line", before: Seen) -> Seen:
+        folder = self.state.path
         trader, status, measures, answer_s = line.look()
         now_s = time.monotonic()
         answers = trader == ANSWERS
