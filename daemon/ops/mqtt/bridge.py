@@ -12,6 +12,7 @@ from typing import Final
 
 import aiomqtt
 import structlog
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from core.errors import ConfigError
 from daemon.config import Config
@@ -54,11 +55,12 @@ class MqttPart:
         incoming = Incoming(view, self._topics, self._outbox, self.counted)
         if self._tail is None:  # once: it goes on when this part is started again
             self._tail = TailThread(view.state.journal, asyncio.get_running_loop(), self._take, self._log)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(incoming.run())
-            tasks.create_task(self._connect_on(incoming))
-            tasks.create_task(self._tell_pictures(view))
-            tasks.create_task(self._beat(view))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (incoming.run(), self._connect_on(incoming), self._tell_pictures(view), self._beat(view)):
+                    tasks.create_task(work)
+        except ExceptionGroup as faults:
+            raise first_of(faults) from None
 
     # ---- the broker --------------------------------------------------------------------------------------------
     async def _connect_on(self, incoming: Incoming) -> None:
@@ -68,8 +70,8 @@ class MqttPart:
             try:
                 await self._serve(incoming)
             except* (aiomqtt.MqttError, ConfigError, OSError, ValueError) as faults:
-                fault = faults.exceptions[0]
-                self._log.warning("mqtt broker", host=self._mqtt.host, fault=m.one_line(str(fault)), again_in_s=again_s)
+                fault = m.one_line(str(first_of(faults)))
+                self._log.warning("mqtt broker", host=self._mqtt.host, fault=fault, again_in_s=again_s)
             self.counted.connected = 0
             again_s = AGAIN_S_MIN if self.counted.connects > before else min(AGAIN_S_MAX, 2 * again_s)
             await asyncio.sleep(again_s * random.uniform(0.5, 1.5))
@@ -78,7 +80,7 @@ class MqttPart:
         """One connection, until it ends."""
         topics, mqtt = self._topics, self._mqtt
         async with client_of(mqtt, topics, self._instance, self.counted) as client:
-            options = aiomqtt.client.SubscribeOptions(qos=1, retainAsPublished=True)
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
             wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
             granted = await client.subscribe(wanted)
             if any(getattr(code, "is_failure", False) for code in granted):
@@ -135,3 +137,11 @@ class MqttPart:
             if self.counted.connected:
                 self._outbox.show(Message(topic=self._topics.of(HEARTBEAT), payload=payload, qos=0))
             await asyncio.sleep(self._mqtt.heartbeat_s)
+
+
+def first_of(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first that is no group."""
+    fault: BaseException = faults
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault

@@ -1,4 +1,4 @@
-"""The payloads, version 1: JSON, decimals as text, times in UTC nanoseconds. docs/mqtt.md shows each. No socket here."""
+"""The payloads, version 1: JSON, decimals as text, times in UTC nanoseconds; see docs/mqtt.md. No socket here."""
 
 from typing import Annotated, Any, Final, Literal
 
