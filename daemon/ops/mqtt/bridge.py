@@ -12,6 +12,7 @@ from typing import Final
 
 import aiomqtt
 import structlog
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from core.errors import ConfigError
 from daemon.config import Config
@@ -45,20 +46,23 @@ class MqttPart:
         self.counted = Counters()
         password_of(self._mqtt)
         tls_of(self._mqtt)
-        self._outbox = Outbox(self._mqtt.kept_max)
+        self.outbox = Outbox(self._mqtt.kept_max)
         self._pictures = Pictures(self._instance)
         self._tail: TailThread | None = None
+        self.incoming: Incoming | None = None
+        self.fault = ""  # why there is no broker; without secrets
 
     async def run(self, view: View) -> None:
         """Until cancelled."""
-        incoming = Incoming(view, self._topics, self._outbox, self.counted)
+        incoming = self.incoming = Incoming(view, self._topics, self.outbox, self.counted)
         if self._tail is None:  # once: it goes on when this part is started again
             self._tail = TailThread(view.state.journal, asyncio.get_running_loop(), self._take, self._log)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(incoming.run())
-            tasks.create_task(self._connect_on(incoming))
-            tasks.create_task(self._tell_pictures(view))
-            tasks.create_task(self._beat(view))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (incoming.run(), self._connect_on(incoming), self._tell_pictures(view), self._beat(view)):
+                    tasks.create_task(work)
+        except ExceptionGroup as faults:
+            raise first_of(faults) from None
 
     # ---- the broker --------------------------------------------------------------------------------------------
     async def _connect_on(self, incoming: Incoming) -> None:
@@ -68,8 +72,9 @@ class MqttPart:
             try:
                 await self._serve(incoming)
             except* (aiomqtt.MqttError, ConfigError, OSError, ValueError) as faults:
-                fault = faults.exceptions[0]
-                self._log.warning("mqtt broker", host=self._mqtt.host, fault=m.one_line(str(fault)), again_in_s=again_s)
+                self.fault = m.one_line(str(first_of(faults)))
+                self.counted.failures += 1
+                self._log.warning("mqtt broker", host=self._mqtt.host, fault=self.fault, again_in_s=again_s)
             self.counted.connected = 0
             again_s = AGAIN_S_MIN if self.counted.connects > before else min(AGAIN_S_MAX, 2 * again_s)
             await asyncio.sleep(again_s * random.uniform(0.5, 1.5))
@@ -78,7 +83,7 @@ class MqttPart:
         """One connection, until it ends."""
         topics, mqtt = self._topics, self._mqtt
         async with client_of(mqtt, topics, self._instance, self.counted) as client:
-            options = aiomqtt.client.SubscribeOptions(qos=1, retainAsPublished=True)
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
             wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
             granted = await client.subscribe(wanted)
             if any(getattr(code, "is_failure", False) for code in granted):
@@ -100,9 +105,9 @@ class MqttPart:
 
     async def _publish_on(self, client: aiomqtt.Client) -> None:
         while True:
-            message = await self._outbox.next()
+            message = await self.outbox.next()
             await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
-            self._outbox.arrived(message)
+            self.outbox.arrived(message)
 
     async def _hear(self, client: aiomqtt.Client, incoming: Incoming) -> None:
         async for message in client.messages:
@@ -113,25 +118,33 @@ class MqttPart:
         told_s = 0.0
         while True:
             seen = await view.next_look()
-            view.counted[self.name] = self.counted.told(self._outbox)
+            view.counted[self.name] = self.counted.told(self.outbox)
             now_s = time.monotonic()
             if not self.counted.connected or now_s - told_s < self._mqtt.telemetry_s:
                 continue
             told_s = now_s
             for name, payload in self._pictures.news(seen).items():
-                self._outbox.show(Message(topic=self._topics.of(name), payload=payload, retain=True))
+                self.outbox.show(Message(topic=self._topics.of(name), payload=payload, retain=True))
 
     def _take(self, told: list[Told]) -> None:
         for one in told:
             kind, name = (FILL, FILLS) if isinstance(one, m.Fill) else (ALERT, ALERTS)
-            self._outbox.put(kind, Message(topic=self._topics.of(name), payload=m.encode(one)))
+            self.outbox.put(kind, Message(topic=self._topics.of(name), payload=m.encode(one)))
 
     async def _beat(self, view: View) -> None:
         n = 0
         while True:
             n += 1
-            counted = self.counted.told(self._outbox)
+            counted = self.counted.told(self.outbox)
             payload = heartbeat(view, self._run, n, self._mqtt.heartbeat_s, counted)
             if self.counted.connected:
-                self._outbox.show(Message(topic=self._topics.of(HEARTBEAT), payload=payload, qos=0))
+                self.outbox.show(Message(topic=self._topics.of(HEARTBEAT), payload=payload, qos=0))
             await asyncio.sleep(self._mqtt.heartbeat_s)
+
+
+def first_of(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first that is no group."""
+    fault: BaseException = faults
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from core.errors import ConfigError
 from daemon.authority.keys import read_secret
@@ -26,7 +28,7 @@ PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 1_024  # the broker keeps longer o
 
 def client_of(mqtt: MqttSettings, topics: Topics, instance: str, counted: Counters) -> aiomqtt.Client:
     """A client that is not connected yet. Raises ConfigError on a file or secret that cannot be used."""
-    properties = aiomqtt.client.Properties(aiomqtt.client.PacketTypes.CONNECT)  # type: ignore[attr-defined]
+    properties = Properties(PacketTypes.CONNECT)
     properties.MaximumPacketSize = PACKET_BYTES_MAX
     return aiomqtt.Client(
         mqtt.host,

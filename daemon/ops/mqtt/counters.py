@@ -32,14 +32,19 @@ class Counters:
         self.features_refused = 0  # by the trader
         self.connects = 0
         self.connected = 0  # 1 while it is
+        self.failures = 0  # connections that failed or ended
 
     def told(self, outbox: Outbox) -> dict[str, int]:
         """All of it, flat."""
+        plain = (
+            "connected", "connects", "failures", "received", "discarded", "relayed", "relayed_refused", "unanswered",
+            "features", "features_refused",
+        )  # fmt: skip
         return {
-            "connected": self.connected, "connects": self.connects, "received": self.received,
-            "discarded": self.discarded, "relayed": self.relayed, "relayed_refused": self.relayed_refused,
-            "unanswered": self.unanswered, "features": self.features, "features_refused": self.features_refused,
-            "published": outbox.published, "waiting": len(outbox), "replaced": outbox.replaced,
+            **{name: int(getattr(self, name)) for name in plain},
+            "published": outbox.published,
+            "waiting": len(outbox),
+            "replaced": outbox.replaced,
             **{f"dropped_{kind}": count for kind, count in outbox.dropped.items()},
             **{f"refused_{reason}": count for reason, count in self.refused.items()},
-        }  # fmt: skip
+        }

@@ -43,7 +43,7 @@ class Incoming:
         self._at_once = 0
         # Two lines: the trader bounds the requests of each, and numbers must never stand in the way of a kill.
         socket = Path(config.control.socket)
-        self._line, self._other = TraderLine(socket), TraderLine(socket)
+        self.line, self._other = TraderLine(socket), TraderLine(socket)
         self._refusals = Refusals(self._other)
         self._features = Features(config, topics, self._other, counted)
 
@@ -51,7 +51,7 @@ class Incoming:
         """As long as the bridge runs, also while there is no broker."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            for work in (self._line.keep, self._other.keep, self._refusals.tell, self._features.tell):
+            for work in (self.line.keep, self._other.keep, self._refusals.tell, self._features.tell):
                 tasks.create_task(work())
 
     def take(self, topic: str, payload: object, *, retained: bool) -> None:
@@ -115,7 +115,7 @@ class Incoming:
         command = _name_of(request)
         self._counted.relayed += 1
         try:
-            answer = await self._line.request("relayed", origin="mqtt", request=request)
+            answer = await self.line.request("relayed", origin="mqtt", request=request)
         except NotReachable as fault:
             self._counted.unanswered += 1
             self._reply(reply_topic, number, command, ok=False, text=f"{fault}{self._left(request)}", by="bridge")

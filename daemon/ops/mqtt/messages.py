@@ -1,4 +1,4 @@
-"""The payloads, version 1: JSON, decimals as text, times in UTC nanoseconds. docs/mqtt.md shows each. No socket here."""
+"""The payloads, version 1: JSON, decimals as text, times in UTC nanoseconds; see docs/mqtt.md. No socket here."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -110,5 +110,6 @@ def bounded(value: dict[str, Any], lists: tuple[str, ...]) -> bytes:
 
 def one_line(text: str, length_max: int = REASON_LENGTH_MAX) -> str:
     """Printable, bounded."""
-    plain = "".join(c if c.isprintable() else " " for c in text[: 4 * length_max])
+    text = text[: 4 * length_max]
+    plain = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return " ".join(plain.split())[:length_max]
