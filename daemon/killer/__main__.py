@@ -59,6 +59,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
 
     configure()
     from daemon.alerts.delivery import Delivery
+    from daemon.alerts.facts import rules_of
     from daemon.config import load_config
     from daemon.journal.opening import hold_lock
     from daemon.killer.guard import LOOK_S, Guard
@@ -72,7 +73,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another guard (pid {{pid}}) guards this trader")
     log = open_log()
-    delivery = Delivery(state.path, state.journal, config.alerts, log)
+    delivery = Delivery(state, config.alerts, log, by="guard", rules=rules_of(config, by="guard"))
     guard = Guard(config, state.path, log, delivery.tell)
 
     def tell_state() -> None:
@@ -85,9 +86,6 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
                 why=guard.why,
                 lease=guard.lease_name,
                 silent_s=round(time.monotonic() - guard.looked_s, 1),
-                open_alerts=tuple(delivery.desk.open),
-                targets=delivery.pictures(),
-                fault=delivery.fault,
             ),
         )
 
