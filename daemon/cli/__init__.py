@@ -27,6 +27,7 @@ from daemon.cli import (
     kill,
     operate,
     operators,
+    ops,
     order,
     panic,
     records,
@@ -81,6 +82,7 @@ for _part in (
     doctor,
     database,
     gateway,
+    ops,
 ):
     _part.register(app)
 

@@ -17,6 +17,7 @@ from broker.sim.config import VenueConfig
 from core.instruments import STK
 from core.units import parse_nanos
 from daemon.config.guarding import NAME, AlertSettings, GuardSettings, PanicSettings
+from daemon.config.ops import OpsSettings
 from daemon.config.persons import AuthoritySettings
 from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
@@ -359,6 +360,7 @@ class Config(Table, frozen=True):
     guard: GuardSettings = GuardSettings()  # dead man's switch
     panic: PanicSettings = PanicSettings()  # everything off
     alerts: AlertSettings = AlertSettings()  # who is told
+    ops: OpsSettings = OpsSettings()  # who may look
 
     @property
     def broker_feed(self) -> bool:

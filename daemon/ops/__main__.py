@@ -1,0 +1,68 @@
+"""`python -m daemon.ops --config FILE [--state DIR] [--parent PID]`: the ops process. `quantd ops` execs into it."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+from core.errors import ConfigError, QuantdError
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 2
+LOCK_NAME: Final = "ops.lock"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until a signal; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m daemon.ops")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--parent", type=int, help="end when this process is gone")
+    given = parser.parse_args(arguments)
+    if given.parent is not None:
+        from daemon.lifeline import end_with
+
+        end_with(given.parent)
+    try:
+        return _run(given.config.absolute(), given.state)
+    except ConfigError as fault:
+        print(str(fault), file=sys.stderr)
+        return EXIT_CONFIG
+    except QuantdError as fault:
+        print(f"failed: {fault}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _run(path: Path, state_dir: Path | None) -> int:
+    from daemon.kernels import configure  # sets numba's environment before anything imports numba
+
+    configure()
+    from daemon.config import load_config
+    from daemon.journal.opening import hold_lock
+    from daemon.log import open_log
+    from daemon.ops.process import Ops, build_parts
+    from daemon.ops.view import View
+
+    assert __debug__, "never run with -O: invariants are asserted"
+    config = load_config(path, state_dir=state_dir)
+    if not config.ops.enabled:
+        raise ConfigError(f"{path}: ops.enabled: is false; set it to true to run the ops process")
+    folder = Path(config.state_dir)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    hold_lock(folder / LOCK_NAME, f"{folder}: another ops process (pid {{pid}}) serves this trader")
+    log = open_log()
+
+    async def serve() -> None:
+        await Ops(View(config), build_parts(config, log), log).run()
+
+    asyncio.run(serve())
+    log.info("stopped")
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.modules["scipy"] = None  # type: ignore[assignment]  # numba would, for what no kernel uses
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would load it, where it finds it, for tracebacks
+    sys.exit(main())
