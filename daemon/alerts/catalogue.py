@@ -53,7 +53,7 @@ KINDS: Final = (
     # ---- what an operator did, and what waits for one
     _kind("KILL", CRITICAL, PERSON, "a scope was killed: its orders are being cancelled"),
     _kind("KILL_VERIFIED", INFO, PERSON, "the broker lists no order of the killed scope any more"),
-    _kind("KILL_UNVERIFIED", CRITICAL, PERSON, "the broker still lists orders that the kill wants gone"),
+    _kind("KILL_UNVERIFIED", CRITICAL, ITSELF, "the broker still lists orders that the kill wants gone"),
     _kind("HALT", CRITICAL, PERSON, "an operator halted a scope"),
     _kind("FLATTEN", CRITICAL, PERSON, "positions of a scope are being closed on an operator's order"),
     _kind("APPROVAL", WARNING, PERSON, "one person's command waits for another's"),
@@ -127,7 +127,7 @@ KINDS: Final = (
     _kind("FOLLOWER_BEHIND", WARNING, ITSELF, "the follower or its database lags behind the journal"),
     _kind("OPS_DOWN", WARNING, ITSELF, "no metrics, probes or MQTT: the ops process is not running"),
     _kind("REPLAY_DIFFERS", CRITICAL, PERSON, "the same input gave another decision when it was stepped again"),
-    _kind("NOT_COMPARABLE", WARNING, PERSON, "trader and follower are not of the same code, config, model or platform"),
+    _kind("NOT_COMPARABLE", WARNING, ITSELF, "trader and follower are not of the same code, config, model or platform"),
     _kind("JOURNAL_SHIP_BEHIND", WARNING, ITSELF, "the copy of the journal off this machine lags behind"),
     _kind("DISK_LOW", WARNING, ITSELF, "the disk of the state directory fills up"),
     _kind("LOGIN_DUE", WARNING, ITSELF, "somebody must log in to the gateway soon, with the second factor"),

@@ -118,12 +118,14 @@ class Delivery:
             except Exception as fault:  # edge: the thread that tells people must outlive whatever it meets
                 self.fault = f"{type(fault).__name__}: {fault}"
                 self._log.error("alerts", fault=self.fault)
-            if over and not any(state.busy for state in self.desk.targets.values()):
+            if over and (self._lock < 0 or not any(state.busy for state in self.desk.targets.values())):
                 return
             self._wake.wait(POLL_S)
 
     def _take_over(self) -> bool:
         """Become the one that delivers, with what the last one knew; False = another still does."""
+        if self._stopping:
+            return False
         try:
             self._lock = hold_lock(self._state.path / LOCK_NAME, "alerts are delivered by pid {pid}")
         except JournalError:

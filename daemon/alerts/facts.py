@@ -25,6 +25,7 @@ GUARD_DOWN_S: Final = 15.0
 BESIDE_DOWN_S: Final = 60.0  # follower, ops: nothing waits for them
 BEHIND_S: Final = 60.0  # of lag, and of its lasting
 RESERVES: Final = 3  # times the journal's reserve: the next step is that no order goes
+OPS_LOCK: Final = "ops.lock"  # daemon/ops/__main__.py, which this process must not load
 DAY_NS: Final = 86_400 * NANO
 
 
@@ -43,6 +44,8 @@ def _rules(config: Config, *, by: str) -> Iterator[Rule]:
         if by != "guard":
             yield _rule("GUARD_DOWN", GUARD_DOWN_S, lambda: guard_down(state))
     yield _rule("FOLLOWER_DOWN", BESIDE_DOWN_S, lambda: follower_down(state))
+    if config.ops.enabled and by != "ops":
+        yield _rule("OPS_DOWN", BESIDE_DOWN_S, lambda: ops_down(state))
     yield _rule("FOLLOWER_BEHIND", BEHIND_S, lambda: follower_behind(state))
     if config.alerts.disk_percent:
         reserve_bytes = config.journal.reserve_mib << 20
@@ -91,6 +94,13 @@ def follower_down(state: StateDirectory) -> str:
     if is_running(state.path) or not is_locked(state.lock_file) or read_picture(state.path) is None:
         return ""
     return "the trader runs and no follower does: decisions are not compared, nothing reaches SQL"
+
+
+def ops_down(state: StateDirectory) -> str:
+    """The config wants one."""
+    if is_locked(state.path / OPS_LOCK) or not is_locked(state.lock_file):
+        return ""
+    return "the trader runs and ops does not: no metrics, no probes, no MQTT, no commands from afar"
 
 
 def follower_behind(state: StateDirectory) -> str:
