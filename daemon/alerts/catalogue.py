@@ -13,7 +13,7 @@ INFO: Final = "info"
 WARNING: Final = "warning"
 CRITICAL: Final = "critical"
 RUNBOOK: Final = "deploy/RUNBOOK.md"  # where the sections are, unless `alerts.runbook` says where to
-EXTERNAL: Final = "TRIGGER"  # a code that a monitor outside chose itself: `quantd trigger NAME`
+EXTERNAL: Final = "OUTSIDE"  # codes of a monitor outside begin with it: `quantd trigger NAME`
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):

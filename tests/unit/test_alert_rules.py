@@ -91,7 +91,7 @@ def test_the_config_s_severity_counts() -> None:
 
 def test_a_name_of_a_monitor_outside_has_a_section_too() -> None:
     """Whatever it calls itself; levels of one trigger share theirs."""
-    assert kind_of("SOMEBODYS_MONITOR").anchor == "trigger"
+    assert kind_of("SOMEBODYS_MONITOR").anchor == "outside"
     assert {kind_of(code).anchor for code in ("DAY_LOSS_SOFT", "DAY_LOSS_HARD")} == {"day_loss"}
     assert BY_CODE["DAY_LOSS_SOFT"].severity == "warning"
 
