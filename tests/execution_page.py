@@ -326,12 +326,13 @@ the journal's, and positions, cash and every execution are the venue's account's
 ## VWAP against TWAP, traded
 
 A pair is two books that trade the same quantity on the same side over the same time, in as many slices and with the
-same execution settings. One begins half a slice after the other, so that its slices lie between the other's and it does
-not find the size at the touch that the other has just taken; who is first alternates from pair to pair. Every planned
-pair counts of which both began as planned and were filled whole. As executed: the average price against the market's
-volume-weighted price between the schedule's own arrival and end, without our trades. *Distance* is its size,
-*deviation* its standard deviation about the mean of the symbol, because what the spread costs on average is not a
-matter of tracking. The intervals are a bootstrap over days and symbols: pairs of one day and symbol see one market.
+same execution settings. One begins half a slice after the other, so that its slices lie between the other's and it
+does not find the size at the touch that the other has just taken; who is first alternates from pair to pair. Every
+planned pair counts whose second began within a slice of its first and of which both were filled whole. As executed:
+the average price against the market's volume-weighted price between the schedule's own arrival and end, without our
+trades. *Distance* is its size, *deviation* its standard deviation about the mean of the symbol, because what the
+spread costs on average is not a matter of tracking. The intervals are a bootstrap over days and symbols: pairs of one
+day and symbol see one market.
 
 {chr(10).join(pair_table(pairs, "error"))}
 
