@@ -219,6 +219,7 @@ class Trader:
             symbols=self.config.symbols,
             strategies=(*self.config.strategies, MANUAL),
             features=runner.pipeline.external_names,
+            relayed=self.config.ops.mqtt.relayed,
         )
         await self.control.start()
         self.state.write_card(

@@ -73,6 +73,7 @@ class View:
         self.parts: tuple[str, ...] = ()  # those that should run (daemon/ops/process.py)
         self.restarts: dict[str, int] = {}  # of parts, by name (daemon/ops/process.py counts them)
         self.faults: dict[str, str] = {}  # why a part does not run now
+        self.counted: dict[str, dict[str, int]] = {}  # by part: what it counts of its own work
         self._look_s = look_s
         self._seen = Seen(at_s=self.began_s, trader=ABSENT, fault="not looked yet")
         self._new = asyncio.Event()
@@ -148,15 +149,16 @@ class View:
 
     # ---- the threads -------------------------------------------------------------------------------------------
     def _look_on(self) -> None:
-        line = _Line(Path(self.config.control.socket))
+        line, seen = _Line(Path(self.config.control.socket)), self._seen
         while not self._end.is_set():
             began_s = time.monotonic()
-            self._tell(self._look(line))
+            seen = self._look(line, seen)
+            self._tell(seen)
             self._end.wait(max(0.0, self._look_s - (time.monotonic() - began_s)))
         line.hang_up()
 
-    def _look(self, line: "_Line") -> Seen:
-        before, folder = self._seen, self.state.path
+    def _look(self, line: "_Line", before: Seen) -> Seen:
+        folder = self.state.path
         trader, status, measures, answer_s = line.look()
         now_s = time.monotonic()
         answers = trader == ANSWERS

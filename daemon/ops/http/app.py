@@ -1,14 +1,12 @@
 """What is answered at which path. Knows the view and nothing of how a request came in."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Final
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from daemon.ops.http.answers import Refusal, json_response
 from daemon.ops.http.api import PREFIX, Api
@@ -20,8 +18,8 @@ from daemon.ops.view import View
 PATHS: Final = f"/livez, /livez/ops, /readyz, /metrics, {PREFIX}"
 
 
-def build_app(view: View, books: Books) -> Starlette:
-    """The whole application."""
+def build_app(view: View, books: Books) -> Router:
+    """Every path, and no middleware of the library's: the gate in front answers for all that goes wrong here."""
     routes = [
         Route("/livez", _probe(view, liveness), methods=["GET"]),
         Route("/livez/ops", _own, methods=["GET"]),
@@ -29,9 +27,7 @@ def build_app(view: View, books: Books) -> Starlette:
         Route("/metrics", _metrics(MetricsPage(view)), methods=["GET"]),
         *Api(view, books).routes(),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused})
-    app.router.redirect_slashes = False
-    return app
+    return Router(routes, redirect_slashes=False, default=_nowhere)
 
 
 def _probe(view: View, look: Callable[[View], tuple[bool, dict[str, Any]]]) -> Callable[[Request], Awaitable[Response]]:
@@ -57,11 +53,5 @@ async def _own(request: Request) -> Response:
     return json_response(own_liveness())
 
 
-async def _refused(request: Request, fault: Exception) -> Response:
-    """What the router refuses: the error pages of the library would be plain text."""
-    status = fault.status_code if isinstance(fault, HTTPException) else 500
-    headers = dict(fault.headers or {}) if isinstance(fault, HTTPException) else {}
-    with suppress(KeyError):
-        del headers["content-type"]
-    text = {404: "no such path", 405: "this method is not taken here"}.get(status, "refused")
-    return Refusal(status, text, f"there are {PATHS}", **headers).response()
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    raise Refusal(404, "no such path", f"there are {PATHS}")
