@@ -12,6 +12,7 @@ from daemon.ops.http.answers import Refusal, json_response
 from daemon.ops.http.api import PREFIX, Api
 from daemon.ops.http.books import Books
 from daemon.ops.http.probes import liveness, own_liveness, readiness
+from daemon.ops.metrics.collect import CONTENT_TYPE, MetricsPage
 from daemon.ops.view import View
 
 PATHS: Final = f"/livez, /livez/ops, /readyz, /metrics, {PREFIX}"
@@ -23,6 +24,7 @@ def build_app(view: View, books: Books) -> Router:
         Route("/livez", _probe(view, liveness), methods=["GET"]),
         Route("/livez/ops", _own, methods=["GET"]),
         Route("/readyz", _probe(view, readiness), methods=["GET"]),
+        Route("/metrics", _metrics(MetricsPage(view)), methods=["GET"]),
         *Api(view, books).routes(),
     ]
     return Router(routes, redirect_slashes=False, default=_nowhere)
@@ -34,6 +36,15 @@ def _probe(view: View, look: Callable[[View], tuple[bool, dict[str, Any]]]) -> C
     async def answer(request: Request) -> Response:
         good, body = look(view)
         return json_response(body, status=200 if good else 503)
+
+    return answer
+
+
+def _metrics(page: MetricsPage) -> Callable[[Request], Awaitable[Response]]:
+    """What Prometheus scrapes."""
+
+    async def answer(request: Request) -> Response:
+        return Response(page.render(), media_type=CONTENT_TYPE)
 
     return answer
 
