@@ -7,16 +7,20 @@ from collections.abc import Iterator
 
 from tests.tidy.source import python_sources
 
-CALLS = ("alert", "tell", "_tell", "halt", "reduce", "RaiseAlert", "MoveLadder", "_again", "_hold", "_latch")
+CALLS = (
+    "alert", "tell", "_tell", "halt", "reduce", "RaiseAlert", "MoveLadder", "_again", "_hold", "_latch", "Alert",
+    "Rule", "_rule", "_leave", "move",
+)  # fmt: skip
 PACKAGES = ("core", "risk", "execution", "strategies", "broker", "daemon")
 
 
 def codes() -> dict[str, str]:
     """Code -> the file that uses it."""
     trees = {source.path: source.tree for source in python_sources() if source.package in PACKAGES}
-    constants = {name: text for tree in trees.values() for name, text in _constants(tree)}
+    everywhere = {name: text for tree in trees.values() for name, text in _constants(tree)}
     found: dict[str, str] = {}
     for path, tree in trees.items():
+        constants = everywhere | dict(_constants(tree))  # its own name first: several modules have a MISSING
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             if _name(call.func) in CALLS:
                 for given in (*call.args[:2], *(word.value for word in call.keywords if word.arg == "code")):
