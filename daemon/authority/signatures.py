@@ -21,15 +21,21 @@ EXPIRY_NS_MAX: Final = 60 * 10**9
 NONCE_LENGTH_MIN: Final = 16
 NONCES_MAX: Final = 256  # used and not out of date yet; full = nobody may sign until some are
 PEER: Final = "peer"
+FORGED: Final = "forged"
+STALE: Final = "stale"
+REPLAYED: Final = "replayed"
 
 
 class Unproven(Exception):
-    """Refused, with the remedy. `claimed` is who it pretends to come from, `authority` what was true of it."""
+    """Refused, with the remedy. `claimed` is who it pretends to come from, `authority` what was true of it, `kind` in a
+    word what is wrong.
+    """
 
-    def __init__(self, text: str, *, claimed: str, authority: str = PEER) -> None:
+    def __init__(self, text: str, *, claimed: str, authority: str = PEER, kind: str = FORGED) -> None:
         super().__init__(text)
         self.claimed = claimed
         self.authority = authority
+        self.kind = kind
 
 
 class Signatures:
@@ -102,15 +108,17 @@ class Signatures:
         wall_ns = self._wall_ns()
         name, left_ns = proof.operator, proof.expires_ns - wall_ns
         if left_ns <= 0:
-            raise Unproven("the signature is out of date: sign it again; is the clock right?", claimed=name)
+            text = "the signature is out of date: sign it again; is the clock right?"
+            raise Unproven(text, claimed=name, kind=STALE)
         if left_ns > EXPIRY_NS_MAX:
             most = EXPIRY_NS_MAX // 10**9
-            raise Unproven(f"the signature is good for more than {most} s: sign for less; clock?", claimed=name)
+            text = f"the signature is good for more than {most} s: sign for less; clock?"
+            raise Unproven(text, claimed=name, kind=STALE)
         if len(proof.nonce) < NONCE_LENGTH_MIN:
             raise Unproven(f"the nonce is shorter than {NONCE_LENGTH_MIN}: draw a longer one", claimed=name)
         self._nonces = {nonce: until for nonce, until in self._nonces.items() if until > wall_ns}
         if proof.nonce in self._nonces:
-            raise Unproven("this signature was used before: sign it again", claimed=name)
+            raise Unproven("this signature was used before: sign it again", claimed=name, kind=REPLAYED)
         if len(self._nonces) >= NONCES_MAX:
             raise Unproven("too many signatures in a minute: wait, then sign again", claimed=name)
         self._nonces[proof.nonce] = proof.expires_ns

@@ -23,6 +23,7 @@ from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.fee_rows import check_fees
 from daemon.config.feed_spec import replay_spec
+from daemon.config.mqtt_check import check_mqtt
 from daemon.config.ops_check import check_ops
 from daemon.config.paths import SOCKET_LENGTH_MAX, readable
 from daemon.config.schema import (
@@ -89,6 +90,7 @@ def check(config: Config, problems: Problems) -> None:
     check_authority(config, problems)
     check_guard(config, problems)
     check_ops(config.ops, config.guard, problems)
+    check_mqtt(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     check_fees(config, problems)

@@ -26,6 +26,7 @@ from daemon.control.order_requests import order_given, order_withdrawn
 from daemon.control.request import Scoped
 from daemon.control.trigger_requests import triggered
 from daemon.lease import boottime_ns
+from daemon.status.measures import Measures, encode_measures
 from daemon.status.picture import Status, cut, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
@@ -63,6 +64,10 @@ class Operations(Protocol):
 
     def status(self) -> Status:
         """The picture of this moment."""
+        ...
+
+    def measures(self) -> Measures:
+        """Counters and latencies."""
         ...
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
@@ -136,6 +141,8 @@ class ControlServer(LineServer):
             return m.done(request.id, "pong")
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
+        if type(request) is m.GetMeasures:
+            return m.done(request.id, msgspec.Raw(encode_measures(self.operations.measures())))
         if type(request) is m.GetChallenge:
             authority = self.authority
             return m.done(request.id, m.Challenge(account=authority.account, epoch=authority.epoch()))

@@ -18,6 +18,7 @@ from daemon.follower.recording import Recording
 from daemon.follower.reporter import Reporter
 from daemon.follower.restep import NOT_COMPARABLE, WAITING, Restep
 from daemon.journal import JournalFolder, journal_identity
+from daemon.notify import Notifier
 from daemon.state_dir import StateDirectory
 from daemon.status.follower import DatabasePicture, FollowerPicture, LastDifference, Part, read_picture, write_picture
 
@@ -38,12 +39,14 @@ class Follower:
         log: structlog.typing.FilteringBoundLogger,
         *,
         reporter: Reporter | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self.state = state
         self._code = code
         self._recording = recording
         self._log = log
         self._reporter = reporter
+        self._notifier = notifier or Notifier()
         self._stops = 0
         self._wake = threading.Event()
         self._folder: JournalFolder | None = None
@@ -69,8 +72,12 @@ class Follower:
         try:
             while self._stops < 2:
                 ending = self._stops > 0  # asked first: what comes after it is not waited for
+                if ending:
+                    self._notifier.stopping("reading the journal to its end")
                 busy = self._step()
                 self._report(force=False)
+                self._notifier.ready(self._status())
+                self._notifier.turn(self._status)
                 if self._reporter is not None:
                     self._reporter.look()
                 if ending and not busy and self._recorded():
@@ -184,6 +191,15 @@ class Follower:
             return
         self._next_status_s = now_s + STATUS_SECONDS
         write_picture(self.state.path, self._picture())
+
+    def _status(self) -> str:
+        """One line for the manager of the service."""
+        restep, head = self._restep, self._head
+        if restep is None or head is None:
+            return "no journal yet"
+        fault = self._recording.fault
+        recorded = f"; database: {fault}" if fault else ""
+        return f"{restep.state}; seq {restep.seq} of {head.seq}; {self._differences} differences{recorded}"
 
     def _picture(self) -> FollowerPicture:
         restep = self._restep

@@ -37,6 +37,10 @@ def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> l
     from daemon.ops.http.server import HttpPart
 
     parts: list[Part] = [HttpPart(config, log)]
+    if config.ops.mqtt.host:
+        from daemon.ops.mqtt.bridge import MqttPart
+
+        parts.append(MqttPart(config, log))
     if config.alerts.to:
         parts.append(AlertsPart(config, log))
     return parts
@@ -48,6 +52,7 @@ class Ops:
     def __init__(self, view: View, parts: Sequence[Part], log: structlog.typing.FilteringBoundLogger) -> None:
         self._view = view
         self._parts = parts
+        view.parts = tuple(part.name for part in parts)
         self._log = log
         self._stops = 0
         self._stopping = asyncio.Event()
