@@ -13,8 +13,9 @@ from daemon.ops.metrics import catalogue as c
 from daemon.ops.metrics.folder import Folder
 from daemon.ops.view import ANSWERS, Seen, View
 from daemon.status import measures as m
+from daemon.status.alerts import DeliveryPicture, OpenPicture, TargetPicture
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part
-from daemon.status.guard import GuardPicture, TargetPicture
+from daemon.status.guard import GuardPicture
 from tests.fakes.operations import a_status
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +76,12 @@ def full_seen(**changes: Any) -> Seen:
         "measures": msgspec.Raw(m.encode_measures(full_measures())), "follower_runs": True, "guard_runs": True,
         "follower": FollowerPicture(pid=2, wall_ns=wall_ns, head_seq=1_234, state="following", restep=part,
                                     snapshot_seq=1_000, database=DatabasePicture(part=part)),
-        "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching", open_alerts=("LINK_LOST",),
-                              targets=(TargetPicture(name="desk", delivered=4, undelivered=1, failing_s=6.0),)),
+        "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching"),
+        "delivery": DeliveryPicture(
+            pid=3, by="guard", wall_ns=wall_ns,
+            open=(OpenPicture(code="LINK_LOST", severity="critical", text="t", source="trader", since_ns=1, count=1),),
+            targets=(TargetPicture(name="desk", delivered=4, undelivered=1, failing_s=6.0),),
+        ),
         "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease),
     }  # fmt: skip
     return Seen(**(fields | changes))

@@ -62,6 +62,7 @@ class ViewCollector(Collector):
         self._folder(samples)
         self._follower(samples)
         self._guard(samples)
+        self._delivery(samples)
         self._ops(samples)
         if measures is not None:
             self._drift(samples, measures)
@@ -143,7 +144,13 @@ class ViewCollector(Collector):
         if picture is None or not runs:
             return
         samples.one_of("guard_state", picture.state, c.GUARD_STATES)
-        put("guard_alerts_open", len(picture.open_alerts))
+
+    def _delivery(self, samples: Samples) -> None:
+        """Of whoever delivers alerts, which may be ops itself."""
+        picture, put = self._view.seen.delivery, samples.put
+        if picture is None:
+            return
+        put("guard_alerts_open", len(picture.open))
         put("guard_journal_fault", bool(picture.fault))
         for target in picture.targets:
             put("alert_target_undelivered", target.undelivered, target.name)
