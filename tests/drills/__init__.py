@@ -115,8 +115,21 @@ def _impact_fit(number: int) -> PartResult:
     return run_part(number)
 
 
+def _alerts(number: int) -> PartResult:
+    from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="alerts",
+        meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
+        "20 events",
+        parts=4,
+        part=_alerts,
+    ),
     Drill(
         name="faults",
         meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
