@@ -120,6 +120,7 @@ build() { # FOLDER FINAL: an environment that will be found at FINAL
     (cd "$here" && cp -R "${parts[@]}" pyproject.toml README.md LICENSE "$copy/")
     $pip install --no-deps --no-build-isolation "$copy"
     rm -rf "$copy"
+    rm -f "$1"/bin/[Aa]ctivate*
     # Programs begin with the path of their interpreter: the one they will be run from.
     find "$1/bin" -type f -exec grep -Il "^#!$1/" {} + | xargs -r sed -i "1s|^#!$1/|#!${2#"$root"}/|"
 }
