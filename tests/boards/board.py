@@ -131,7 +131,8 @@ def _variable(name: str, label: str, query: str) -> d.QueryVariable:
 
 def _panel(chart: Chart) -> Any:
     """The library's panels share their methods by name, not by type."""
-    made: Any = {"lines": timeseries.Panel, "number": stat.Panel, "states": statetimeline.Panel}[chart.kind]()
+    kinds: dict[Kind, Any] = {"lines": timeseries.Panel, "number": stat.Panel, "states": statetimeline.Panel}
+    made = kinds[chart.kind]()
     made = made.title(chart.title).description(chart.says).datasource(SOURCE).unit(chart.unit)
     made = made.span(chart.width).height(chart.height).thresholds(_thresholds(chart))
     if chart.decimals is not None:
