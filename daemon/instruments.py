@@ -12,6 +12,7 @@ SHIFT: Final = 10  # the first bucket holds what is below 1.024 µs
 BUCKETS: Final = 25  # and the last bounded one what is below 17.2 s
 BOUNDS_NS: Final = tuple(1 << SHIFT + at for at in range(BUCKETS))
 HELD_MAX: Final = 1_024  # orders that wait for the disk and are timed; more leave untimed
+LEFT_MAX: Final = 256  # orders whose moments are kept before they are sorted into buckets
 
 TEND_S: Final = 0.1  # between two looks of the trader's loop at all that is not urgent
 
@@ -44,12 +45,13 @@ Marks = tuple[int, int, int, bool]  # step began, step ended, its records commit
 
 class OrderPath:
     """The stages of the steps that make orders. The runner sets `marks` when a step's records are committed; the
-    machine says which orders leave.
+    machine says which orders leave. Moments are kept as they come and sorted into buckets by `settle`, so that an order
+    costs a tuple on its way.
     """
 
     __slots__ = (
-        "_dispatched_ns", "_held", "_leaves_ns", "_told", "decide", "dispatch", "gate", "hold", "journal", "marks",
-        "others", "read_began_ns", "receive", "ticks", "wire",
+        "_held", "_leaves_ns", "_left", "_told", "decide", "dispatch", "gate", "hold", "journal", "marks", "others",
+        "read_began_ns", "receive", "ticks", "wire",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,12 +63,13 @@ class OrderPath:
         self.read_began_ns: Callable[[], int] = nothing_is_read  # when the present read of the socket began
         self._told: Marks | None = None  # the step whose stages are counted already: it made several orders
         self._leaves_ns = 0
-        self._held: dict[int, tuple[int, Marks]] = {}  # by order: where it began, and its step
+        self._held: dict[int, tuple[int, Marks]] = {}  # by order: the read it began in, and its step
+        self._left: list[tuple[int, int, int, Marks, bool]] = []  # read began, leaves, left, step, waited for the disk
 
     def keep(self, order_id: int) -> None:
         """An order of the present step waits for the disk."""
         if len(self._held) < HELD_MAX:
-            self._held[order_id] = (self._origin_ns(), self.marks)
+            self._held[order_id] = (self.read_began_ns(), self.marks)
 
     def drop(self, order_id: int) -> None:
         """It will never leave."""
@@ -78,24 +81,28 @@ class OrderPath:
 
     def left(self, order_id: int) -> None:
         """It has been."""
-        ended_ns, leaves_ns = now_ns(), self._leaves_ns
+        left_ns = now_ns()
         held = self._held.pop(order_id, None) if self._held else None
-        origin_ns, marks = (self._origin_ns(), self.marks) if held is None else held
-        began_ns, decided_ns, committed_ns, market = marks
-        self.wire.add(ended_ns - leaves_ns)
-        (self.ticks if market else self.others).add(ended_ns - origin_ns)
         if held is None:
-            self.dispatch.add(ended_ns - committed_ns)
+            self._left.append((self.read_began_ns(), self._leaves_ns, left_ns, self.marks, False))
         else:
-            self.hold.add(leaves_ns - committed_ns)
-            self.dispatch.add(ended_ns - leaves_ns)
-        if marks is not self._told:
-            self._told = marks
-            if origin_ns != began_ns:
-                self.receive.add(began_ns - origin_ns)
-            self.decide.add(decided_ns - began_ns)
-            self.journal.add(committed_ns - decided_ns)
+            self._left.append((held[0], self._leaves_ns, left_ns, held[1], True))
+        if len(self._left) >= LEFT_MAX:
+            self.settle()
 
-    def _origin_ns(self) -> int:
-        """The read that the present step is part of, or the step itself."""
-        return self.read_began_ns() or self.marks[0]
+    def settle(self) -> None:
+        """Sort what has left into the buckets: before they are read."""
+        for read_ns, leaves_ns, left_ns, marks, waited in self._left:
+            began_ns, decided_ns, committed_ns, market = marks
+            self.wire.add(left_ns - leaves_ns)
+            (self.ticks if market else self.others).add(left_ns - (read_ns or began_ns))
+            self.dispatch.add(left_ns - (leaves_ns if waited else committed_ns))
+            if waited:
+                self.hold.add(leaves_ns - committed_ns)
+            if marks is not self._told:
+                self._told = marks
+                if read_ns:
+                    self.receive.add(began_ns - read_ns)
+                self.decide.add(decided_ns - began_ns)
+                self.journal.add(committed_ns - decided_ns)
+        self._left.clear()

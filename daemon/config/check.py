@@ -16,6 +16,7 @@ from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.manual import MANUAL
 from core.units import CASH_NANOS_MAX, NANO
+from daemon.alerts.catalogue import BY_CODE
 from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
@@ -152,6 +153,9 @@ def check_guard(config: Config, problems: Problems) -> None:
             readable(target.urls_file, f"{field}.urls_file", problems)
         if target.name in names[:at]:
             problems.add(f"{field}.name", f"{target.name} is named twice", "give each its own name")
+    for code in config.alerts.severity:
+        if code not in BY_CODE:
+            problems.add(f"alerts.severity.{code}", "is no alert", "take the code of a section of deploy/RUNBOOK.md")
 
 
 def check_record(record: RecordSettings, problems: Problems) -> None:

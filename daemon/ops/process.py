@@ -33,6 +33,7 @@ class Part(Protocol):
 
 def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> list[Part]:
     """What the config asks for. Raises ConfigError on a secret that cannot be read and the like."""
+    from daemon.ops.alerts import AlertsPart
     from daemon.ops.http.server import HttpPart
 
     parts: list[Part] = [HttpPart(config, log)]
@@ -40,6 +41,8 @@ def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> l
         from daemon.ops.mqtt.bridge import MqttPart
 
         parts.append(MqttPart(config, log))
+    if config.alerts.to:
+        parts.append(AlertsPart(config, log))
     return parts
 
 

@@ -105,6 +105,7 @@ class Measuring:
 
     def _times(self) -> dict[str, m.Times]:
         path = self._trader.active_runner.path
+        path.settle()
         found = {
             "receive": path.receive, "decide": path.decide, "gate": path.gate, "journal": path.journal,
             "hold": path.hold, "dispatch": path.dispatch, "wire": path.wire, "market": path.ticks,

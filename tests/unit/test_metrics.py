@@ -196,12 +196,14 @@ def test_an_order_that_waits_for_the_disk_is_timed_from_its_own_read() -> None:
     path.marks = (900, 910, 920, False)
     path.leaves()
     path.left(1)
+    path.settle()
     assert path.receive.sum_ns == 10
     assert path.decide.sum_ns == 10
     assert path.journal.sum_ns == 10
     assert sum(path.ticks.counts) == sum(path.hold.counts) == 1
     assert sum(path.others.counts) == 0
     path.left(2)  # of the later step: what was held of it is forgotten
+    path.settle()
     assert sum(path.others.counts) == 1
 
 
@@ -212,6 +214,7 @@ def test_stages_are_counted_once_for_each_step() -> None:
     for order_id in (1, 2):
         path.leaves()
         path.left(order_id)
+    path.settle()
     assert sum(path.ticks.counts) == sum(path.wire.counts) == 2
     assert sum(path.decide.counts) == sum(path.journal.counts) == 1
     assert sum(path.receive.counts) == 0, "nothing was being read"
