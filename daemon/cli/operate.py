@@ -13,6 +13,7 @@ from daemon.state_dir import state_directory
 from daemon.status.follower import follower_news, is_running, read_picture
 from daemon.status.guard import guard_runs, news_beside, read_guard
 from daemon.status.picture import Status, named
+from daemon.status.ship import read_ship, ship_runs
 
 Parent = Annotated[int, typer.Argument(metavar="ID", min=1, help="Its number, as `quantd status` shows it.")]
 
@@ -55,7 +56,8 @@ def _print_status(picture: Status, directory: Path, *, as_json: bool) -> None:
         news = follower_news(directory)
         told = {"running": is_running(directory), "alarms": news.alarms} | (named(read_picture(directory)) or {})
         guard = {"running": guard_runs(directory)} | (named(read_guard(directory)) or {})
-        o.print_json(named(picture) | {"follower": told, "guard": guard})
+        ship = {"running": ship_runs(directory)} | (named(read_ship(directory)) or {})
+        o.print_json(named(picture) | {"follower": told, "guard": guard, "ship": ship})
         return
     from daemon.status.screen import print_status
 

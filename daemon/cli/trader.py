@@ -1,15 +1,13 @@
 """Starting, checking and measuring the trader. The trader itself is another process: it never holds this package."""
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.commands import follower_command, guard_command, trader_command, up_command
+from daemon.commands import become, follower_command, guard_command, trader_command, up_command
 
 if TYPE_CHECKING:
     from daemon.config import Config as CheckedConfig
@@ -32,19 +30,19 @@ def register(app: typer.Typer) -> None:
 def run(config: Config, as_json: o.Json = False) -> None:
     """Trade, in the state directory that the config names. Ends with a summary when the tape or Ctrl-C ends it."""
     _check_there(config)
-    _become(trader_command(config, as_json=as_json))
+    become(trader_command(config, as_json=as_json))
 
 
 def follow(config: Config, state: o.State = None) -> None:
     """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
     _check_there(config)
-    _become(follower_command(config, state=state))
+    become(follower_command(config, state=state))
 
 
 def guard(config: Config, state: o.State = None) -> None:
     """Watch the trader's lease, cancel its orders when it runs out, deliver alerts."""
     _check_there(config)
-    _become(guard_command(config, state=state))
+    become(guard_command(config, state=state))
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
@@ -67,18 +65,12 @@ def up(config: Config, as_json: o.Json = False) -> None:
     if guard_runs(Path(loaded.state_dir)):
         raise ConfigError(f"state_dir {loaded.state_dir}: a guard is running there: stop it first")
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
-    _become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
+    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
 
 
 def _check_there(config: Path) -> None:
     if not config.is_file():
         raise ConfigError(f"{config}: no such file; name a config file with -c")
-
-
-def _become(command: list[str]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(command[0], command)
 
 
 def demo(seconds: Seconds = 0, seed: Seed = 1, state: o.State = None, as_json: o.Json = False) -> int:

@@ -86,6 +86,7 @@ def check(config: Config, problems: Problems) -> None:
     check_record(config.record, problems)
     check_authority(config, problems)
     check_guard(config, problems)
+    check_ship(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     check_fees(config, problems)
@@ -148,6 +149,12 @@ def check_guard(config: Config, problems: Problems) -> None:
             readable(target.urls_file, f"{field}.urls_file", problems)
         if target.name in names[:at]:
             problems.add(f"{field}.name", f"{target.name} is named twice", "give each its own name")
+
+
+def check_ship(config: Config, problems: Problems) -> None:
+    """A copy inside what it is a copy of is lost with it."""
+    if config.ship.to and Path(config.ship.to).is_relative_to(config.state_dir):
+        problems.add("ship.to", "lies in state_dir", "name a folder on another machine's disk")
 
 
 def check_record(record: RecordSettings, problems: Problems) -> None:

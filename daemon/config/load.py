@@ -135,6 +135,9 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
         costs=_with_fitted(config.costs, folder, problems),
+        ship=msgspec.structs.replace(config.ship, to=absolute(config.ship.to, folder, "ship.to", problems))
+        if config.ship.to
+        else config.ship,
         alerts=msgspec.structs.replace(config.alerts, to=_with_url_files(config, folder, problems)),
         up=msgspec.structs.replace(config.up, gateway=absolute(gateway, folder, "up.gateway", problems))
         if gateway

@@ -18,6 +18,7 @@ from core.instruments import STK
 from core.units import parse_nanos
 from daemon.config.guarding import NAME, AlertSettings, GuardSettings, PanicSettings
 from daemon.config.persons import AuthoritySettings
+from daemon.config.shipping import ShipSettings
 from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
@@ -359,6 +360,7 @@ class Config(Table, frozen=True):
     guard: GuardSettings = GuardSettings()  # dead man's switch
     panic: PanicSettings = PanicSettings()  # everything off
     alerts: AlertSettings = AlertSettings()  # who is told
+    ship: ShipSettings = ShipSettings()  # the journal's copy elsewhere
 
     @property
     def broker_feed(self) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from daemon.lease import read_lease
 from daemon.status.follower import FollowerNews, follower_news, is_locked
+from daemon.status.ship import ship_news
 
 FILE_NAME: Final = "guard.json"
 LOCK_NAME: Final = "guard.lock"
@@ -68,10 +69,12 @@ def guard_runs(directory: Path) -> bool:
 
 def news_beside(directory: Path) -> FollowerNews:
     """What `quantd status` and the screen show of the processes beside the trader."""
-    follower, guard = follower_news(directory), guard_news(directory)
-    if guard is None:
-        return follower
-    return FollowerNews(line=f"{follower.line}  {guard.line}", alarms=(*follower.alarms, *guard.alarms))
+    told = [
+        news for news in (follower_news(directory), guard_news(directory), ship_news(directory)) if news is not None
+    ]
+    return FollowerNews(
+        line="  ".join(news.line for news in told), alarms=tuple(alarm for news in told for alarm in news.alarms)
+    )
 
 
 def guard_news(directory: Path) -> FollowerNews | None:
