@@ -2,6 +2,7 @@
 tail out, and makes sure that the trader that starts there repeats no order reference and sends no order by itself.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -99,17 +100,14 @@ def _verify(journal: Path) -> None:
 
 def _copy_journal(source: Path, target: Path) -> int:
     """Segments and archived rows; bytes of a torn tail that were left out."""
-    torn_bytes = 0
     for rows in sorted(source.glob("rows-*.parquet")):
         copy_file(rows, target / rows.name)
     for file in list_segments(source):
         copy_file(file.path, target / file.path.name)
-        end, _ = whole_frames(target / file.path.name)
-        torn_bytes = file.path.stat().st_size - end
-    if torn_bytes > 0:
-        with (target / file.path.name).open("rb+") as last:
-            last.truncate(end)
-    return torn_bytes
+    last = list_segments(target)[-1].path
+    size, (end, _) = last.stat().st_size, whole_frames(last)
+    os.truncate(last, end)
+    return size - end
 
 
 def _end_of(journal: Path) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ set -euo pipefail
 suite=trixie version=17
 # All that the server links to, but for LLVM: it is larger than everything else together, and jit is off.
 packages=(
-    "postgresql-$version" "postgresql-$version-timescaledb"
+    "postgresql-$version" "postgresql-client-$version" "postgresql-$version-timescaledb"
     libc6 libgcc-s1 libstdc++6 zlib1g liblz4-1 libzstd1 liblzma5 libicu76 libxml2 libssl3t64
     libpq5 libpam0g libaudit1 libcap-ng0 libldap2 libsasl2-2 libsystemd0 libcap2 libuuid1 libnuma1 liburing2
     libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1 libselinux1 libpcre2-8-0
@@ -21,7 +21,7 @@ fail() { echo "timescale.sh: $*" >&2; exit 1; }
 folder=$1
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
-done_mark="$folder/.complete-$suite-$version"
+done_mark="$folder/.complete-$suite-$version-client"
 [[ -e $done_mark ]] && exit 0
 
 # One at a time: test runs side by side share the folder.
@@ -60,7 +60,7 @@ rm -rf "$work"
 
 # The programs, behind wrappers that find the packages' loader next to them.
 bin="$root/usr/lib/postgresql/$version/bin"
-for program in postgres initdb pg_ctl; do
+for program in postgres initdb pg_ctl pg_dump pg_restore; do
     mv "$bin/$program" "$bin/.$program"
     cat > "$bin/$program" << 'WRAPPER'
 #!/bin/sh
@@ -71,5 +71,7 @@ exec "$libraries/ld-linux-x86-64.so.2" --argv0 "$here/$name" --library-path "$li
 WRAPPER
     chmod 755 "$bin/$program"
 done
-"$bin/postgres" --version > /dev/null || fail "the server does not run: a library is missing"
+for program in postgres pg_dump pg_restore; do
+    "$bin/$program" --version > /dev/null || fail "$program does not run: a library is missing"
+done
 touch "$done_mark"
