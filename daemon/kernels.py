@@ -91,7 +91,9 @@ def _cpu_level() -> str:
     if not level:
         return ""
     if level not in CPU_LEVELS:
-        raise ConfigError(f"${CPU_VARIABLE}: {level} is not known; {', '.join(CPU_LEVELS)}, or empty for this processor")
+        raise ConfigError(
+            f"${CPU_VARIABLE}: {level} is not known; {', '.join(CPU_LEVELS)}, or empty for this processor"
+        )
     flags = {flag for line in _cpu_lines() if line.startswith("flags") for flag in line.partition(":")[2].split()}
     missing = sorted(CPU_LEVELS[level] - flags)
     if missing:
