@@ -28,7 +28,12 @@ def look_at(state: StateDirectory) -> Folder:
         segments, size_bytes = _segments(state.journal)
     except OSError:
         return Folder()
-    return Folder(segments=segments, size_bytes=size_bytes, free_bytes=room.f_bavail * room.f_frsize, lease=lease)
+    return Folder(
+        segments=segments,
+        size_bytes=size_bytes,
+        free_bytes=room.f_bavail * room.f_frsize,
+        lease=lease,
+    )
 
 
 def _segments(journal: Path) -> tuple[int, int]:
