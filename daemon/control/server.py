@@ -350,7 +350,10 @@ def _granted(request: m.Lease) -> e.LeaseGranted:
         raise Unacceptable(f"holder: a name of 1 to {HOLDER_LENGTH_MAX} printable characters")
     if not LEASE_S_MIN <= request.valid_s <= LEASE_S_MAX:
         raise Unacceptable(f"valid_s: set it between {LEASE_S_MIN:g} and {LEASE_S_MAX:g} seconds")
-    return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
+    now_ns = boottime_ns()
+    if request.asked_ns and not now_ns - round(LEASE_S_MAX * 1e9) <= request.asked_ns <= now_ns:
+        raise Unacceptable("asked_ns: no moment of this machine's boot clock within the last minutes")
+    return e.LeaseGranted(holder=request.holder, until_ns=(request.asked_ns or now_ns) + round(request.valid_s * 1e9))
 
 
 def _steered(request: om.Steer, operator: str) -> e.ScheduleSteered:
