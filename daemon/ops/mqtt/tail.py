@@ -50,6 +50,12 @@ class JournalTail:
 
     def read(self) -> list[Told]:
         """What is new. Raises JournalError; the next call then opens the journal anew and goes on behind this one."""
+        try:
+            return self._read()
+        except OSError as fault:  # put aside under our hands
+            raise JournalError(f"{self._directory}: {fault.strerror or fault}") from fault
+
+    def _read(self) -> list[Told]:
         reader = self._reader or self._open()
         if reader is None:
             return []
@@ -154,10 +160,11 @@ class TailThread:
     def _read(self) -> list[Told]:
         try:
             told = self._tail.read()
-        except JournalError as fault:
-            if str(fault) != self._fault:
-                self._log.warning("mqtt journal", fault=str(fault))
-            self._fault = str(fault)
+        except Exception as fault:  # edge: the thread outlives whatever it meets, and goes on behind it
+            text = f"{type(fault).__name__}: {fault}"
+            if text != self._fault:
+                self._log.warning("mqtt journal", fault=text)
+            self._fault = text
             return []
         self._fault = ""
         return told
