@@ -13,7 +13,7 @@ from daemon.ops.metrics import catalogue as c
 from daemon.ops.metrics.folder import Folder
 from daemon.ops.view import ANSWERS, Seen, View
 from daemon.status import measures as m
-from daemon.status.alerts import DeliveryPicture, OpenPicture, TargetPicture
+from daemon.status.alerts import DeliveryPicture, TargetPicture
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part
 from daemon.status.guard import GuardPicture
 from tests.fakes.operations import a_status
@@ -70,6 +70,7 @@ def full_seen(**changes: Any) -> Seen:
         sequence=1, epoch=1, pid=1, boot_id=boot_id(), written_ns=boottime_ns(), until_ns=boottime_ns() + 9 * 10**9,
         ladder=0, open_orders=0, announced=False,
     )  # fmt: skip
+    desk = TargetPicture(name="desk", delivered=4, undelivered=1, failing_s=6.0)
     fields: dict[str, Any] = {
         "at_s": now_s, "trader": ANSWERS, "answered_s": now_s,
         "status": a_status(mode="paper", currency="USD", running={"version": "1"}),
@@ -77,12 +78,8 @@ def full_seen(**changes: Any) -> Seen:
         "follower": FollowerPicture(pid=2, wall_ns=wall_ns, head_seq=1_234, state="following", restep=part,
                                     snapshot_seq=1_000, database=DatabasePicture(part=part)),
         "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching"),
-        "delivery": DeliveryPicture(
-            pid=3, by="guard", wall_ns=wall_ns,
-            open=(OpenPicture(code="LINK_LOST", severity="critical", text="t", source="trader", since_ns=1, count=1),),
-            targets=(TargetPicture(name="desk", delivered=4, undelivered=1, failing_s=6.0),),
-        ),
-        "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease),
+        "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease, delivers=True,
+                         delivery=DeliveryPicture(pid=3, by="guard", wall_ns=wall_ns, targets=(desk,))),
     }  # fmt: skip
     return Seen(**(fields | changes))
 
@@ -91,6 +88,7 @@ def a_view(config: Config, seen: Seen) -> View:
     """Without its threads: the look is the test's."""
     view = View(config)
     view.parts = ("http",)
+    view.counted["mqtt"] = {"connected": 1, "dropped_fill": 2, "refused_forged": 3}
     view._seen = seen
     return view
 

@@ -72,7 +72,7 @@ def test_values_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert value(found, "quantd_orders_live", state="UNKNOWN") == 1
     assert value(found, "quantd_strategy_exposure", strategy="nobody") == 0
     assert 8 < value(found, "quantd_lease_remaining_seconds") <= 9
-    assert value(found, "quantd_restart_window_start_seconds", window="weekly login", every="week") >= 0
+    assert value(found, "quantd_restart_window_start_seconds", window="weekly login", login="yes") >= 0
     assert value(found, "quantd_follower_snapshot_records") == 234
     assert value(found, "quantd_tick_to_order_seconds_count", cause="market") == 7
     assert value(found, "quantd_tick_to_order_seconds_bucket", cause="market", le="2.048e-06") == 3
