@@ -73,6 +73,12 @@ def _algo_faults(number: int) -> PartResult:
     return run_part(number)
 
 
+def _ship(number: int) -> PartResult:
+    from tests.drills.ship import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -117,6 +123,12 @@ def _impact_fit(number: int) -> PartResult:
 
 def _alerts(number: int) -> PartResult:
     from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
+def _units(number: int) -> PartResult:
+    from tests.drills.units import run_part
 
     return run_part(number)
 
@@ -185,6 +197,21 @@ DRILLS: Final = (
         "no order after it, HALTED at the start; a part is one story",
         parts=10,
         part=_guard,
+    ),
+    Drill(
+        name="units",
+        meaning="the units of systemd run as systemd would, with the paper gateway: order, READY, beats, a trader that "
+        "hangs and is aborted by its watchdog, stop order, exit codes, nobody reading the log; a part is one life",
+        parts=3,
+        part=_units,
+    ),
+    Drill(
+        name="ship",
+        meaning="a trader whose journal is shipped, by a process that is killed at random, loses its state directory "
+        "and is started in one made from the copy, without and with a tail that was not shipped; HALTED, equal to the "
+        "broker to the cent, no order reference twice; a part is one story of two losses",
+        parts=5,
+        part=_ship,
     ),
     Drill(
         name="fuzz",

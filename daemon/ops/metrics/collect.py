@@ -158,8 +158,8 @@ class ViewCollector(Collector):
         samples.one_of("guard_state", picture.state, c.GUARD_STATES)
 
     def _delivery(self, samples: Samples) -> None:
-        folder, put = self._view.seen.folder, samples.put
-        picture = None if folder is None or not folder.delivers else folder.delivery
+        """Of whoever delivers alerts, which may be ops itself."""
+        picture, put = self._view.seen.delivery, samples.put
         runs = picture is not None and (time.time_ns() - picture.wall_ns) / NANO <= DELIVERY_SILENT_S
         put("alert_delivery_up", runs)
         if picture is None or not runs:
@@ -199,6 +199,11 @@ class ViewCollector(Collector):
         for strategy, drift in self._drifts.items():
             if drift.ratio is not None:
                 samples.put("model_drift_ratio", drift.ratio, strategy)
+
+
+def drifts_of(config: Config) -> dict[str, Drift]:
+    """One for each of them; each caller samples for itself."""
+    return {name: Drift(card.calibration) for name, card in cards_of(config).items()}
 
 
 def cards_of(config: Config) -> dict[str, ModelCard]:
