@@ -33,10 +33,11 @@ from daemon.machine import SESSION_READY
 from daemon.notify import Notifier
 from daemon.presence import Presence
 from daemon.recovery import Recovered, recover
-from daemon.reference.tables import ReferenceTables, day_rolls
+from daemon.reference.tables import ReferenceTables, date_at, day_rolls
 from daemon.runner import Rolls, Runner
 from daemon.snapshots import Snapshots
 from daemon.state_dir import StateDirectory, TraderCard
+from daemon.status.measuring import Measuring
 from daemon.vitals import Vitals
 from daemon.warm import KeepWarm, keep_warm
 
@@ -120,6 +121,7 @@ class Trader:
             spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
         )
         self.presence: Presence | None = None  # with a broker: the right to send
+        self.measuring = Measuring(self, process)
         self.vitals = Vitals(self, notifier or Notifier())
         self.driver = self._driver()
         self._began_ns = 0
@@ -172,6 +174,7 @@ class Trader:
         self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
         self._sealing = Sealing(self.state, self.runner, self.log, one_for_ever=self.config.broker_feed)
         self.runner.rows_done = self.first_rows = recovered.rows
+        self.measuring.begin()
         self._alerts.start_at(recovered.tally)
         self.runner.controls_here = list(recovered.controls)
         self._tell_orders(self.runner)
@@ -216,6 +219,7 @@ class Trader:
             symbols=self.config.symbols,
             strategies=(*self.config.strategies, MANUAL),
             features=runner.pipeline.external_names,
+            relayed=self.config.ops.mqtt.relayed,
         )
         await self.control.start()
         self.state.write_card(
@@ -282,7 +286,7 @@ class Trader:
                 put_aside(self.state.path, epoch=epoch)
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
-            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
+            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or date_at(tables, now_ns)), now_ns)
         if self.config.venue_in_process and not runner.money.link_since_ns:
             runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
         every = self.config.journal.snapshot_every
@@ -299,6 +303,7 @@ class Trader:
     def tend(self) -> None:
         """Between steps: kills, disk, snapshot, progress."""
         runner = self.active_runner
+        self.measuring.turn()
         self.kill_switch.look()
         self._end_after_kill()
         runner.watch_disk()
@@ -393,11 +398,3 @@ class Trader:
         text = f"{bar}{done:,} rows {tally.children} orders {tally.fills} fills"
         sys.stderr.write(f"\r{text:<78}" + ("\n" if last else ""))
         sys.stderr.flush()
-
-
-def _date_at(tables: ReferenceTables, ts_ns: int) -> int:
-    """The trading date of a moment before the first roll of the table."""
-    for session in tables.sessions[0].table.sessions:
-        if ts_ns < session.post_close_ns:
-            return session.date
-    return 0

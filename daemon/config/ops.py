@@ -8,13 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from daemon.config.guarding import NAME
-
-
-class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The MQTT bridge; off without a host."""
-
-    host: str = ""  # of the MQTT broker; empty = no bridge
-    port: Annotated[int, Meta(ge=1, le=65_535)] = 1883  # 8883 is usual with TLS
+from daemon.config.mqtt import MqttSettings
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from daemon.config.decode import Problems
 from daemon.config.guarding import GuardSettings
+from daemon.config.mqtt import PATHS as MQTT_PATHS
 from daemon.config.ops import ClusterSettings, OpsSettings
 from daemon.config.paths import absolute
 
@@ -26,6 +27,7 @@ def with_ops_paths(ops: OpsSettings, folder: Path, problems: Problems) -> OpsSet
         cluster=msgspec.structs.replace(
             ops.cluster, **_absolute(ops.cluster, CLUSTER_PATHS, folder, "ops.cluster", problems)
         ),
+        mqtt=msgspec.structs.replace(ops.mqtt, **_absolute(ops.mqtt, MQTT_PATHS, folder, "ops.mqtt", problems)),
         **_absolute(ops, PATHS, folder, "ops", problems),
     )
 

@@ -284,6 +284,8 @@ class EngineIntervals(Table, frozen=True):
     kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
     kill_alert_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 10.0  # a kill not verified by then is told as such
     equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
+    # Without a link for so long, known restarts apart, LINK_AWAY is told, and again as often; 0 = never.
+    link_alert_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 120.0
     keep_warm: bool = False  # while nothing happens, run the order path on a shadow that can send nothing
     # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
     cash_tolerance_bp: Annotated[int, Meta(ge=0, le=1_000)] = 10  # (part of equity)
@@ -308,6 +310,11 @@ class EngineIntervals(Table, frozen=True):
     def kill_retry_ns(self) -> int:
         """The same in nanoseconds."""
         return round(self.kill_retry_s * ONE_SECOND_NS)
+
+    @property
+    def link_alert_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.link_alert_s * ONE_SECOND_NS)
 
     @property
     def kill_alert_ns(self) -> int:

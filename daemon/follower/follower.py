@@ -10,6 +10,9 @@ from typing import Final
 import structlog
 
 from core.reference import CodeVersion
+from daemon.alerts.catalogue import BY_CODE
+from daemon.alerts.desk import Alert
+from daemon.alerts.left import leave
 from daemon.follower.lag import JournalHead, Lag
 from daemon.follower.recording import Recording
 from daemon.follower.reporter import Reporter
@@ -22,6 +25,7 @@ from daemon.status.follower import DatabasePicture, FollowerPicture, LastDiffere
 POLL_SECONDS: Final = 0.05
 STEP_SECONDS: Final = 0.2  # between two looks at signals and status
 STATUS_SECONDS: Final = 1.0
+ALERT_TEXT_MAX: Final = 400
 
 
 class Follower:
@@ -159,6 +163,7 @@ class Follower:
             self._log.critical(
                 "alert", code="REPLAY_DIFFERS", seq=difference.seq, text=difference.text, tape_ns=difference.ts_ns
             )
+            self._leave("REPLAY_DIFFERS", f"seq {difference.seq}: {difference.text}")
             self._recording.report(self._journal, difference)
             self._report(force=True)
         now = (restep.state, restep.why)
@@ -167,8 +172,17 @@ class Follower:
         self._told = now
         if restep.state == NOT_COMPARABLE:
             self._log.warning("alert", code="NOT_COMPARABLE", seq=restep.seq, text=restep.why)
+            self._leave("NOT_COMPARABLE", restep.why)
         else:
+            self._leave("NOT_COMPARABLE", "it compares again", over=True)
             self._log.info(restep.state, seq=restep.seq, skipped_to=restep.skipped_seq)
+
+    def _leave(self, code: str, text: str, *, over: bool = False) -> None:
+        """An alert, or its end, for whoever tells people."""
+        severity = BY_CODE[code].severity
+        text = text[:ALERT_TEXT_MAX]
+        alert = Alert(code=code, severity=severity, text=text, source="follower", ts_ns=time.time_ns(), over=over)
+        leave(self.state.path, alert)
 
     # ---- status ------------------------------------------------------------------------------------------------
     def _report(self, *, force: bool) -> None:

@@ -62,6 +62,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog) 
 
     configure()
     from daemon.alerts.delivery import Delivery
+    from daemon.alerts.facts import rules_of
     from daemon.config import load_config
     from daemon.journal.opening import hold_lock
     from daemon.killer.guard import LOOK_S, Guard
@@ -76,7 +77,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog) 
     process.know(config)
     process.bind(account=config.account.tag)
     log, notifier = process.log, Notifier.of_environment()
-    delivery = Delivery(state.path, state.journal, config.alerts, log)
+    delivery = Delivery(state, config.alerts, log, by="guard", rules=rules_of(config, by="guard"))
     guard = Guard(config, state.path, log, delivery.tell)
 
     def tell_state() -> None:
@@ -89,9 +90,6 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog) 
                 why=guard.why,
                 lease=guard.lease_name,
                 silent_s=round(time.monotonic() - guard.looked_s, 1),
-                open_alerts=tuple(delivery.desk.open),
-                targets=delivery.pictures(),
-                fault=delivery.fault,
             ),
         )
 

@@ -1,7 +1,6 @@
 """`python -m daemon.ops --config FILE [--state DIR] [--parent PID]`: the ops process. `quantd ops` execs into it."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 from typing import Final
@@ -39,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
+    import uvloop
+
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -62,7 +63,7 @@ def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
     async def serve() -> None:
         await Ops(View(config), [*build_parts(config, log), service], log).run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
     log.info("stopped")
     return EXIT_DONE
 

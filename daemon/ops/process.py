@@ -33,9 +33,17 @@ class Part(Protocol):
 
 def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> list[Part]:
     """What the config asks for. Raises ConfigError on a secret that cannot be read and the like."""
+    from daemon.ops.alerts import AlertsPart
     from daemon.ops.http.server import HttpPart
 
-    return [HttpPart(config, log)]
+    parts: list[Part] = [HttpPart(config, log)]
+    if config.ops.mqtt.host:
+        from daemon.ops.mqtt.bridge import MqttPart
+
+        parts.append(MqttPart(config, log))
+    if config.alerts.to:
+        parts.append(AlertsPart(config, log))
+    return parts
 
 
 class Ops:
@@ -44,6 +52,7 @@ class Ops:
     def __init__(self, view: View, parts: Sequence[Part], log: structlog.typing.FilteringBoundLogger) -> None:
         self._view = view
         self._parts = parts
+        view.parts = tuple(part.name for part in parts)
         self._log = log
         self._stops = 0
         self._stopping = asyncio.Event()

@@ -20,9 +20,10 @@ from core.errors import QuantdError, Refused
 from daemon.config import Config
 from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.control.messages import COMMANDS
+from daemon.ops.metrics.folder import Folder, look_at
 from daemon.state_dir import StateDirectory
-from daemon.status.follower import FollowerPicture, is_locked, is_running, read_picture
-from daemon.status.guard import GuardPicture, guard_runs, read_guard
+from daemon.status.follower import FollowerNews, FollowerPicture, is_locked, is_running, read_picture
+from daemon.status.guard import GuardPicture, guard_news, guard_runs, read_guard
 from daemon.status.picture import Status, decode_status
 
 LOOK_S: Final = 0.5
@@ -57,6 +58,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     follower: FollowerPicture | None = None
     guard_runs: bool = False
     guard: GuardPicture | None = None
+    guard_news: FollowerNews | None = None  # None = there is nothing to guard
+    folder: Folder | None = None  # journal, disk and lease
 
 
 class View:
@@ -67,8 +70,10 @@ class View:
         self.state = StateDirectory(Path(config.state_dir))
         self.began_s = time.monotonic()
         self.looks = 0
+        self.parts: tuple[str, ...] = ()  # those that should run (daemon/ops/process.py)
         self.restarts: dict[str, int] = {}  # of parts, by name (daemon/ops/process.py counts them)
         self.faults: dict[str, str] = {}  # why a part does not run now
+        self.counted: dict[str, dict[str, int]] = {}  # by part: what it counts of its own work
         self._look_s = look_s
         self._seen = Seen(at_s=self.began_s, trader=ABSENT, fault="not looked yet")
         self._new = asyncio.Event()
@@ -144,15 +149,16 @@ class View:
 
     # ---- the threads -------------------------------------------------------------------------------------------
     def _look_on(self) -> None:
-        line = _Line(Path(self.config.control.socket))
+        line, seen = _Line(Path(self.config.control.socket)), self._seen
         while not self._end.is_set():
             began_s = time.monotonic()
-            self._tell(self._look(line))
+            seen = self._look(line, seen)
+            self._tell(seen)
             self._end.wait(max(0.0, self._look_s - (time.monotonic() - began_s)))
         line.hang_up()
 
-    def _look(self, line: "_Line") -> Seen:
-        before, folder = self._seen, self.state.path
+    def _look(self, line: "_Line", before: Seen) -> Seen:
+        folder = self.state.path
         trader, status, measures, answer_s = line.look()
         now_s = time.monotonic()
         answers = trader == ANSWERS
@@ -170,6 +176,8 @@ class View:
             follower=read_picture(folder),
             guard_runs=guard_runs(folder),
             guard=read_guard(folder),
+            guard_news=guard_news(folder),
+            folder=look_at(self.state),
         )
 
     def _tell(self, seen: Seen) -> None:
@@ -225,7 +233,8 @@ class _Line:
             status = decode_status(self.request("status", {}))
             answer_s = time.monotonic() - began_s
             if MEASURES in COMMANDS:
-                measures = self.request(MEASURES, {})
+                with contextlib.suppress(CommandFailed):  # a trader of an earlier release does not know the word
+                    measures = self.request(MEASURES, {})
         except (CommandFailed, Refused, msgspec.DecodeError, NotReachable) as fault:
             self.fault = str(fault)
             return ABSENT if _nobody_there(fault) else SILENT, None, None, 0.0

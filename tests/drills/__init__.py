@@ -217,9 +217,8 @@ DRILLS: Final = (
     Drill(
         name="execution",
         meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
-        "exact totals, VWAP against TWAP; parts 0 to 4 are the first 105 minutes of the days at 40 times real time, "
-        "parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
-        parts=10,
+        "exact totals, VWAP against TWAP; a part is one whole day at 45 times real time",
+        parts=5,
         part=_execution,
     ),
     Drill(
