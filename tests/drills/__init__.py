@@ -115,6 +115,12 @@ def _impact_fit(number: int) -> PartResult:
     return run_part(number)
 
 
+def _alerts(number: int) -> PartResult:
+    from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
 def _units(number: int) -> PartResult:
     from tests.drills.units import run_part
 
@@ -123,6 +129,13 @@ def _units(number: int) -> PartResult:
 
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="alerts",
+        meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
+        "20 events",
+        parts=4,
+        part=_alerts,
+    ),
     Drill(
         name="faults",
         meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
