@@ -43,7 +43,9 @@ def run_part(number: int) -> dict[str, Any]:
         stack.enter_context(TraderProcess(config))
         command = [sys.executable, "-m", "daemon.ops", "--config", str(config), "--parent", str(os.getpid())]
         with (folder / "ops.log").open("wb") as log:
-            ops = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log)
+            ops = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+            )
         stack.callback(ops.wait)
         stack.callback(ops.kill)
         found = asyncio.run(_measure(server.port, folder / "state"))
