@@ -110,7 +110,7 @@ KINDS: Final = (
     _kind("DUPLICATE_ORDER", CRITICAL, PERSON, "a strategy sent the same order too often"),
     _kind("EDGE_UNPAID", WARNING, PERSON, "the expected edge does not pay the estimated cost of a schedule"),
     _kind("COST_DRIFT", WARNING, PERSON, "a day's costs are not those of the days before, or of the estimates"),
-    _kind("MODEL_DRIFT", WARNING, PERSON, "a model's scores are not spread as they were out of fold"),
+    _kind("MODEL_DRIFT", WARNING, ITSELF, "a model's scores are not spread as they were out of fold"),
     _kind("MODEL_STALE", WARNING, ITSELF, "the data that a model was trained on are old"),
     # ---- processes
     _kind(

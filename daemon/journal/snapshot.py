@@ -43,11 +43,16 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Snapshot).decode
 
 
+def snapshot_name(seq: int) -> str:
+    """The file name of the snapshot at a seq."""
+    return f"snapshot-{seq:020d}.qs"
+
+
 def write_snapshot(directory: Path, seq: int, parts: dict[str, bytes], digests: dict[str, str]) -> Path:
     """Write one snapshot durably and drop all but the newest three that verify; returns its path."""
     body = _encode(Snapshot(seq=seq, parts=parts, digests=digests))
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"snapshot-{seq:020d}.qs"
+    path = directory / snapshot_name(seq)
     write_durably(path, _HEADER.pack(MAGIC, VERSION, crc32c(body), len(body)) + body)
     _prune(directory)
     return path

@@ -22,6 +22,7 @@ from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.control.messages import COMMANDS
 from daemon.ops.metrics.folder import Folder, look_at
 from daemon.state_dir import StateDirectory
+from daemon.status.alerts import DeliveryPicture, delivers, read_delivery
 from daemon.status.follower import FollowerNews, FollowerPicture, is_locked, is_running, read_picture
 from daemon.status.guard import GuardPicture, guard_news, guard_runs, read_guard
 from daemon.status.picture import Status, decode_status
@@ -59,6 +60,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     guard_runs: bool = False
     guard: GuardPicture | None = None
     guard_news: FollowerNews | None = None  # None = there is nothing to guard
+    delivery: DeliveryPicture | None = None  # who tells people of alerts, and how that goes; None = nobody does
     folder: Folder | None = None  # journal, disk and lease
 
 
@@ -177,6 +179,7 @@ class View:
             guard_runs=guard_runs(folder),
             guard=read_guard(folder),
             guard_news=guard_news(folder),
+            delivery=read_delivery(folder) if delivers(folder) else None,
             folder=look_at(self.state),
         )
 

@@ -73,6 +73,12 @@ def _algo_faults(number: int) -> PartResult:
     return run_part(number)
 
 
+def _ship(number: int) -> PartResult:
+    from tests.drills.ship import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -115,8 +121,27 @@ def _impact_fit(number: int) -> PartResult:
     return run_part(number)
 
 
+def _alerts(number: int) -> PartResult:
+    from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
+def _units(number: int) -> PartResult:
+    from tests.drills.units import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="alerts",
+        meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
+        "20 events",
+        parts=4,
+        part=_alerts,
+    ),
     Drill(
         name="faults",
         meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
@@ -172,6 +197,21 @@ DRILLS: Final = (
         "no order after it, HALTED at the start; a part is one story",
         parts=10,
         part=_guard,
+    ),
+    Drill(
+        name="units",
+        meaning="the units of systemd run as systemd would, with the paper gateway: order, READY, beats, a trader that "
+        "hangs and is aborted by its watchdog, stop order, exit codes, nobody reading the log; a part is one life",
+        parts=3,
+        part=_units,
+    ),
+    Drill(
+        name="ship",
+        meaning="a trader whose journal is shipped, by a process that is killed at random, loses its state directory "
+        "and is started in one made from the copy, without and with a tail that was not shipped; HALTED, equal to the "
+        "broker to the cent, no order reference twice; a part is one story of two losses",
+        parts=5,
+        part=_ship,
     ),
     Drill(
         name="fuzz",

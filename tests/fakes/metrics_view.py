@@ -78,8 +78,8 @@ def full_seen(**changes: Any) -> Seen:
         "follower": FollowerPicture(pid=2, wall_ns=wall_ns, head_seq=1_234, state="following", restep=part,
                                     snapshot_seq=1_000, database=DatabasePicture(part=part)),
         "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching"),
-        "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease, delivers=True,
-                         delivery=DeliveryPicture(pid=3, by="guard", wall_ns=wall_ns, targets=(desk,))),
+        "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease),
+        "delivery": DeliveryPicture(pid=3, by="guard", wall_ns=wall_ns, targets=(desk,)),
     }  # fmt: skip
     return Seen(**(fields | changes))
 

@@ -236,7 +236,7 @@ async def test_the_picture_by_parts(ops: Ops, trader: FakeOperations) -> None:
     assert (answers["latches"]["ladder"], answers["latches"]["latches"][0]["by"]) == ("HALTED", "ann")
     assert answers["feed"][0]["odd"] == {"crossed": 1}
     assert answers["refusals"]["count"] == {"16 PRICE_BAND": 2}
-    assert answers["alerts"] == {"newest": [], "open": []}
+    assert answers["alerts"] == {"newest": [], "open": [], "targets": []}
     assert answers["version"]["trader"] == {"version": "1"}
 
 

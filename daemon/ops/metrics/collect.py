@@ -158,8 +158,8 @@ class ViewCollector(Collector):
         samples.one_of("guard_state", picture.state, c.GUARD_STATES)
 
     def _delivery(self, samples: Samples) -> None:
-        folder, put = self._view.seen.folder, samples.put
-        picture = None if folder is None or not folder.delivers else folder.delivery
+        """Of whoever delivers alerts, which may be ops itself."""
+        picture, put = self._view.seen.delivery, samples.put
         runs = picture is not None and (time.time_ns() - picture.wall_ns) / NANO <= DELIVERY_SILENT_S
         put("alert_delivery_up", runs)
         if picture is None or not runs:

@@ -1,5 +1,4 @@
-"""What the state directory itself tells: segments of the journal, room on its disk, the trader's lease, who delivers
-alerts. Reads files, so
+"""What the state directory itself tells: segments of the journal, room on its disk, the trader's lease. Reads files, so
 it is asked in the thread that makes the looks, never on a loop.
 """
 
@@ -10,7 +9,6 @@ import msgspec
 
 from daemon.lease import Lease, read_lease
 from daemon.state_dir import StateDirectory
-from daemon.status.alerts import DeliveryPicture, delivers, read_delivery
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +18,6 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int = 0
     free_bytes: int = 0
     lease: Lease | None = None
-    delivers: bool = False
-    delivery: DeliveryPicture | None = None  # of whoever delivers alerts to people
 
 
 def look_at(state: StateDirectory) -> Folder:
@@ -37,8 +33,6 @@ def look_at(state: StateDirectory) -> Folder:
         size_bytes=size_bytes,
         free_bytes=room.f_bavail * room.f_frsize,
         lease=lease,
-        delivers=delivers(state.path),
-        delivery=read_delivery(state.path),
     )
 
 
