@@ -195,8 +195,8 @@ DRILLS: Final = (
     ),
     Drill(
         name="releases",
-        meaning="a state directory taken up by this release after an earlier one, and by the earlier one after this, each "
-        "by its own code: books exact and HALTED, or refused before a byte is written; a part is one earlier release",
+        meaning="a state directory taken up by this release after an earlier one, and by the earlier one after this, "
+        "each by its own code: books exact and HALTED, or refused before a byte is written; a part is one earlier one",
         parts=3,
         part=_releases,
     ),

@@ -1,6 +1,6 @@
 """The drill `releases`: a state directory goes from an earlier release to this one and back, each by its own code,
-killed with kill -9 on the way. Whoever takes it up must have the books to the cent and be HALTED until it is armed, or refuse
-before it writes a byte; and an earlier follower must refuse a database that was upgraded beyond it.
+killed with kill -9 on the way. Whoever takes it up must have the books to the cent and be HALTED until it is armed, or
+refuse before it writes a byte; and an earlier follower must refuse a database that was upgraded beyond it.
 """
 
 import subprocess
