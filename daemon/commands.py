@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 TRADER_MODULE: Final = "daemon.app"
 FOLLOWER_MODULE: Final = "daemon.follower"
 GUARD_MODULE: Final = "daemon.killer"
+OPS_MODULE: Final = "daemon.ops"
 SHIP_MODULE: Final = "daemon.ship"
 GATEWAY_MODULE: Final = "daemon.gateway"
 SUPERVISOR_MODULE: Final = "daemon.supervisor"
@@ -31,6 +32,13 @@ def follower_command(
 def guard_command(config: Path, *, state: Path | None = None, parent: int | None = None) -> list[str]:
     """The guard of the trader with the same config."""
     command = [sys.executable, "-m", GUARD_MODULE, "--config", str(config)]
+    command += [] if state is None else ["--state", str(state)]
+    return command + _bound_to(parent)
+
+
+def ops_command(config: Path, *, state: Path | None = None, parent: int | None = None) -> list[str]:
+    """The ops process of the trader with the same config."""
+    command = [sys.executable, "-m", OPS_MODULE, "--config", str(config)]
     command += [] if state is None else ["--state", str(state)]
     return command + _bound_to(parent)
 

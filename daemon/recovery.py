@@ -2,7 +2,7 @@
 that it works: `verify_replay` steps a whole journal and compares every record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +57,12 @@ FAILURES_KEPT: Final = 8
 _COUNTS: Final = ("events", "rows", "decisions", "parents", "children", "fills", "alerts")
 
 
-def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recovered:
-    """Rebuild the state of a journal under this config and code. Raises JournalError, Divergence."""
+def recover(
+    directory: Path, config: Config, tables: ReferenceTables, *, alive: Callable[[], None] = lambda: None
+) -> Recovered:
+    """Rebuild the state of a journal under this config and code; says `alive` as it gets on. Raises JournalError,
+    Divergence.
+    """
     wanted = digests(tables)
     snapshot = latest_snapshot(directory)
     from_seq = 0 if snapshot is None else snapshot.seq + 1
@@ -78,6 +82,7 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     try:
         for frame in JournalReader(directory, from_seq=from_seq).frames():
             rerun.frame(frame)
+            alive()
     except Divergence as fault:
         if opinion:
             raise

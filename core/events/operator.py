@@ -1,8 +1,9 @@
 """Facts of time, operators and the shell.
 
 An operator's fact says who gave the command and `authority`, how that was verified: peer (the socket's user; enough to
-cut risk), unsigned (the same where the config lets it add risk), signed:KEYID, code:STEP; "" = the trader itself, or a
-journal older than the field. `second` is the other person where two are needed (control 41).
+cut risk), unsigned (the same where the config lets it add risk), signed:KEYID, code:STEP, signed:KEYID@mqtt where it
+came over a network; "" = the trader itself, or a journal older than the field. `second` is the other person where two
+are needed (control 41).
 """
 
 from typing import ClassVar, Final

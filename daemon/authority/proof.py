@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERSION: Final = "quantd command 1"
 VALID_NS: Final = 30 * 10**9  # how long a signature of ours is good
 NONCE_BYTES: Final = 16
+ANY_RUN: Final = -1  # instead of an epoch, on what only cuts risk
 _NOT_SIGNED: Final = ("id", "proof", "command")
 
 

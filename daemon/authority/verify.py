@@ -2,36 +2,28 @@
 console, bridge) is trusted with it. Bounded in what it remembers and in how often it lets anybody try.
 """
 
-import base64
-import binascii
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from core.errors import ConfigError
-from daemon.authority.keys import key_id, read_secret
-from daemon.authority.proof import signed_bytes
+from daemon.authority.keys import read_secret
+from daemon.authority.signatures import PEER, Signatures, Unproven
 from daemon.authority.totp import decode_secret, find_step
 from daemon.config.persons import AuthoritySettings, OperatorSettings
-from daemon.control.messages import AnyRequest, Feature
+from daemon.control.messages import CLAIMED_MAX, AnyRequest, Feature
 from daemon.control.request import Proof
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-EXPIRY_NS_MAX: Final = 60 * 10**9
-NONCE_LENGTH_MIN: Final = 16
-NONCES_MAX: Final = 256  # used and not out of date yet; full = nobody may sign until some are
 FAILURES_FREE: Final = 5  # wrong proofs in a row, by operator and kind, until the first wait
 WAIT_NS: Final = 30 * 10**9  # then, doubled with each further one
 WAIT_NS_MAX: Final = {"signature": WAIT_NS, "code": 3_600 * 10**9}  # a signature cannot be guessed, a code can
 
-PEER: Final = "peer"
 UNSIGNED: Final = "unsigned"
+RELAYED: Final = "over {origin} every command needs a signature: send it with `quantd mqtt send COMMAND --as NAME`"
 SIGN: Final = "sign it: quantd COMMAND --as NAME, with the key of an operator in [authority.operators]"
 NO_OPERATORS: Final = (
     "this trader knows no operators: `quantd operator add NAME`, then put the block it prints into the config; or, "
@@ -44,15 +36,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     operator: str
     authority: str
-
-
-class Unproven(Exception):
-    """Refused, with the remedy. `claimed` is who it pretends to come from, `authority` what was true of it."""
-
-    def __init__(self, text: str, *, claimed: str, authority: str = PEER) -> None:
-        super().__init__(text)
-        self.claimed = claimed
-        self.authority = authority
 
 
 class _Failures(msgspec.Struct):
@@ -78,9 +61,8 @@ class Authority:
         self.epoch = epoch
         self._spent_step = spent_step
         self._wall_ns = wall_ns
-        self._keys = {name: _public_key(o.public_key) for name, o in settings.operators.items() if o.public_key}
+        self._signatures = Signatures(settings, account=account, epoch=epoch, wall_ns=wall_ns)
         self._secrets = {name: secret for name, o in settings.operators.items() if (secret := _secret(name, o))}
-        self._nonces: dict[str, int] = {}  # used -> out of date at
         self._failures: dict[tuple[str, str], _Failures] = {}
 
     @property
@@ -111,6 +93,22 @@ class Authority:
         unsigned = self.settings.unsigned and request.ADDS_RISK
         return Identity(operator=peer, authority=UNSIGNED if unsigned else PEER)
 
+    def identify_relayed(self, request: AnyRequest, origin: str) -> Identity:
+        """The same where the command came over a network: no user of this machine stands behind it, so every one needs
+        a signature, also one that cuts risk. A one-time code says nothing of the command it comes with: not taken.
+
+        Wrong ones lock nobody out: whoever may write to the network could else keep an operator from everything.
+        """
+        proof = request.proof
+        if proof is None or not proof.signature:
+            claimed = origin if proof is None else proof.operator[:CLAIMED_MAX]
+            raise Unproven(RELAYED.format(origin=origin), claimed=claimed, authority=origin)
+        try:
+            verified = self._signatures.verify(request, proof)
+            return Identity(operator=proof.operator, authority=f"{verified}@{origin}")
+        except Unproven as fault:
+            raise Unproven(str(fault), claimed=fault.claimed, authority=origin) from None
+
     def why_not_at(self, identity: Identity, level: str) -> str:
         """Why this person may not add risk at a level; "" = may."""
         if identity.authority in (PEER, UNSIGNED):
@@ -122,9 +120,7 @@ class Authority:
 
     def _verified(self, request: AnyRequest, proof: Proof) -> Identity:
         name, kind = proof.operator, "signature" if proof.signature else "code"
-        if name not in self.settings.operators:
-            known = ", ".join(self.settings.operators) or "none"
-            raise Unproven(f"operator {name[:40]!r} is not known here: this trader knows {known}", claimed=name[:40])
+        self._signatures.check_known(name)
         failures = self._failures.setdefault((name, kind), _Failures())
         wall_ns = self._wall_ns()
         if wall_ns < failures.until_ns:
@@ -132,8 +128,8 @@ class Authority:
             text = f"{failures.count} wrong {kind}s of {name}: wait {wait_s} s, or prove it the other way"
             raise Unproven(text, claimed=name)
         try:
-            verify = self._verify_signature if proof.signature else self._verify_code
-            authority = verify(request, proof, wall_ns)
+            signed = proof.signature
+            authority = self._signatures.verify(request, proof) if signed else self._verify_code(proof, wall_ns)
         except Unproven:
             failures.count += 1
             if failures.count >= FAILURES_FREE:
@@ -142,53 +138,7 @@ class Authority:
         failures.count = 0
         return Identity(operator=name, authority=authority)
 
-    def _verify_signature(self, request: AnyRequest, proof: Proof, wall_ns: int) -> str:
-        from cryptography.exceptions import InvalidSignature
-
-        name = proof.operator
-        key = self._keys.get(name)
-        if key is None:
-            raise Unproven(f"{name} has no key here: give a one-time code with --code", claimed=name)
-        text = signed_bytes(
-            request,
-            account=self.account,
-            epoch=self.epoch(),
-            operator=name,
-            nonce=proof.nonce,
-            expires_ns=proof.expires_ns,
-        )
-        try:
-            key.verify(base64.b64decode(proof.signature, validate=True), text)
-        except (InvalidSignature, binascii.Error, ValueError):
-            raise Unproven(
-                f"the signature is not that of {name} over this command, for account {self.account} in its present "
-                f"run: sign it again with the key that belongs to the config (key {self._key_id(name)})",
-                claimed=name,
-            ) from None
-        self._use_nonce(proof, wall_ns)
-        return f"signed:{self._key_id(name)}"
-
-    def _key_id(self, name: str) -> str:
-        return key_id(self.settings.operators[name].public_key)
-
-    def _use_nonce(self, proof: Proof, wall_ns: int) -> None:
-        """A signature is good once, and not for long. Only what was signed right may take up room here."""
-        name, left_ns = proof.operator, proof.expires_ns - wall_ns
-        if left_ns <= 0:
-            raise Unproven("the signature is out of date: sign it again; is the clock right?", claimed=name)
-        if left_ns > EXPIRY_NS_MAX:
-            most = EXPIRY_NS_MAX // 10**9
-            raise Unproven(f"the signature is good for more than {most} s: sign for less; clock?", claimed=name)
-        if len(proof.nonce) < NONCE_LENGTH_MIN:
-            raise Unproven(f"the nonce is shorter than {NONCE_LENGTH_MIN}: draw a longer one", claimed=name)
-        self._nonces = {nonce: until for nonce, until in self._nonces.items() if until > wall_ns}
-        if proof.nonce in self._nonces:
-            raise Unproven("this signature was used before: sign it again", claimed=name)
-        if len(self._nonces) >= NONCES_MAX:
-            raise Unproven("too many signatures in a minute: wait, then sign again", claimed=name)
-        self._nonces[proof.nonce] = proof.expires_ns
-
-    def _verify_code(self, request: AnyRequest, proof: Proof, wall_ns: int) -> str:
+    def _verify_code(self, proof: Proof, wall_ns: int) -> str:
         name = proof.operator
         secret = self._secrets.get(name)
         if secret is None:
@@ -199,12 +149,6 @@ class Authority:
         if step <= self._spent_step(name):
             raise Unproven("this code was used before: wait for the next one", claimed=name)
         return f"code:{step}"
-
-
-def _public_key(text: str) -> "Ed25519PublicKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text))
 
 
 def _secret(name: str, operator: OperatorSettings) -> bytes:

@@ -25,8 +25,10 @@ from daemon.cli import (
     drill,
     gateway,
     kill,
+    mqtt,
     operate,
     operators,
+    ops,
     order,
     panic,
     records,
@@ -62,6 +64,7 @@ for _part in (
     trader,
     operate,
     kill,
+    mqtt,
     order,
     panic,
     drill,
@@ -81,6 +84,7 @@ for _part in (
     doctor,
     database,
     gateway,
+    ops,
 ):
     _part.register(app)
 

@@ -10,6 +10,7 @@ import typer
 from daemon.cli import options as o
 from daemon.control.client import ControlClient, connected
 from daemon.state_dir import state_directory
+from daemon.status.alerts import delivers, read_delivery
 from daemon.status.follower import follower_news, is_running, read_picture
 from daemon.status.guard import guard_runs, news_beside, read_guard
 from daemon.status.picture import Status, named
@@ -56,8 +57,10 @@ def _print_status(picture: Status, directory: Path, *, as_json: bool) -> None:
         news = follower_news(directory)
         told = {"running": is_running(directory), "alarms": news.alarms} | (named(read_picture(directory)) or {})
         guard = {"running": guard_runs(directory)} | (named(read_guard(directory)) or {})
+        alerts = {"running": delivers(directory)} | (named(read_delivery(directory)) or {})
         ship = {"running": ship_runs(directory)} | (named(read_ship(directory)) or {})
-        o.print_json(named(picture) | {"follower": told, "guard": guard, "ship": ship})
+        beside = {"follower": told, "guard": guard, "delivery": alerts, "ship": ship}
+        o.print_json(named(picture) | beside)
         return
     from daemon.status.screen import print_status
 

@@ -29,19 +29,19 @@ def register(app: typer.Typer) -> None:
 
 def run(config: Config, as_json: o.Json = False) -> None:
     """Trade, in the state directory that the config names. Ends with a summary when the tape or Ctrl-C ends it."""
-    _check_there(config)
+    check_there(config)
     become(trader_command(config, as_json=as_json))
 
 
 def follow(config: Config, state: o.State = None) -> None:
     """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
-    _check_there(config)
+    check_there(config)
     become(follower_command(config, state=state))
 
 
 def guard(config: Config, state: o.State = None) -> None:
     """Watch the trader's lease, cancel its orders when it runs out, deliver alerts."""
-    _check_there(config)
+    check_there(config)
     become(guard_command(config, state=state))
 
 
@@ -68,7 +68,7 @@ def up(config: Config, as_json: o.Json = False) -> None:
     become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
 
 
-def _check_there(config: Path) -> None:
+def check_there(config: Path) -> None:
     if not config.is_file():
         raise ConfigError(f"{config}: no such file; name a config file with -c")
 

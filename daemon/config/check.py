@@ -16,12 +16,15 @@ from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.manual import MANUAL
 from core.units import CASH_NANOS_MAX, NANO
+from daemon.alerts.catalogue import BY_CODE
 from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.fee_rows import check_fees
 from daemon.config.feed_spec import replay_spec
+from daemon.config.mqtt_check import check_mqtt
+from daemon.config.ops_check import check_ops
 from daemon.config.paths import SOCKET_LENGTH_MAX, readable
 from daemon.config.schema import (
     AccountSettings,
@@ -86,6 +89,8 @@ def check(config: Config, problems: Problems) -> None:
     check_record(config.record, problems)
     check_authority(config, problems)
     check_guard(config, problems)
+    check_ops(config.ops, config.guard, problems)
+    check_mqtt(config, problems)
     check_ship(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
@@ -149,6 +154,9 @@ def check_guard(config: Config, problems: Problems) -> None:
             readable(target.urls_file, f"{field}.urls_file", problems)
         if target.name in names[:at]:
             problems.add(f"{field}.name", f"{target.name} is named twice", "give each its own name")
+    for code in config.alerts.severity:
+        if code not in BY_CODE:
+            problems.add(f"alerts.severity.{code}", "is no alert", "take the code of a section of deploy/RUNBOOK.md")
 
 
 def check_ship(config: Config, problems: Problems) -> None:

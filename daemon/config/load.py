@@ -18,6 +18,7 @@ from daemon.config.check import check, check_raw, live_defaults, model_params, s
 from daemon.config.database_url import SQLITE_PREFIX
 from daemon.config.decode import FAULTY, Problems, decode_struct
 from daemon.config.guarding import AlertTarget
+from daemon.config.ops_check import with_ops_paths
 from daemon.config.paths import absolute, expanded
 from daemon.config.persons import AuthoritySettings
 from daemon.config.schema import Config, CostSettings, StrategySettings
@@ -135,6 +136,7 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         feed=msgspec.structs.replace(feed, quotes=quotes, trades=trades),
         control=msgspec.structs.replace(config.control, socket=socket),
         costs=_with_fitted(config.costs, folder, problems),
+        ops=with_ops_paths(config.ops, folder, problems),
         ship=msgspec.structs.replace(config.ship, to=absolute(config.ship.to, folder, "ship.to", problems))
         if config.ship.to
         else config.ship,

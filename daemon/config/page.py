@@ -134,6 +134,7 @@ MEANINGS: Final[dict[tuple[str, str], str]] = {
     ("RestartWindow", "name"): "shown with the reason",
     ("RestartWindow", "start"): "local time of day",
     ("RestartWindow", "minutes"): "its length",
+    ("RestartWindow", "login"): "after it somebody must log in, with the second factor",
     ("FaultPlan", "late_fill_delay_ns"): "when the late fill comes",
     ("FaultPlan", "correction_delay_ns"): "when the correction comes",
     ("MessageFault", "kind"): "name of the message, such as PlaceOrder or OrderFilled",

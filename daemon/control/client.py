@@ -27,7 +27,9 @@ class CommandFailed(QuantdError):
     """The daemon answered that the request was wrong or failed."""
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True):
+    """One reply line."""
+
     id: int
     ok: bool
     result: msgspec.Raw = msgspec.Raw(b"null")
@@ -35,7 +37,7 @@ class _Answer(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-_decode_answer = msgspec.json.Decoder(_Answer).decode
+decode_answer: Final = msgspec.json.Decoder(Answer).decode
 
 
 class ControlClient:
@@ -92,11 +94,11 @@ class ControlClient:
         """The picture of this moment."""
         return decode_status(self.request("status"))
 
-    def _exchange(self, line: bytes) -> _Answer:
+    def _exchange(self, line: bytes) -> Answer:
         deadline_s = time.monotonic() + self._timeout_s
         try:
             self._socket.sendall(line)
-            return _decode_answer(self._read_line(deadline_s))
+            return decode_answer(self._read_line(deadline_s))
         except TimeoutError as fault:
             raise NotReachable(f"daemon at {self._path} did not answer within {self._timeout_s:g} s") from fault
         except OSError as fault:

@@ -25,6 +25,9 @@ LINE_BYTES_MAX: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 400
 ADOPTED_MAX: Final = 1_000  # positions taken over at once
 LINES_MAX: Final = 100  # corrections of the books at once
+CLAIMED_MAX: Final = 40  # characters of a name that is only claimed
+
+Origin = Literal["mqtt"]
 
 
 class Ping(Request, frozen=True, tag="ping"):
@@ -33,6 +36,10 @@ class Ping(Request, frozen=True, tag="ping"):
 
 class GetStatus(Request, frozen=True, tag="status"):
     """The picture of daemon/status/picture.py."""
+
+
+class GetMeasures(Request, frozen=True, tag="measures"):
+    """Counters and latencies (daemon/status/measures.py)."""
 
 
 class GetChallenge(Request, frozen=True, tag="challenge"):
@@ -273,18 +280,38 @@ class Override(Request, frozen=True, tag="override"):
     until: str = "5m"
 
 
+class Relayed(Request, frozen=True, tag="relayed"):
+    """A command that came over a network, passed on as it came; it counts only with a signature of its own."""
+
+    origin: Origin
+    request: msgspec.Raw
+
+
+class RelayRefused(Request, frozen=True, tag="relay-refused"):
+    """What a relay kept from the trader, for the audit: `count` commands of one kind, for one reason."""
+
+    origin: Origin
+    refused: Annotated[str, msgspec.Meta(max_length=CLAIMED_MAX)]
+    claimed: Annotated[str, msgspec.Meta(max_length=CLAIMED_MAX)]
+    why: Annotated[str, msgspec.Meta(max_length=REASON_LENGTH_MAX)]
+    count: Annotated[int, msgspec.Meta(ge=1, le=1 << 53)] = 1
+
+
 AnyRequest = (
-    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
+    Ping | GetStatus | GetMeasures
+    | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
     | PauseSchedule | ResumeSchedule | CancelSchedule
     | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks | GiveOrder | WithdrawOrder | GetOrders
+    | Relayed | RelayRefused
 )  # fmt: skip
 COMMANDS: Final = (
-    "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
+    "status", "measures",
+    "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
     "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
     "parent-pause", "parent-resume", "parent-cancel",
-    "order", "order-cancel", "order-list",
+    "order", "order-cancel", "order-list", "relayed", "relay-refused",
 )  # fmt: skip
 PROVEN: Final = frozenset(kind.__struct_config__.tag for kind in get_args(AnyRequest) if kind.ADDS_RISK)
 

@@ -14,7 +14,8 @@ import msgspec
 from core import events as e
 from core.latches import ACCOUNT, LEVEL_NAMES, PROCESS, STRATEGY, SYMBOL
 from core.money.approvals import CODE
-from daemon.authority.verify import PEER, Authority, Identity, Unproven
+from daemon.authority.signatures import PEER, Unproven
+from daemon.authority.verify import Authority, Identity
 from daemon.control import messages as m
 from daemon.control import order_messages as om
 from daemon.control.book_requests import books_corrected, corporate_applied
@@ -25,6 +26,7 @@ from daemon.control.order_requests import order_given, order_withdrawn
 from daemon.control.request import Scoped
 from daemon.control.trigger_requests import triggered
 from daemon.lease import boottime_ns
+from daemon.status.measures import Measures, encode_measures
 from daemon.status.picture import Status, cut, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
@@ -64,6 +66,10 @@ class Operations(Protocol):
         """The picture of this moment."""
         ...
 
+    def measures(self) -> Measures:
+        """Counters and latencies."""
+        ...
+
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """Every blocker in gate order: value, limit, since when, who can lift it."""
         ...
@@ -90,7 +96,9 @@ class Operations(Protocol):
 
 
 class ControlServer(LineServer):
-    """`symbols` and `strategies` are the names a scope may have, `features` those from outside that a model reads."""
+    """`symbols` and `strategies` are the names a scope may have, `features` those from outside that a model reads,
+    `relayed` the commands that may come over a network.
+    """
 
     def __init__(
         self,
@@ -101,6 +109,7 @@ class ControlServer(LineServer):
         symbols: tuple[str, ...],
         strategies: tuple[str, ...],
         features: tuple[str, ...] = (),
+        relayed: tuple[str, ...] = (),
     ) -> None:
         super().__init__(path)
         self.operations = operations
@@ -109,6 +118,7 @@ class ControlServer(LineServer):
         self.symbols = symbols
         self.strategies = strategies
         self.features = features
+        self.relayed = relayed
 
     def answer(self, line: bytes | bytearray, operator: str) -> bytes:
         """The reply line to one request line; never raises."""
@@ -131,6 +141,8 @@ class ControlServer(LineServer):
             return m.done(request.id, "pong")
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
+        if type(request) is m.GetMeasures:
+            return m.done(request.id, msgspec.Raw(encode_measures(self.operations.measures())))
         if type(request) is m.GetChallenge:
             authority = self.authority
             return m.done(request.id, m.Challenge(account=authority.account, epoch=authority.epoch()))
@@ -152,14 +164,35 @@ class ControlServer(LineServer):
                 return m.done(request.id, self.operations.why_not(request.symbol))
         except Unacceptable as fault:
             return m.not_done(request.id, str(fault), refused=True)
+        if type(request) is m.Relayed:
+            return self._relayed(request)
+        if type(request) is m.RelayRefused:
+            why = f"{request.why} ({request.count} times)" if request.count > 1 else request.why
+            self._audit(cut(request.refused), cut(request.claimed), request.origin, why)
+            return m.done(request.id, "journalled")
         return self._command(request, peer)
 
-    def _command(self, request: m.AnyRequest, peer: str) -> bytes:
+    def _relayed(self, relayed: m.Relayed) -> bytes:
+        """A command from a network: only of the kinds that the config lets in, and only signed."""
+        try:
+            request = m.decode_request(bytes(relayed.request))
+        except m.BadRequest as fault:
+            self._audit("malformed", relayed.origin, relayed.origin, str(fault))
+            return m.not_done(relayed.id, str(fault), refused=False)
+        command = str(request.__struct_config__.tag)
+        if command not in self.relayed:
+            why = f"{command} is not taken over {relayed.origin}: only {', '.join(self.relayed) or 'nothing'} is"
+            self._audit(command, relayed.origin, relayed.origin, why)
+            return m.not_done(relayed.id, why, refused=True)
+        return self._command(msgspec.structs.replace(request, id=relayed.id), relayed.origin, relayed=True)
+
+    def _command(self, request: m.AnyRequest, peer: str, *, relayed: bool = False) -> bytes:
         """Who gives it, what fact it is, and whether that person may; then the engine's answer."""
         command = str(request.__struct_config__.tag)
-        who = Identity(operator=peer, authority=PEER)
+        who = Identity(operator=peer, authority=peer if relayed else PEER)
         try:
-            who = self.authority.identify(request, peer)
+            authority = self.authority
+            who = authority.identify_relayed(request, peer) if relayed else authority.identify(request, peer)
             event = self._event(request, who.operator)
             if request.ADDS_RISK:
                 refusal = self.authority.why_not_at(who, LEVEL_NAMES[getattr(event, "level", ACCOUNT)])

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from core.errors import ConfigError, QuantdError
+from daemon.log import ProcessLog, process_log, say
+from daemon.notify import Notifier
 from daemon.stops import Stops
 
 EXIT_DONE = 0
@@ -28,17 +30,18 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports
-    try:
-        return _run(given, stops)
-    except ConfigError as fault:
-        print(str(fault), file=sys.stderr)
-        return EXIT_CONFIG
-    except QuantdError as fault:
-        print(f"failed: {fault}", file=sys.stderr)
-        return EXIT_FAILED
+    with process_log("ship") as process:
+        try:
+            return _run(given, stops, process)
+        except ConfigError as fault:
+            say(str(fault))
+            return EXIT_CONFIG
+        except QuantdError as fault:
+            say(f"failed: {fault}")
+            return EXIT_FAILED
 
 
-def _run(given: argparse.Namespace, stops: Stops) -> int:
+def _run(given: argparse.Namespace, stops: Stops, process: ProcessLog) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -46,7 +49,6 @@ def _run(given: argparse.Namespace, stops: Stops) -> int:
 
     from daemon.config import load_config
     from daemon.journal.opening import hold_lock
-    from daemon.log import open_log
     from daemon.ship.card import check_card
     from daemon.ship.shipper import Shipper
     from daemon.ship.worker import Worker
@@ -62,14 +64,18 @@ def _run(given: argparse.Namespace, stops: Stops) -> int:
         check_card(to, **whose)  # who waits for the end is told at once; else a disk may be mounted later
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another process (pid {{pid}}) ships this journal")
-    log = open_log()
+    process.know(config)
+    process.bind(account=config.account.tag)
+    log, notifier = process.log, Notifier.of_environment()
     worker = Worker(state, to, every_s=config.ship.every_s, **whose)
     shipper = Shipper(state.path, worker, log, journal=state.journal, to=to, behind_s_max=config.ship.behind_s_max)
     if given.once:
         shipper.stop()
     stops.call(shipper.stop)
     log.info("ship started", to=config.ship.to)
+    notifier.ready(config.ship.to)
     picture = shipper.run()
+    notifier.stopping("")
     log.info("stopped", seq=picture.part.seq, behind=picture.part.lag_records, fault=picture.fault)
     if given.json:
         print(msgspec.json.encode(picture).decode())

@@ -127,8 +127,27 @@ def _impact_fit(number: int) -> PartResult:
     return run_part(number)
 
 
+def _alerts(number: int) -> PartResult:
+    from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
+def _units(number: int) -> PartResult:
+    from tests.drills.units import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="alerts",
+        meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
+        "20 events",
+        parts=4,
+        part=_alerts,
+    ),
     Drill(
         name="faults",
         meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
@@ -186,6 +205,13 @@ DRILLS: Final = (
         part=_guard,
     ),
     Drill(
+        name="units",
+        meaning="the units of systemd run as systemd would, with the paper gateway: order, READY, beats, a trader that "
+        "hangs and is aborted by its watchdog, stop order, exit codes, nobody reading the log; a part is one life",
+        parts=3,
+        part=_units,
+    ),
+    Drill(
         name="ship",
         meaning="a trader whose journal is shipped, by a process that is killed at random, loses its state directory "
         "and is started in one made from the copy, without and with a tail that was not shipped; HALTED, equal to the "
@@ -231,9 +257,8 @@ DRILLS: Final = (
     Drill(
         name="execution",
         meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
-        "exact totals, VWAP against TWAP; parts 0 to 4 are the first 105 minutes of the days at 40 times real time, "
-        "parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
-        parts=10,
+        "exact totals, VWAP against TWAP; a part is one whole day at 45 times real time",
+        parts=5,
         part=_execution,
     ),
     Drill(

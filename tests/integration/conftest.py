@@ -16,6 +16,7 @@ from daemon.follower.address import Address, read_address
 from daemon.follower.upgrade import upgrade
 from tests.fakes import trader
 from tests.fakes.trader import Rig
+from tests.servers import mosquitto
 from tests.servers.timescale import URL_VARIABLE, TimescaleServer, Unavailable, provision
 
 TEMPLATE = "record_template"
@@ -115,3 +116,23 @@ def journal_rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
         rig = Rig(tmp_path_factory.mktemp("recorded"), events_per_second=0.06, halts_per_hour=0.5)
         rig.run()
     return rig
+
+
+@pytest.fixture(scope="session")
+def mosquitto_programs() -> Path:
+    """Where the MQTT broker's programs are. Missing is a failure on a build machine and a skip elsewhere."""
+    try:
+        return mosquitto.provision()
+    except mosquitto.Unavailable as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def mosquitto_server(
+    mosquitto_programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[mosquitto.MosquittoServer]:
+    """A broker that lets anybody in, for all tests that leave it as it is."""
+    with mosquitto.MosquittoServer(mosquitto_programs, tmp_path_factory.mktemp("mosquitto") / "broker") as server:
+        yield server

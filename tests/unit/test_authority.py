@@ -12,15 +12,8 @@ import pytest
 from core.errors import ConfigError
 from daemon.authority import keys, totp
 from daemon.authority.proof import CodeGiver, Signer, signed_bytes
-from daemon.authority.verify import (
-    EXPIRY_NS_MAX,
-    FAILURES_FREE,
-    NONCES_MAX,
-    UNSIGNED,
-    WAIT_NS,
-    Authority,
-    Unproven,
-)
+from daemon.authority.signatures import EXPIRY_NS_MAX, NONCES_MAX, Unproven
+from daemon.authority.verify import FAILURES_FREE, UNSIGNED, WAIT_NS, Authority
 from daemon.config.persons import AuthoritySettings, OperatorSettings
 from daemon.control.messages import Feature, Halt, Resume
 from tests.fakes.operators import ACCOUNT, ANN, BOB, EPOCH, KEYS, SETTINGS

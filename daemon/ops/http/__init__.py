@@ -1,0 +1,1 @@
+"""Probes, metrics and the read-only API, by HTTP."""

@@ -1,0 +1,150 @@
+"""The part of the ops process that talks MQTT: connects, tells that it is there, publishes what waits, hands on what
+comes in, and does it all again when the broker was gone. While there is no broker it knows less and costs nobody
+anything.
+"""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import time
+from typing import Final
+
+import aiomqtt
+import structlog
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from core.errors import ConfigError
+from daemon.config import Config
+from daemon.ops.mqtt import messages as m
+from daemon.ops.mqtt.connect import OFFLINE, ONLINE, client_of, password_of, tls_of
+from daemon.ops.mqtt.counters import Counters
+from daemon.ops.mqtt.incoming import Incoming
+from daemon.ops.mqtt.outbox import ALERT, FILL, Message, Outbox
+from daemon.ops.mqtt.tail import TailThread, Told
+from daemon.ops.mqtt.telemetry import Pictures, heartbeat
+from daemon.ops.mqtt.topics import ALERTS, FILLS, HEARTBEAT, topics_of
+from daemon.ops.view import View
+
+AGAIN_S_MIN: Final = 0.2  # before the next try to connect; doubled with each failure, with jitter
+AGAIN_S_MAX: Final = 20.0
+GOODBYE_S: Final = 1.0
+
+
+class MqttPart:
+    """Implements daemon.ops.process.Part."""
+
+    name = "mqtt"
+
+    def __init__(self, config: Config, log: structlog.typing.FilteringBoundLogger) -> None:
+        """Raises ConfigError on a secret or a certificate that cannot be used."""
+        self._mqtt = config.ops.mqtt
+        self._log = log
+        self._topics = topics_of(config)
+        self._instance = self._topics.base.rpartition("/")[2]
+        self._run = secrets.token_hex(4)
+        self.counted = Counters()
+        password_of(self._mqtt)
+        tls_of(self._mqtt)
+        self.outbox = Outbox(self._mqtt.kept_max)
+        self._pictures = Pictures(self._instance)
+        self._tail: TailThread | None = None
+        self.incoming: Incoming | None = None
+        self.fault = ""  # why there is no broker; without secrets
+
+    async def run(self, view: View) -> None:
+        """Until cancelled."""
+        incoming = self.incoming = Incoming(view, self._topics, self.outbox, self.counted)
+        if self._tail is None:  # once: it goes on when this part is started again
+            self._tail = TailThread(view.state.journal, asyncio.get_running_loop(), self._take, self._log)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (incoming.run(), self._connect_on(incoming), self._tell_pictures(view), self._beat(view)):
+                    tasks.create_task(work)
+        except ExceptionGroup as faults:
+            raise first_of(faults) from None
+
+    # ---- the broker --------------------------------------------------------------------------------------------
+    async def _connect_on(self, incoming: Incoming) -> None:
+        again_s = AGAIN_S_MIN
+        while True:
+            before = self.counted.connects
+            try:
+                await self._serve(incoming)
+            except* (aiomqtt.MqttError, ConfigError, OSError, ValueError) as faults:
+                self.fault = m.one_line(str(first_of(faults)))
+                self.counted.failures += 1
+                self._log.warning("mqtt broker", host=self._mqtt.host, fault=self.fault, again_in_s=again_s)
+            self.counted.connected = 0
+            again_s = AGAIN_S_MIN if self.counted.connects > before else min(AGAIN_S_MAX, 2 * again_s)
+            await asyncio.sleep(again_s * random.uniform(0.5, 1.5))
+
+    async def _serve(self, incoming: Incoming) -> None:
+        """One connection, until it ends."""
+        topics, mqtt = self._topics, self._mqtt
+        async with client_of(mqtt, topics, self._instance, self.counted) as client:
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
+            granted = await client.subscribe(wanted)
+            if any(getattr(code, "is_failure", False) for code in granted):
+                raise aiomqtt.MqttError("the broker lets us not subscribe: give our user the rights of docs/mqtt.md")
+            await client.publish(topics.availability, ONLINE, qos=1, retain=True)
+            self._pictures.forget()
+            self.counted.connects += 1
+            self.counted.connected = 1
+            self._log.info("mqtt broker", host=mqtt.host, connected=True, topics=topics.base)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._publish_on(client))
+                    tasks.create_task(self._hear(client, incoming))
+            except asyncio.CancelledError:
+                with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await client.publish(topics.availability, OFFLINE, qos=1, retain=True)
+                raise
+
+    async def _publish_on(self, client: aiomqtt.Client) -> None:
+        while True:
+            message = await self.outbox.next()
+            await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+            self.outbox.arrived(message)
+
+    async def _hear(self, client: aiomqtt.Client, incoming: Incoming) -> None:
+        async for message in client.messages:
+            incoming.take(message.topic.value, message.payload, retained=bool(message.retain))
+
+    # ---- what is told ------------------------------------------------------------------------------------------
+    async def _tell_pictures(self, view: View) -> None:
+        told_s = 0.0
+        while True:
+            seen = await view.next_look()
+            view.counted[self.name] = self.counted.told(self.outbox)
+            now_s = time.monotonic()
+            if not self.counted.connected or now_s - told_s < self._mqtt.telemetry_s:
+                continue
+            told_s = now_s
+            for name, payload in self._pictures.news(seen).items():
+                self.outbox.show(Message(topic=self._topics.of(name), payload=payload, retain=True))
+
+    def _take(self, told: list[Told]) -> None:
+        for one in told:
+            kind, name = (FILL, FILLS) if isinstance(one, m.Fill) else (ALERT, ALERTS)
+            self.outbox.put(kind, Message(topic=self._topics.of(name), payload=m.encode(one)))
+
+    async def _beat(self, view: View) -> None:
+        n = 0
+        while True:
+            n += 1
+            counted = self.counted.told(self.outbox)
+            payload = heartbeat(view, self._run, n, self._mqtt.heartbeat_s, counted)
+            if self.counted.connected:
+                self.outbox.show(Message(topic=self._topics.of(HEARTBEAT), payload=payload, qos=0))
+            await asyncio.sleep(self._mqtt.heartbeat_s)
+
+
+def first_of(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first that is no group."""
+    fault: BaseException = faults
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault

@@ -1,0 +1,103 @@
+"""The connection to the MQTT broker as the config describes it: TLS, name and password, last will. Secrets are read
+each time it is made, so that a changed password needs no restart; they are never logged.
+"""
+
+import asyncio
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from core.errors import ConfigError
+from daemon.authority.keys import read_secret
+from daemon.config.mqtt import MqttSettings
+from daemon.ops.mqtt.counters import Counters
+from daemon.ops.mqtt.messages import PAYLOAD_BYTES_MAX
+from daemon.ops.mqtt.topics import Topics
+
+ONLINE: Final = b"online"
+OFFLINE: Final = b"offline"
+INBOX_MAX: Final = 4_096  # messages that came in and were not looked at yet
+PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 1_024  # the broker keeps longer ones to itself
+
+
+def client_of(mqtt: MqttSettings, topics: Topics, instance: str, counted: Counters) -> aiomqtt.Client:
+    """A client that is not connected yet. Raises ConfigError on a file or secret that cannot be used."""
+    properties = Properties(PacketTypes.CONNECT)
+    properties.MaximumPacketSize = PACKET_BYTES_MAX
+    return aiomqtt.Client(
+        mqtt.host,
+        mqtt.port_used,
+        identifier=mqtt.client_id or f"quantd-{instance}",
+        username=mqtt.user or None,
+        password=password_of(mqtt),
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=True,  # what was sent while we were away is not for us: commands run out, numbers grow old
+        keepalive=mqtt.keepalive_s,
+        timeout=mqtt.timeout_s,
+        will=aiomqtt.Will(topics.availability, OFFLINE, qos=1, retain=True),
+        queue_type=inbox_of(counted),
+        max_queued_incoming_messages=INBOX_MAX,
+        tls_context=tls_of(mqtt),
+        properties=properties,
+        logger=logging.getLogger(__name__),
+    )
+
+
+def password_of(mqtt: MqttSettings) -> str | None:
+    """Out of its file or variable. Raises ConfigError, without a word of it."""
+    if mqtt.password_variable:
+        password = os.environ.get(mqtt.password_variable, "")
+        if not password:
+            raise ConfigError(f"ops.mqtt.password_variable: ${mqtt.password_variable} is not set: export the password")
+        return password
+    if mqtt.password_file:
+        try:
+            return read_secret(Path(mqtt.password_file)).decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ConfigError(f"ops.mqtt.password_file: {mqtt.password_file} is no text: write the password") from None
+    return None
+
+
+def tls_of(mqtt: MqttSettings) -> ssl.SSLContext | None:
+    """The broker's certificate is checked, its name too. Raises ConfigError on files that cannot be used."""
+    if not mqtt.tls:
+        return None
+    return tls_context(mqtt.ca_file, mqtt.certificate_file, mqtt.key_file, "ops.mqtt.")
+
+
+def tls_context(ca_file: str, certificate_file: str, key_file: str, field: str) -> ssl.SSLContext:
+    """TLS 1.2 or later. Raises ConfigError."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError) as fault:
+        raise ConfigError(
+            f"{field}ca_file: {ca_file}: {fault}: name a PEM file with the authority's certificate"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate_file:
+        try:
+            context.load_cert_chain(certificate_file, key_file)
+        except (OSError, ssl.SSLError) as fault:
+            raise ConfigError(
+                f"{field}certificate_file: {certificate_file}: {fault}: name it and its key, PEM"
+            ) from None
+    return context
+
+
+def inbox_of(counted: Counters) -> type[asyncio.Queue[Any]]:
+    """A queue of incoming messages that, when it is full, drops the oldest and counts it."""
+
+    class Inbox(asyncio.Queue[Any]):
+        def put_nowait(self, item: Any) -> None:
+            if self.full():
+                self.get_nowait()
+                counted.discarded += 1
+            super().put_nowait(item)
+
+    return Inbox

@@ -1,0 +1,50 @@
+"""What the bridge counts of its own work; the heartbeat and `/metrics` show it."""
+
+from typing import Final
+
+from daemon.ops.mqtt.outbox import Outbox
+
+# Why a message that came in was not passed on. A closed list: it is a label.
+TOPIC: Final = "topic"
+RETAINED: Final = "retained"
+TOO_BIG: Final = "too_big"
+MALFORMED: Final = "malformed"
+NOT_TAKEN: Final = "not_taken"  # a command, or a number, that the config does not let in
+UNSIGNED: Final = "unsigned"
+FORGED: Final = "forged"
+STALE: Final = "stale"
+REPLAYED: Final = "replayed"
+BUSY: Final = "busy"
+REASONS: Final = (TOPIC, RETAINED, TOO_BIG, MALFORMED, NOT_TAKEN, UNSIGNED, FORGED, STALE, REPLAYED, BUSY)
+
+
+class Counters:
+    """Since the bridge began."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.discarded = 0  # came in faster than they could be looked at
+        self.refused = dict.fromkeys(REASONS, 0)  # by the bridge
+        self.relayed = 0  # commands passed on to the trader
+        self.relayed_refused = 0  # and refused by it
+        self.unanswered = 0  # and not answered
+        self.features = 0
+        self.features_refused = 0  # by the trader
+        self.connects = 0
+        self.connected = 0  # 1 while it is
+        self.failures = 0  # connections that failed or ended
+
+    def told(self, outbox: Outbox) -> dict[str, int]:
+        """All of it, flat."""
+        plain = (
+            "connected", "connects", "failures", "received", "discarded", "relayed", "relayed_refused", "unanswered",
+            "features", "features_refused",
+        )  # fmt: skip
+        return {
+            **{name: int(getattr(self, name)) for name in plain},
+            "published": outbox.published,
+            "waiting": len(outbox),
+            "replaced": outbox.replaced,
+            **{f"dropped_{kind}": count for kind, count in outbox.dropped.items()},
+            **{f"refused_{reason}": count for reason, count in self.refused.items()},
+        }

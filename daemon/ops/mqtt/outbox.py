@@ -1,0 +1,78 @@
+"""What waits to be published: replies first, then fills and alerts, which are kept long, then pictures, of which only
+the newest counts. Bounded; what gives way is counted. For one loop; knows no broker.
+"""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+import msgspec
+
+REPLIES_MAX: Final = 256
+
+REPLY: Final = "reply"
+FILL: Final = "fill"
+ALERT: Final = "alert"
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One publication."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    qos: int = 1
+
+
+class Outbox:
+    """Put at any time; one taker, which says when a message has arrived."""
+
+    def __init__(self, kept_max: int) -> None:
+        self._queues: dict[str, deque[Message]] = {kind: deque() for kind in (REPLY, FILL, ALERT)}
+        self._most = {REPLY: REPLIES_MAX, FILL: kept_max, ALERT: kept_max}
+        self._newest: dict[str, Message] = {}
+        self._some = asyncio.Event()
+        self.dropped = dict.fromkeys(self._queues, 0)  # never told, because the queue was full
+        self.replaced = 0  # pictures that a newer one replaced before they were told
+        self.published = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values())) + len(self._newest)
+
+    def put(self, kind: str, message: Message) -> None:
+        """One that counts by itself; the oldest of its kind makes room."""
+        queue = self._queues[kind]
+        if len(queue) >= self._most[kind]:
+            queue.popleft()
+            self.dropped[kind] += 1
+        queue.append(message)
+        self._some.set()
+
+    def show(self, message: Message) -> None:
+        """A picture: it takes the place of the one before on its topic."""
+        self.replaced += message.topic in self._newest
+        self._newest[message.topic] = message
+        self._some.set()
+
+    async def next(self) -> Message:
+        """The next to publish; it stays here until `arrived`."""
+        while (message := self._first()) is None:
+            self._some.clear()
+            await self._some.wait()
+        return message
+
+    def arrived(self, message: Message) -> None:
+        """The broker has it."""
+        self.published += 1
+        for queue in self._queues.values():
+            if queue and queue[0] is message:
+                queue.popleft()
+                return
+        if self._newest.get(message.topic) is message:
+            del self._newest[message.topic]
+
+    def _first(self) -> Message | None:
+        for queue in self._queues.values():
+            if queue:
+                return queue[0]
+        return next(iter(self._newest.values()), None)

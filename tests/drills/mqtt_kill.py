@@ -1,0 +1,140 @@
+"""The drill `mqtt_kill`: how long a kill takes from a publish at an MQTT broker to the record in the trader's journal,
+alone and while the broker is flooded with garbage, and by the control socket beside it. Real Mosquitto, real ops
+process, real trader on a synthetic market at real time. A part is one round of all three.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import aiomqtt
+
+from core import events as e
+from core import records as r
+from daemon.journal import JournalReader
+from tests.fakes.mqtt import BASE, ops_table, payload
+from tests.fakes.process import ROOT, TraderProcess
+from tests.fakes.trader import write_config
+from tests.servers.mosquitto import MosquittoServer, provision
+
+KILLS: Final = 60
+WARM: Final = 5
+EVERY_S: Final = 0.1
+FLOOD_PER_S: Final = 1_000
+LIMIT_MS: Final = {"mqtt": 50.0, "mqtt flooded": 50.0, "socket": 10.0}
+START_S: Final = 300.0
+WAIT_S: Final = 60.0
+
+
+def run_part(number: int) -> dict[str, Any]:
+    """One round."""
+    with tempfile.TemporaryDirectory(prefix="quantd-mqtt-kill-") as name, ExitStack() as stack:
+        folder = Path(name)
+        server = stack.enter_context(MosquittoServer(provision(), folder / "broker"))
+        config = write_config(folder / "state", more=ops_table(server.port), events_per_second=5, seed=number + 1)
+        config.write_text(config.read_text().replace('speed = "max"', 'speed = "1x"'))
+        stack.enter_context(TraderProcess(config))
+        command = [sys.executable, "-m", "daemon.ops", "--config", str(config), "--parent", str(os.getpid())]
+        with (folder / "ops.log").open("wb") as log:
+            ops = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log)
+        stack.callback(ops.wait)
+        stack.callback(ops.kill)
+        found = asyncio.run(_measure(server.port, folder / "state"))
+    failures = [
+        f"part {number}: {way}: p99 {times['p99_ms']} ms is above {LIMIT_MS[way]:g} ms"
+        for way, times in found.items()
+        if times["p99_ms"] > LIMIT_MS[way]
+    ]
+    counts = {f"kills by {way}": int(times["kills"]) for way, times in found.items()}
+    return {"counts": counts, "failures": failures, "times": found}
+
+
+class Watch:
+    """When each kill's record is found in the journal, by its reason; looked for all the time."""
+
+    def __init__(self, journal: Path) -> None:
+        self._reader = JournalReader(journal)
+        self._found: dict[str, int] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Everything new."""
+        for record in self._reader.records(frozenset({r.INPUT})):
+            message = r.decode(record.kind, record.payload)
+            if isinstance(message, e.OperatorKilled):
+                self._found[message.reason] = time.perf_counter_ns()
+
+    async def wait(self, reason: str) -> int:
+        """The moment it was there."""
+        async with asyncio.timeout(WAIT_S):
+            while reason not in self._found:
+                self.look()
+                await asyncio.sleep(0.0002)
+        return self._found[reason]
+
+
+async def _measure(port: int, state: Path) -> dict[str, dict[str, float]]:
+    async with aiomqtt.Client("127.0.0.1", port) as client, aiomqtt.Client("127.0.0.1", port) as flooder:
+        await client.subscribe(f"{BASE}/state")
+        async with asyncio.timeout(START_S):
+            async for message in client.messages:
+                if isinstance(message.payload, bytes) and json.loads(message.payload).get("state") == "ready":
+                    break
+        await client.unsubscribe(f"{BASE}/state")
+        watch = Watch(state / "journal")
+
+        async def publish(reason: str) -> None:
+            await client.publish(f"{BASE}/command", payload("kill", reason=reason), qos=1)
+
+        reader, writer = await asyncio.open_unix_connection(state / "control.sock")
+
+        async def tell(reason: str) -> None:
+            writer.write(json.dumps({"id": 1, "command": "kill", "reason": reason}).encode() + b"\n")
+
+        found = {"mqtt": await _kills("mqtt", publish, watch)}
+        flood = asyncio.create_task(_flood(flooder))
+        try:
+            found["mqtt flooded"] = await _kills("flooded", publish, watch)
+        finally:
+            flood.cancel()
+            sent = await asyncio.gather(flood, return_exceptions=True)
+        assert not isinstance(sent[0], Exception), sent
+        found["socket"] = await _kills("socket", tell, watch)
+        writer.close()
+        assert reader is not None
+    return found
+
+
+async def _kills(name: str, send: Any, watch: Watch) -> dict[str, float]:
+    took_ms: list[float] = []
+    for number in range(WARM + KILLS):
+        await asyncio.sleep(EVERY_S)
+        reason = f"{name} {number}"
+        began_ns = time.perf_counter_ns()
+        sending = asyncio.ensure_future(send(reason))
+        ended_ns = await watch.wait(reason)
+        await sending
+        if number >= WARM:
+            took_ms.append((ended_ns - began_ns) / 1e6)
+    took_ms.sort()
+    at = lambda part: round(took_ms[min(len(took_ms) - 1, int(part * len(took_ms)))], 3)  # noqa: E731
+    return {"kills": len(took_ms), "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0)}
+
+
+async def _flood(client: aiomqtt.Client) -> None:
+    """Garbage at a steady rate: nonsense, forgeries with a signature over another account, big ones."""
+    kinds = (b"\xff" * 40, payload("kill", reason="forged", account="DU0000009"), b"[" * 4_000)
+    began_s, sent = time.monotonic(), 0
+    while True:
+        due = int((time.monotonic() - began_s) * FLOOD_PER_S)
+        while sent < due:
+            await client.publish(f"{BASE}/command", kinds[sent % len(kinds)], qos=0)
+            sent += 1
+        await asyncio.sleep(0.005)
