@@ -73,6 +73,12 @@ def _algo_faults(number: int) -> PartResult:
     return run_part(number)
 
 
+def _releases(number: int) -> PartResult:
+    from tests.drills.releases import run_part
+
+    return run_part(number)
+
+
 def _ship(number: int) -> PartResult:
     from tests.drills.ship import run_part
 
@@ -218,6 +224,13 @@ DRILLS: Final = (
         "broker to the cent, no order reference twice; a part is one story of two losses",
         parts=5,
         part=_ship,
+    ),
+    Drill(
+        name="releases",
+        meaning="a state directory taken up by this release after an earlier one, and by the earlier one after this, "
+        "each by its own code: books exact and HALTED, or refused before a byte is written; a part is one earlier one",
+        parts=3,
+        part=_releases,
     ),
     Drill(
         name="fuzz",
