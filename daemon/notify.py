@@ -67,6 +67,12 @@ class Notifier:
             self.is_stopping = True
             self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(EXTEND_S * 1e6)}\n{_status(status)}")
 
+    def close(self) -> None:
+        """Nothing more is said."""
+        self._address = ""
+        if self._socket is not None:
+            self._socket.close()
+
     def _send(self, text: str) -> None:
         if not self._address:
             return

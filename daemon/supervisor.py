@@ -23,7 +23,9 @@ import msgspec
 import structlog
 
 from daemon.commands import follower_command, gateway_command, guard_command, trader_command
-from daemon.log import open_log
+from daemon.log import process_log
+from daemon.notify import Notifier
+from daemon.spokesman import Spokesman
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -60,6 +62,7 @@ class Supervisor:
         *,
         guard: Child | None = None,
         gateway: Child | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._beside = (follower, *(child for child in (guard, gateway) if child is not None))
         self.restarts = {child.name: 0 for child in (trader, *self._beside)}
@@ -68,6 +71,7 @@ class Supervisor:
         self._log = log
         self._stopping = asyncio.Event()
         self._processes: dict[str, Process] = {}
+        self._spokesman = Spokesman(notifier or Notifier())
 
     @property
     def running(self) -> bool:
@@ -77,12 +81,14 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end: the trader first, then the follower."""
         self._stopping.set()
+        self._spokesman.stopping()
 
     async def run(self) -> int:
         """Returns the exit code: 0 the trader ended well, 2 its config is wrong, 1 anything else."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
+        self._spokesman.open()
         try:
             async with asyncio.TaskGroup() as tasks:
                 kept: list[tuple[Child, asyncio.Event, asyncio.Task[int]]] = []
@@ -92,6 +98,7 @@ class Supervisor:
                 await asyncio.sleep(0)  # they start before the trader
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
+                self._spokesman.stopping()
                 patient = self.trader_exit == EXIT_DONE and not self._stopping.is_set()
                 for child, ends, keeping in kept:
                     ends.set()
@@ -99,6 +106,7 @@ class Supervisor:
                     patient = False
         finally:
             self._kill_all()
+            self._spokesman.close()
         if self._stopping.is_set() and self.trader_exit == -signal.SIGTERM:
             return EXIT_DONE  # stopped before it had begun
         return self.trader_exit if self.trader_exit in (EXIT_DONE, EXIT_CONFIG) else EXIT_FAILED
@@ -111,6 +119,7 @@ class Supervisor:
             process = await self._start(child)
             if child is self._trader:
                 code = await self._until_stop(child, process)
+                self._spokesman.ended()
             else:
                 code = await process.wait()
             if ending.is_set() or (code == EXIT_DONE and child is self._trader):
@@ -141,6 +150,7 @@ class Supervisor:
                 stdout=output,
                 stderr=errors,
                 process_group=0,  # Ctrl-C is ours alone: they get a SIGTERM, each at its time
+                env=self._spokesman.environment() if child is self._trader else None,
             )
         self._processes[child.name] = process
         self._log.info("child started", child=child.name, pid=process.pid)
@@ -224,7 +234,10 @@ def main(arguments: list[str] | None = None) -> int:
     follower = Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))
     guard = guard_child(config, parent, lease_s=given.guard) if given.guard else None
     gateway = gateway_child(given.gateway, parent)
-    return asyncio.run(Supervisor(trader, follower, open_log(), guard=guard, gateway=gateway).run())
+    with process_log("up") as process:
+        notifier = Notifier.of_environment()
+        supervisor = Supervisor(trader, follower, process.log, guard=guard, gateway=gateway, notifier=notifier)
+        return asyncio.run(supervisor.run())
 
 
 if __name__ == "__main__":

@@ -76,6 +76,11 @@ class JournalOut:
         except OSError:
             self._otherwise.write(fields)
 
+    def close(self) -> None:
+        """No more."""
+        if self._socket is not None:
+            self._socket.close()
+
     def _send(self, datagram: bytes) -> None:
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -129,7 +134,7 @@ def write_whole(fd: int, line: bytes, *, given_up: Callable[[], bool]) -> None:
     poll.register(fd, select.POLLOUT)
     rest = memoryview(line)
     while rest:
-        if not poll.poll(POLL_MS):
+        if not poll.poll(0 if given_up() else POLL_MS):
             if given_up():
                 raise OSError(errno.ETIMEDOUT, "nobody reads")
             continue
