@@ -17,7 +17,7 @@ from daemon.alerts.desk import Alert, Desk
 from daemon.alerts.left import leave, take_left
 from daemon.alerts.watch import Rule, Watch
 from daemon.config.guarding import AlertSettings, AlertTarget
-from daemon.journal.opening import hold_lock
+from daemon.lock import hold_lock
 from daemon.lease import TraderLease
 from daemon.state_dir import StateDirectory
 from daemon.status import follower, guard
