@@ -1,15 +1,13 @@
 """Starting, checking and measuring the trader. The trader itself is another process: it never holds this package."""
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.commands import follower_command, guard_command, trader_command, up_command
+from daemon.commands import become, follower_command, guard_command, trader_command, up_command
 
 if TYPE_CHECKING:
     from daemon.config import Config as CheckedConfig
@@ -73,12 +71,6 @@ def up(config: Config, as_json: o.Json = False) -> None:
 def check_there(config: Path) -> None:
     if not config.is_file():
         raise ConfigError(f"{config}: no such file; name a config file with -c")
-
-
-def become(command: list[str]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(command[0], command)
 
 
 def demo(seconds: Seconds = 0, seed: Seed = 1, state: o.State = None, as_json: o.Json = False) -> int:

@@ -18,6 +18,7 @@ from daemon.authority.signatures import PEER, Unproven
 from daemon.authority.verify import Authority, Identity
 from daemon.control import messages as m
 from daemon.control import order_messages as om
+from daemon.control.allowance import Allowance
 from daemon.control.book_requests import books_corrected, corporate_applied
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
@@ -321,22 +322,6 @@ _SCOPED: Final[dict[type, Callable[..., e.AnyEvent]]] = {
     m.Kill: e.OperatorKilled,
     m.Flatten: e.OperatorFlattened,
 }
-
-
-class Allowance:
-    """So many in each minute of the loop's time."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._until_s = 0.0
-        self._taken = 0
-
-    def take(self, now_s: float) -> bool:
-        """Whether one more is allowed."""
-        if now_s >= self._until_s:
-            self._until_s, self._taken = now_s + 60.0, 0
-        self._taken += 1
-        return self._taken <= self._most
 
 
 def _code(code: str | None) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from daemon.lease import read_lease
 from daemon.status.alerts import delivery_news
 from daemon.status.follower import FollowerNews, follower_news, is_locked
+from daemon.status.ship import ship_news
 
 FILE_NAME: Final = "guard.json"
 LOCK_NAME: Final = "guard.lock"
@@ -56,7 +57,7 @@ def guard_runs(directory: Path) -> bool:
 
 def news_beside(directory: Path) -> FollowerNews:
     """What `quantd status` and the screen show of the processes beside the trader."""
-    told = [follower_news(directory), guard_news(directory), delivery_news(directory)]
+    told = [follower_news(directory), guard_news(directory), delivery_news(directory), ship_news(directory)]
     news = [one for one in told if one is not None]
     return FollowerNews(
         line="  ".join(one.line for one in news if one.line),
