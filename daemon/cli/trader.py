@@ -46,14 +46,15 @@ def guard(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, a guard where there is a broker, and the paper gateway that the config may name:
-    started, restarted when they crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, the ops process and the paper gateway that the
+    config may name: started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
     configure()
     from daemon.config import load_config
     from daemon.control.client import is_alive
+    from daemon.ops import runs as ops_runs
     from daemon.status.follower import is_running
     from daemon.status.guard import guard_runs
 
@@ -64,8 +65,10 @@ def up(config: Config, as_json: o.Json = False) -> None:
         raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
     if guard_runs(Path(loaded.state_dir)):
         raise ConfigError(f"state_dir {loaded.state_dir}: a guard is running there: stop it first")
+    if ops_runs(Path(loaded.state_dir)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: an ops process is running there: stop it first")
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
-    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
+    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s, ops=loaded.ops.enabled))
 
 
 def check_there(config: Path) -> None:

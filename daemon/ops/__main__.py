@@ -8,11 +8,11 @@ from typing import Final
 from core.errors import ConfigError, QuantdError
 from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+from daemon.ops import LOCK_NAME
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
-LOCK_NAME: Final = "ops.lock"
 
 
 def main(arguments: list[str] | None = None) -> int:
