@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from daemon import cli
-from daemon.ops import runs
+from daemon.alerts.facts import OPS_LOCK
 from daemon.ops.__main__ import main
+from daemon.status.follower import is_locked
 from tests.fakes.built_tables import lend_tables
 from tests.fakes.ops import TOKEN, give_token
 from tests.fakes.process import ROOT
@@ -110,7 +111,7 @@ def test_up_starts_it_and_a_kill_of_it_changes_nothing(tmp_path: Path) -> None:
         assert (same["pid"], same["epoch"]) == (status["pid"], status["epoch"])
         code, out = up.end()
     assert (code, json.loads(out)["stopped_by"]) == (0, "SIGTERM")
-    assert not runs(tmp_path)
+    assert not is_locked(tmp_path / OPS_LOCK)
 
 
 def _children(pid: int, module: str) -> list[int]:
