@@ -201,6 +201,11 @@ class ViewCollector(Collector):
                 samples.put("model_drift_ratio", drift.ratio, strategy)
 
 
+def drifts_of(config: Config) -> dict[str, Drift]:
+    """One for each of them; each caller samples for itself."""
+    return {name: Drift(card.calibration) for name, card in cards_of(config).items()}
+
+
 def cards_of(config: Config) -> dict[str, ModelCard]:
     """Of every strategy with a model whose card can be read; where it cannot, the trader says why."""
     found = {}
