@@ -291,8 +291,11 @@ class DropOverride(Command, frozen=True, tag=36):
     reason: str
 
 
+ENDED: Final = "trader"  # `by` of alerts that nobody needs to see any more: their cause has passed
+
+
 class CloseAlerts(Command, frozen=True, tag=70):
-    """A person has seen these alerts: nobody is told of them again until they are raised anew."""
+    """A person has seen these alerts, or they have ended: nobody is told of them again until they are raised anew."""
 
     codes: tuple[str, ...]
     by: str

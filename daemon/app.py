@@ -10,10 +10,14 @@ from typing import Any
 
 from core.errors import BrokerFault, ConfigError, JournalError, QuantdError
 from daemon.lifeline import end_with
+from daemon.log import ProcessLog, process_log, say
+from daemon.notify import Notifier
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
+STDOUT = 1
+SUMMARY_SECONDS = 30.0  # for whoever reads it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,17 +29,18 @@ def main(arguments: list[str] | None = None) -> int:
     as_json = "--json" in given[3:]
     if "--parent" in given[3:-1]:
         end_with(int(given[given.index("--parent") + 1]))
-    try:
-        return _run(Path(given[2]).absolute(), as_json=as_json)
-    except ConfigError as fault:
-        print(str(fault), file=sys.stderr)
-        return EXIT_CONFIG
-    except (BrokerFault, JournalError, QuantdError) as fault:
-        print(f"failed: {fault}", file=sys.stderr)
-        return EXIT_FAILED
+    with process_log("trader") as process:
+        try:
+            return _run(Path(given[2]).absolute(), process, as_json=as_json)
+        except ConfigError as fault:
+            say(str(fault))
+            return EXIT_CONFIG
+        except (BrokerFault, JournalError, QuantdError) as fault:
+            say(f"failed: {fault}")
+            return EXIT_FAILED
 
 
-def _run(path: Path, *, as_json: bool) -> int:
+def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -45,14 +50,16 @@ def _run(path: Path, *, as_json: bool) -> int:
     from daemon.trader import Trader
 
     assert __debug__, "never run with -O: invariants are asserted"
-    trader = Trader(load_config(path), path, quiet=as_json)
+    config = load_config(path)
+    process.know(config)
+    trader = Trader(config, path, quiet=as_json, process=process, notifier=Notifier.of_environment())
     try:
         _loop(trader)
     except StepError as fault:
-        print(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover", file=sys.stderr)
+        say(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover")
         return EXIT_FAILED
     summary = summarise(trader)
-    print(json.dumps(summary) if as_json else text_of(summary))
+    say(json.dumps(summary) if as_json else text_of(summary), fd=STDOUT, seconds=SUMMARY_SECONDS)
     return EXIT_DONE
 
 

@@ -143,6 +143,7 @@ def _engine(
             ack_timeout_ns=config.engine.ack_timeout_ns,
             kill_retry_ns=config.engine.kill_retry_ns,
             kill_alert_ns=config.engine.kill_alert_ns,
+            link_alert_ns=config.engine.link_alert_ns,
             risk_interval_ns=config.risk.interval_ns,
             equity_note_interval_ns=config.engine.equity_note_interval_ns,
             cash_tolerance_bp=config.engine.cash_tolerance_bp,

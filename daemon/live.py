@@ -24,6 +24,7 @@ from core.units import NANO
 from daemon.announced import announced_clock
 from daemon.clock import GatewayClock, WallClock
 from daemon.hold import Hold
+from daemon.instruments import TEND_S  # quiet rows are journalled this late at most
 from daemon.machine import NEVER, Machine
 from daemon.recovery import Recovered
 from daemon.reference.tables import ReferenceTables, build_reference
@@ -35,7 +36,6 @@ from daemon.warm import BEAT_S
 if TYPE_CHECKING:
     from daemon.trader import Trader
 
-TEND_S: Final = 0.1  # between two looks at all that is not urgent; quiet rows are journalled this late at most
 TIMER_S_MIN: Final = 0.0002
 TIMER_S_MAX: Final = 60.0
 GATEWAY_START_S: Final = 60.0  # a paper gateway may still be running its market up to now
@@ -207,6 +207,7 @@ class LiveDriver:
         if isinstance(sink, ShadowSink):
             sink.restored, sink.told = self._look, self._told
         self.adapter = adapter = self._adapter(sink)
+        trader.measuring.attach(adapter)
         if not shadow:
             runner.machine.port = adapter
             if self._config.journal.durability == "fsync":
@@ -290,8 +291,7 @@ class LiveDriver:
             self._fetch(runner.money.trading_date)
             trader.tend()
             over = trader.drained()
-            if trader.presence is not None:
-                trader.presence.turn()
+            trader.turned()
         except StepError as fault:
             self._fail(fault)
             return True

@@ -15,6 +15,7 @@ from core.engine import Engine
 from core.engine.deadlines import NEVER
 from core.money.fold import fold_outcome
 from core.ports import BrokerPort
+from daemon.instruments import OrderPath
 
 DECIDE: Final = 1
 WATCHED: Final = 2
@@ -49,6 +50,7 @@ class Machine:
     port: BrokerPort | None = None  # a live broker's; set by the running trader alone
     measurer: Measurer | None = None  # answers `MeasureRisk`; set by the running trader alone
     may_send: Callable[[], str] | None = None  # why no order may leave at this moment ("" = it may); with a broker
+    path: OrderPath | None = None  # times orders; set by the runner alone
 
     def __init__(
         self,
@@ -151,8 +153,12 @@ class Machine:
                     outcome = c.NotSent(order_id=message.order_id, version=c.CANCEL, reason=reason)
                     refused.append(self.refuse(outcome, ts_ns))
                 continue
-            order = message.order
+            order, path = message.order, self.path
+            if path is not None:
+                path.leaves()
             reason = self._stop(order) or self._submit(message, ts_ns)
+            if path is not None:
+                (path.drop if reason else path.left)(order.intent.order_id)
             if reason:
                 intent = order.intent
                 outcome = c.NotSent(order_id=intent.order_id, version=intent.version, reason=reason)

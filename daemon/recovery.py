@@ -2,7 +2,7 @@
 that it works: `verify_replay` steps a whole journal and compares every record.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from daemon.machine import Machine
 from daemon.reference.tables import ReferenceTables, from_records
 from daemon.rerun import Divergence, Rerun, is_poisoned
 from daemon.status.build import Tally
+from daemon.vocabulary import check_vocabulary
 
 
 class RunnerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +57,12 @@ FAILURES_KEPT: Final = 8
 _COUNTS: Final = ("events", "rows", "decisions", "parents", "children", "fills", "alerts")
 
 
-def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recovered:
-    """Rebuild the state of a journal under this config and code. Raises JournalError, Divergence."""
+def recover(
+    directory: Path, config: Config, tables: ReferenceTables, *, alive: Callable[[], None] = lambda: None
+) -> Recovered:
+    """Rebuild the state of a journal under this config and code; says `alive` as it gets on. Raises JournalError,
+    Divergence.
+    """
     wanted = digests(tables)
     snapshot = latest_snapshot(directory)
     from_seq = 0 if snapshot is None else snapshot.seq + 1
@@ -77,6 +82,7 @@ def recover(directory: Path, config: Config, tables: ReferenceTables) -> Recover
     try:
         for frame in JournalReader(directory, from_seq=from_seq).frames():
             rerun.frame(frame)
+            alive()
     except Divergence as fault:
         if opinion:
             raise
@@ -200,6 +206,7 @@ def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: d
     found: dict[str, None] = {name: None for name, digest in snapshot.items() if wanted.get(name) != digest}
     models: list[list[ModelLoaded]] = []  # of each run
     for record in JournalReader(directory, from_seq=from_seq).references():
+        check_vocabulary(record)
         message = r.decode(r.REFERENCE, record.payload)
         if type(message) is ConfigResolved:
             models.append([])

@@ -4,7 +4,7 @@ Market rows that decide nothing stay in the batch they came in and are journalle
 the next thing that happens. One frame holds an input and all it caused; nothing is dispatched before it is committed.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -15,9 +15,14 @@ from core.money.state import Money
 from core.rows import ROW_BYTES, unpack_row
 from daemon.authority.trail import AuditChain
 from daemon.hold import Hold
+from daemon.instruments import OrderPath
+from daemon.instruments import now_ns as measured_ns
 from daemon.journal import JournalWriter
 from daemon.machine import DECIDE, FEED_CONTROLS, LIVE_ROWS_MAX, NEVER, ORDERS, WATCHED, Machine
 from daemon.status.build import Tally
+
+if TYPE_CHECKING:
+    from daemon.log import OrderLog
 
 QUIET_ROWS_MAX: Final = 128  # rows journalled at once when nothing happens: an order never waits behind more (7 KB)
 _WORDS: Final = ROW_BYTES // 8  # a row as 64-bit words; the first is its time
@@ -39,11 +44,13 @@ class Runner:
         self.journal = journal
         self.tally = tally
         self.roll = roll
+        self.path = machine.path = OrderPath()
         self.now_ns = machine.engine.ts_ns
         self.rows_done = 0
         self.controls_here: list[tuple[int, Any]] = []  # feed controls since the last row, for an exact resume
         self.hold: Hold | None = None  # with a live broker: orders wait for the disk while all else goes on
         self.audit: AuditChain | None = None  # of what people and protections do; sealed by the trader
+        self.orders: OrderLog | None = None  # tells the life of every order to the log of the process
         self._fsync = journal.durability == "fsync"
         self._live = machine.live_rows
         assert len(machine.live_rows) == LIVE_ROWS_MAX, "the machine was built for another block"
@@ -135,6 +142,7 @@ class Runner:
         engine = self.engine
         before = engine.seq
         seq = before + at + 1 - self._from
+        began_ns = measured_ns()
         try:
             records = engine.wake(seq, ts_ns, inst)
         except Exception as fault:  # edge: whatever the engine raises is journalled with its input, then we leave
@@ -144,8 +152,9 @@ class Runner:
         if not records:
             engine.seq = before  # nothing was decided: the row stays with its quiet neighbours
             return
+        decided_ns = measured_ns()
         self._put_rows(before)
-        self._finish(seq, ts_ns, records)
+        self._finish(seq, ts_ns, records, began_ns, decided_ns, market=True)
 
     def _put_rows(self, seq: int) -> int:
         """Add the applied rows that are not journalled to the open frame, from seq + 1 on; returns the last seq."""
@@ -196,16 +205,22 @@ class Runner:
         self.journal.add(r.INPUT, seq, ts_ns, 0, payload)
         if self.audit is not None:
             self.audit.add(r.INPUT, seq, ts_ns, payload)
+        began_ns = measured_ns()
         try:
             records = engine.step(e.Stamped(seq, ts_ns, event))
         except Exception as fault:  # edge: whatever the engine raises is journalled with its input, then we leave
             self._fail(seq, ts_ns, fault)
             raise StepError(str(fault)) from fault
         self.now_ns = ts_ns if ts_ns > self.now_ns else self.now_ns
-        self._finish(seq, ts_ns, records)
+        self._finish(seq, ts_ns, records, began_ns, measured_ns())
         self.tally.take_event(seq, ts_ns, event, engine.money)
+        if self.orders is not None:
+            self.orders.take_event(ts_ns, seq, event)
 
-    def _finish(self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]]) -> None:
+    def _finish(
+        self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]], began_ns: int, decided_ns: int, *,
+        market: bool = False,
+    ) -> None:  # fmt: skip
         """Journal a step's records in the open frame, commit, dispatch; what counts them comes after the order left."""
         journal = self.journal
         if not records:
@@ -214,6 +229,7 @@ class Runner:
         encoded = [(kind, seq, _encode(message)) for kind, seq, message in records]
         journal.add_all(ts_ns, cause_seq, encoded)
         journal.commit()
+        self.path.marks = (began_ns, decided_ns, measured_ns(), market)
         if self.audit is not None:
             for kind, seq, payload in encoded:
                 self.audit.add(kind, seq, ts_ns, payload)
@@ -221,15 +237,26 @@ class Runner:
             self._dispatch_holding(self.hold, records, ts_ns)
         elif self._fsync and any(type(x[2]) in ORDERS for x in records):
             # Cancels wait for nothing; orders wait until their record is on the device.
+            orders = self._timed(records)
             self._dispatch([x for x in records if type(x[2]) not in ORDERS], ts_ns)
             journal.sync()
-            self._dispatch([x for x in records if type(x[2]) in ORDERS], ts_ns)
+            self._dispatch(orders, ts_ns)
         else:
             self._dispatch(records, ts_ns)
         self.tally.take_records(ts_ns, records)
+        if self.orders is not None:
+            self.orders.take_records(ts_ns, cause_seq, records)
+
+    def _timed(self, records: list[tuple[int, int, Any]]) -> list[tuple[int, int, Any]]:
+        """The step's orders, which wait for the disk from now on."""
+        orders = [record for record in records if type(record[2]) in ORDERS]
+        for record in orders:
+            self.path.keep(record[2].order.intent.order_id)
+        return orders
 
     def _dispatch_holding(self, hold: "Hold", records: list[tuple[int, int, Any]], ts_ns: int) -> None:
         """Cancels leave now, orders when their records are on the device; an order cancelled before that never does."""
+        orders = self._timed(records)
         taken: list[Any] = []
         leaving: list[tuple[int, int, Any]] = []
         for record in records:
@@ -240,11 +267,11 @@ class Runner:
             if type(message) not in ORDERS and not unknown:  # the broker has never heard of what did not leave
                 leaving.append(record)
         self._dispatch(leaving, ts_ns)
-        orders = [record for record in records if type(record[2]) in ORDERS]
         if orders:
             hold.keep(orders)
         for held in taken:
             intent = held.order.intent
+            self.path.drop(intent.order_id)
             if intent.version:
                 fact = e.ReplaceRejected(order_id=intent.order_id, version=intent.version, code=0, text=NEVER_SENT)
                 self.step(fact, ts_ns)
@@ -260,8 +287,11 @@ class Runner:
         refused = self.machine.dispatch(records, ts_ns)
         for seq, outcome in refused:
             self.journal.add(r.OUTCOME, seq, ts_ns, 0, _encode(outcome))
+            if self.orders is not None:
+                self.orders.take_event(ts_ns, seq, outcome)
         if refused:
             self.journal.commit()
+            self.tally.not_sent += len(refused)
         measured = self.machine.measured
         while measured:
             self.step(measured.pop(), ts_ns)

@@ -116,14 +116,21 @@ class TapeDriver:
         """Run one batch at the configured speed; False when a stop has drained."""
         if self._clock.factor:
             return await self._run_paced(rows)
-        trader, runner = self._trader, self._trader.active_runner
+        runner = self._trader.active_runner
         for lo in range(0, len(rows), SLICE_ROWS):
             runner.run_batch(rows, lo, min(lo + SLICE_ROWS, len(rows)))
             await asyncio.sleep(0)
-            trader.tend()
-            if trader.drained():
+            if self._over():
                 return False
         return True
+
+    def _over(self) -> bool:
+        """Tend; whether a stop has drained."""
+        trader = self._trader
+        trader.tend()
+        over = trader.drained()
+        trader.turned()
+        return over
 
     async def _run_paced(self, rows: Any) -> bool:
         """Rows at their own times; False when a stop has drained."""
@@ -135,8 +142,7 @@ class TapeDriver:
             runner.run_batch(rows, at, upto)
             at = upto
             await asyncio.sleep(0)
-        self._trader.tend()
-        return not self._trader.drained()
+        return not self._over()
 
     async def _wait_for(self, ts_ns: int) -> bool:
         """Let the tape's clock come to `ts_ns` (at once at full speed), stepping what is due before; False when a stop
@@ -144,8 +150,7 @@ class TapeDriver:
         """
         trader, runner, clock = self._trader, self._trader.active_runner, self._clock
         while clock.factor:
-            trader.tend()
-            if trader.drained():
+            if self._over():
                 return False
             tape_ns = clock.now_ns(max(runner.now_ns, ts_ns))
             if tape_ns >= ts_ns:

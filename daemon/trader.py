@@ -28,14 +28,17 @@ from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
 from daemon.kill_switch import KillSwitch
 from daemon.killer.latch import put_aside, read_latch
-from daemon.log import AlertLog, open_log
+from daemon.log import AlertLog, ProcessLog, open_log, tell_orders
 from daemon.machine import SESSION_READY
+from daemon.notify import Notifier
 from daemon.presence import Presence
 from daemon.recovery import Recovered, recover
-from daemon.reference.tables import ReferenceTables, day_rolls
+from daemon.reference.tables import ReferenceTables, date_at, day_rolls
 from daemon.runner import Rolls, Runner
 from daemon.snapshots import Snapshots
 from daemon.state_dir import StateDirectory, TraderCard
+from daemon.status.measuring import Measuring
+from daemon.vitals import Vitals
 from daemon.warm import KeepWarm, keep_warm
 
 END_GRACE_NS: Final = 60 * 10**9  # after the last row: answers in flight still arrive
@@ -84,7 +87,15 @@ class Driver(Protocol):
 class Trader:
     """One run of one account."""
 
-    def __init__(self, config: Config, config_path: Path, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        config_path: Path,
+        *,
+        quiet: bool,
+        process: ProcessLog | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
         self.config = config
         self.config_path = config_path
         self.state = StateDirectory(Path(config.state_dir))
@@ -97,7 +108,8 @@ class Trader:
         self.first_rows = 0  # rows that were in the journal before this run
         self.runner: Runner | None = None
         self.control: ControlServer | None = None
-        self.log = open_log()
+        self._process = process
+        self.log = open_log() if process is None else process.log
         self._alerts = AlertLog(self.log)
         self.warm: KeepWarm | None = None
         self.operations = TraderOperations(self)
@@ -109,8 +121,8 @@ class Trader:
             spent_step=lambda name: self.active_runner.money.code_steps.get(name, -1),
         )
         self.presence: Presence | None = None  # with a broker: the right to send
-        self.operations = TraderOperations(self)
-        self.kill_switch = KillSwitch(self)
+        self.measuring = Measuring(self, process)
+        self.vitals = Vitals(self, notifier or Notifier())
         self.driver = self._driver()
         self._began_ns = 0
         self._drain_until_ns = 0
@@ -152,7 +164,7 @@ class Trader:
         directory = self.state.journal
         begin = not (directory.is_dir() and any(directory.glob("segment-*.qj")))
         journal = self._journal(directory, begin=begin)
-        recovered = recover(directory, self.config, tables)
+        recovered = recover(directory, self.config, tables, alive=lambda: self.vitals.starting("recovering"))
         if recovered.feed_ended:
             journal.close()
             directory.rename(directory.with_name(f"journal-{recovered.epoch}"))
@@ -162,8 +174,11 @@ class Trader:
         self.runner = Runner(recovered.machine, journal, recovered.tally, roll=rolls)
         self._sealing = Sealing(self.state, self.runner, self.log, one_for_ever=self.config.broker_feed)
         self.runner.rows_done = self.first_rows = recovered.rows
+        self.measuring.begin()
         self._alerts.start_at(recovered.tally)
         self.runner.controls_here = list(recovered.controls)
+        if self._process is not None:
+            self.runner.orders = tell_orders(self._process, self.config.symbols, self.runner.money.live_orders.values())
         rolls.skip_past(recovered.machine.engine.money.trading_date)
         return recovered
 
@@ -233,6 +248,8 @@ class Trader:
         latch = read_latch(self.state.path) if self.config.guarded else None
         self._began_ns = now_ns
         epoch = next_epoch(self.state.path, at_least=recovered.epoch)
+        if self._process is not None:
+            self._process.bind(account=self.config.account.tag, epoch=epoch)
         seq = runner.engine.seq
         for record in tables.records():
             seq += 1
@@ -263,7 +280,7 @@ class Trader:
                 put_aside(self.state.path, epoch=epoch)
         # Asked of the books, not of `fresh`: a crash may have come before either was recorded.
         if not runner.money.trading_date:
-            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or _date_at(tables, now_ns)), now_ns)
+            runner.step(e.DayRolled(date=runner.roll.skip_to(now_ns) or date_at(tables, now_ns)), now_ns)
         if self.config.venue_in_process and not runner.money.link_since_ns:
             runner.step(e.LinkRestored(reason=SESSION_READY), now_ns)
         every = self.config.journal.snapshot_every
@@ -280,6 +297,7 @@ class Trader:
     def tend(self) -> None:
         """Between steps: kills, disk, snapshot, progress."""
         runner = self.active_runner
+        self.measuring.turn()
         self.kill_switch.look()
         self._end_after_kill()
         runner.watch_disk()
@@ -295,6 +313,12 @@ class Trader:
             if kill.level == PROCESS and not kill.over_ns and kill.verified_ns > self._began_ns:
                 self.request_stop("a kill of the process, verified")
 
+    def turned(self) -> None:
+        """After a good turn of the loop: whoever watches us may know that it was."""
+        if self.presence is not None:
+            self.presence.turn()
+        self.vitals.turn()
+
     def request_stop(self, reason: str) -> None:
         """Ask for a clean stop; the loop steps it. A second signal changes nothing."""
         self.stop_reason = self.stop_reason or reason
@@ -309,6 +333,7 @@ class Trader:
             if self._flattening_at_stop():
                 return False
             self.phase = "draining"
+            self.vitals.stopping(self.stop_reason)
             self._drain_until_ns = runner.now_ns + DRAIN_NS
             runner.step(e.TraderStopped(reason=self.stop_reason), runner.now_ns)
         left = any(order.purpose not in STANDING for order in runner.money.live_orders.values())
@@ -350,11 +375,9 @@ class Trader:
         self.log.info("stopped", tape_ended=ended, asked_by=self.stop_reason, open_orders=len(runner.money.live_orders))
 
     def _tell_alerts(self) -> None:
-        """Log new alerts; on a terminal the progress line makes room."""
+        """Log new alerts."""
         tally = self.active_runner.tally
         if self._alerts.has_news(tally):
-            if not self.quiet and sys.stderr.isatty():
-                sys.stderr.write("\r\x1b[K")
             self._alerts.tell(tally)
 
     def _progress(self, *, last: bool = False) -> None:
@@ -369,11 +392,3 @@ class Trader:
         text = f"{bar}{done:,} rows {tally.children} orders {tally.fills} fills"
         sys.stderr.write(f"\r{text:<78}" + ("\n" if last else ""))
         sys.stderr.flush()
-
-
-def _date_at(tables: ReferenceTables, ts_ns: int) -> int:
-    """The trading date of a moment before the first roll of the table."""
-    for session in tables.sessions[0].table.sessions:
-        if ts_ns < session.post_close_ns:
-            return session.date
-    return 0

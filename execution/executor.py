@@ -17,7 +17,7 @@ from core.ids import oca_name
 from core.instruments import LotRule, increment_at
 from core.money.state import DOWN, READY
 from core.orders import Order, State
-from core.parents import Parent, ParentState
+from core.parents import OPERATOR, Parent, ParentState
 from core.ports import Action, Context
 from core.units import NANO, exact_text, round_down
 from execution.pacing import begin_slice, grown_nanos, next_nanos, wanted_nanos
@@ -64,7 +64,7 @@ class ChaseExecutor:
                 return Action(end=ParentState.DONE, reason="filled")
             return None if _crashed(parent) else self._drop(child, ts_ns, "parent filled")
         if parent.paused:
-            return None if _crashed(parent) else self._drop(child, ts_ns, "parent paused")
+            return None if _stays(parent, child) else self._drop(child, ts_ns, "parent paused")
         settings = self._settings.get(parent.strategy, self._default)
         if ts_ns >= self._expiry_ns(parent, settings):
             return self._expire(parent, child, ts_ns)
@@ -346,6 +346,12 @@ def _by_broker(parent: Parent, order_id: int, qty_nanos: int, stage: Stage, touc
             _intent(parent, order_id, qty_nanos, px), broker_algo=stage.broker_algo, broker_params=stage.broker_params
         )
     )
+
+
+def _stays(parent: Parent, child: Order | None) -> bool:
+    """A halt leaves on the book what can only reduce; an operator who pauses this very schedule wants it off."""
+    exits = child is not None and child.reduce_only and parent.paused_reason != OPERATOR
+    return exits or _crashed(parent)
 
 
 def _crashed(parent: Parent) -> bool:

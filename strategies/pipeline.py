@@ -97,6 +97,7 @@ class KernelPipeline:
         self.features = new_features(len(market), max(1, len(slots)))
         self.reader = FeatureReader(self.features)
         self.signal_reader: SignalReader | None = None  # of a pipeline with models
+        self.signal_slots: tuple[Any, ...] = ()  # and its models
         self._slot_of: Final = {slot.strategy: slot.slot for slot in slots}
         for number, slot in enumerate(slots):
             self._enable(number, slot)

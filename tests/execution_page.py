@@ -2,7 +2,6 @@
 `python -m tests.execution_page docs/drills/execution-DATE.json [NOTE]`.
 """
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,11 +21,10 @@ SEED: Final = 20_131_007
 SAMPLES: Final = 4_000
 MEMBERS_MIN: Final = 5  # fewer have no interval
 DPI: Final = 90
-KINDS: Final = ("10m", "30m", "morning", "2h", "day")
+KINDS: Final = ("10m", "30m", "2h", "day")
 NAMES: Final = {
     "10m": "10 minutes",
     "30m": "30 minutes",
-    "morning": "84 minutes",
     "1h": "1 hour",
     "2h": "2 hours",
     "day": "all day",
@@ -59,6 +57,22 @@ def interval(values: Numbers, clusters: Sequence[str]) -> tuple[float, float] | 
     return float(low), float(high)
 
 
+def root_interval(vwap: Numbers, twap: Numbers, clusters: Sequence[str]) -> tuple[float, float] | None:
+    """The same of the difference of two root mean squares."""
+    names = sorted(set(clusters))
+    if len(names) < MEMBERS_MIN:
+        return None
+    of = np.array([names.index(name) for name in clusters])
+    drawn = np.random.default_rng(SEED).integers(0, len(names), (SAMPLES, len(names)))
+    counts = np.bincount(of, minlength=len(names))[drawn].sum(axis=1)
+    first, second = (
+        np.sqrt(np.bincount(of, weights=each**2, minlength=len(names))[drawn].sum(axis=1) / counts)
+        for each in (vwap, twap)
+    )
+    low, high = np.percentile(second - first, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def _numbers(rows: Sequence[Row], name: str) -> Numbers:
     return np.array([float(row[name]) for row in rows if row[name] != ""], float)
 
@@ -69,11 +83,11 @@ def _range(found: tuple[float, float] | None, places: int = 2) -> str:
 
 # ---- tables ----------------------------------------------------------------------------------------------------
 def pair_table(pairs: Sequence[Row], what: str) -> list[str]:
-    """VWAP against TWAP, same symbol, moment, side, size and slices; `what`: error (as executed) or plan."""
+    """VWAP against TWAP, same symbol, side, size and slices; `what`: error (as executed) or plan."""
     lines = [
-        "| length | n | days × symbols | vwap: mean distance | twap: mean distance | twap − vwap | 95 % | vwap nearer "
-        "| vwap: deviation | twap: deviation |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| length | n | days × symbols | mean distance: vwap | twap | twap − vwap | 95 % | vwap nearer "
+        "| root mean square: vwap | twap | twap − vwap | 95 % | deviation: vwap | twap |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for kind in (*KINDS, ""):
         mine = [row for row in pairs if kind in ("", row["kind"]) and row[f"vwap_{what}_bp"] != ""]
@@ -84,24 +98,40 @@ def pair_table(pairs: Sequence[Row], what: str) -> list[str]:
         clusters = [f"{row['day']} {row['symbol']}" for row in mine]
         symbols = np.array([row["symbol"] for row in mine])
         won, even = int((vwap < twap).sum()), int((vwap == twap).sum())
+        roots = [float(np.sqrt((each**2).mean())) for each in signed]
         spread = [_deviation(each, symbols) for each in signed]
         lines.append(
             f"| {NAMES.get(kind, '**all**')} | {len(mine)} | {len(set(clusters))} | {vwap.mean():.2f} bp "
             f"| {twap.mean():.2f} bp | {(twap - vwap).mean():+.2f} bp | {_range(interval(twap - vwap, clusters))} "
-            f"| {won} of {len(mine)}{f', {even} even' if even else ''} | {spread[0]:.2f} bp | {spread[1]:.2f} bp |"
+            f"| {won} of {len(mine)}{f', {even} even' if even else ''} | {roots[0]:.2f} bp | {roots[1]:.2f} bp "
+            f"| {roots[1] - roots[0]:+.2f} bp | {_range(root_interval(signed[0], signed[1], clusters))} "
+            f"| {spread[0]:.2f} bp | {spread[1]:.2f} bp |"
         )
     return lines
 
 
-def asked_first(rows: Sequence[Row]) -> str:
-    """Who of a pair decides first, by the order in which the schedules began."""
-    firsts: dict[tuple[str, str, str], str] = {}
-    for row in rows:
-        name = re.sub(r"_(vwap|twap|0_vwap|1_vwap|0_twap|1_twap)(_|$)", "_", row["book"])
-        if name != row["book"]:
-            firsts.setdefault((row["day"], name, row["arrived"][:5]), row["algo"])
-    of = {algo: sum(first == algo for first in firsts.values()) for algo in ("vwap", "twap")}
-    return f"Both decide at one quote, one after the other: `vwap` first {of['vwap']} times, `twap` {of['twap']} times."
+def first_table(pairs: Sequence[Row]) -> list[str]:
+    """Whether it matters who begins."""
+    lines = ["| first | n | vwap: mean distance | twap: mean distance | twap − vwap |", "|---|---|---|---|---|"]
+    for algo in ("vwap", "twap"):
+        mine = [row for row in pairs if row["first"] == algo]
+        if mine:
+            vwap, twap = (np.abs(_numbers(mine, f"{name}_error_bp")) for name in ("vwap", "twap"))
+            lines.append(
+                f"| {algo} | {len(mine)} | {vwap.mean():.2f} bp | {twap.mean():.2f} bp "
+                f"| {(twap - vwap).mean():+.2f} bp |"
+            )
+    return lines
+
+
+def left_out(record: dict[str, Any]) -> str:
+    """The pairs that are in no table, each with why."""
+    found = [f"{part.get('from', '')[:10]} {text}" for part in record["results"] for text in part.get("left_out", [])]
+    if not found:
+        return "No planned pair is left out."
+    return "\n".join(["Pairs that are left out, each for a reason that does not depend on its prices:", ""] + [
+        f"- {text}" for text in found
+    ])  # fmt: skip
 
 
 MONEY: Final = ("executed", "over-filled", "the books hold", "the broker says", "unknown to the broker", "done with")
@@ -196,9 +226,10 @@ def day_table(record: dict[str, Any]) -> list[str]:
     for part in record["results"]:
         refusals = ", ".join(f"{name}: {count}" for name, count in part.get("refusals", {}).items()) or "none"
         of = part.get("of", {})
+        orders = sum(int(line.split(",")[LINE.index("orders")]) for line in part.get("schedules", []))
         lines.append(
             f"| {part.get('from', '').replace('T', ' ')} | {part.get('until', '')[11:]} "
-            f"| {of.get('schedules', 0)} | {of.get('orders', 0):,} "
+            f"| {of.get('schedules', 0)} | {orders:,} "
             f"| {of.get('fills', 0):,} | {of.get('rows', 0):,} | {refusals} | {of.get('failures', 0)} |"
         )
     return lines
@@ -287,26 +318,27 @@ numbers are whatever came out.
 {sizes.max():.2f} % of the average day, both sides. Those below a tenth of a per cent go on with the rest of one that
 had to complete. Trader and paper gateway are two processes that meet over TCP, at
 {" and ".join(f"{speed:g}" for speed in speeds)} times real time; every control is on.
-{filled} were filled whole. {counts.get("orders", 0):,} orders, {counts.get("fills", 0):,} executions: for every
-schedule
-the sum of its children's executions is its progress in the books, the sum over schedules is the position, the books are
-the journal's, and positions, cash and every execution are the venue's account's.
+{filled} were filled whole. {int(_numbers(rows, "orders").sum()):,} orders, {counts.get("fills", 0):,} executions:
+for every schedule the sum of its children's executions is its progress in the books, the sum over schedules is the
+position, the books are the journal's, and positions, cash and every execution are the venue's account's.
 {_failures(record["failures"])}{note and chr(10) + note}
 
 ## VWAP against TWAP, traded
 
-A pair is two books that decide at the same quote to trade the same quantity on the same side over the same time, in as
-many slices and with the same execution settings. Only pairs of which both were filled whole count. As executed: the
-average price against the market's volume-weighted price between the schedule's own arrival and end, without our
-trades. *Distance* is its size, *deviation* its standard deviation about the mean of the symbol, because what the spread
-costs on average is not a matter of tracking. The interval is a bootstrap over days and symbols: pairs of one day and
-symbol see the same market.
+A pair is two books that trade the same quantity on the same side over the same time, in as many slices and with the
+same execution settings. One begins half a slice after the other, so that its slices lie between the other's and it
+does not find the size at the touch that the other has just taken; who is first alternates from pair to pair. Every
+planned pair counts whose second began within a slice of its first and of which both were filled whole. As executed:
+the average price against the market's volume-weighted price between the schedule's own arrival and end, without our
+trades. *Distance* is its size, *deviation* its standard deviation about the mean of the symbol, because what the
+spread costs on average is not a matter of tracking. The intervals are a bootstrap over days and symbols: pairs of one
+day and symbol see one market.
 
 {chr(10).join(pair_table(pairs, "error"))}
 
-{asked_first(rows)}
-The other finds the size at the touch taken, in every slice, and pays more for it. Where both plans are nearly the same
-this is most of what the table shows.
+{left_out(record)}
+
+{chr(10).join(first_table(pairs))}
 
 The schedules alone, as if each slice had traded at the market's own volume-weighted price of its time, by the recorded
 trades that may move "last": what the weights do, without spread and luck.
@@ -317,8 +349,10 @@ trades that may move "last": what the weights do, without spread and luck.
 
 ![All day](images/execution_days.png)
 
-The volume curve came the ordinary way, from historical bars. The paper gateway has none of the days before its tape and
-makes up a U: so the curve knows nothing of these days or names, and its shape is all that VWAP has over TWAP here.
+The trader's volume curve, average volume and closes came the ordinary way, by historical requests. The gateway answered
+them with the minute bars of the **other four** recorded days, dated as the sessions before the day under test
+(`[gateway.market] history`): nothing of a day is in its own curve, but the four are not the days that came before it;
+some came after. A curve wants twenty days; of four it is their median.
 
 ## VWAP against TWAP, weights alone
 

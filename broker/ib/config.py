@@ -30,6 +30,7 @@ class RestartWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     days: tuple[str, ...] = WEEKDAYS  # days on which it begins
     start: str = "23:45"  # local time
     minutes: Annotated[int, Meta(ge=1, le=1_440)] = 60
+    login: bool = False  # after it somebody must log in, with the second factor
 
     def __post_init__(self) -> None:
         if not _TIME.match(self.start):
@@ -42,7 +43,7 @@ class RestartWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 NIGHTLY: Final = RestartWindow(name="nightly reset", start="23:45", minutes=60)
-WEEKLY: Final = RestartWindow(name="weekly login", days=("sunday",), start="01:00", minutes=240)
+WEEKLY: Final = RestartWindow(name="weekly login", days=("sunday",), start="01:00", minutes=240, login=True)
 
 
 class IbSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -96,6 +96,7 @@ class Session:
         self.phase = Phase.STOPPED
         self.link = DOWN
         self._told = DOWN
+        self._window_until_ns = 0  # a known restart is on until then; 0 = none is
         self._reasons: dict[str, tuple[int, str]] = {}  # why only cancels leave: code and words
         self._due_ns = NEVER  # of the phase
         self._backoff_ns = ns(settings.backoff_min_s)
@@ -212,6 +213,7 @@ class Session:
         self._reasons.clear()
         self._ping_at_ns = self._quiet_at_ns = NEVER
         window = self._windows.now(now_ns)
+        self._window_until_ns = self._windows.until_ns(now_ns)
         wait_ns = max(int(self._backoff_ns * random.uniform(0.75, 1.25)), self._held_until_ns - mono_ns)
         self._due_ns = mono_ns + wait_ns
         if not window:  # a known restart is no reason to come back later than need be
@@ -331,6 +333,7 @@ class Session:
 
     def _look_at_windows(self, now_ns: int) -> None:
         window = self._windows.now(now_ns)
+        self._window_until_ns = self._windows.until_ns(now_ns)
         if window and WINDOW not in self._reasons:
             self._reasons[WINDOW] = (0, window)
             self._settle(window)
@@ -359,6 +362,7 @@ class Session:
             self._line.link_changed(READY, e.LinkRestored(reason=why))
         elif self.link == DEGRADED:
             code = next(iter(self._reasons.values()))[0]
-            self._line.link_changed(DEGRADED, e.LinkDegraded(code=code, reason=self.reason))
+            until_ns = self._window_until_ns
+            self._line.link_changed(DEGRADED, e.LinkDegraded(code=code, reason=self.reason, until_ns=until_ns))
         else:
-            self._line.link_changed(DOWN, e.LinkLost(reason=why))
+            self._line.link_changed(DOWN, e.LinkLost(reason=why, until_ns=self._window_until_ns))

@@ -4,6 +4,7 @@ sees the old socket answers the new one with "client id in use". Knows bytes onl
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Final, cast
 
 from broker.ib.config import IbSettings
@@ -20,7 +21,7 @@ class _Protocol(asyncio.Protocol):
 
     def __init__(self, owner: "Socket") -> None:
         self._owner: Socket | None = owner
-        self._received = owner.received
+        self._received = owner.take
         self._transport: asyncio.Transport | None = None
         self._waiting = b""  # of a long read, at most that one: nothing is read meanwhile
         self._taken = 0  # of it
@@ -88,7 +89,9 @@ class Socket:
         self._host, self._port = settings.host, settings.port
         self._timeout_s = settings.connect_timeout_s
         self._opened = opened
-        self.received = received
+        self._received = received
+        self.read_began_ns = 0  # by the performance counter; 0 = nothing is being read
+        self.read_took: Callable[[int], None] | None = None  # told how long each turn of reading was
         self._closed = closed
         self._transport: asyncio.Transport | None = None
         self._protocol: _Protocol | None = None
@@ -123,6 +126,16 @@ class Socket:
             return
         self._task = None
         self._opened()
+
+    def take(self, received: bytes) -> None:
+        """One turn of reading, from its first message to the orders it causes."""
+        self.read_began_ns = began_ns = perf_counter_ns()
+        try:
+            self._received(received)
+        finally:
+            self.read_began_ns = 0
+        if self.read_took is not None:
+            self.read_took(perf_counter_ns() - began_ns)
 
     def write(self, frames: bytes) -> None:
         """Hand bytes to the kernel, or to the buffer before it."""

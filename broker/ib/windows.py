@@ -33,6 +33,10 @@ class Windows:
             self._find(now_ns)
         return self._text if now_ns >= self._from_ns else ""
 
+    def until_ns(self, now_ns: int) -> int:
+        """When the window is over that is on or about to begin; 0 = none is."""
+        return self._until_ns if self.now(now_ns) else 0
+
     def next(self, now_ns: int) -> tuple[int, str]:
         """When orders stop for the next window (or stopped for the present one), and its name."""
         self.now(now_ns)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core import commands as c
-from core.engine import brackets, disaster, limits
+from core.engine import brackets, disaster, limits, link
 from core.engine.conditions import arm_watch, watch
 from core.engine.corporate import watch_splits
 from core.engine.deadlines import NEVER
@@ -35,6 +35,7 @@ def rearm(engine: Trading) -> None:
         timers.risk_ns, timers.risk_first = engine.ts_ns, True
     if timers.sync_ns == NEVER and money.link == READY:
         timers.sync_ns = engine.ts_ns + engine.settings.sync_interval_ns
+    link.rearm(engine)
     if money.kills and timers.kill_ns == NEVER and any(not kill.verified_ns for kill in money.kills):
         timers.kill_ns = engine.ts_ns + engine.settings.kill_retry_ns
 
@@ -63,6 +64,8 @@ def fire(engine: Trading) -> None:
         watch(engine)
         watch_splits(engine)
         arm_watch(engine)
+    if timers.link_ns <= now:
+        link.on_away(engine)
     if timers.sync_ns <= now:
         timers.sync_ns = NEVER
         _on_sync(engine)

@@ -32,7 +32,7 @@ from core.engine.adoption import position_differences
 from core.engine.authority import confirmed
 from core.engine.scope import reconcile_all, refence
 from core.engine.trading import Trading
-from core.latches import ACCOUNT, ACTIVE, HALTED, REDUCING, SYMBOL
+from core.latches import ACCOUNT, HALTED, REDUCING, SYMBOL
 from core.orders import State
 from core.parents import ParentState
 from core.units import NANO, exact_text, share_of
@@ -253,8 +253,7 @@ def _lift(engine: Trading, inst: int, reason: str) -> None:
     symbol = engine.symbols[inst]
     for latch in engine.money.latches.held(SYMBOL, symbol):
         if latch.code in (SPLIT_PENDING, SUSPECTED):
-            move = c.MoveLadder(level=SYMBOL, scope=symbol, code=latch.code, state=ACTIVE, reason=reason, by="trader")
-            engine.emit(move)
+            ladder.lift(engine, latch, reason, "trader")
     ladder.unpause(engine)
     refence(engine)
     reconcile_all(engine)

@@ -20,14 +20,15 @@ class DeadlineState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     risk_ns: int = NEVER
     risk_first: bool = True
     watch_ns: int = NEVER
+    link_ns: int = NEVER
 
 
 class Deadlines:
     """Deadlines of one engine, in UTC nanoseconds; NEVER = not armed."""
 
     __slots__ = (
-        "_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "mark_ns", "noted_ns", "risk_first", "risk_ns",
-        "sync_ns", "watch_ns",
+        "_heap", "_wakes", "boundary_ns", "kill_ns", "limit_ns", "link_ns", "mark_ns", "noted_ns", "risk_first",
+        "risk_ns", "sync_ns", "watch_ns",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,6 +39,7 @@ class Deadlines:
         self.boundary_ns = 0  # the first step sets fences for the session it is in
         self.kill_ns = NEVER
         self.limit_ns = NEVER  # when a change of limits ends: money state knows it, so it is in no snapshot
+        self.link_ns = NEVER  # when a link that is away is told
         self.watch_ns = NEVER  # the next look at what the market lays down, in regular hours
         self.noted_ns = 0  # when equity was last noted
         self.risk_ns = NEVER  # when risk is measured again
@@ -67,6 +69,7 @@ class Deadlines:
         due = self.mark_ns if self.mark_ns < due else due
         due = self.sync_ns if self.sync_ns < due else due
         due = self.limit_ns if self.limit_ns < due else due
+        due = self.link_ns if self.link_ns < due else due
         due = self.watch_ns if self.watch_ns < due else due
         due = self.boundary_ns if self.boundary_ns < due else due
         due = self.risk_ns if self.risk_ns < due else due
@@ -94,6 +97,7 @@ class Deadlines:
             risk_ns=self.risk_ns,
             risk_first=self.risk_first,
             watch_ns=self.watch_ns,
+            link_ns=self.link_ns,
         )
 
     def load(self, state: DeadlineState) -> None:
@@ -104,4 +108,4 @@ class Deadlines:
         self.mark_ns, self.sync_ns = state.mark_ns, state.sync_ns
         self.boundary_ns, self.kill_ns, self.noted_ns = state.boundary_ns, state.kill_ns, state.noted_ns
         self.risk_ns, self.risk_first = state.risk_ns, state.risk_first
-        self.watch_ns = state.watch_ns
+        self.watch_ns, self.link_ns = state.watch_ns, state.link_ns

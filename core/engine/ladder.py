@@ -44,6 +44,7 @@ def take_moves(engine: Trading, moves: Sequence[c.MoveLadder]) -> None:
         move_ladder(engine, move)
         if move.state == ACTIVE:
             engine.alert(move.code, "info", f"{where_of(move.level, move.scope)}: {move.reason}")
+            _end_alert(engine, move.code)
     if any(move.state == ACTIVE for move in moves):
         unpause(engine)
         reconcile_all(engine)
@@ -115,7 +116,7 @@ def on_resumed(engine: Trading, event: e.OperatorResumed) -> None:
     if not by:
         return
     for latch in held:
-        engine.emit(_lift(latch, event.reason, by))
+        lift(engine, latch, event.reason, by)
     engine.reply = (True, f"{where_of(event.level, event.scope)} resumed; lifted {', '.join(x.code for x in held)}")
     if event.level == STRATEGY and not engine.money.ledger.book_of(event.scope).enabled:
         engine.emit(c.SetStrategy(strategy=event.scope, enabled=True, reason=event.reason))
@@ -224,7 +225,7 @@ def on_acknowledged(engine: Trading, event: e.DifferenceAcknowledged) -> None:
         engine.emit(c.AdjustCash(currency=money.settings.currency, amount_nanos=amount, reason=event.reason))
     for latch in money.latches.held(ACCOUNT, ""):
         if latch.code == "RECONCILE" or (latch.code == "CASH" and not money.differences):
-            engine.emit(_lift(latch, event.reason, by))
+            lift(engine, latch, event.reason, by)
     engine.emit(c.RequestSync(reason="difference acknowledged"))
     unpause(engine)
     refence(engine)
@@ -285,7 +286,7 @@ def on_armed(engine: Trading, event: e.DeployArmed) -> None:
     if not by:
         return
     for latch in held:
-        engine.emit(_lift(latch, event.reason, by))
+        lift(engine, latch, event.reason, by)
     unpause(engine)
     refence(engine)
     reconcile_all(engine)
@@ -304,8 +305,15 @@ def _seen(held: list[Latch]) -> str:
     return " ".join(f"{latch.level}.{latch.scope}.{latch.code}.{latch.state}.{latch.since_ns}" for latch in held)
 
 
-def _lift(latch: Latch, reason: str, by: str) -> c.MoveLadder:
-    return c.MoveLadder(level=latch.level, scope=latch.scope, code=latch.code, state=ACTIVE, reason=reason, by=by)
+def lift(engine: Trading, latch: Latch, reason: str, by: str) -> None:
+    """Lift one latch. Whoever lifts the last of a code has seen its alert."""
+    engine.emit(c.MoveLadder(level=latch.level, scope=latch.scope, code=latch.code, state=ACTIVE, reason=reason, by=by))
+    _end_alert(engine, latch.code, by=by)
+
+
+def _end_alert(engine: Trading, code: str, *, by: str = c.ENDED) -> None:
+    if all(latch.code != code for latch in engine.money.latches.held()):
+        engine.end_alerts(code, by=by)
 
 
 def _latch(event: e.OperatorHalted, code: str) -> c.MoveLadder:

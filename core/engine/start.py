@@ -24,6 +24,10 @@ def on_started(engine: Trading, event: e.TraderStarted) -> None:
         ladder.halt(engine, ladder.DEPLOY, "a live account starts for the first time")
     if event.ended == "crash" and event.after_crash == "halted":
         _hold(engine, "CRASH", "started after a crash")
+    elif event.ended == "crash":
+        engine.alert(
+            "RESTARTED", "warning", "the last run ended without a stop; orders and schedules go on as they were"
+        )
     unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
     if unknown:
         _hold(engine, "UNKNOWN", f"started with orders {unknown} without an answer: settle them, then resume")

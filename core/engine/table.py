@@ -18,6 +18,7 @@ from core.engine import (
     kill,
     ladder,
     limits,
+    link,
     manual,
     presence,
     start,
@@ -193,6 +194,7 @@ def _sync_completed(engine: Trading, event: e.SyncCompleted) -> None:
     if not money.differences:
         _book_cash(engine, money.cash_difference_nanos)
     kill.verify_kills(engine, event.sync_id, sync.started_ts_ns)
+    link.on_synchronised(engine)
     if engine.unsynced:
         engine.unsynced = False
         reconcile_all(engine)  # what waited for the first sync after the link came back
@@ -236,24 +238,6 @@ def _book_cash(engine: Trading, amount_nanos: int) -> None:
 
 
 # ---- link, time, shell -----------------------------------------------------------------------------------------
-def _link_restored(engine: Trading, event: e.LinkRestored) -> None:
-    unknown = [order.order_id for order in engine.money.live_orders.values() if order.state is State.UNKNOWN]
-    if unknown:
-        engine.alert("ORDERS_UNKNOWN", "critical", f"orders {unknown} have no answer: being looked up")
-    engine.unsynced = True
-    kill.chase_kills(engine)
-    engine.emit(c.RequestSync(reason="link restored"))
-
-
-def _link_degraded(engine: Trading, event: e.LinkDegraded) -> None:
-    engine.alert("LINK_DEGRADED", "warning", f"code {event.code}: {event.reason}; only cancels leave")
-    kill.chase_kills(engine)
-
-
-def _link_lost(engine: Trading, event: e.LinkLost) -> None:
-    engine.alert("LINK_LOST", "critical", f"code {event.code}: {event.reason}; nothing leaves")
-
-
 def _time(engine: Trading, event: e.TimeAdvanced) -> None:
     clock.fire(engine)
 
@@ -262,11 +246,13 @@ def _day_rolled(engine: Trading, event: e.DayRolled) -> None:
     engine.context.roll(event.date)
     engine.exposure.set_rates(engine.money.conditions.rates)
     corporate.on_day(engine)
+    engine.end_alerts("SHORTS_RESTRICTED", "MARKET_BREAKER", "DAY_TRADES")
     refence(engine)
 
 
 def _disk(engine: Trading, event: e.DiskReserveChanged) -> None:
     if event.available:
+        engine.end_alerts("DISK_RESERVE")
         reconcile_all(engine)
     else:
         engine.alert("DISK_RESERVE", "critical", f"{event.free_mb} MiB free: no new orders, cancels still go")
@@ -300,9 +286,9 @@ HANDLERS: Final[dict[type, Callable[[Trading, Any], None]]] = {
     e.OpenOrderReported: _order_fact,
     e.CompletedOrderReported: _order_fact,
     e.SyncCompleted: _sync_completed,
-    e.LinkRestored: _link_restored,
-    e.LinkDegraded: _link_degraded,
-    e.LinkLost: _link_lost,
+    e.LinkRestored: link.on_restored,
+    e.LinkDegraded: link.on_degraded,
+    e.LinkLost: link.on_lost,
     e.HaltChanged: conditions.on_halt,
     e.BandChanged: conditions.on_bands,
     e.WhatIfAnswered: conditions.on_answered,

@@ -41,6 +41,7 @@ class EngineSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     kill_retry_ns: int = 2_000_000_000
     risk_interval_ns: int = 0  # risk is measured this often while there is any; 0 = never
     kill_alert_ns: int = 10_000_000_000
+    link_alert_ns: int = 0  # a link that is away for so long, beyond known restarts, is told again; 0 = never
     equity_note_interval_ns: int = 60_000_000_000
     cash_tolerance_bp: int = 10  # of equity: a smaller unexplained cash difference is booked (control 33)
     cash_tolerance_nanos: int = 500 * 10**9
@@ -121,6 +122,12 @@ class Trading:
     def alert(self, code: str, severity: str, text: str) -> None:
         """Tell a person."""
         self.emit(c.RaiseAlert(code=code, severity=severity, text=text))
+
+    def end_alerts(self, *codes: str, by: str = c.ENDED) -> None:
+        """What they told of has passed, or `by` has dealt with it: nobody need be told of them again."""
+        opened = tuple(code for code in codes if code in self.money.alerts)
+        if opened:
+            self.emit(c.CloseAlerts(codes=opened, by=by))
 
     def reconcile(self, strategy: str, inst: int) -> None:
         """Bring position and schedules of one strategy in one instrument in line with its target."""

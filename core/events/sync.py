@@ -103,6 +103,7 @@ class LinkDegraded(Event, frozen=True, tag=41):
 
     code: int = 0
     reason: str = ""
+    until_ns: int = 0  # a restart that is known in advance lasts until then; 0 = none is on
 
 
 class LinkLost(Event, frozen=True, tag=42):
@@ -110,6 +111,7 @@ class LinkLost(Event, frozen=True, tag=42):
 
     code: int = 0
     reason: str = ""
+    until_ns: int = 0  # as of LinkDegraded
 
 
 class OrderIdsSeen(Event, frozen=True, tag=43):

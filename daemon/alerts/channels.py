@@ -66,12 +66,17 @@ class AppriseChannel:
 
     def deliver(self, message: Message) -> str:
         """One notification to each."""
-        kind = self._types.get(message.alert.severity, self._types["warning"])
+        kind = self._types["info" if message.over else message.alert.severity]
         try:
-            arrived = self._apprise.notify(title=message.title, body=message.alert.text or "-", notify_type=kind)
+            arrived = self._apprise.notify(title=message.title, body=body_of(message), notify_type=kind)
         except Exception as fault:  # edge: what a plug-in raises must not end the delivery of everything else
             return f"{self._name}: {type(fault).__name__}"
         return "" if arrived else f"{self._name}: apprise could not deliver it"
+
+
+def body_of(message: Message) -> str:
+    """What a person reads below the title: what has happened, what that means, and where it stands what to do."""
+    return f"{message.alert.text or '-'}\n{message.meaning}\n{message.where}"
 
 
 def line_of(message: Message) -> bytes:
@@ -79,7 +84,15 @@ def line_of(message: Message) -> bytes:
     return (
         msgspec.json.encode(
             msgspec.structs.asdict(message.alert)
-            | {"title": message.title, "count": message.count, "open_s": message.open_s, "again": message.again}
+            | {
+                "title": message.title,
+                "count": message.count,
+                "open_s": message.open_s,
+                "again": message.again,
+                "over": message.over,
+                "meaning": message.meaning,
+                "runbook": message.where,
+            }
         )
         + b"\n"
     )

@@ -3,6 +3,7 @@ Pure: time is handed in, and delivering is somebody else's.
 
 One code is one alert: raised again it is counted, told again when it has been quiet long enough. What cannot be
 delivered stays due and is tried again, and shows (`undelivered`, `error`): an alert that reaches nobody is one itself.
+What ends by itself is told once more to whom it was told.
 """
 
 from typing import Final
@@ -10,10 +11,12 @@ from typing import Final
 import msgspec
 
 from core.units import NANO
+from daemon.alerts.catalogue import RUNBOOK, kind_of
 from daemon.config.guarding import AlertSettings, AlertTarget
 
 SEVERITIES: Final = ("info", "warning", "critical")
 OPEN_MAX: Final = 128  # codes; beyond, the one raised longest ago goes
+OVER_MAX: Final = 32  # ends that wait for one target; beyond, the oldest is not told
 RETRY_NS: Final = NANO
 RETRY_NS_MAX: Final = 30 * NANO
 NEVER: Final = (1 << 63) - 1
@@ -25,8 +28,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     severity: str
     text: str
-    source: str  # trader | guard
+    source: str  # the process that raised it
     ts_ns: int  # in the clock of its source
+    over: bool = False  # it has ended: nobody needs to acknowledge it
 
 
 class Open(msgspec.Struct, kw_only=True):
@@ -46,13 +50,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     count: int  # how often it was raised
     open_s: float  # how long it has been open
     again: bool  # told before, and acknowledged by nobody
+    over: bool = False  # it has ended by itself
+    runbook: str = RUNBOOK
 
     @property
     def title(self) -> str:
         """One line."""
+        if self.over:
+            return f"quantd over: {self.alert.code} after {self.open_s:.0f} s"
         often = f" ({self.count} times)" if self.count > 1 else ""
         late = f" UNACKNOWLEDGED for {self.open_s:.0f} s" if self.again else ""
         return f"quantd {self.alert.severity}: {self.alert.code}{often}{late}"
+
+    @property
+    def meaning(self) -> str:
+        """What the code says, in words."""
+        return kind_of(self.alert.code).meaning
+
+    @property
+    def where(self) -> str:
+        """The section of the runbook that says what to do."""
+        return f"{self.runbook}#{kind_of(self.alert.code).anchor}"
 
 
 class TargetState(msgspec.Struct, kw_only=True):
@@ -73,12 +91,20 @@ class Desk:
         self._targets = settings.to
         self._quiet_ns = round(settings.quiet_s * NANO)
         self._repeat_ns = round(settings.repeat_s * NANO)
+        self._severity = settings.severity
+        self._runbook = settings.runbook or RUNBOOK
+        self._over: dict[str, list[Message]] = {target.name: [] for target in settings.to}
         self.open: dict[str, Open] = {one.alert.code: one for one in opened}
         self.targets = {target.name: TargetState() for target in settings.to}
 
     # ---- what happens ------------------------------------------------------------------------------------------
     def take(self, alert: Alert, now_ns: int) -> None:
         """One was raised."""
+        severity = self._severity.get(alert.code)
+        if severity is not None:
+            alert = msgspec.structs.replace(alert, severity=severity)
+        for waiting in self._over.values():
+            waiting[:] = [message for message in waiting if message.alert.code != alert.code]
         known = self.open.pop(alert.code, None)
         if known is None:
             if len(self.open) >= OPEN_MAX:
@@ -94,10 +120,21 @@ class Desk:
 
     def close(self, codes: tuple[str, ...]) -> None:
         """Acknowledged: the codes, and what the guard said of the same thing (GUARD closes GUARD_FIRED)."""
+        for known in list(self.open):
+            if known in codes or kind_of(known).part_of in codes:
+                del self.open[known]
+
+    def end(self, codes: tuple[str, ...], now_ns: int) -> None:
+        """Ended by themselves: whoever was told of one is told that, too."""
         for code in codes:
-            for known in list(self.open):
-                if known == code or known.startswith(f"{code}_"):
-                    del self.open[known]
+            one = self.open.pop(code, None)
+            if one is None:
+                continue
+            over = self._message(one, now_ns, over=True)
+            for name, waiting in self._over.items():
+                if name in one.told_ns or self.targets[name].busy == code:
+                    waiting.append(over)
+                    del waiting[:-OVER_MAX]
 
     def close_all(self) -> None:
         """Everything is acknowledged."""
@@ -115,10 +152,16 @@ class Desk:
             if ready:
                 one = min(ready, key=lambda one: (-_rank(one.alert), one.since_ns))
                 state.busy = one.alert.code
-                open_s = (now_ns - one.since_ns) / NANO
                 again = target.after_s > 0 or target.name in one.told_ns
-                found.append((target, Message(alert=one.alert, count=one.count, open_s=open_s, again=again)))
+                found.append((target, self._message(one, now_ns, again=again)))
+            elif waiting := self._over[target.name]:
+                state.busy = waiting[0].alert.code
+                found.append((target, waiting[0]))
         return found
+
+    def _message(self, one: Open, now_ns: int, *, again: bool = False, over: bool = False) -> Message:
+        open_s = (now_ns - one.since_ns) / NANO
+        return Message(alert=one.alert, count=one.count, open_s=open_s, again=again, over=over, runbook=self._runbook)
 
     def _due_ns(self, target: AlertTarget, one: Open) -> int:
         if _rank(one.alert) < SEVERITIES.index(target.least):
@@ -143,6 +186,9 @@ class Desk:
             return
         state.delivered += 1
         state.failures = state.failing_ns = state.try_at_ns = 0
+        if message.over:
+            self._over[target] = [waiting for waiting in self._over[target] if waiting is not message]
+            return
         one = self.open.get(message.alert.code)
         if one is None:
             return

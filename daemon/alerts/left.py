@@ -1,5 +1,5 @@
-"""Alerts of processes that tell nobody themselves (the follower's reports): one small file each, which the guard takes
-and delivers as its own. Bounded; without a guard they stay in the log of whoever left them.
+"""Alerts of processes that tell nobody themselves (the follower, its reports, the copy of the journal): one small file
+each, taken by whoever delivers. Bounded; while nobody does they stay in the log of whoever left them.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ BYTES_MAX: Final = 4_096
 
 
 def leave(state_dir: Path, alert: Alert) -> bool:
-    """Leave one for the guard, whole or not at all. One of the same code and source that waits still is replaced."""
+    """Leave one, or its end, whole or not at all. One of the same code and source that waits still is replaced."""
     folder = state_dir / LEFT
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -83,25 +83,21 @@ def _show_plain(state: Path | None, title: str, rows: Rows, *, as_json: bool) ->
 
 
 def _orders(fold: "JournalFold", *, everything: bool) -> list[Row]:
-    from daemon.status.rows import child_row
+    from daemon.status.books import order_rows
 
-    money = fold.money
-    chosen = money.orders if everything else money.live_orders
-    return [child_row(order, money.settings.symbols) for order in chosen.values()]
+    return order_rows(fold.money, everything=everything)
 
 
 def _positions(fold: "JournalFold") -> list[Row]:
-    from daemon.status.rows import position_rows
+    from daemon.status.books import held_rows
 
-    return list(position_rows(fold.money, fold.mark_nanos))
+    return held_rows(fold.money, fold.mark_nanos)
 
 
 def _fills(fold: "JournalFold") -> list[FillRow]:
-    from daemon.status.rows import fill_row
+    from daemon.status.books import filled_rows
 
-    money = fold.money
-    booked = {execution.exec_id: execution for execution in money.ledger.executions.values() if execution.qty_nanos}
-    return [fill_row(execution, money.settings.symbols) for execution in booked.values()]
+    return filled_rows(fold.money)
 
 
 def _show(state: Path | None, title: str, rows: Rows, *, as_json: bool, watch: bool) -> None:

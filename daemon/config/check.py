@@ -16,6 +16,7 @@ from broker.ib.config import check_lines
 from core.errors import ConfigError
 from core.manual import MANUAL
 from core.units import CASH_NANOS_MAX, NANO
+from daemon.alerts.catalogue import BY_CODE
 from daemon.config.authority import check_authority
 from daemon.config.contracts import contracts_of, nanos, reference_rows
 from daemon.config.database_url import url_problem
@@ -90,6 +91,7 @@ def check(config: Config, problems: Problems) -> None:
     check_guard(config, problems)
     check_ops(config.ops, config.guard, problems)
     check_mqtt(config, problems)
+    check_ship(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     check_fees(config, problems)
@@ -152,6 +154,15 @@ def check_guard(config: Config, problems: Problems) -> None:
             readable(target.urls_file, f"{field}.urls_file", problems)
         if target.name in names[:at]:
             problems.add(f"{field}.name", f"{target.name} is named twice", "give each its own name")
+    for code in config.alerts.severity:
+        if code not in BY_CODE:
+            problems.add(f"alerts.severity.{code}", "is no alert", "take the code of a section of deploy/RUNBOOK.md")
+
+
+def check_ship(config: Config, problems: Problems) -> None:
+    """A copy inside what it is a copy of is lost with it."""
+    if config.ship.to and Path(config.ship.to).is_relative_to(config.state_dir):
+        problems.add("ship.to", "lies in state_dir", "name a folder on another machine's disk")
 
 
 def check_record(record: RecordSettings, problems: Problems) -> None:

@@ -24,7 +24,7 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     global_cancel_after_s: Annotated[float, Meta(ge=0.0, le=3_600.0)] = 5.0
     # Orders leave only while `quantd lease` (Kubernetes: whoever holds the Lease object) says that we are the trader.
     cluster_lease: bool = False
-    holder: str = ""  # our name in that lease; empty = the machine's host name
+    holder: str = ""  # our name in that lease; empty = $QUANTD_HOLDER, else the machine's host name
 
 
 class PanicSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,10 +54,22 @@ class AlertTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is told; by `quantd guard`, whatever becomes of the trader."""
+    """Who is told, whatever becomes of the trader: by `quantd guard`, and by `quantd ops` where no guard is running."""
 
     to: Annotated[tuple[AlertTarget, ...], Meta(max_length=16)] = ()  # [[alerts.to]]
     # The same code again within this long is counted, and told when it is over; 0 = each one is told.
     quiet_s: Annotated[float, Meta(ge=0.0, le=3_600.0)] = 60.0
     # What is open and unacknowledged is told again this often: `quantd ack`.
     repeat_s: Annotated[float, Meta(ge=10.0, le=86_400.0)] = 300.0
+    # Another severity for a code than the trader gives it, e.g. { FEED_GAP = "info", ORDER_REJECTED = "critical" }:
+    # "info" is told once, to targets whose `least` is "info", and to nobody again.
+    severity: dict[str, Severity] = {}
+    # Where people find deploy/RUNBOOK.md, as a URL: each message ends with it and the section of its code.
+    runbook: Annotated[str, Meta(max_length=400, examples=["https://wiki.example/quantd/RUNBOOK.md"])] = ""
+    # LOGIN_DUE is told this long before a known restart after which somebody must log in; 0 = never.
+    login_hours: Annotated[float, Meta(ge=0.0, le=168.0)] = 12.0
+    # MODEL_STALE is told when the newest data that a model was trained on are older than this; 0 = never.
+    model_days: Annotated[int, Meta(ge=0, le=3_650)] = 90
+    # DISK_LOW is told when less than this part of the disk of `state_dir` is free, or less than thrice the reserve of
+    # the journal; 0 = never.
+    disk_percent: Annotated[float, Meta(ge=0.0, le=90.0)] = 10.0

@@ -19,6 +19,7 @@ from core.units import parse_nanos
 from daemon.config.guarding import NAME, AlertSettings, GuardSettings, PanicSettings
 from daemon.config.ops import OpsSettings
 from daemon.config.persons import AuthoritySettings
+from daemon.config.shipping import ShipSettings
 from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
@@ -284,6 +285,8 @@ class EngineIntervals(Table, frozen=True):
     kill_retry_s: Annotated[float, Meta(ge=0.1, le=600.0)] = 2.0  # an unverified kill cancels again this often
     kill_alert_s: Annotated[float, Meta(ge=1.0, le=600.0)] = 10.0  # a kill not verified by then is told as such
     equity_note_interval_s: Annotated[float, Meta(ge=0.1, le=86_400.0)] = 60.0  # equity is journalled this often
+    # Without a link for so long, known restarts apart, LINK_AWAY is told, and again as often; 0 = never.
+    link_alert_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 120.0
     keep_warm: bool = False  # while nothing happens, run the order path on a shadow that can send nothing
     # An unexplained difference of cash within the larger of the two bounds is booked, beyond it halts.
     cash_tolerance_bp: Annotated[int, Meta(ge=0, le=1_000)] = 10  # (part of equity)
@@ -308,6 +311,11 @@ class EngineIntervals(Table, frozen=True):
     def kill_retry_ns(self) -> int:
         """The same in nanoseconds."""
         return round(self.kill_retry_s * ONE_SECOND_NS)
+
+    @property
+    def link_alert_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self.link_alert_s * ONE_SECOND_NS)
 
     @property
     def kill_alert_ns(self) -> int:
@@ -361,6 +369,7 @@ class Config(Table, frozen=True):
     panic: PanicSettings = PanicSettings()  # everything off
     alerts: AlertSettings = AlertSettings()  # who is told
     ops: OpsSettings = OpsSettings()  # who may look
+    ship: ShipSettings = ShipSettings()  # the journal's copy elsewhere
 
     @property
     def broker_feed(self) -> bool:

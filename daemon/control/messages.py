@@ -38,6 +38,10 @@ class GetStatus(Request, frozen=True, tag="status"):
     """The picture of daemon/status/picture.py."""
 
 
+class GetMeasures(Request, frozen=True, tag="measures"):
+    """Counters and latencies (daemon/status/measures.py)."""
+
+
 class GetChallenge(Request, frozen=True, tag="challenge"):
     """What a signature must name besides the command: the account and the trader's run."""
 
@@ -181,10 +185,13 @@ class Ack(Request, frozen=True, tag="ack"):
 
 
 class Lease(Request, frozen=True, tag="lease"):
-    """The cluster says who may trade this account, for the next `valid_s` seconds."""
+    """The cluster says who may trade this account, for `valid_s` seconds from now, or from `asked_ns` of this machine's
+    CLOCK_BOOTTIME: a grant that waited on its way is not longer for that.
+    """
 
     holder: str
     valid_s: float
+    asked_ns: int = 0
 
 
 class Arm(Request, frozen=True, tag="arm"):
@@ -294,14 +301,16 @@ class RelayRefused(Request, frozen=True, tag="relay-refused"):
 
 
 AnyRequest = (
-    Ping | GetStatus | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
+    Ping | GetStatus | GetMeasures
+    | GetChallenge | WhyNot | Halt | Resume | Kill | Flatten | Resolve | Acknowledge | GetAdoption
     | Adopt | Arm | Feature | Ack | Lease | GetLimits | SetLimit | RevertLimit | Override | GetKills
     | PauseSchedule | ResumeSchedule | CancelSchedule
     | Trigger | ResetPeak | ApplyCorporate | GetCorporate | CorrectBooks | GiveOrder | WithdrawOrder | GetOrders
     | Relayed | RelayRefused
 )  # fmt: skip
 COMMANDS: Final = (
-    "status", "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
+    "status", "measures",
+    "why-not", "halt", "resume", "kill", "flatten", "resolve", "acknowledge", "adoption", "adopt", "arm",
     "feature", "ack", "lease", "kills", "ping", "challenge", "limits", "limit-set", "limit-revert", "override",
     "trigger", "reset-peak", "corporate-apply", "corporate", "books-correct",
     "parent-pause", "parent-resume", "parent-cancel",

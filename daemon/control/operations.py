@@ -18,6 +18,7 @@ from daemon.status.cash import corporate_rows
 from daemon.status.kills import kill_reports
 from daemon.status.limits import limit_lines
 from daemon.status.manual import manual_rows
+from daemon.status.measures import Measures
 from daemon.status.picture import Status
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ class TraderOperations:
                 control_errors=0 if self._trader.control is None else self._trader.control.malformed,
             ),
         )
+
+    def measures(self) -> Measures:
+        """Counters and latencies."""
+        return self._trader.measuring.measures()
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """Every blocker of a new order, in gate order, then what the desk waits for."""

@@ -27,6 +27,7 @@ from daemon.control.order_requests import order_given, order_withdrawn
 from daemon.control.request import Scoped
 from daemon.control.trigger_requests import triggered
 from daemon.lease import boottime_ns
+from daemon.status.measures import Measures, encode_measures
 from daemon.status.picture import Status, cut, encode_status
 
 OUTCOMES: Final = ("lost", "cancelled", "filled")
@@ -64,6 +65,10 @@ class Operations(Protocol):
 
     def status(self) -> Status:
         """The picture of this moment."""
+        ...
+
+    def measures(self) -> Measures:
+        """Counters and latencies."""
         ...
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
@@ -137,6 +142,8 @@ class ControlServer(LineServer):
             return m.done(request.id, "pong")
         if type(request) is m.GetStatus:
             return m.done(request.id, msgspec.Raw(encode_status(self.operations.status())))
+        if type(request) is m.GetMeasures:
+            return m.done(request.id, msgspec.Raw(encode_measures(self.operations.measures())))
         if type(request) is m.GetChallenge:
             authority = self.authority
             return m.done(request.id, m.Challenge(account=authority.account, epoch=authority.epoch()))
@@ -328,7 +335,10 @@ def _granted(request: m.Lease) -> e.LeaseGranted:
         raise Unacceptable(f"holder: a name of 1 to {HOLDER_LENGTH_MAX} printable characters")
     if not LEASE_S_MIN <= request.valid_s <= LEASE_S_MAX:
         raise Unacceptable(f"valid_s: set it between {LEASE_S_MIN:g} and {LEASE_S_MAX:g} seconds")
-    return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
+    now_ns = boottime_ns()
+    if request.asked_ns and not now_ns - round(LEASE_S_MAX * 1e9) <= request.asked_ns <= now_ns:
+        raise Unacceptable("asked_ns: no moment of this machine's boot clock within the last minutes")
+    return e.LeaseGranted(holder=request.holder, until_ns=(request.asked_ns or now_ns) + round(request.valid_s * 1e9))
 
 
 def _steered(request: om.Steer, operator: str) -> e.ScheduleSteered:

@@ -3,14 +3,14 @@ follow` execs into it.
 """
 
 import argparse
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, QuantdError
+from daemon.log import ProcessLog, process_log, say
+from daemon.notify import Notifier
+from daemon.stops import Stops
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -35,38 +35,18 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
-    try:
-        return _run(given.config.absolute(), given.state, stops, upgrade=given.upgrade)
-    except ConfigError as fault:
-        print(str(fault), file=sys.stderr)
-        return EXIT_CONFIG
-    except QuantdError as fault:
-        print(f"failed: {fault}", file=sys.stderr)
-        return EXIT_FAILED
+    with process_log("follower") as process:
+        try:
+            return _run(given.config.absolute(), given.state, stops, process, upgrade=given.upgrade)
+        except ConfigError as fault:
+            say(str(fault))
+            return EXIT_CONFIG
+        except QuantdError as fault:
+            say(f"failed: {fault}")
+            return EXIT_FAILED
 
 
-class Stops:
-    """SIGINT and SIGTERM, counted until somebody can act on them."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self._act: Callable[[], None] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.asked += 1
-        if self._act is not None:
-            self._act()
-
-    def call(self, act: Callable[[], None]) -> None:
-        """Call `act` for each, those so far included."""
-        self._act = act
-        for _ in range(self.asked):
-            act()
-
-
-def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> int:
+def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog, *, upgrade: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -74,8 +54,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     from daemon.digests import code_version
     from daemon.follower.follower import Follower
     from daemon.follower.reporter import Reporter
-    from daemon.journal.opening import hold_lock
-    from daemon.log import open_log
+    from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
     from daemon.status.follower import LOCK_NAME
 
@@ -84,10 +63,13 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, *, upgrade: bool) -> 
     state = StateDirectory(Path(config.state_dir))
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another follower (pid {{pid}}) follows this trader")
-    log = open_log()
+    process.know(config)
+    process.bind(account=config.account.tag)
+    log = process.log
     reporter = Reporter(state.path, log) if config.broker_feed else None  # a tape's days end by the minute
     recording = recording_of(config, state, log, upgrade=upgrade)
-    follower = Follower(state, code_version(), recording, log, reporter=reporter)
+    notifier = Notifier.of_environment()
+    follower = Follower(state, code_version(), recording, log, reporter=reporter, notifier=notifier)
 
     stops.call(follower.stop)
     follower.run()

@@ -10,17 +10,22 @@ from typing import Final
 import structlog
 
 from core.reference import CodeVersion
+from daemon.alerts.catalogue import BY_CODE
+from daemon.alerts.desk import Alert
+from daemon.alerts.left import leave
 from daemon.follower.lag import JournalHead, Lag
 from daemon.follower.recording import Recording
 from daemon.follower.reporter import Reporter
 from daemon.follower.restep import NOT_COMPARABLE, WAITING, Restep
 from daemon.journal import JournalFolder, journal_identity
+from daemon.notify import Notifier
 from daemon.state_dir import StateDirectory
 from daemon.status.follower import DatabasePicture, FollowerPicture, LastDifference, Part, read_picture, write_picture
 
 POLL_SECONDS: Final = 0.05
 STEP_SECONDS: Final = 0.2  # between two looks at signals and status
 STATUS_SECONDS: Final = 1.0
+ALERT_TEXT_MAX: Final = 400
 
 
 class Follower:
@@ -34,12 +39,14 @@ class Follower:
         log: structlog.typing.FilteringBoundLogger,
         *,
         reporter: Reporter | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self.state = state
         self._code = code
         self._recording = recording
         self._log = log
         self._reporter = reporter
+        self._notifier = notifier or Notifier()
         self._stops = 0
         self._wake = threading.Event()
         self._folder: JournalFolder | None = None
@@ -65,8 +72,12 @@ class Follower:
         try:
             while self._stops < 2:
                 ending = self._stops > 0  # asked first: what comes after it is not waited for
+                if ending:
+                    self._notifier.stopping("reading the journal to its end")
                 busy = self._step()
                 self._report(force=False)
+                self._notifier.ready(self._status())
+                self._notifier.turn(self._status)
                 if self._reporter is not None:
                     self._reporter.look()
                 if ending and not busy and self._recorded():
@@ -152,6 +163,7 @@ class Follower:
             self._log.critical(
                 "alert", code="REPLAY_DIFFERS", seq=difference.seq, text=difference.text, tape_ns=difference.ts_ns
             )
+            self._leave("REPLAY_DIFFERS", f"seq {difference.seq}: {difference.text}")
             self._recording.report(self._journal, difference)
             self._report(force=True)
         now = (restep.state, restep.why)
@@ -160,8 +172,17 @@ class Follower:
         self._told = now
         if restep.state == NOT_COMPARABLE:
             self._log.warning("alert", code="NOT_COMPARABLE", seq=restep.seq, text=restep.why)
+            self._leave("NOT_COMPARABLE", restep.why)
         else:
+            self._leave("NOT_COMPARABLE", "it compares again", over=True)
             self._log.info(restep.state, seq=restep.seq, skipped_to=restep.skipped_seq)
+
+    def _leave(self, code: str, text: str, *, over: bool = False) -> None:
+        """An alert, or its end, for whoever tells people."""
+        severity = BY_CODE[code].severity
+        text = text[:ALERT_TEXT_MAX]
+        alert = Alert(code=code, severity=severity, text=text, source="follower", ts_ns=time.time_ns(), over=over)
+        leave(self.state.path, alert)
 
     # ---- status ------------------------------------------------------------------------------------------------
     def _report(self, *, force: bool) -> None:
@@ -170,6 +191,15 @@ class Follower:
             return
         self._next_status_s = now_s + STATUS_SECONDS
         write_picture(self.state.path, self._picture())
+
+    def _status(self) -> str:
+        """One line for the manager of the service."""
+        restep, head = self._restep, self._head
+        if restep is None or head is None:
+            return "no journal yet"
+        fault = self._recording.fault
+        recorded = f"; database: {fault}" if fault else ""
+        return f"{restep.state}; seq {restep.seq} of {head.seq}; {self._differences} differences{recorded}"
 
     def _picture(self) -> FollowerPicture:
         restep = self._restep

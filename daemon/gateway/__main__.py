@@ -3,13 +3,14 @@ it.
 """
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 from core.errors import BrokerFault, ConfigError, QuantdError
 from daemon.lifeline import end_with
+from daemon.log import ProcessLog, process_log, say
+from daemon.notify import Notifier
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -23,37 +24,39 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIG
     if "--parent" in arguments[2:-1]:
         end_with(int(arguments[arguments.index("--parent") + 1]))
-    try:
-        return _run(Path(arguments[1]).absolute(), as_json="--json" in arguments[2:])
-    except ConfigError as fault:
-        print(str(fault), file=sys.stderr)
-        return EXIT_CONFIG
-    except (BrokerFault, QuantdError, OSError) as fault:  # OSError: the disk, mostly
-        print(f"failed: {fault}", file=sys.stderr)
-        return EXIT_FAILED
+    with process_log("gateway") as process:
+        try:
+            return _run(Path(arguments[1]).absolute(), process, as_json="--json" in arguments[2:])
+        except ConfigError as fault:
+            say(str(fault))
+            return EXIT_CONFIG
+        except (BrokerFault, QuantdError, OSError) as fault:  # OSError: the disk, mostly
+            say(f"failed: {fault}")
+            return EXIT_FAILED
 
 
-def _run(path: Path, *, as_json: bool) -> int:
+def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
     from daemon.gateway.config import load_gateway
 
     assert __debug__, "never run with -O: invariants are asserted"
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     config = load_gateway(path)
     config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _loop(config, path, as_json)
+    _loop(config, path, process, as_json=as_json)
     return EXIT_DONE
 
 
-def _loop(config: Any, path: Path, as_json: bool) -> None:
+def _loop(config: Any, path: Path, process: ProcessLog, *, as_json: bool) -> None:
     import uvloop
 
     from daemon.gateway.process import Gateway
 
+    notifier = Notifier.of_environment()
+
     async def serve() -> None:
-        await Gateway(config, path, as_json=as_json).run()
+        await Gateway(config, path, as_json=as_json, log=process.log, notifier=notifier).run()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

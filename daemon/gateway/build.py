@@ -15,6 +15,7 @@ from broker.gateway.faults.layer import FaultPart
 from broker.gateway.general import General
 from broker.gateway.machine import GatewayMachine, MachineState
 from broker.gateway.market.part import MarketPart
+from broker.gateway.market.recorded import RecordedDays
 from broker.gateway.orders.by_hand import ByHand
 from broker.gateway.orders.part import OrderPart
 from broker.gateway.part import Part, World
@@ -27,6 +28,7 @@ from core.sessions import Calendar
 from daemon.digests import digest
 from daemon.gateway.config import GatewayConfig
 from daemon.gateway.control import Commands
+from daemon.gateway.history import read_bars
 from daemon.reference.tables import ReferenceTables
 
 
@@ -66,7 +68,7 @@ def build_gateway(config: GatewayConfig, tables: ReferenceTables, *, state: Mach
             world, book=book, settings=settings.account, currency=settings.currency, timezone=settings.timezone
         ),
         "contracts": ContractPart(world, book),
-        "market": MarketPart(world, book, settings.market, tables.slow),
+        "market": MarketPart(world, book, settings.market, tables.slow, _recorded(config, tables)),
         "general": General(world, registry),
         "faults": faults,
     }
@@ -91,6 +93,13 @@ def state_digest(config: GatewayConfig) -> str:
 def _calendars(tables: ReferenceTables) -> dict[str, Calendar]:
     """Readers of one's own: a reader keeps its place."""
     return {loaded.table.calendar: Calendar(loaded.table) for loaded in tables.sessions}
+
+
+def _recorded(config: GatewayConfig, tables: ReferenceTables) -> tuple[RecordedDays, ...]:
+    file = config.history_file
+    if file is None:
+        return ()
+    return read_bars(file, tables.contracts, {loaded.table.calendar: loaded.table for loaded in tables.sessions})
 
 
 def _exchange(

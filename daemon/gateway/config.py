@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from broker.gateway.faults.registry import find_kind, parse
+from broker.gateway.market.settings import MADE_UP_HISTORY, NO_HISTORY
 from broker.gateway.settings import GatewaySettings
 from broker.sim.config import LatencyConfig, VenueConfig
 from core.errors import ConfigError
 from daemon.config import Config, config_of, parse_toml, read_config
 from daemon.config.decode import Problems, decode_struct
+from daemon.config.paths import absolute
 
 TABLES: Final = ("gateway", "feed", "instruments", "venue", "fees", "control", "ib", "state_dir")
 LIVE_PORTS: Final = (4001, 4003, 7496)  # what the usual gateways and containers listen on
@@ -34,6 +36,12 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     gateway: GatewaySettings
     base: Config  # the market and the venue, as a trader's file would say it
     addresses: tuple[tuple[str, int], ...]  # to listen on
+
+    @property
+    def history_file(self) -> Path | None:
+        """The operator's bars of days before the feed; None = history is made up, or there is none."""
+        history = self.gateway.market.history
+        return None if history in (MADE_UP_HISTORY, NO_HISTORY) else Path(history)
 
     @property
     def socket(self) -> Path:
@@ -61,7 +69,7 @@ def load_gateway(path: Path, *, environment: Mapping[str, str] = os.environ) -> 
             problems.add(name, "is no table of a gateway's file", f"remove it; known here: {', '.join(TABLES)}")
     settings = decode_struct(raw.get("gateway", {}), GatewaySettings, "gateway", problems)
     problems.stop()
-    settings = _overruled(settings, environment, problems)
+    settings = _with_history(_overruled(settings, environment, problems), folder, problems)
     addresses = _addresses(settings, environment, problems)
     _check(settings, problems)
     problems.stop()
@@ -118,6 +126,19 @@ def _overruled(settings: GatewaySettings, environment: Mapping[str, str], proble
         else:
             changed["master_client_id"] = int(master)
     return msgspec.structs.replace(settings, **changed)
+
+
+def _with_history(settings: GatewaySettings, folder: Path, problems: Problems) -> GatewaySettings:
+    """With the absolute path of the file of bars, where one is named."""
+    market = settings.market
+    if market.history in (MADE_UP_HISTORY, NO_HISTORY):
+        return settings
+    field = "gateway.market.history"
+    path = absolute(market.history, folder, field, problems)
+    if os.path.isabs(path) and not os.access(path, os.R_OK):
+        remedy = f'give a CSV file of bars, "{MADE_UP_HISTORY}" or "{NO_HISTORY}"'
+        problems.add(field, f'"{market.history}" is no file that can be read', remedy)
+    return msgspec.structs.replace(settings, market=msgspec.structs.replace(market, history=path))
 
 
 def _addresses(

@@ -30,7 +30,8 @@ from daemon.gateway.recovery import run_again
 from daemon.gateway.store import INPUTS_MAX, LOG_BYTES_MAX, Snapshot, Store
 from daemon.gateway.tape import Tape
 from daemon.gateway.turns import Turns
-from daemon.log import open_log
+from daemon.log import Log, open_log
+from daemon.notify import Notifier
 from daemon.reference.tables import ReferenceTables
 
 if TYPE_CHECKING:
@@ -54,11 +55,20 @@ class GatewayCard(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway:
     """One run of one gateway."""
 
-    def __init__(self, config: GatewayConfig, path: Path, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        path: Path,
+        *,
+        as_json: bool,
+        log: Log | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
         self.config = config
         self.path = path
         self.as_json = as_json
-        self.log = open_log()
+        self.log = log or open_log()
+        self.notifier = notifier or Notifier()
         self.store = Store(config.state_dir, config_digest=state_digest(config))
         self.upstream = self._upstream()
         self.clock: Clock
@@ -135,6 +145,7 @@ class Gateway:
         """Rows of the time before now: fills happen while a gateway is away."""
         tape, machine = self.tape, self.built.machine
         while not tape.run(self.clock.now_ns(), rows_max=1 << 30) or tape.behind:
+            self.notifier.turn(lambda: "running the market up to now")
             if not tape.wants_more:
                 raise Bug("the tape neither runs nor reads")
             await tape.fill()
@@ -201,6 +212,7 @@ class Gateway:
         if self.as_json:
             sys.stdout.write(json.dumps({"ready": True, **msgspec.to_builtins(card)}) + "\n")
             sys.stdout.flush()
+        self.notifier.ready(self._told())
         self.log.info("ready", addresses=addresses, accounts=self.config.gateway.accounts, speed=self.clock.speed)
         gc.collect()
         gc.freeze()
@@ -223,6 +235,8 @@ class Gateway:
                     waiting.discard(reading)
                     self.log.info("the feed has ended; time goes on without rows")
                 self._tend()
+                self.notifier.turn(self._told)
+            self.notifier.stopping("asked to")
         finally:
             for task in (stopping, failing):
                 task.cancel()
@@ -242,6 +256,10 @@ class Gateway:
     def _flush(self) -> None:
         self.store.flush()
         self.server.flush()
+
+    def _told(self) -> str:
+        """One line for the manager of the service."""
+        return f"{len(self.server.clients)} clients; {self.built.machine.rows_done} rows; {self.clock.speed:g}x"
 
     def _status(self) -> dict[str, Any]:
         """The picture of this moment, as plain values."""

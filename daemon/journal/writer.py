@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from core.errors import JournalError
+from daemon.instruments import Histogram
+from daemon.instruments import now_ns as measured_ns
 from daemon.journal.digest import ChainDigest
 from daemon.journal.frames import FrameBuilder
 from daemon.journal.layout import (
@@ -118,6 +120,7 @@ class JournalWriter(FrameBuilder):
         self._dirty = deque()
         self._sync_lock = threading.Lock()
         self._fault = ""
+        self.syncs = Histogram()  # how long each took
         self._base = -HEADER_BYTES
         self._seq = self.last_seq = found.last_seq
         self.durability = durability
@@ -149,7 +152,9 @@ class JournalWriter(FrameBuilder):
         with self._sync_lock:
             target = self.committed_offset  # read before the list: its segments hold everything up to here
             segments = tuple(self._dirty)
+            began_ns = measured_ns()
             self._sync_segments(segments)
+            self.syncs.add(measured_ns() - began_ns)
             self._release(segments[:-1])
             self.synced_offset = max(self.synced_offset, target)
             return self.synced_offset

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from core.errors import ConfigError, QuantdError
+from daemon.log import ProcessLog, process_log, say
+from daemon.notify import Notifier
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -32,14 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
-    try:
-        return _run(given.config.absolute(), given.state, stops)
-    except ConfigError as fault:
-        print(str(fault), file=sys.stderr)
-        return EXIT_CONFIG
-    except QuantdError as fault:
-        print(f"failed: {fault}", file=sys.stderr)
-        return EXIT_FAILED
+    with process_log("guard") as process:
+        try:
+            return _run(given.config.absolute(), given.state, stops, process)
+        except ConfigError as fault:
+            say(str(fault))
+            return EXIT_CONFIG
+        except QuantdError as fault:
+            say(f"failed: {fault}")
+            return EXIT_FAILED
 
 
 class Stops:
@@ -54,15 +57,15 @@ class Stops:
         self.asked += 1
 
 
-def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
+def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
     from daemon.alerts.delivery import Delivery
+    from daemon.alerts.facts import rules_of
     from daemon.config import load_config
-    from daemon.journal.opening import hold_lock
     from daemon.killer.guard import LOOK_S, Guard
-    from daemon.log import open_log
+    from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
     from daemon.status.guard import ACTING, LOCK_NAME, WATCHING, GuardPicture, write_guard
 
@@ -71,8 +74,10 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
     state = StateDirectory(Path(config.state_dir))
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(state.path / LOCK_NAME, f"{state.path}: another guard (pid {{pid}}) guards this trader")
-    log = open_log()
-    delivery = Delivery(state.path, state.journal, config.alerts, log)
+    process.know(config)
+    process.bind(account=config.account.tag)
+    log, notifier = process.log, Notifier.of_environment()
+    delivery = Delivery(state, config.alerts, log, by="guard", rules=rules_of(config, by="guard"))
     guard = Guard(config, state.path, log, delivery.tell)
 
     def tell_state() -> None:
@@ -85,9 +90,6 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
                 why=guard.why,
                 lease=guard.lease_name,
                 silent_s=round(time.monotonic() - guard.looked_s, 1),
-                open_alerts=tuple(delivery.desk.open),
-                targets=delivery.pictures(),
-                fault=delivery.fault,
             ),
         )
 
@@ -98,8 +100,12 @@ def _run(path: Path, state_dir: Path | None, stops: Stops) -> int:
         while stops.asked < 2:
             if config.guarded:
                 guard.look()
-            if stops.asked and guard.may_leave():
-                break
+            notifier.ready(guard.state)
+            notifier.turn(lambda: f"{guard.state} {guard.lease_name} {guard.why}")
+            if stops.asked:
+                notifier.stopping("until the trader is seen alive, or its orders gone")
+                if guard.may_leave():
+                    break
             time.sleep(LOOK_S)
     finally:
         delivery.close()

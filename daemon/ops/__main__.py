@@ -1,12 +1,13 @@
 """`python -m daemon.ops --config FILE [--state DIR] [--parent PID]`: the ops process. `quantd ops` execs into it."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 from typing import Final
 
 from core.errors import ConfigError, QuantdError
+from daemon.log import ProcessLog, process_log, say
+from daemon.notify import Notifier
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -25,24 +26,27 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
-    try:
-        return _run(given.config.absolute(), given.state)
-    except ConfigError as fault:
-        print(str(fault), file=sys.stderr)
-        return EXIT_CONFIG
-    except QuantdError as fault:
-        print(f"failed: {fault}", file=sys.stderr)
-        return EXIT_FAILED
+    with process_log("ops") as process:
+        try:
+            return _run(given.config.absolute(), given.state, process)
+        except ConfigError as fault:
+            say(str(fault))
+            return EXIT_CONFIG
+        except QuantdError as fault:
+            say(f"failed: {fault}")
+            return EXIT_FAILED
 
 
-def _run(path: Path, state_dir: Path | None) -> int:
+def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
+    import uvloop
+
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
     from daemon.config import load_config
-    from daemon.journal.opening import hold_lock
-    from daemon.log import open_log
+    from daemon.lock import hold_lock
     from daemon.ops.process import Ops, build_parts
+    from daemon.ops.service import ServicePart
     from daemon.ops.view import View
 
     assert __debug__, "never run with -O: invariants are asserted"
@@ -52,12 +56,14 @@ def _run(path: Path, state_dir: Path | None) -> int:
     folder = Path(config.state_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     hold_lock(folder / LOCK_NAME, f"{folder}: another ops process (pid {{pid}}) serves this trader")
-    log = open_log()
+    process.know(config)
+    process.bind(account=config.account.tag)
+    log, service = process.log, ServicePart(Notifier.of_environment())
 
     async def serve() -> None:
-        await Ops(View(config), build_parts(config, log), log).run()
+        await Ops(View(config), [*build_parts(config, log), service], log).run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
     log.info("stopped")
     return EXIT_DONE
 

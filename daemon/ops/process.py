@@ -33,6 +33,7 @@ class Part(Protocol):
 
 def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> list[Part]:
     """What the config asks for. Raises ConfigError on a secret that cannot be read and the like."""
+    from daemon.ops.alerts import AlertsPart
     from daemon.ops.http.server import HttpPart
 
     parts: list[Part] = [HttpPart(config, log)]
@@ -40,6 +41,12 @@ def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> l
         from daemon.ops.mqtt.bridge import MqttPart
 
         parts.append(MqttPart(config, log))
+    if config.ops.cluster.lease:
+        from daemon.ops.cluster import ClusterPart
+
+        parts.append(ClusterPart(config, log))
+    if config.alerts.to:
+        parts.append(AlertsPart(config, log))
     return parts
 
 
@@ -49,6 +56,7 @@ class Ops:
     def __init__(self, view: View, parts: Sequence[Part], log: structlog.typing.FilteringBoundLogger) -> None:
         self._view = view
         self._parts = parts
+        view.parts = tuple(part.name for part in parts)
         self._log = log
         self._stops = 0
         self._stopping = asyncio.Event()

@@ -11,6 +11,7 @@ from daemon.killer.latch import LATCH_FILE, read_latch
 from daemon.probes.context import Look
 from daemon.probes.finding import CONFIRM, Finding, Trouble, fail, ok
 from daemon.probes.talk import ClientIdTaken, Conversation
+from daemon.status.alerts import delivers, delivery_news
 from daemon.status.guard import ACTING, guard_news, guard_runs, read_guard
 
 START = "quantd guard -c FILE, or `quantd up`, which starts it with the trader"
@@ -19,8 +20,9 @@ START = "quantd guard -c FILE, or `quantd up`, which starts it with the trader"
 def check_guard(look: Look) -> list[Finding]:
     """Whether somebody takes the orders off the book when the trader dies."""
     if not look.config.guarded:
-        return [ok("guard", f"nothing to guard: in mode {look.config.mode} no order rests at the broker")]
-    return [*_latch(look), *_process(look), *_session(look), *_targets(look)]
+        nothing = ok("guard", f"nothing to guard: in mode {look.config.mode} no order rests at the broker")
+        return [nothing, *_targets(look), *_delivery(look)]
+    return [*_latch(look), *_process(look), *_session(look), *_targets(look), *_delivery(look)]
 
 
 def _latch(look: Look) -> list[Finding]:
@@ -81,6 +83,21 @@ def _targets(look: Look) -> list[Finding]:
         if why
     ]
     return bad or ([ok("guard", f"alerts go to {', '.join(faults)}")] if faults else [])
+
+
+def _delivery(look: Look) -> list[Finding]:
+    """Whether somebody tells them, and arrives."""
+    if not look.config.alerts.to:
+        return []
+    if delivers(look.state_dir):
+        news = delivery_news(look.state_dir)
+        alarms = () if news is None else news.alarms
+        return [
+            fail("guard", alarm, "mend the target, then `quantd status`: nothing is lost meanwhile") for alarm in alarms
+        ]
+    if look.running is None:
+        return []
+    return [fail("guard", "nobody delivers alerts: they stay in the log", f"start it now: {START}, or `quantd ops`")]
 
 
 def _why_not(target: AlertTarget) -> str:

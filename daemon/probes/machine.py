@@ -1,4 +1,4 @@
-"""Checks of this machine: database, disk, state directory and socket, models."""
+"""Checks of this machine: the trader that runs, database, disk, state directory and socket, models."""
 
 import fcntl
 import os
@@ -8,6 +8,9 @@ from pathlib import Path
 from core.errors import ConfigError, JournalError
 from daemon.probes.context import Look
 from daemon.probes.finding import Finding, fail, ok
+from daemon.probes.running import Running, examine_running
+from daemon.status.follower import is_running, read_picture
+from daemon.status.guard import guard_news
 
 LOCK_NAME = "lock"
 MIB = 1 << 20
@@ -91,6 +94,24 @@ def lock_holder(journal: Path) -> str:
     finally:
         os.close(fd)
     return ""
+
+
+def check_running(look: Look) -> list[Finding]:
+    """Whether the trader that runs could trade now: what /readyz answers, too."""
+    status, folder = look.running, look.state_dir
+    if status is None:
+        return [ok("running", "no trader runs with this state directory")]
+    seen = Running(
+        config=look.config,
+        status=status,
+        follower_runs=is_running(folder),
+        follower=read_picture(folder),
+        guard=guard_news(folder),
+    )
+    return [
+        Finding(check="running", status=one.status, text=f"{one.check}: {one.text}", remedy=one.remedy)
+        for one in examine_running(seen)
+    ]
 
 
 def check_models(look: Look) -> list[Finding]:

@@ -1,5 +1,5 @@
-"""Every check there is, in the order in which they are told. `quantd doctor` runs all of them; what serves readiness
-may pick by name.
+"""Every check there is, in the order in which they are told, for `quantd doctor`. Readiness has the part that asks
+nobody: daemon/probes/running.py.
 """
 
 from collections.abc import Iterator, Set
@@ -11,6 +11,7 @@ from daemon.probes.finding import FAIL, Finding, Trouble, skip
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check(name="state", look=machine.check_state),
+    Check(name="running", look=machine.check_running),
     Check(name="disk", look=machine.check_disk),
     Check(name="database", look=machine.check_database),
     Check(name="models", look=machine.check_models),

@@ -259,3 +259,11 @@ def _write(path: Path, table: SessionTable) -> None:
         draft.replace(path)
     except OSError as fault:
         raise ConfigError(f"state_dir: cannot write {path}: {fault.strerror}; set it to a folder of yours") from fault
+
+
+def date_at(tables: ReferenceTables, ts_ns: int) -> int:
+    """The trading date of a moment before the first roll of the table."""
+    for session in tables.sessions[0].table.sessions:
+        if ts_ns < session.post_close_ns:
+            return session.date
+    return 0

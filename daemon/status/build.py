@@ -49,6 +49,14 @@ class ProcessFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     link_why: str = ""  # as the adapter says it; "" = it does not
 
 
+_REQUESTS: Final[dict[type, str]] = {
+    c.PlaceOrder: "place", c.ReplaceOrder: "replace", c.CancelOrder: "cancel", c.CancelAllOrders: "cancel_all",
+}  # fmt: skip
+_ANSWERS: Final[dict[type, str]] = {
+    e.OrderAcknowledged: "acknowledged", e.OrderReplaced: "replaced", e.OrderCancelled: "cancelled",
+    e.OrderRejected: "rejected", e.ReplaceRejected: "replace_rejected", e.CancelRejected: "cancel_rejected",
+    e.OrderInactivated: "inactivated",
+}  # fmt: skip
 UNTOLD_MAX: Final = 1_024  # alerts between two looks of the log
 
 
@@ -56,8 +64,9 @@ class Tally:
     """Counts what passes through the runner, and remembers the last few refusals, fills and alerts."""
 
     __slots__ = (
-        "alerts", "children", "decisions", "events", "fills", "gaps", "last_alerts", "last_fills", "last_refusals",
-        "link_why", "parents", "refusals", "rows", "symbols", "untold",
+        "alerts", "answers", "children", "decisions", "events", "fills", "gaps", "last_alerts", "last_fills",
+        "last_refusals", "link_why", "not_sent", "parents", "raised", "refusals", "requests", "rows", "symbols",
+        "untold",
     )  # fmt: skip
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
@@ -70,12 +79,20 @@ class Tally:
         self.fills = 0
         self.alerts = 0
         self.refusals: dict[str, int] = {}
+        self.count_anew()
         self.link_why = "no connection yet"  # why the link is not READY; kept while it is
         self.gaps: dict[int, str] = {}  # why an instrument lost its market data last
         self.last_refusals: deque[s.RefusalRow] = deque(maxlen=s.RECENT_MAX)
         self.last_fills: deque[s.FillRow] = deque(maxlen=s.RECENT_MAX)
         self.last_alerts: deque[s.AlertRow] = deque(maxlen=s.RECENT_MAX)
         self.untold: deque[s.AlertRow] = deque(maxlen=UNTOLD_MAX)  # for the log: a flood must not hide a kill
+
+    def count_anew(self) -> None:
+        """What no snapshot keeps counts from here: the tail that recovery steps again was counted by an earlier run."""
+        self.requests = dict.fromkeys(_REQUESTS.values(), 0)  # sent, or recorded to be sent
+        self.answers = dict.fromkeys(_ANSWERS.values(), 0)
+        self.raised: dict[str, int] = {}  # alerts by severity
+        self.not_sent = 0  # approved, and refused right before the socket
 
     def take_rows(self, count: int) -> None:
         """Market rows applied without an event object."""
@@ -85,6 +102,10 @@ class Tally:
     def take_event(self, seq: int, ts_ns: int, event: object, money: Money) -> None:
         """One input, after the step: a fill counts when this very input booked it (a repeat does not)."""
         self.events += 1
+        answer = _ANSWERS.get(type(event))
+        if answer is not None:
+            self.answers[answer] += 1
+            return
         if type(event) is not e.OrderFilled and type(event) is not e.ExecutionReported:
             if type(event) is e.FeedGapped:
                 self.gaps[event.inst] = event.reason
@@ -107,12 +128,16 @@ class Tally:
 
     def take_command(self, ts_ns: int, command: object) -> None:
         """One command of the engine."""
+        request = _REQUESTS.get(type(command))
+        if request is not None:
+            self.requests[request] += 1
         if type(command) is c.PlaceOrder:
             self.children += 1
         elif type(command) is c.OpenParent:
             self.parents += 1
         elif type(command) is c.RaiseAlert:
             self.alerts += 1
+            self.raised[command.severity] = self.raised.get(command.severity, 0) + 1
             row = s.AlertRow(ts_ns=ts_ns, severity=command.severity, code=command.code, text=s.cut(command.text))
             self.last_alerts.append(row)
             self.untold.append(row)
@@ -307,7 +332,7 @@ def _feed(context: Context, ts_ns: int, gaps: dict[int, str]) -> list[s.FeedRow]
     for instrument in context.instruments:
         at = instrument.inst * FIELDS
         alive = view[at + INDEX["alive_ts_ns"]]
-        state = _feed_state(view, at) or _reference_state(context, instrument.inst)
+        state = feed_state(context, instrument.inst)
         rows.append(
             s.FeedRow(
                 symbol=instrument.symbol,
@@ -323,12 +348,14 @@ def _feed(context: Context, ts_ns: int, gaps: dict[int, str]) -> list[s.FeedRow]
     return rows
 
 
-def _feed_state(view: Any, at: int) -> str:
+def feed_state(context: Context, inst: int) -> str:
+    """Of one symbol's market, as in `FeedRow`."""
+    view, at = context.market.view, inst * FIELDS
     if view[at + INDEX["halted"]]:
         return "halted"
     if view[at + INDEX["blind"]]:
         return "blind"
-    return "" if view[at + INDEX["usable"]] else "unusable"
+    return _reference_state(context, inst) if view[at + INDEX["usable"]] else "unusable"
 
 
 def _reference_state(context: Context, inst: int) -> str:

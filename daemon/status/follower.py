@@ -116,9 +116,13 @@ def follower_news(directory: Path) -> FollowerNews:
         return FollowerNews(line="follower not running", alarms=told)
     if picture is None:
         return FollowerNews(line="follower starting")
+    return FollowerNews(line=_line(picture), alarms=(*silence_alarms(picture), *differences, *_alarms(picture)))
+
+
+def silence_alarms(picture: FollowerPicture) -> list[str]:
+    """A follower that runs and does not say so."""
     silent_s = (time.time_ns() - picture.wall_ns) / 1e9
-    silent = [f"follower: no word for {silent_s:.0f} s (pid {picture.pid})"] if silent_s > SILENT_SECONDS_MAX else []
-    return FollowerNews(line=_line(picture), alarms=(*silent, *differences, *_alarms(picture)))
+    return [f"follower: no word for {silent_s:.0f} s (pid {picture.pid})"] if silent_s > SILENT_SECONDS_MAX else []
 
 
 def _line(picture: FollowerPicture) -> str:
@@ -141,6 +145,11 @@ def _differences(picture: FollowerPicture) -> list[str]:
 
 
 def _alarms(picture: FollowerPicture) -> list[str]:
+    return [*comparing_alarms(picture), *database_alarms(picture)]
+
+
+def comparing_alarms(picture: FollowerPicture) -> list[str]:
+    """What is wrong with comparing and with snapshots; differences apart."""
     told = []
     if picture.state == "not comparable":
         told.append(f"follower: decisions are not compared: {picture.why}")
@@ -148,9 +157,14 @@ def _alarms(picture: FollowerPicture) -> list[str]:
         told.append(f"follower: {picture.snapshot_fault}")
     if picture.restep.lag_s > LAG_SECONDS_MAX:
         told.append(f"follower: comparing is {_lag(picture.restep)} behind")
+    return told
+
+
+def database_alarms(picture: FollowerPicture) -> list[str]:
+    """What is wrong with the record in SQL."""
     database = picture.database
     if database.fault:
-        told.append(f"follower: nothing is recorded: {database.fault}")
-    elif database.part.lag_s > LAG_SECONDS_MAX:
-        told.append(f"follower: recording is {_lag(database.part)} behind")
-    return told
+        return [f"follower: nothing is recorded: {database.fault}"]
+    if database.part.lag_s > LAG_SECONDS_MAX:
+        return [f"follower: recording is {_lag(database.part)} behind"]
+    return []

@@ -10,7 +10,10 @@ from typing import Final
 import msgspec
 
 from daemon.lease import read_lease
+from daemon.status.alerts import delivery_news
 from daemon.status.follower import FollowerNews, follower_news, is_locked
+from daemon.status.processes import up_news
+from daemon.status.ship import ship_news
 
 FILE_NAME: Final = "guard.json"
 LOCK_NAME: Final = "guard.lock"
@@ -22,16 +25,6 @@ ACTING: Final = "acting"
 DONE: Final = "done"  # the lease ran out, and nothing is open at the broker
 
 
-class TargetPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """One target of alerts."""
-
-    name: str
-    delivered: int = 0
-    undelivered: int = 0
-    failing_s: float = 0.0
-    error: str = ""
-
-
 class GuardPicture(msgspec.Struct, frozen=True, kw_only=True):
     """`guard.json`."""
 
@@ -41,9 +34,6 @@ class GuardPicture(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     lease: str = ""  # whose it looks at
     silent_s: float = 0.0  # since its last look
-    open_alerts: tuple[str, ...] = ()  # codes
-    targets: tuple[TargetPicture, ...] = ()
-    fault: str = ""  # why the journal's alerts cannot be read
 
 
 def write_guard(directory: Path, picture: GuardPicture) -> None:
@@ -68,10 +58,13 @@ def guard_runs(directory: Path) -> bool:
 
 def news_beside(directory: Path) -> FollowerNews:
     """What `quantd status` and the screen show of the processes beside the trader."""
-    follower, guard = follower_news(directory), guard_news(directory)
-    if guard is None:
-        return follower
-    return FollowerNews(line=f"{follower.line}  {guard.line}", alarms=(*follower.alarms, *guard.alarms))
+    of_each = (follower_news, guard_news, delivery_news, ship_news, up_news)
+    told = [news_of(directory) for news_of in of_each]
+    news = [one for one in told if one is not None]
+    return FollowerNews(
+        line="  ".join(one.line for one in news if one.line),
+        alarms=tuple(alarm for one in news for alarm in one.alarms),
+    )
 
 
 def guard_news(directory: Path) -> FollowerNews | None:
@@ -90,13 +83,5 @@ def guard_news(directory: Path) -> FollowerNews | None:
     alarms = [f"guard: no look for {silent_s:.0f} s (pid {picture.pid})"] if silent_s > SILENT_SECONDS_MAX else []
     if picture.state in (ACTING, DONE):
         alarms.append(f"guard {picture.state}: {picture.why}")
-    if picture.fault:
-        alarms.append(f"guard: {picture.fault}")
-    alarms += [
-        f"alerts: {one.undelivered} not delivered to {one.name} for {one.failing_s:.0f} s: {one.error}"
-        for one in picture.targets
-        if one.undelivered
-    ]
     whose = f" ({picture.lease})" if picture.lease else ""
-    told = f"  alerts open {len(picture.open_alerts)}" if picture.open_alerts else ""
-    return FollowerNews(line=f"guard {picture.state}{whose}{told}", alarms=tuple(alarms))
+    return FollowerNews(line=f"guard {picture.state}{whose}", alarms=tuple(alarms))

@@ -69,7 +69,7 @@ class ScoredPipeline(KernelPipeline):
         if not 0 < len(signals) <= SLOTS_MAX:
             raise ConfigError(f"strategies: {len(signals)} signal strategies; use 1 to {SLOTS_MAX}")
         count = len(market)
-        self._signal_slots = tuple(signals)
+        self.signal_slots = tuple(signals)
         self._names = tuple(dict.fromkeys(name for slot in signals for name in slot.card.inputs.external))
         self.state = new_feature_state(count, profile, leaders_of(signals, count))
         self.signals = new_signals(count, len(signals))
@@ -117,13 +117,13 @@ class ScoredPipeline(KernelPipeline):
         self._quote = bind(quote_scored, QUOTE_SIGNATURE, *self._arrays, self._buffer)
         self._run = bind(run_scored, RUN_SIGNATURE, *self._arrays, self._buffer)
         self._told = memoryview(self._scored_out.data)
-        rows = tuple(inputs_of(self.values, slot.slot, len(slot.inputs)) for slot in self._signal_slots)
+        rows = tuple(inputs_of(self.values, slot.slot, len(slot.inputs)) for slot in self.signal_slots)
         self._ahead: LookAhead | None = None
         if scores_alike(self.scorers, rows):
             self._ahead = LookAhead(self._arrays, self.scorers, [len(row) for row in rows], self._buffer)
         # What a score needs, by slot, looked up once: the model's call and how far apart two instruments' fields are.
         self._calls = tuple(scorer.score for scorer in self.scorers)
-        self._stride = len(self._signal_slots) * SIGNAL_FIELDS
+        self._stride = len(self.signal_slots) * SIGNAL_FIELDS
 
     # ---- rows --------------------------------------------------------------------------------------------------
     def step(self, row: Any) -> int:

@@ -159,6 +159,10 @@ class SignalReader:
         """One integer field."""
         return self.ints[self.field(inst, slot, name)]
 
+    def number(self, inst: int, slot: int, name: str) -> float:
+        """One field that is no integer."""
+        return self.floats[self.field(inst, slot, name)]
+
     def put(self, inst: int, slot: int, name: str, value: int) -> None:
         """Write one integer field."""
         self.ints[self.field(inst, slot, name)] = value

@@ -73,6 +73,18 @@ def _algo_faults(number: int) -> PartResult:
     return run_part(number)
 
 
+def _releases(number: int) -> PartResult:
+    from tests.drills.releases import run_part
+
+    return run_part(number)
+
+
+def _ship(number: int) -> PartResult:
+    from tests.drills.ship import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -115,14 +127,47 @@ def _impact_fit(number: int) -> PartResult:
     return run_part(number)
 
 
+def _alerts(number: int) -> PartResult:
+    from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
+def _units(number: int) -> PartResult:
+    from tests.drills.units import run_part
+
+    return run_part(number)
+
+
 def _mqtt_kill(number: int) -> PartResult:
     from tests.drills.mqtt_kill import run_part
 
     return run_part(number)
 
 
+def _isolation(number: int) -> PartResult:
+    from tests.drills.isolation import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="isolation",
+        meaning="recorded days at 50 times real time while database, MQTT broker and ops are killed in turn, /metrics "
+        "is scraped and MQTT flooded: the same commands as undisturbed, every SQL row once; a part is a pair of runs "
+        "over one hour, the last one over a whole day",
+        parts=6,
+        part=_isolation,
+    ),
+    Drill(
+        name="alerts",
+        meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
+        "20 events",
+        parts=4,
+        part=_alerts,
+    ),
     Drill(
         name="faults",
         meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
@@ -180,6 +225,28 @@ DRILLS: Final = (
         part=_guard,
     ),
     Drill(
+        name="units",
+        meaning="the units of systemd run as systemd would, with the paper gateway: order, READY, beats, a trader that "
+        "hangs and is aborted by its watchdog, stop order, exit codes, nobody reading the log; a part is one life",
+        parts=3,
+        part=_units,
+    ),
+    Drill(
+        name="ship",
+        meaning="a trader whose journal is shipped, by a process that is killed at random, loses its state directory "
+        "and is started in one made from the copy, without and with a tail that was not shipped; HALTED, equal to the "
+        "broker to the cent, no order reference twice; a part is one story of two losses",
+        parts=5,
+        part=_ship,
+    ),
+    Drill(
+        name="releases",
+        meaning="a state directory taken up by this release after an earlier one, and by the earlier one after this, "
+        "each by its own code: books exact and HALTED, or refused before a byte is written; a part is one earlier one",
+        parts=3,
+        part=_releases,
+    ),
+    Drill(
         name="fuzz",
         meaning="a million pieces of bad input (noise, cut, oversized and mutated frames) into the paper gateway (even "
         "parts) and into the adapter (odd parts): no crash, no hang, no order; a part is 20,000",
@@ -210,9 +277,8 @@ DRILLS: Final = (
     Drill(
         name="execution",
         meaning="schedules of every algorithm on the BAC and IBM days, through the paper gateway over TCP: completion, "
-        "exact totals, VWAP against TWAP; parts 0 to 4 are the first 105 minutes of the days at 40 times real time, "
-        "parts 5 to 9 the whole days at 60 times, with all-day schedules and the close",
-        parts=10,
+        "exact totals, VWAP against TWAP; a part is one whole day at 45 times real time",
+        parts=5,
         part=_execution,
     ),
     Drill(

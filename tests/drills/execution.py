@@ -5,6 +5,7 @@ to the last share and cent. What is measured is whatever came out; tests/executi
 """
 
 import re
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,69 +23,59 @@ from core.parents import ParentState
 from core.units import NANO
 from daemon.tca.measure import ParentRow, measure
 from daemon.tca.reading import read
-from tests.drills.execution_plan import GATEWAY, Book, Window, books_of, strategies_of, trader_of
+from tests.drills.execution_history import write_history
+from tests.drills.execution_plan import Book, Window, books_of, gateway_of, strategies_of, trader_of
 from tests.drills.gateway_crash import settle
 from tests.drills.gateway_days import AFTER_NS, DAYS, wait_until
 from tests.drills.kill9 import market_data
 from tests.fakes.live_pair import Pair, ledger_differences, new_pair, recorded
 
-MORNING: Final = ("09:30", "11:15")
-MORNING_SPEED: Final = 40
-DAY_SPEED: Final = 60
+SPEED: Final = 45
 NEW_YORK: Final = ZoneInfo("America/New_York")
 OPEN, CLOSE = "09:30", "16:00"
-AFTER: Final = {"11:15": "11:35"}  # what was held up may still end
+AFTER: Final = {CLOSE: "16:05"}
 LEAD: Final = {OPEN: "09:18"}  # the market runs before the open: trader and gateway have met by then
 SHOWN_MAX: Final = 50  # failures of one kind of a part
 TRACE_S: Final = 300  # between two points of a picture
-PAIR_NS: Final = 5 * NANO  # both of a pair arrive within this
-# Average volume of the twenty days before, as the shipped example has it.
-ADV: Final = {
-    "BAC": (79_271_100, 79_810_300, 80_398_200, 81_742_900, 83_597_400),
-    "IBM": (3_408_000, 3_457_100, 3_575_200, 3_543_300, 3_557_300),
-}
+SYMBOLS: Final = ("BAC", "IBM")
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """The morning of one day, or all of it."""
-    if number < len(DAYS):
-        return run_window(number, *MORNING, speed=MORNING_SPEED)
-    return run_window(number - len(DAYS), OPEN, CLOSE, speed=DAY_SPEED)
+    """All of one day."""
+    return run_window(number, OPEN, CLOSE, speed=SPEED)
 
 
 def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
     """A stretch of one recorded day, local times."""
     date = DAYS[day]
-    window = Window(
-        day=day,
-        from_s=_utc_s(date, start),
-        until_s=_utc_s(date, end),
-        adv={name: adv[day] for name, adv in ADV.items()},
-    )
-    lead = "09:00" if end == CLOSE else LEAD.get(start, start)
-    first, last = f"{date}T{lead}", f"{date}T{'16:05' if end == CLOSE else AFTER.get(end, end)}"
+    first, last = f"{date}T{LEAD.get(start, start)}", f"{date}T{AFTER.get(end, end)}"
     feed = recorded(first, last, speed=f"{speed}x")
     if feed is None:
         return {"counts": {}, "failures": ["no recorded market data: set QUANTD_MARKET_DATA"]}
-    until_ns = window.until_s * NANO + AFTER_NS
+    until_ns = _utc_s(date, end) * NANO + AFTER_NS
     folder = market_data()
     assert folder is not None, "there is a feed"
-    tape = {symbol: prints_of(folder, symbol) for symbol in ADV}
+    tape = {symbol: prints_of(folder, symbol) for symbol in SYMBOLS}
     last_ns = _utc_s(date, last[-5:]) * NANO
-    found = run_feed(window, feed, until_ns, max(until_ns, last_ns), speed=speed, tape=tape)
+    with tempfile.TemporaryDirectory(prefix="qh-") as name:
+        history = Path(name) / "history.csv"
+        adv = write_history(history, day, tape)
+        window = Window(day=day, from_s=_utc_s(date, start), until_s=_utc_s(date, end), adv=adv)
+        found = run_feed(window, feed, until_ns, max(until_ns, last_ns), speed=speed, tape=tape, history=history)
     found["from"], found["until"] = first, last
     found["pictures"] = _pictures(found.pop("rows"), tape)
     return found
 
 
 def run_feed(
-    window: Window, feed: str, until_ns: int, last_ns: int, *, speed: int, tape: dict[str, Any] | None = None
-) -> dict[str, Any]:
+    window: Window, feed: str, until_ns: int, last_ns: int, *, speed: int, tape: dict[str, Any] | None = None,
+    history: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The same on any market: all books of the window, and what became of their schedules."""
     books = books_of(window)
     began = time.monotonic()
     with new_pair(
-        feed=feed, gateway=GATEWAY, trader=trader_of(speed), strategy=strategies_of(books, speed=speed),
+        feed=feed, gateway=gateway_of(history), trader=trader_of(speed), strategy=strategies_of(books, speed=speed),
         module="tests.fakes.planned_trader",
     ) as pair:  # fmt: skip
         text = pair.trader_file.read_text()
@@ -131,7 +122,7 @@ def _judged(pair: Pair, books: list[Book], tape: dict[str, Any]) -> dict[str, An
     failures += _planned(rows, by_book)
     failures += _ends(rows, by_book)
     openings = {trail.opening.parent_id: trail.opening for trail in told.trails}
-    pairs = _pairs(rows, by_book, openings, tape)
+    pairs, left_out = _pairs(rows, by_book, openings, tape)
     held = Counter(row.state for row in rows)
     return {
         "counts": {
@@ -141,6 +132,7 @@ def _judged(pair: Pair, books: list[Book], tape: dict[str, Any]) -> dict[str, An
             "orders": len(money.orders),
             "fills": len(money.ledger.executions),
             "pairs": len(pairs),
+            "pairs_left_out": len(left_out),
             "failures": len(failures),
         },
         "states": dict(held),
@@ -148,6 +140,7 @@ def _judged(pair: Pair, books: list[Book], tape: dict[str, Any]) -> dict[str, An
         "refused": dict(Counter(text for row in rows for text in row.refused).most_common(SHOWN_MAX)),
         "schedules": [",".join(map(str, _line(row, by_book))) for row in rows],
         "pairs": [",".join(map(str, pair_)) for pair_ in pairs],
+        "left_out": left_out,
         "failures": failures[:SHOWN_MAX],
         "rows": rows,
     }
@@ -182,11 +175,16 @@ def _planned(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[str]:
     found = []
     for name, book in books.items():
         mine = [row for row in rows if row.strategy == name]
-        first = [row for row in mine if not _goes_on(row, mine) and not _asked_again(row, mine)]
+        first = _opened(mine)
         sizes = [row.qty_nanos // NANO * (1 if row.side == "BUY" else -1) for row in first]
         if sizes != book.shares:
             found.append(f"{name}: planned {book.shares}, opened {sizes}")
     return found
+
+
+def _opened(mine: Sequence[ParentRow]) -> list[ParentRow]:
+    """The schedules of a book that its list asked for, in order."""
+    return [row for row in mine if not _goes_on(row, mine) and not _asked_again(row, mine)]
 
 
 def _goes_on(row: ParentRow, mine: Sequence[ParentRow]) -> bool:
@@ -234,7 +232,8 @@ LINE: Final = (
 # `error`: the schedule's average price against the interval's VWAP. `plan`: the same of the schedule alone, as if each
 # slice had traded at the market's own VWAP of its time; it knows neither spread nor luck. Only of recorded days.
 PAIR_LINE: Final = (
-    "kind", "symbol", "side", "arrived", "size_bp", "vwap_error_bp", "twap_error_bp", "vwap_plan_bp", "twap_plan_bp",
+    "kind", "symbol", "side", "first", "arrived", "size_bp", "vwap_error_bp", "twap_error_bp", "vwap_plan_bp",
+    "twap_plan_bp",
 )  # fmt: skip
 
 
@@ -263,43 +262,44 @@ def _clock(ts_ns: int) -> str:
 
 def _pairs(
     rows: Sequence[ParentRow], books: dict[str, Book], openings: dict[int, OpenParent], tape: dict[str, Any]
-) -> list[tuple[Any, ...]]:
-    """Both of a pair, filled whole and begun together: their slippage against the interval's VWAP, signed; the error is
-    its size. See `PAIR_LINE`.
+) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """Both of a pair: their slippage against the interval's VWAP, signed; the error is its size. See `PAIR_LINE`. And
+    every pair that is not among them, with why: it counts when both began as planned and were filled whole.
     """
-    found = []
-    twins = _twins(books)
-    for mine in rows:
-        book = books[mine.strategy]
-        twin = twins.get(mine.strategy)
-        if twin is None or mine.algo != "vwap":
+    found, left_out = [], []
+    for book in books.values():
+        if not book.pair or book.algo != "vwap":
             continue
-        other = next(
-            (row for row in rows if row.strategy == twin and abs(row.arrived_ns - mine.arrived_ns) <= PAIR_NS), None
-        )
-        if other is None or any(row.filled_nanos != row.qty_nanos for row in (mine, other)):
-            continue
-        errors = [row.against["vwap"] for row in (mine, other)]
-        if None in errors or mine.qty_nanos != other.qty_nanos:
-            continue
-        found.append(
-            (
-                book.kind, mine.symbol, mine.side, _clock(mine.arrived_ns), _scaled(mine.size_ppm, 100, 1),
-                *(_scaled(error, NANO, 3) for error in errors),
-                *(_plan_bp(openings[row.parent_id], tape.get(row.symbol)) for row in (mine, other)),
-            )
-        )  # fmt: skip
-    return found
+        twin = next(each for each in books.values() if each.pair == book.pair and each.algo == "twap")
+        mine, others = (_opened([row for row in rows if row.strategy == each.name]) for each in (book, twin))
+        for at, planned in enumerate(book.shares):
+            both = [*mine[at : at + 1], *others[at : at + 1]]
+            why = _uneven(both, (book if book.first else twin).behind_s * (1 if book.first else -1))
+            if why:
+                left_out.append(f"{book.name} {at + 1}, {planned} shares: {why}")
+                continue
+            vwap = both[0]
+            found.append(
+                (
+                    book.kind, vwap.symbol, vwap.side, "vwap" if book.first else "twap", _clock(vwap.arrived_ns),
+                    _scaled(vwap.size_ppm, 100, 1), *(_scaled(row.against["vwap"], NANO, 3) for row in both),
+                    *(_plan_bp(openings[row.parent_id], tape.get(row.symbol)) for row in both),
+                )
+            )  # fmt: skip
+    return found, left_out
 
 
-def _twins(books: dict[str, Book]) -> dict[str, str]:
-    """The other book of each pair, by name."""
-    found = {}
-    for name, book in books.items():
-        for other, twin in books.items():
-            if (book.kind, book.symbol) == (twin.kind, twin.symbol) and book.algo != twin.algo:
-                found[name] = other
-    return found
+def _uneven(both: Sequence[ParentRow], behind_s: int) -> str:
+    """Why a pair cannot be compared; "" = it can. `behind_s`: of the second after the first."""
+    if len(both) < 2:
+        return "not opened"
+    vwap, twap = both
+    late_s = (twap.arrived_ns - vwap.arrived_ns) / NANO - behind_s
+    if abs(late_s) > abs(behind_s):  # the wrong one is first, or more than a slice lies between
+        return f"twap began {late_s:.0f} s beside its time"
+    if any(row.filled_nanos != row.qty_nanos for row in both):
+        return "filled " + " and ".join(f"{row.filled_nanos / row.qty_nanos:.1%}" for row in both)
+    return "" if all(row.against["vwap"] is not None for row in both) else "no volume to compare with"
 
 
 def _plan_bp(opening: OpenParent, prints: Any) -> float | str:
@@ -322,15 +322,15 @@ def _plan_bp(opening: OpenParent, prints: Any) -> float | str:
 
 # ---- pictures --------------------------------------------------------------------------------------------------
 def _pictures(rows: Sequence[ParentRow], tape: dict[str, Any]) -> dict[str, list[str]]:
-    """Of the pair of each symbol that took the whole day: every five minutes the part of the window's volume that had
-    traded on the tape, and the parts that both schedules had done.
+    """Of the first pair of each symbol that took the whole day: every five minutes the part of the window's volume that
+    had traded on the tape, and the parts that both schedules had done.
     """
     found = {}
     for row in rows:
-        if not re.search(r"_(day|morning)_\d_vwap$", row.strategy):
+        if row.symbol in found or not re.search(r"_day_\d[vt]_vwap$", row.strategy):
             continue
-        turned = re.sub(r"\d_vwap$", "", row.strategy)
-        twin = next((other for other in rows if re.fullmatch(rf"{turned}\d_twap", other.strategy)), None)
+        of_pair = row.strategy.removesuffix("vwap")
+        twin = next((other for other in rows if other.strategy == f"{of_pair}twap"), None)
         if twin is None:
             continue
         until_ns = max(row.ended_ns, twin.ended_ns)

@@ -13,7 +13,7 @@ from core.curves import DayVolume, median_curve
 from core.units import NANO
 from execution.algos import Terms
 from execution.algos.vwap import curve_weights
-from tests.drills.execution import ADV, OPEN, _utc_s, prints_of
+from tests.drills.execution import OPEN, SYMBOLS, _utc_s, prints_of
 from tests.drills.gateway_days import DAYS
 
 SLOT_S: Final = 300
@@ -25,7 +25,7 @@ FIRST_S: Final = 300
 
 def compared(folder: Path) -> Iterator[tuple[str, str, str, float, float]]:
     """Length, symbol, day, and the distances in bp of curve and even parts from the window's VWAP."""
-    for symbol in ADV:
+    for symbol in SYMBOLS:
         ts_ns, price, size = prints_of(folder, symbol)
         opens = [_utc_s(day, OPEN) * NANO for day in DAYS]
         days = [_day_volume(at, ts_ns, size, open_ns) for at, open_ns in enumerate(opens)]

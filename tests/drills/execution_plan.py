@@ -1,15 +1,18 @@
 """What the drill `execution` trades: books, each with one algorithm and one symbol, and for each a seeded list of
 moments and sizes; and the files of gateway and trader that let it. Knows no result.
 
-Pairs: a `vwap` and a `twap` book get the same moments, sizes, sides, slices and execution settings, so that both decide
-at the same quote and differ in nothing but the schedule. Which of the two is asked first changes from day to day.
+Pairs: a `vwap` and a `twap` book get the same sizes, sides, slices and execution settings. One of the two begins half a
+slice after the other, so that neither finds the size at the touch taken by its twin's slice; which of them is first
+alternates from pair to pair, and the first of the day from day to day and symbol to symbol.
 """
 
 import random
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from tests.drills.execution_history import CURVE_DAYS
 from tests.fakes.live_pair import ACCOUNT
 from tests.fakes.wall import wall_limits
 
@@ -20,8 +23,8 @@ FIRST_S: Final = 15 * MINUTE_S  # of the window: volatility and volume are known
 LAST_S: Final = 5 * MINUTE_S  # before the window's end everything is over
 BETWEEN_S: Final = 150  # from a schedule's end to the next of its book: its grace, and a little
 CASH: Final = 4_000_000_000
-SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of the pair that trades all day; a morning's less
-SESSION_S: Final = 23_400
+SIZES_BP: Final = (1_000, 500, 200, 100, 50)  # of the average day, of pairs that trade all day
+ALL_DAY: Final = 3  # such pairs of a symbol a day
 SLICE_S: Final = 120  # of the pair that trades all the window
 DISPLAY: Final = {"BAC": 5_000, "IBM": 200}  # shares an iceberg shows
 
@@ -77,12 +80,15 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any]
     moments_s: list[int]  # UTC
     shares: list[int]  # signed
+    pair: str = ""  # the same of both books of a pair
+    first: bool = True  # of its pair to begin
+    behind_s: int = 0  # how much later its pair's second begins
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of one day, in UTC seconds, and the average volumes known before it."""
 
-    day: int  # 0, 1, …: sides, the largest size and who is asked first change with it
+    day: int  # 0, 1, …: sides, sizes and who is first change with it
     from_s: int
     until_s: int
     adv: dict[str, int]
@@ -105,33 +111,51 @@ def books_of(window: Window) -> list[Book]:
     found: list[Book] = []
     for place, symbol in enumerate(window.adv):
         chance = random.Random(f"{SEED} {window.day} {symbol}")
+        pairs = window.day + place  # so far: who is first alternates
         for number, kind in enumerate((*_all_day(window, place), *KINDS)):
             moments = _moments(kind, window, number, place)
-            sizes = [_size(kind, window.adv[symbol], chance) for _ in moments]
-            if not moments:
-                continue
-            shares = [side_of(window, place) * size for size in sizes]
-            algos = ("vwap", "twap") if kind.paired else (kind.algo,)
-            for order, algo in enumerate(algos if window.day % 2 == 0 else algos[::-1]):
-                name = f"{kind.name}_{order}_{algo}" if kind.paired else kind.name  # asked in the order of names
+            shares = [side_of(window, place) * _size(kind, window.adv[symbol], chance) for _ in moments]
+            if kind.paired:
+                for turn in range(min(2, len(moments))):
+                    found += _pair(kind, symbol, number, moments[turn::2], shares[turn::2], twap_first=pairs % 2 == 1)
+                    pairs += 1
+            elif moments:
                 found.append(
                     Book(
-                        name=f"{symbol.lower()}_{name}", symbol=symbol, algo=algo, kind=kind.name,
+                        name=f"{symbol.lower()}_{kind.name}", symbol=symbol, algo=kind.algo, kind=kind.name,
                         params=_params(kind, symbol), moments_s=moments, shares=shares,
                     )
                 )  # fmt: skip
     return found
 
 
+def _pair(
+    kind: Kind, symbol: str, number: int, moments: list[int], shares: list[int], *, twap_first: bool
+) -> list[Book]:
+    """Both books of a pair; the second begins half a slice behind the first."""
+    behind_s = kind.horizon_s // kind.slices // 2
+    algos = ("twap", "vwap") if twap_first else ("vwap", "twap")
+    return [
+        Book(
+            name=f"{symbol.lower()}_{kind.name}_{number}{algos[0][0]}_{algo}", symbol=symbol, algo=algo,
+            kind=kind.name, params=_params(kind, symbol), moments_s=[moment + order * behind_s for moment in moments],
+            shares=shares, pair=f"{symbol} {number} {algos[0]}", first=order == 0, behind_s=behind_s,
+        )
+        for order, algo in enumerate(algos)
+    ]  # fmt: skip
+
+
 def _all_day(window: Window, place: int) -> list[Kind]:
-    """The pair that takes the whole window, a day or a morning."""
-    horizon_s = (window.length_s - FIRST_S - LAST_S) // SLICE_S * SLICE_S
-    if window.length_s < 1.5 * HOUR_S:
+    """The pairs that take the whole window, where it is a day."""
+    horizon_s = (window.length_s - FIRST_S - LAST_S) // SLICE_S * SLICE_S - SLICE_S  # the pairs begin one by one
+    if window.length_s < 4 * HOUR_S:
         return []
-    name = "day" if window.length_s > 4 * HOUR_S else "morning"
-    size = SIZES_BP[(window.day + 2 * place) % len(SIZES_BP)] * min(1.0, window.length_s / SESSION_S)
+    sizes = [SIZES_BP[(window.day + 2 * place + 2 * at) % len(SIZES_BP)] for at in range(ALL_DAY)]
     slices = horizon_s // SLICE_S
-    return [Kind(name=name, algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)]
+    return [
+        Kind(name="day", algo="", horizon_s=horizon_s, low_bp=size, high_bp=size, slices=slices, paired=True)
+        for size in sizes
+    ]
 
 
 def _moments(kind: Kind, window: Window, number: int, place: int) -> list[int]:
@@ -168,10 +192,11 @@ def _params(kind: Kind, symbol: str) -> dict[str, Any]:
 
 
 # ---- files -----------------------------------------------------------------------------------------------------
-GATEWAY: Final = f"""start_cash = {CASH}
-[gateway.market]
-shortable_shares = 1_000_000_000
-"""
+def gateway_of(history: Path | None) -> str:
+    """What follows on the gateway's `[gateway]` table."""
+    text = f"start_cash = {CASH}\n[gateway.market]\nshortable_shares = 1_000_000_000\n"
+    return text if history is None else f'{text}history = "{history}"\n'
+
 
 # What an operator sets who trades a tenth of a day's volume in two names out of one account of four billion; each is
 # on. What is not here has its factory value. Errors: a moment in which this machine does something else is minutes of
@@ -227,7 +252,8 @@ def trader_of(speed: int) -> str:
     the wall that it has at real time, or more: the machine has other work, and a sync lists all orders of the day.
     """
     return (
-        f"history_days = 10\nsync_timeout_s = {30 * speed}\nsnapshot_timeout_s = {5 * speed}\nsilence_s = {3 * speed}\n"
+        f"history_days = {CURVE_DAYS}\nsync_timeout_s = {30 * speed}\n"
+        f"snapshot_timeout_s = {5 * speed}\nsilence_s = {3 * speed}\n"
         f"ping_interval_s = 30\nping_timeout_s = 20\n"
         f"[engine]\nack_timeout_s = {min(600, 10 * speed)}\nreconcile_s = {60 * speed}\n"
     )
@@ -253,4 +279,4 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-__all__ = ["ACCOUNT", "GATEWAY", "Book", "Window", "books_of", "side_of", "strategies_of", "trader_of"]
+__all__ = ["ACCOUNT", "Book", "Window", "books_of", "gateway_of", "side_of", "strategies_of", "trader_of"]

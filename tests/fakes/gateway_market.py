@@ -11,6 +11,7 @@ from broker.gateway.contracts.part import ContractPart
 from broker.gateway.contracts.settings import ContractSettings
 from broker.gateway.machine import GatewayMachine
 from broker.gateway.market.part import MarketPart
+from broker.gateway.market.recorded import RecordedDays
 from broker.gateway.market.settings import MarketSettings
 from broker.gateway.part import Field, NoFaults
 from broker.gateway.wire import FieldReader, field_text, frame_of, split_fields
@@ -94,12 +95,12 @@ class Market:
 
     def __init__(
         self, settings: MarketSettings | None = None, *, instruments: int = 2, slow: Iterable[InstrumentReference] = (),
-        contracts: tuple[ContractSettings, ...] = (),
+        contracts: tuple[ContractSettings, ...] = (), recorded: tuple[RecordedDays, ...] = (),
     ) -> None:  # fmt: skip
         self.world, watch = new_world(instruments)
         self.world.faults = self.faults = Faulty()
         self.book = ContractBook(self.world.instruments, now_ns=lambda: self.world.now_ns, settings=contracts)
-        self.part = MarketPart(self.world, self.book, settings or MarketSettings(), tuple(slow))
+        self.part = MarketPart(self.world, self.book, settings or MarketSettings(), tuple(slow), recorded)
         self.contracts = ContractPart(self.world, self.book)
         self.machine: GatewayMachine = new_machine(
             self.world, watch, {"market": self.part, "contracts": self.contracts}

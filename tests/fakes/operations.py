@@ -6,6 +6,7 @@ from core import events as e
 from core.money.kills import Kill
 from daemon.control.server import Reply
 from daemon.status.kills import journalled_report
+from daemon.status.measures import Measures
 from daemon.status.picture import Counters, FeedRow, Status
 
 
@@ -28,6 +29,7 @@ class FakeOperations:
         self.refusals: list[e.CommandRefused] = []
         self.reply = Reply(True, "done")
         self.picture = a_status()
+        self.numbers = Measures(ts_ns=self.picture.ts_ns)
         self.fault: Exception | None = None
         self.account: dict[str, Any] = {}  # what differs from an account that needs no adoption
 
@@ -45,6 +47,10 @@ class FakeOperations:
     def status(self) -> Status:
         """The picture the test set."""
         return self.picture
+
+    def measures(self) -> Measures:
+        """The measures the test set."""
+        return self.numbers
 
     def why_not(self, symbol: str | None) -> list[dict[str, Any]]:
         """One blocker."""

@@ -186,10 +186,9 @@ def test_a_guard_that_is_missing_or_in_trouble(doctor: Doctor, tmp_path: Path) -
             fcntl.flock(lock, fcntl.LOCK_EX)
             write_guard(state, GuardPicture(pid=7, wall_ns=time.time_ns(), state="watching", lease="epoch 3, pid 9"))
             assert "it runs: guard watching (epoch 3, pid 9)" in guard_told(doctor(gateway.port, "guard")[1], "ok")
-            write_guard(state, GuardPicture(pid=7, wall_ns=time.time_ns() - 60 * 10**9, state="watching", fault="torn"))
+            write_guard(state, GuardPicture(pid=7, wall_ns=time.time_ns() - 60 * 10**9, state="watching"))
             told = guard_told(doctor(gateway.port, "guard")[1], "FAIL")
             assert "guard: no look for 60 s (pid 7)" in told
-            assert "guard: torn" in told
         found = doctor(gateway.port, "guard", mode="shadow")[1]
         assert "nothing to guard" in only(found, "guard")[1]
     refused: dict[int, Answer] = {71: lambda fields: [error(-1, 326, "Unable to connect as the client id is in use.")]}
@@ -356,7 +355,7 @@ def test_data_that_nobody_may_trade_on(doctor: Doctor, answer: Answer, text: str
 # ---- this machine ----------------------------------------------------------------------------------------------
 def test_the_machine(doctor: Doctor, tmp_path: Path) -> None:
     """Disk, database, state directory, journal lock: as they are, and broken."""
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
 
     checks = ("state", "disk", "database", "models")
     code, found = doctor(4002, *checks)

@@ -14,7 +14,7 @@ from daemon.killer.guard import Guard
 from daemon.killer.latch import now_latch, read_latch, write_latch
 from daemon.lease import LEASE_FILE, TraderLease
 from daemon.log import open_log
-from daemon.status.guard import ACTING, DONE, IDLE, WATCHING, GuardPicture, guard_news, write_guard
+from daemon.status.guard import ACTING, DONE, IDLE, WATCHING, GuardPicture, guard_news, news_beside, write_guard
 from tests.fakes.live import config_of
 from tests.fakes.scripted_gateway import LOGGED_IN, Answer, ScriptedGateway, error, serving
 
@@ -167,17 +167,18 @@ def test_what_an_operator_sees_of_it(tmp_path: Path) -> None:
     assert news is not None
     assert "nobody cancels when the trader dies" in news.alarms[0]
     assert (tmp_path / LEASE_FILE).stat().st_size == lease.BLOCK_BYTES
-    from daemon.journal.opening import hold_lock
-    from daemon.status.guard import LOCK_NAME, TargetPicture
+    from daemon.lock import hold_lock
+    from daemon.status import alerts
+    from daemon.status.guard import LOCK_NAME
 
     hold_lock(tmp_path / LOCK_NAME, "held")
-    failing = TargetPicture(name="desk", undelivered=2, failing_s=9.0, error="no line")
-    picture = GuardPicture(
-        pid=1, wall_ns=2**62, state=ACTING, why="no gateway", lease="epoch 3, pid 9", open_alerts=("A",),
-        targets=(failing,),
-    )  # fmt: skip
-    write_guard(tmp_path, picture)
-    news = guard_news(tmp_path)
-    assert news is not None
-    assert news.line == "guard acting (epoch 3, pid 9)  alerts open 1"
-    assert news.alarms == ("guard acting: no gateway", "alerts: 2 not delivered to desk for 9 s: no line")
+    write_guard(tmp_path, GuardPicture(pid=1, wall_ns=2**62, state=ACTING, why="no gateway", lease="epoch 3, pid 9"))
+    failing = alerts.TargetPicture(name="desk", undelivered=2, failing_s=9.0, error="no line")
+    opened = alerts.OpenPicture(code="A", severity="warning", text="t", source="trader", since_ns=1, count=1)
+    delivery = alerts.DeliveryPicture(pid=1, by="guard", wall_ns=2**62, open=(opened,), targets=(failing,))
+    alerts.write_delivery(tmp_path, delivery)
+    assert news_beside(tmp_path).line == "follower not running  guard acting (epoch 3, pid 9)"
+    hold_lock(tmp_path / alerts.LOCK_NAME, "held")
+    news = news_beside(tmp_path)
+    assert news.line == "follower not running  guard acting (epoch 3, pid 9)  alerts open 1"
+    assert news.alarms[1:] == ("guard acting: no gateway", "alerts: 2 not delivered to desk for 9 s: no line")

@@ -14,6 +14,7 @@ from core.orders import Order, State
 from core.parents import ParentState
 from core.units import BP, NANO
 from daemon.recovery import verify_replay
+from daemon.status.measures import MEASURES_BYTES_MAX, encode_measures
 from tests.fakes.pair import Pair, install, run
 
 pytestmark = pytest.mark.slow
@@ -45,6 +46,26 @@ def requests_of(pair: Pair) -> list[int]:
 
     machine.handle = noting  # type: ignore[method-assign]
     return taken
+
+
+def measured(pair: Pair) -> None:
+    """Every order that left was timed, from the read that caused it to the socket, the wait for the disk included."""
+    measures = pair.trader.measuring.measures()
+    count = {name: sum(times.counts) for name, times in measures.times.items()}
+    recorded = measures.requests["place"] + measures.requests["replace"]  # some are cancelled before they leave
+    assert 0 < count["wire"] == count["dispatch"] == count["market"] + count["other"] <= recorded
+    assert count["hold"] == count["wire"]
+    assert 0 < count["decide"] == count["journal"] <= count["wire"]
+    assert 0 < count["receive"] <= count["decide"] <= count["gate"]
+    assert min(count["sync"], count["read"], count["lag"]) > 0
+    assert measures.answers["acknowledged"] > 0
+    assert measures.written_bytes >= measures.synced_bytes > 0
+    assert measures.process is not None
+    assert measures.process.resident_bytes > 1 << 20
+    assert [one.symbol for one in measures.symbols] == ["AAA", "CCC"]
+    assert all(0 <= one.age_ms < 60_000 for one in measures.symbols)
+    assert measures.reconcile_age_ms >= 0
+    assert len(encode_measures(measures)) < MEASURES_BYTES_MAX
 
 
 def test_it_trades_to_the_last_cent_and_a_kill_is_a_global_cancel(tmp_path: Path) -> None:
@@ -183,6 +204,7 @@ def test_orders_wait_for_the_disk(tmp_path: Path) -> None:
         await pair.until(lambda: runner.tally.fills >= 4)
         await pair.settle()
         assert not runner.hold.waiting
+        measured(pair)
         await pair.stop_trader()
         await pair.stop_gateway()
 

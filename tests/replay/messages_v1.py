@@ -122,7 +122,7 @@ EVENTS: Final[tuple[Message, ...]] = (
     e.AccountValued(sync_id=5, equity_with_loan_nanos=4, available_nanos=3, excess_nanos=-2),
     e.SyncCompleted(sync_id=5, complete=False, missing="executions"),
     e.LinkRestored(reason="synced"),
-    e.LinkDegraded(code=1100, reason="broker"),
+    e.LinkDegraded(code=1100, reason="broker", until_ns=7),
     e.LinkLost(code=504, reason="socket"),
     e.OrderIdsSeen(order_id_next=801),
     e.ReferenceArrived(

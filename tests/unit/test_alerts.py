@@ -1,7 +1,6 @@
 """Telling a person: who is due what and when, the ways out, and the journal's alerts each once."""
 
 import contextlib
-import fcntl
 import json
 import sys
 import threading
@@ -25,7 +24,8 @@ from daemon.alerts.tail import _TAGS, AlertTail
 from daemon.config.guarding import AlertSettings, AlertTarget
 from daemon.journal import JournalWriter
 from daemon.log import open_log
-from daemon.status.guard import LOCK_NAME, WATCHING, GuardPicture, guard_news, write_guard
+from daemon.state_dir import StateDirectory
+from daemon.status.alerts import delivery_news, read_delivery
 
 T0 = 1_000 * NANO
 DESK = AlertTarget(name="desk", command=("true",))
@@ -74,10 +74,10 @@ def test_at_once_then_quiet_then_again_until_it_is_seen() -> None:
 def test_acknowledging_the_guard_s_latch_closes_what_the_guard_said() -> None:
     """The trader's GUARD and the guard's GUARD_FIRED are one thing; others stay; all closes all."""
     desk = a_desk(DESK)
-    for code in ("GUARD", "GUARD_FIRED", "GUARDIAN"):
+    for code in ("GUARD", "GUARD_FIRED", "GUARD_DOWN"):
         desk.take(an_alert(code), T0)
     desk.close(("GUARD",))
-    assert list(desk.open) == ["GUARDIAN"]
+    assert list(desk.open) == ["GUARD_DOWN"]
     desk.close_all()
     assert not desk.open
 
@@ -143,6 +143,11 @@ class Receiver(BaseHTTPRequestHandler):
         """Silent."""
 
 
+def first_line(post: dict[str, Any]) -> str:
+    """What has happened, of one notification."""
+    return str(post["message"]).splitlines()[0]
+
+
 @contextlib.contextmanager
 def receiving() -> Iterator[HTTPServer]:
     """A receiver on a free port, which takes everything."""
@@ -169,7 +174,8 @@ def test_urls_go_out_through_apprise(tmp_path: Path, monkeypatch: pytest.MonkeyP
         message = Message(alert=an_alert(text="the line is gone"), count=1, open_s=0.0, again=False)
         assert channel_of(AlertTarget(name="a", urls_file=str(urls))).deliver(message) == ""
         assert Receiver.posted[0]["title"] == "quantd warning: LINK_LOST"
-        assert "the line is gone" in Receiver.posted[0]["message"]
+        assert Receiver.posted[0]["message"].splitlines()[0] == "the line is gone"
+        assert Receiver.posted[0]["message"].endswith("deploy/RUNBOOK.md#link_lost")
         monkeypatch.setenv("QUANTD_TEST_URLS", url)
         Receiver.status = 500
         error = channel_of(AlertTarget(name="a", urls_variable="QUANTD_TEST_URLS")).deliver(message)
@@ -185,7 +191,8 @@ class Book:
     """A journal to which alerts are written."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "journal"
+        self.state = StateDirectory(folder)
+        self.folder = self.state.journal
         self._seq = 0
         self.begin(NANO)
 
@@ -251,24 +258,28 @@ def test_a_raised_alert_is_delivered_and_survives_a_restart(tmp_path: Path) -> N
             time.sleep(0.005)
 
     log = open_log()
-    first = Delivery(tmp_path, book.folder, settings, log)
+    first = Delivery(book.state, settings, log, by="guard")
     first.start()
     until(lambda: (tmp_path / "alerts.json").exists())
     book.write(raised("A"))
     until(lambda: codes() == ["A"])
     first.tell("GUARD_FIRED", "critical", "the lease ran out")
     until(lambda: codes() == ["A", "GUARD_FIRED"])
-    until(lambda: first.pictures()[0].delivered == 2)
-    first.close()
-    second = Delivery(tmp_path, book.folder, settings, log)
-    assert list(second.desk.open) == ["A", "GUARD_FIRED"]
+    until(lambda: first.picture().targets[0].delivered == 2)
+    second = Delivery(book.state, settings, log, by="ops")
     second.start()
+    second.tell("B", "warning", "of the one that waits for its turn")
+    until(lambda: first.picture().targets[0].delivered == 2)
+    assert not second.desk.open, "one delivers"
+    first.close()
+    until(lambda: codes() == ["A", "GUARD_FIRED", "B"])
+    assert list(second.desk.open) == ["A", "GUARD_FIRED", "B"]
     book.write(c.CloseAlerts(codes=("A",), by="ann"))
-    until(lambda: list(second.desk.open) == ["GUARD_FIRED"])
+    until(lambda: list(second.desk.open) == ["GUARD_FIRED", "B"])
     leave_seen(tmp_path, "--all", "ann")
     until(lambda: not second.desk.open)
     second.close()
-    assert codes() == ["A", "GUARD_FIRED"]
+    assert codes() == ["A", "GUARD_FIRED", "B"]
     assert take_seen(tmp_path) is None
     assert json.loads((tmp_path / "alerts.json").read_text())["opened"] == []
     book.writer.close()
@@ -280,18 +291,13 @@ def test_from_the_journal_to_a_receiver_and_when_that_refuses(tmp_path: Path) ->
     trying; when it takes them again, nothing is lost. Prints from event to receipt; the rule is 5 s (RTS 6 art. 16(5)).
     """
     urls, book, log = tmp_path / "urls", Book(tmp_path), open_log()
-    (tmp_path / "lease").touch()
-    with receiving() as server, (tmp_path / LOCK_NAME).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with receiving() as server:
         urls.write_text(f"json://127.0.0.1:{server.server_port}/\n")
         target = AlertTarget(name="desk", urls_file=str(urls), timeout_s=2.0)
-        delivery = Delivery(tmp_path, book.folder, AlertSettings(to=(target,), repeat_s=3600.0), log)
-
-        def picture() -> GuardPicture:
-            return GuardPicture(pid=1, wall_ns=time.time_ns(), state=WATCHING, targets=delivery.pictures())
+        delivery = Delivery(book.state, AlertSettings(to=(target,), repeat_s=3600.0), log, by="guard")
 
         def alarms() -> tuple[str, ...]:
-            news = guard_news(tmp_path)
+            news = delivery_news(tmp_path)
             return () if news is None else news.alarms
 
         def until(condition: Any) -> None:
@@ -300,7 +306,6 @@ def test_from_the_journal_to_a_receiver_and_when_that_refuses(tmp_path: Path) ->
                 assert time.monotonic() < deadline, (Receiver.posted, alarms())
                 time.sleep(0.002)
 
-        delivery.each_second = lambda: write_guard(tmp_path, picture())
         delivery.start()
         until(lambda: (tmp_path / "alerts.json").exists())
         delays = []
@@ -310,7 +315,7 @@ def test_from_the_journal_to_a_receiver_and_when_that_refuses(tmp_path: Path) ->
             until(lambda number=number: len(Receiver.arrived_s) == number)
             delays.append(Receiver.arrived_s[-1] - begun)
         print(f"event to receipt, ms: {[round(delay * 1e3, 1) for delay in delays]}")
-        assert [post["message"] for post in Receiver.posted] == [f"a{number}" for number in range(1, 6)]
+        assert [first_line(post) for post in Receiver.posted] == [f"a{number}" for number in range(1, 6)]
         Receiver.status = 500
         book.write(raised("B"))
         until(lambda: any("alerts: 1 not delivered to desk" in alarm for alarm in alarms()))
@@ -318,9 +323,11 @@ def test_from_the_journal_to_a_receiver_and_when_that_refuses(tmp_path: Path) ->
         assert f":{server.server_port}" not in alarms()[0], "a URL holds secrets"
         Receiver.status = 200
         until(lambda: not alarms())
-        assert delivery.pictures()[0].delivered == 6
+        told = read_delivery(tmp_path)
+        assert told is not None
+        assert (told.by, told.targets[0].delivered, [one.code for one in told.open][-1]) == ("guard", 6, "B")
         delivery.close()
-    assert {post["message"] for post in Receiver.posted[5:]} == {"b"}
+    assert {first_line(post) for post in Receiver.posted[5:]} == {"b"}
     book.writer.close()
 
 

@@ -30,7 +30,7 @@ def test_any_unverified_kill_is_chased(first: int, second: int, armed: bool) -> 
         retry={},
         ts_ns=100,
         exposure=SimpleNamespace(gross=0, unmarked=0, strategy_gross={}),
-        settings=SimpleNamespace(kill_retry_ns=7, risk_interval_ns=0),
+        settings=SimpleNamespace(kill_retry_ns=7, risk_interval_ns=0, link_alert_ns=0),
         monitor=SimpleNamespace(waits=False),
         timers=Deadlines(),
     )

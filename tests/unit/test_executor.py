@@ -165,6 +165,16 @@ def test_pausing_cancels_the_child_and_resuming_goes_on() -> None:
     assert summary(desk.send()) == (60, 1000, 0)
 
 
+@pytest.mark.parametrize(("reason", "stays"), [("HALT", True), ("operator", False)])
+def test_a_halt_leaves_an_exit_on_the_book(reason: str, stays: bool) -> None:
+    """What can only reduce stays where a halt parks its schedule, and goes where a person pauses that schedule."""
+    desk = Desk()
+    desk.send()
+    desk.bench.money.orders[1].reduce_only = True
+    desk.bench.fold(c.PauseParent(parent_id=desk.parent_id, paused=True, reason=reason))
+    assert (desk.act() is None) is stays
+
+
 def test_a_crash_pause_leaves_orders_alone() -> None:
     """After a crash orders stay, nothing is sent, and time does not end the parent."""
     desk = Desk()

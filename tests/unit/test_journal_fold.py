@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from core import commands as c
@@ -12,63 +11,12 @@ from core import records as r
 from core.errors import JournalError
 from core.money.snapshot import dump
 from core.reference import ConfigResolved
-from core.rows import PRINT, QUOTE, ROW
+from core.rows import PRINT, QUOTE
 from core.units import NANO
-from daemon.journal import JournalWriter, write_snapshot
+from daemon.journal import write_snapshot
 from daemon.journal_fold import JournalFold, journal_settings
 from daemon.status.rows import position_rows
-
-CONFIG = {
-    "account": {"id": "DU1", "tag": "t", "currency": "USD", "start_cash": "1000"},
-    "instruments": [{"symbol": "BAC"}, {"symbol": "IBM"}],
-    "strategies": {"meanrev": {}},
-    "a table of a later release": {},
-}
-
-
-class Book:
-    """A journal being written, one frame per message."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.writer = JournalWriter(directory, now_ns=1, segment_bytes=64 * 1024, reserve_bytes=0, background=False)
-        self.seq = 0
-
-    def add(self, kind: int, message: object) -> int:
-        """Write one record."""
-        self.seq += 1
-        self.writer.add(kind, self.seq, self.seq, 0, r.encode(message))
-        self.writer.commit()
-        return self.seq
-
-    def add_rows(self, *rows: tuple[int, int, int, int]) -> None:
-        """Write (inst, kind, bid, ask) rows."""
-        block = np.zeros(len(rows), ROW)
-        for at, (inst, kind, bid, ask) in enumerate(rows):
-            block[at]["inst"], block[at]["kind"] = inst, kind
-            block[at]["bid_px_nanos"], block[at]["ask_px_nanos"] = bid, ask
-        self.writer.add_rows(self.seq + 1, memoryview(block.tobytes()), len(rows), self.seq + 1)
-        self.writer.commit()
-        self.seq += len(rows)
-
-    def begin(self) -> None:
-        """The config, then an order of ten BAC at 20."""
-        self.add(r.REFERENCE, ConfigResolved(json=json.dumps(CONFIG), digest="d"))
-        intent = c.OrderIntent(
-            order_id=1, parent_id=0, slice_no=0, strategy="meanrev", inst=0, side=1, qty_nanos=10 * NANO,
-            order_type=c.LMT, limit_px_nanos=20 * NANO,
-        )  # fmt: skip
-        approved = c.ApprovedOrder(
-            intent=intent, account="DU1", order_ref="q-t-1-1", reduce_only=False, notional_nanos=1, ladder_epoch=0
-        )
-        self.add(r.COMMAND, c.PlaceOrder(order=approved))
-
-    def fill(self, exec_id: str) -> int:
-        """Four shares at 20."""
-        return self.add(
-            r.INPUT,
-            e.OrderFilled(order_id=1, exec_id=exec_id, side=1, qty_nanos=4 * NANO, px_nanos=20 * NANO, inst=0),
-        )
+from tests.fakes.journal_book import CONFIG, Book
 
 
 @pytest.fixture

@@ -197,10 +197,14 @@ class History:
         """Say once that bars are made up, to whom they are given."""
         first = self._past.first_date(inst)
         key = (client.number, inst)
-        if covered and covered[0].window.date < first and key not in self._told and self._past.synthetic(inst):
+        if covered and covered[0].window.date < first and key not in self._told and self._made_up(inst):
             self._told.add(key)
             symbol = self._world.instruments[inst].symbol
             client.error(-1, MADE_UP, f"Paper gateway: history of {symbol} before {first} is made up, not recorded")
+
+    def _made_up(self, inst: int) -> bool:
+        before = self._past.before(inst)
+        return before is not None and before.made_up
 
     # ---- ticks -------------------------------------------------------------------------------------------------
     def ticks(self, client: Client, fields: Fields) -> None:

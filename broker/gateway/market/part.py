@@ -16,6 +16,7 @@ from broker.gateway.market.live_bars import LiveBars
 from broker.gateway.market.pacing import HistoryPacing
 from broker.gateway.market.past import Past
 from broker.gateway.market.past_ticks import PastTicks
+from broker.gateway.market.recorded import RecordedDays
 from broker.gateway.market.settings import MarketSettings
 from broker.gateway.market.tape import MarketTape
 from broker.gateway.market.tick_by_tick import TickByTick
@@ -28,9 +29,12 @@ class MarketPart:
     """One `Part`; its tape is among `world.tapes` from the start."""
 
     def __init__(
-        self, world: World, book: ContractBook, settings: MarketSettings, slow: Sequence[InstrumentReference] = ()
-    ) -> None:
-        """`slow`: previous closes and average volumes, as far as they are known."""
+        self, world: World, book: ContractBook, settings: MarketSettings, slow: Sequence[InstrumentReference] = (),
+        recorded: Sequence[RecordedDays] = (),
+    ) -> None:  # fmt: skip
+        """`slow`: previous closes and average volumes, as far as they are known. `recorded`: the operator's bars of
+        days before the feed, by instrument, where `settings.history` names a file.
+        """
         of_days = [row for row in slow if not row.until]  # what a made-up market says of itself is no day's number
         closes = {(row.inst, row.effective_from): row.previous_close_nanos for row in of_days}
         volumes = {(row.inst, row.effective_from): row.adv_nanos for row in of_days}
@@ -39,7 +43,7 @@ class MarketPart:
             world.instruments, world.calendars, settings, closes=closes, deliver=self._deliver,
             begun=lambda inst: self._lines.day_begun(inst),
         )  # fmt: skip
-        past = Past(world, tape, settings, volumes)
+        past = Past(world, tape, settings, volumes, recorded)
         places = tuple(book.of_inst(inst).primary_exchange for inst in range(len(world.instruments)))
         past_ticks = PastTicks(tape, places)
         pacing = HistoryPacing(enabled=settings.pacing)

@@ -1,16 +1,17 @@
-"""The past of every instrument: what the tape has seen, and before it what is made up, where the setting allows it.
-Decides which it is; knows no client.
+"""The past of every instrument: what the tape has seen, and before it what the operator has recorded or what is made
+up, as the setting says. Decides which it is; knows no client.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from broker.gateway.market.bars import MINUTE_NS
-from broker.gateway.market.series import Span, series
-from broker.gateway.market.settings import MarketSettings
+from broker.gateway.market.recorded import RecordedDays, RecordedHistory
+from broker.gateway.market.series import BeforeTape, Span, series
+from broker.gateway.market.settings import MADE_UP_HISTORY, NO_HISTORY, MarketSettings
 from broker.gateway.market.synthetic import SyntheticHistory
 from broker.gateway.market.tape import MarketTape
 from broker.gateway.market.times import DAY
@@ -22,33 +23,35 @@ class Past:
     """Bars over parts of sessions, and where the past begins."""
 
     def __init__(
-        self, world: World, tape: MarketTape, settings: MarketSettings, adv_nanos: Mapping[tuple[int, int], int]
-    ) -> None:
-        """`adv_nanos`: known average volumes by (inst, date)."""
+        self, world: World, tape: MarketTape, settings: MarketSettings, adv_nanos: Mapping[tuple[int, int], int],
+        recorded: Sequence[RecordedDays] = (),
+    ) -> None:  # fmt: skip
+        """`adv_nanos`: known average volumes by (inst, date). `recorded`: the operator's bars, by instrument."""
         self._world, self._tape, self._settings, self._adv_nanos = world, tape, settings, adv_nanos
-        self._made: dict[tuple[int, int], SyntheticHistory] = {}  # by instrument and first date of the tape
-        self._days: dict[int, tuple[tuple[int, ...], NDArray[Any]]] = {}  # the newest made-up days told of each
+        self._recorded = recorded
+        self._before: dict[tuple[int, int], BeforeTape] = {}  # by instrument and first date of the tape
+        self._days: dict[int, tuple[tuple[int, ...], NDArray[Any]]] = {}  # the newest days before the tape told of each
 
     def bars(self, inst: int, covered: list[Span], step_ns: int) -> NDArray[Any]:
-        """As `series.series`. Days that are made up are made once: a year of them out of minutes takes half a second,
-        and a client whose market runs fast asks again before that.
+        """As `series.series`. Days before the tape are added up once: a year of them out of minutes takes half a
+        second, and a client whose market runs fast asks again before that.
         """
-        made = self.synthetic(inst)
-        if step_ns != DAY or made is None:
-            return series(self._tape, made, inst, covered, step_ns, self._world.now_ns)
+        before = self.before(inst)
+        if step_ns != DAY or before is None:
+            return series(self._tape, before, inst, covered, step_ns, self._world.now_ns)
         first = self.first_date(inst)
-        before = [span for span in covered if span.window.date < first]
-        since = covered[len(before) :]
-        parts = [self._made_days(inst, first, made, before)] if before else []
+        earlier = [span for span in covered if span.window.date < first]
+        since = covered[len(earlier) :]
+        parts = [self._earlier_days(inst, first, before, earlier)] if earlier else []
         if since or not parts:
-            parts.append(series(self._tape, made, inst, since, step_ns, self._world.now_ns))
+            parts.append(series(self._tape, before, inst, since, step_ns, self._world.now_ns))
         return np.concatenate(parts)
 
-    def _made_days(self, inst: int, first: int, made: SyntheticHistory, covered: list[Span]) -> NDArray[Any]:
+    def _earlier_days(self, inst: int, first: int, before: BeforeTape, covered: list[Span]) -> NDArray[Any]:
         key = (first, len(covered), covered[0].start_ns, covered[-1].end_ns)
         kept = self._days.get(inst)
         if kept is None or kept[0] != key:
-            kept = self._days[inst] = (key, series(self._tape, made, inst, covered, DAY, self._world.now_ns))
+            kept = self._days[inst] = (key, series(self._tape, before, inst, covered, DAY, self._world.now_ns))
         return kept[1]
 
     def first_date(self, inst: int) -> int:
@@ -62,9 +65,9 @@ class Past:
 
     def start_ns(self, inst: int, *, regular: bool) -> int:
         """The earliest moment there is anything of; 0 = there is nothing."""
-        made = self.synthetic(inst)
-        if made is not None and made.first_ns:
-            return made.first_ns
+        before = self.before(inst)
+        if before is not None and before.first_ns:
+            return before.first_ns
         first_ns = int(self._tape.days[inst]["first_ns"])
         if first_ns and regular:
             windows = self._tape.windows_of(inst)
@@ -73,12 +76,16 @@ class Past:
             return max(first_ns, every[at].start_ns) if at < len(every) else first_ns
         return first_ns
 
-    def synthetic(self, inst: int) -> SyntheticHistory | None:
-        """What is made up before the feed; None by setting, or while no price is known to begin with."""
-        if self._settings.history == "none":
+    def before(self, inst: int) -> BeforeTape | None:
+        """What there is before the feed; None by setting, or while no price is known to begin with."""
+        if self._settings.history == NO_HISTORY:
             return None
         first = self.first_date(inst)
-        found = self._made.get((inst, first))
+        found = self._before.get((inst, first))
+        if found is None and self._settings.history != MADE_UP_HISTORY:
+            windows = self._tape.windows_of(inst)
+            sessions = windows.every(True)[: windows.index(first)]
+            found = self._before[(inst, first)] = RecordedHistory(sessions=sessions, days=self._recorded[inst])
         if found is None:
             anchor = self._tape.previous_close(inst, first) or self._first_price(inst)
             windows = self._tape.windows_of(inst)
@@ -87,7 +94,7 @@ class Past:
                 return None
             instrument = self._world.instruments[inst]
             ticks = rule_on(instrument.ticks, sessions[-1].date) or instrument.ticks[0]
-            found = self._made[(inst, first)] = SyntheticHistory(
+            found = self._before[(inst, first)] = SyntheticHistory(
                 symbol=instrument.symbol, sessions=sessions, anchor_nanos=anchor,
                 adv_nanos=self._adv_nanos.get((inst, first), 0), ticks=ticks,
             )  # fmt: skip

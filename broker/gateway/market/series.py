@@ -13,6 +13,7 @@ from numba import from_dtype, njit, types
 from numpy.typing import NDArray
 
 from broker.gateway.market.bars import BAR, FIVE_NS, MINUTE_NS, run_area, show_quote
+from broker.gateway.market.recorded import RecordedHistory
 from broker.gateway.market.synthetic import SyntheticHistory
 from broker.gateway.market.tape import MarketTape
 from broker.gateway.market.times import DAY, MONTHLY, WEEKLY, Duration
@@ -20,6 +21,7 @@ from broker.gateway.market.windows import Window, Windows
 from core.units import NANO
 
 BASE_BARS_MAX: Final = 400_000  # of one request; beyond, it is refused as TWS refuses steps too small for the time
+BeforeTape = SyntheticHistory | RecordedHistory  # what days before the tape are made of
 _i8 = types.int64
 _bars = types.Array(from_dtype(BAR), 1, "C")
 _keys = types.Array(_i8, 1, "C")
@@ -155,7 +157,7 @@ def base_step(step_ns: int) -> int:
 
 
 def series(
-    tape: MarketTape, synthetic: SyntheticHistory | None, inst: int, covered: list[Span], step_ns: int, now_ns: int
+    tape: MarketTape, before: BeforeTape | None, inst: int, covered: list[Span], step_ns: int, now_ns: int
 ) -> NDArray[Any]:
     """Bars of a length over parts of sessions. Their `start_ns` is the label: the start, or for a day and longer the
     date (yyyymmdd) of the session, of the last one in a week or month. Raises ValueError when there would be too many.
@@ -168,8 +170,8 @@ def series(
     keys: list[NDArray[np.int64]] = []
     marks: list[NDArray[np.int64]] = []
     for span in covered:
-        if synthetic is not None and span.window.date < _first_date(tape, inst):
-            part = _made_up(synthetic, tape.windows_of(inst), span, base)
+        if before is not None and span.window.date < _first_date(tape, inst):
+            part = _earlier(before, tape.windows_of(inst), span, base)
         else:
             part = _seen(kept, span, base)
         if len(part):
@@ -226,10 +228,10 @@ def _seen(kept: NDArray[Any], span: Span, base: int) -> NDArray[Any]:
     return grid
 
 
-def _made_up(synthetic: SyntheticHistory, windows: Windows, span: Span, base: int) -> NDArray[Any]:
+def _earlier(before: BeforeTape, windows: Windows, span: Span, base: int) -> NDArray[Any]:
     if base != MINUTE_NS:
         return np.zeros(0, BAR)
-    bars = synthetic.minutes(windows.index(span.window.date))
+    bars = before.minutes(windows.index(span.window.date))
     starts = bars["start_ns"]
     return bars[(starts >= span.start_ns // MINUTE_NS * MINUTE_NS) & (starts < span.end_ns)].copy()
 

@@ -1,12 +1,14 @@
 """Settings of `[gateway.market]`: lines and their limits, who may see what, how far history reaches."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=0, le=100_000)]
 Entitlement = Literal["live", "delayed", "delayed_off", "partial", "none"]
+MADE_UP_HISTORY: Final = "synthetic"
+NO_HISTORY: Final = "none"  # anything else is the name of a file
 
 
 class MarketSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +30,9 @@ class MarketSettings(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid
     # Bars that go on (real-time, kept up to date) when their farm was broken: they resume with it; they end with 10182;
     # or, as is seen on real gateways after 2103 and 2104, they end and nobody says so.
     bars_after_break: Literal["resume", "told", "silent"] = "resume"
-    # Days before the feed begins: made up (deterministic, anchored at previous close and average volume), or none.
-    history: Literal["synthetic", "none"] = "synthetic"
+    # Days before the feed begins: "synthetic" = made up (deterministic, anchored at previous close and average volume);
+    # "none"; or a CSV file of one-minute bars, relative to this file, with the columns symbol, date (yyyymmdd), time
+    # (HH:MM of the bar's start at the exchange), open, high, low, close, volume: days it lacks are absent.
+    history: Annotated[str, Meta(min_length=1)] = MADE_UP_HISTORY
     history_days: Annotated[int, Meta(ge=1, le=400)] = 30  # sessions of minute bars that are kept of the feed
     rows_kept: Annotated[int, Meta(ge=1_024, le=1 << 24)] = 262_144  # raw rows kept for historical ticks and 1 s bars

@@ -46,6 +46,8 @@ def normals(seed: int, count: int) -> Draws:
 class SyntheticHistory:
     """Minute bars of one instrument, backwards from an anchor. `sessions`: regular windows before the feed's first."""
 
+    made_up: Final = True
+
     def __init__(
         self, *, symbol: str, sessions: Sequence[Window], anchor_nanos: int, adv_nanos: int, ticks: TickRule
     ) -> None:

@@ -1,41 +1,18 @@
-"""What a process of ours says while it runs: one JSON object per line on stderr, or plain text on a terminal.
+"""The alerts of the engine as lines of the log. Knows the tally, which remembers them; decides nothing."""
 
-The journal is the account of everything; these lines are for whoever watches the unit's log.
-"""
-
-import sys
-from typing import TYPE_CHECKING, Final, TextIO
-
-import structlog
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from daemon.log.process import Log
     from daemon.status.build import Tally
 
 _LEVELS: Final = {"info": "info", "warning": "warning", "critical": "critical"}
 
 
-def open_log(file: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
-    """The process's logger, on stderr unless told otherwise. UTC times; stdout belongs to the summary."""
-    file = file or sys.stderr
-    terminal = file.isatty()
-    render = structlog.dev.ConsoleRenderer(colors=False) if terminal else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            render,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=file),
-        cache_logger_on_first_use=True,
-    )
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return logger
-
-
 class AlertLog:
     """Writes the alerts a tally has seen since the last look."""
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(self, log: "Log") -> None:
         self._log = log
         self._seen = 0
 
