@@ -20,8 +20,8 @@ from daemon.alerts.left import leave, take_left
 from daemon.alerts.seen import take_seen
 from daemon.alerts.watch import Rule, Watch
 from daemon.config.guarding import AlertSettings, AlertTarget
-from daemon.journal.opening import hold_lock
 from daemon.lease import TraderLease
+from daemon.lock import hold_lock
 from daemon.state_dir import StateDirectory
 from daemon.status import follower, guard
 from daemon.status.alerts import LOCK_NAME as DELIVERY_LOCK
