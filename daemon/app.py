@@ -6,12 +6,14 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import BrokerFault, ConfigError, JournalError, QuantdError
 from daemon.lifeline import end_with
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -29,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     as_json = "--json" in given[3:]
     if "--parent" in given[3:-1]:
         end_with(int(given[given.index("--parent") + 1]))
+    from daemon.log import process_log, say  # after `rich` was put out of its reach, see below
+
     with process_log("trader") as process:
         try:
             return _run(Path(given[2]).absolute(), process, as_json=as_json)
@@ -40,11 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
             return EXIT_FAILED
 
 
-def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
+def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
     from daemon.config import load_config
+    from daemon.log import say
     from daemon.runner import StepError
     from daemon.summary import summarise, text_of
     from daemon.trader import Trader

@@ -11,12 +11,12 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
 
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.follower.recording import Recording
+    from daemon.log import ProcessLog
     from daemon.state_dir import StateDirectory
 
 EXIT_DONE = 0
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
+    from daemon.log import process_log, say  # after `rich` was put out of its reach, see below
+
     with process_log("follower") as process:
         try:
             return _run(given.config.absolute(), given.state, stops, process, upgrade=given.upgrade)
@@ -69,7 +71,7 @@ class Stops:
             act()
 
 
-def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog, *, upgrade: bool) -> int:
+def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog", *, upgrade: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
