@@ -2,6 +2,7 @@
 logging of libraries, warnings, and exceptions nobody caught.
 """
 
+import faulthandler
 import logging
 import os
 import sys
@@ -114,6 +115,7 @@ def process_log(name: str) -> Iterator[ProcessLog]:
     root.addHandler(libraries)
     logging.captureWarnings(True)
     sys.excepthook, threading.excepthook, sys.unraisablehook = _hooks(sink)
+    faulthandler.enable(_STDERR)  # an abort (a watchdog's) leaves where it hung
     sink.start()
     try:
         yield told
@@ -125,6 +127,7 @@ def process_log(name: str) -> Iterator[ProcessLog]:
         sys.excepthook, threading.excepthook, sys.unraisablehook = before
         logging.captureWarnings(False)
         root.removeHandler(libraries)
+        faulthandler.disable()
 
 
 class _Nowhere:
