@@ -3,15 +3,13 @@ follow` execs into it.
 """
 
 import argparse
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, QuantdError
 from daemon.notify import Notifier
+from daemon.stops import Stops
 
 if TYPE_CHECKING:
     from daemon.config import Config
@@ -50,27 +48,6 @@ def main(arguments: list[str] | None = None) -> int:
             return EXIT_FAILED
 
 
-class Stops:
-    """SIGINT and SIGTERM, counted until somebody can act on them."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self._act: Callable[[], None] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.asked += 1
-        if self._act is not None:
-            self._act()
-
-    def call(self, act: Callable[[], None]) -> None:
-        """Call `act` for each, those so far included."""
-        self._act = act
-        for _ in range(self.asked):
-            act()
-
-
 def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog", *, upgrade: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
@@ -79,7 +56,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog"
     from daemon.digests import code_version
     from daemon.follower.follower import Follower
     from daemon.follower.reporter import Reporter
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
     from daemon.status.follower import LOCK_NAME
 
