@@ -31,16 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     as_json = "--json" in given[3:]
     if "--parent" in given[3:-1]:
         end_with(int(given[given.index("--parent") + 1]))
-    from daemon.log import process_log, say  # after `rich` was put out of its reach, see below
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
 
     with process_log("trader") as process:
         try:
             return _run(Path(given[2]).absolute(), process, as_json=as_json)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except (BrokerFault, JournalError, QuantdError) as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
@@ -49,7 +49,6 @@ def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
 
     configure()
     from daemon.config import load_config
-    from daemon.log import say
     from daemon.runner import StepError
     from daemon.summary import summarise, text_of
     from daemon.trader import Trader
@@ -61,10 +60,10 @@ def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
     try:
         _loop(trader)
     except StepError as fault:
-        say(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover")
+        process.last_words(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover")
         return EXIT_FAILED
     summary = summarise(trader)
-    say(json.dumps(summary) if as_json else text_of(summary), fd=STDOUT, seconds=SUMMARY_SECONDS)
+    process.last_words(json.dumps(summary) if as_json else text_of(summary), fd=STDOUT, seconds=SUMMARY_SECONDS)
     return EXIT_DONE
 
 

@@ -35,16 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
-    from daemon.log import process_log, say  # after `rich` was put out of its reach, see below
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
 
     with process_log("follower") as process:
         try:
             return _run(given.config.absolute(), given.state, stops, process, upgrade=given.upgrade)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 

@@ -26,16 +26,16 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIG
     if "--parent" in arguments[2:-1]:
         end_with(int(arguments[arguments.index("--parent") + 1]))
-    from daemon.log import process_log, say  # after `rich` was put out of its reach, see below
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
 
     with process_log("gateway") as process:
         try:
             return _run(Path(arguments[1]).absolute(), process, as_json="--json" in arguments[2:])
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except (BrokerFault, QuantdError, OSError) as fault:  # OSError: the disk, mostly
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 

@@ -37,16 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
-    from daemon.log import process_log, say  # after `rich` was put out of its reach, see below
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
 
     with process_log("guard") as process:
         try:
             return _run(given.config.absolute(), given.state, stops, process)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
