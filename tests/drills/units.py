@@ -24,7 +24,7 @@ MORE: Final = "[ops]\nenabled = true\nport = 0\n[guard]\nlease_s = 120\n"
 def run_part(number: int) -> dict[str, Any]:
     """One life of the set."""
     failures: list[str] = []
-    counts: dict[str, Any] = {}
+    counts: dict[str, int] = {}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
         with (
@@ -37,7 +37,7 @@ def run_part(number: int) -> dict[str, Any]:
     except Exception:  # edge: a drill goes on and reports
         failures.append(traceback.format_exc())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    counts["cpu_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1)
+    counts["cpu_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return {"seed": number + 1, "counts": counts, "failures": failures}
 
 
@@ -48,7 +48,7 @@ def services(pair: Pair) -> dict[str, Service]:
     return found | {"trader": Service("trader", pair.folder, files, watchdog_s=WATCHDOG_S)}
 
 
-def live(pair: Pair, number: int, failures: list[str]) -> dict[str, Any]:
+def live(pair: Pair, number: int, failures: list[str]) -> dict[str, int]:
     """From the first start to the last stop; in even parts nobody reads what the trader says."""
     units = services(pair)
     trader = units["trader"]
@@ -75,7 +75,7 @@ def live(pair: Pair, number: int, failures: list[str]) -> dict[str, Any]:
     line = _last_line(units["follower"])
     expected = {"event": "stopped", "process": "follower", "account": "du1"}
     _expect(line.items() >= expected.items(), f"the follower's last line is {line}", failures)
-    return {"order": [service.kind for service in order], "beats": beats, "starts": trader.starts}
+    return {f"beats_{kind}": count for kind, count in beats.items()} | {"starts": trader.starts}
 
 
 def _start(order: list[Service], failures: list[str]) -> None:
