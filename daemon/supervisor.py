@@ -26,7 +26,7 @@ import structlog
 from core.errors import JournalError
 from daemon.commands import follower_command, gateway_command, guard_command, ops_command, trader_command
 from daemon.lock import hold_lock
-from daemon.log import process_log, say
+from daemon.log import process_log
 from daemon.notify import Notifier
 from daemon.spokesman import Spokesman
 from daemon.status.processes import (
@@ -302,7 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
                 given.state.mkdir(parents=True, exist_ok=True, mode=0o700)
                 hold_lock(given.state / LOCK_NAME, f"{given.state}: another `quantd up` (pid {{pid}}) runs there")
         except (JournalError, OSError) as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
         notifier = Notifier.of_environment()
         return asyncio.run(Supervisor(trader, beside, process.log, notifier=notifier, state=given.state).run())

@@ -18,6 +18,7 @@ Configs = Annotated[list[Path] | None, typer.Option("--config", "-c", metavar="F
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More config files.")]
 Seconds = Annotated[float, typer.Option("--seconds", min=0, max=86_400, help="Stop after this long; 0 = until Ctrl-C.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed, another market.")]
+Upgrade = Annotated[bool, typer.Option("--upgrade", help="Bring an embedded database's schema up to date first.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which benchmarks; default all.")]
 
 
@@ -33,10 +34,10 @@ def run(config: Config, as_json: o.Json = False) -> None:
     become(trader_command(config, as_json=as_json))
 
 
-def follow(config: Config, state: o.State = None) -> None:
+def follow(config: Config, state: o.State = None, upgrade: Upgrade = False) -> None:
     """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
     check_there(config)
-    become(follower_command(config, state=state))
+    become(follower_command(config, state=state, upgrade=upgrade))
 
 
 def guard(config: Config, state: o.State = None) -> None:

@@ -3,11 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
@@ -25,18 +27,20 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("ops") as process:
         try:
             return _run(given.config.absolute(), given.state, process)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
+def _run(path: Path, state_dir: Path | None, process: "ProcessLog") -> int:
     import uvloop
 
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
