@@ -12,11 +12,16 @@ from zoneinfo import ZoneInfo
 
 import paho.mqtt.client as mqtt
 import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
 
 from daemon.config import Config, load_config
 from daemon.supervisor import GUARD_SECONDS, STOP_SECONDS_MAX
 from tests.servers import mosquitto
 from tests.servers.deploy_tools import DeployTools, Unavailable, provision
+from tests.servers.promtool import Promtool
+from tests.servers.promtool import Unavailable as PromtoolUnavailable
+from tests.servers.promtool import provision as provision_promtool
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "docker"
@@ -205,6 +210,27 @@ def test_what_is_mounted_is_there_and_can_be_read(
 
 
 @pytest.mark.slow
+def test_prometheus_takes_its_settings_and_all_rules(tmp_path: Path) -> None:
+    """promtool, with the rules where the composition mounts them."""
+    try:
+        checked = Promtool(provision_promtool())
+    except PromtoolUnavailable as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+    text = (FOLDER / "prometheus.yml").read_text()
+    assert "/etc/prometheus/rules/*.yml" in text
+    path = tmp_path / "prometheus.yml"
+    path.write_text(text.replace("/etc/prometheus/rules", str(ROOT / "deploy" / "prometheus" / "rules")))
+    assert checked.config(path) == ""
+    ours, theirs = (
+        yaml.safe_load(file.read_text())["scrape_configs"][0]["job_name"]
+        for file in (path, ROOT / "deploy" / "prometheus" / "prometheus.yml")
+    )
+    assert ours == theirs  # rules name it
+
+
+@pytest.mark.slow
 def test_whoever_reads_the_config_has_the_secrets_it_needs(services: dict[str, Service]) -> None:
     """A path in the config that is not mounted would stop that container, and no other test would see it."""
     everybody, named = {"alert_urls"}, {"database_password", "ops_token", "mqtt_password", "mqtt_ca"}
@@ -253,7 +279,7 @@ def test_mqtt_takes_the_prepared_passwords_and_keeps_to_the_rights(secrets: Path
 
 def talk(port: int, secrets: Path, user: str, password: str) -> tuple[bool, bool]:
     """(the broker let us in, it took a command from us)."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     answers: SimpleQueue[bool] = SimpleQueue()
     client.on_connect = lambda *given: answers.put(not given[3].is_failure)
     client.on_publish = lambda *given: answers.put(not given[3].is_failure)
