@@ -46,26 +46,44 @@ def guard(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, a guard where there is a broker, and the paper gateway that the config may name:
-    started, restarted when they crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, the ops process and the paper gateway that the
+    config may name: started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
     configure()
     from daemon.config import load_config
-    from daemon.control.client import is_alive
-    from daemon.status.follower import is_running
-    from daemon.status.guard import guard_runs
 
     loaded = load_config(config)
-    if is_alive(Path(loaded.control.socket)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: a trader is running there: stop it first")
-    if is_running(Path(loaded.state_dir)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
-    if guard_runs(Path(loaded.state_dir)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: a guard is running there: stop it first")
+    _check_nobody(loaded)
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
-    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
+    become(
+        up_command(
+            config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway, guard_s=guard_s,
+            ops=loaded.ops.enabled,
+        )
+    )  # fmt: skip
+
+
+def _check_nobody(config: "CheckedConfig") -> None:
+    """None of those that `up` starts runs already. Raises ConfigError."""
+    from daemon.alerts.facts import OPS_LOCK
+    from daemon.control.client import is_alive
+    from daemon.status.follower import is_locked, is_running
+    from daemon.status.guard import guard_runs
+    from daemon.status.processes import up_runs
+
+    state = Path(config.state_dir)
+    runs = {
+        "a `quantd up`": up_runs(state),
+        "a trader": is_alive(Path(config.control.socket)),
+        "a follower": is_running(state),
+        "a guard": guard_runs(state),
+        "an ops process": config.ops.enabled and is_locked(state / OPS_LOCK),
+    }
+    for what, there in runs.items():
+        if there:
+            raise ConfigError(f"state_dir {state}: {what} is running there: stop it first")
 
 
 def check_there(config: Path) -> None:

@@ -54,7 +54,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog, 
     from daemon.digests import code_version
     from daemon.follower.follower import Follower
     from daemon.follower.reporter import Reporter
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
     from daemon.status.follower import LOCK_NAME
 

@@ -64,8 +64,8 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog) 
     from daemon.alerts.delivery import Delivery
     from daemon.alerts.facts import rules_of
     from daemon.config import load_config
-    from daemon.journal.opening import hold_lock
     from daemon.killer.guard import LOOK_S, Guard
+    from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
     from daemon.status.guard import ACTING, LOCK_NAME, WATCHING, GuardPicture, write_guard
 

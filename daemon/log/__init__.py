@@ -12,3 +12,4 @@ from daemon.log.process import Log as Log
 from daemon.log.process import ProcessLog as ProcessLog
 from daemon.log.process import open_log as open_log
 from daemon.log.process import process_log as process_log
+from daemon.log.process import tell_orders as tell_orders

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -15,7 +15,9 @@ from typing import Any, Final, TextIO
 import msgspec
 import structlog
 
+from core.orders import Order
 from daemon.log.line import Said
+from daemon.log.orders import OrderLog
 from daemon.log.out import JOURNAL_SOCKET, FileOut, JournalOut, Out, StreamOut, is_journal
 from daemon.log.secrets import Redactor, secrets_of
 from daemon.log.sink import Sink, Source
@@ -90,6 +92,14 @@ def _logger(sink: Sink) -> Log:
     wrapper: Any = structlog.make_filtering_bound_logger(logging.INFO)
     logger: Log = wrapper(_Hand(sink), processors=[_said], context={})
     return logger
+
+
+def tell_orders(process: ProcessLog, symbols: tuple[str, ...], orders: Iterable[Order]) -> OrderLog:
+    """From now on the log of the process tells the life of every order; these are an earlier run's."""
+    told = OrderLog(symbols)
+    told.know(orders)
+    process.add_source(told.lines)
+    return told
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
 
     configure()
     from daemon.config import load_config
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.ops.process import Ops, build_parts
     from daemon.ops.service import ServicePart
     from daemon.ops.view import View

@@ -16,8 +16,7 @@ from daemon.alerts.facts import rules_of
 from daemon.alerts.left import leave
 from daemon.alerts.watch import Rule, Watch
 from daemon.config import Config
-from daemon.ops.metrics.collect import cards_of
-from daemon.ops.metrics.drift import Drift
+from daemon.ops.metrics.collect import drifts_of
 from daemon.ops.view import View
 from daemon.status.measures import decode_measures
 
@@ -70,18 +69,18 @@ class ModelWatch:
     """How the scores of running models are spread, against the rows they were trained on."""
 
     def __init__(self, config: Config) -> None:
-        self.drifts = {name: Drift(card.calibration) for name, card in cards_of(config).items()}
+        self._drifts = drifts_of(config)
         self._watch = Watch((Rule(DRIFT, BY_CODE[DRIFT].severity, DRIFT_S, self._text),))
         self._told = False
 
     def look(self, view: View) -> None:
         """Take the trader's newest scores in; leave an alert, or its end."""
         raw = view.measures
-        if raw is None or not self.drifts:
+        if raw is None or not self._drifts:
             return
         for one in decode_measures(raw).models:
-            if one.strategy in self.drifts and one.scored_ns and one.age_ms >= 0:
-                self.drifts[one.strategy].take(one.symbol, one.scored_ns, one.score_bp)
+            if one.strategy in self._drifts and one.scored_ns and one.age_ms >= 0:
+                self._drifts[one.strategy].take(one.symbol, one.scored_ns, one.score_bp)
         found = self._watch.look(time.monotonic(), ())
         for rule, text in found.begun:
             alert = Alert(code=DRIFT, severity=rule.severity, text=text, source="ops", ts_ns=time.time_ns())
@@ -91,7 +90,7 @@ class ModelWatch:
             self._told = not leave(view.state.path, over)
 
     def _text(self) -> str:
-        ratios = {name: drift.ratio for name, drift in self.drifts.items()}
+        ratios = {name: drift.ratio for name, drift in self._drifts.items()}
         return "; ".join(
             f"{name}: stability index {ratio:.2f}, above {DRIFT_RATIO_MAX:g}"
             for name, ratio in ratios.items()

@@ -73,6 +73,12 @@ def _algo_faults(number: int) -> PartResult:
     return run_part(number)
 
 
+def _releases(number: int) -> PartResult:
+    from tests.drills.releases import run_part
+
+    return run_part(number)
+
+
 def _ship(number: int) -> PartResult:
     from tests.drills.ship import run_part
 
@@ -129,6 +135,12 @@ def _alerts(number: int) -> PartResult:
 
 def _units(number: int) -> PartResult:
     from tests.drills.units import run_part
+
+    return run_part(number)
+
+
+def _mqtt_kill(number: int) -> PartResult:
+    from tests.drills.mqtt_kill import run_part
 
     return run_part(number)
 
@@ -214,6 +226,13 @@ DRILLS: Final = (
         part=_ship,
     ),
     Drill(
+        name="releases",
+        meaning="a state directory taken up by this release after an earlier one, and by the earlier one after this, "
+        "each by its own code: books exact and HALTED, or refused before a byte is written; a part is one earlier one",
+        parts=3,
+        part=_releases,
+    ),
+    Drill(
         name="fuzz",
         meaning="a million pieces of bad input (noise, cut, oversized and mutated frames) into the paper gateway (even "
         "parts) and into the adapter (odd parts): no crash, no hang, no order; a part is 20,000",
@@ -270,5 +289,13 @@ DRILLS: Final = (
         "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
         parts=20,
         part=_impact_fit,
+    ),
+    Drill(
+        name="mqtt_kill",
+        meaning="a kill from its publication at a real MQTT broker, through the real ops process, to its record in the "
+        "real trader's journal, alone and under a flood of 1,000 messages a second of garbage: within 50 ms; by the "
+        "control socket beside it: within 10 ms; a part is 60 kills of each",
+        parts=3,
+        part=_mqtt_kill,
     ),
 )

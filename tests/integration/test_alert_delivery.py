@@ -158,10 +158,9 @@ def test_a_drifted_model_is_left_for_whoever_delivers(tmp_path: Path, monkeypatc
         for low in range(-5, 5)
     )
     drift = Drift(tenths)
-    monkeypatch.setattr(part, "cards_of", lambda config: {})
+    monkeypatch.setattr(part, "drifts_of", lambda config: {"signal": drift})
     config = config_of(tmp_path)
     watch = ModelWatch(config)
-    watch.drifts["signal"] = drift
     measured = msgspec.Raw(encode_measures(full_measures()))
     view = a_view(config, full_seen(measures=measured))
     left = tmp_path / "alerts-left"

@@ -17,8 +17,8 @@ from daemon.alerts.desk import Alert, Desk
 from daemon.alerts.left import leave, take_left
 from daemon.alerts.watch import Rule, Watch
 from daemon.config.guarding import AlertSettings, AlertTarget
-from daemon.journal.opening import hold_lock
 from daemon.lease import TraderLease
+from daemon.lock import hold_lock
 from daemon.state_dir import StateDirectory
 from daemon.status import follower, guard
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -30,7 +30,7 @@ from daemon.status.measures import Measures, decode_measures
 from strategies.models.card import ModelCard
 
 STALE_S: Final = 5.0  # an older answer of the trader is no answer
-CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
 DELIVERY_SILENT_S: Final = 5.0  # who delivers says so once a second
 _MQTT: Final = {
     "mqtt_connected": "connected", "mqtt_connects_total": "connects", "mqtt_failures_total": "failures",
@@ -199,6 +199,11 @@ class ViewCollector(Collector):
         for strategy, drift in self._drifts.items():
             if drift.ratio is not None:
                 samples.put("model_drift_ratio", drift.ratio, strategy)
+
+
+def drifts_of(config: Config) -> dict[str, Drift]:
+    """One for each of them; each caller samples for itself."""
+    return {name: Drift(card.calibration) for name, card in cards_of(config).items()}
 
 
 def cards_of(config: Config) -> dict[str, ModelCard]:

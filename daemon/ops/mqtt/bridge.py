@@ -82,7 +82,11 @@ class MqttPart:
     async def _serve(self, incoming: Incoming) -> None:
         """One connection, until it ends."""
         topics, mqtt = self._topics, self._mqtt
-        async with client_of(mqtt, topics, self._instance, self.counted) as client:
+
+        def take(message: aiomqtt.Message) -> None:
+            incoming.take(message.topic.value, message.payload, retained=bool(message.retain))
+
+        async with client_of(mqtt, topics, self._instance, take) as client:
             options = SubscribeOptions(qos=1, retainAsPublished=True)
             wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
             granted = await client.subscribe(wanted)
@@ -96,7 +100,7 @@ class MqttPart:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._publish_on(client))
-                    tasks.create_task(self._hear(client, incoming))
+                    tasks.create_task(_until_lost(client))
             except asyncio.CancelledError:
                 with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
@@ -108,10 +112,6 @@ class MqttPart:
             message = await self.outbox.next()
             await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
             self.outbox.arrived(message)
-
-    async def _hear(self, client: aiomqtt.Client, incoming: Incoming) -> None:
-        async for message in client.messages:
-            incoming.take(message.topic.value, message.payload, retained=bool(message.retain))
 
     # ---- what is told ------------------------------------------------------------------------------------------
     async def _tell_pictures(self, view: View) -> None:
@@ -140,6 +140,12 @@ class MqttPart:
             if self.counted.connected:
                 self.outbox.show(Message(topic=self._topics.of(HEARTBEAT), payload=payload, qos=0))
             await asyncio.sleep(self._mqtt.heartbeat_s)
+
+
+async def _until_lost(client: aiomqtt.Client) -> None:
+    """Raises MqttError as soon as the connection is lost; what comes in goes elsewhere (connect.py)."""
+    async for _ in client.messages:
+        pass
 
 
 def first_of(faults: BaseExceptionGroup[BaseException]) -> BaseException:
