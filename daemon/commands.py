@@ -58,10 +58,13 @@ def gateway_command(config: Path, *, as_json: bool = False, parent: int | None =
     return command + (["--json"] if as_json else []) + _bound_to(parent)
 
 
-def up_command(config: Path, *, as_json: bool, gateway: str = "", guard_s: float = 0.0) -> list[str]:
+def up_command(
+    config: Path, *, as_json: bool, gateway: str = "", guard_s: float = 0.0, ship: bool = False
+) -> list[str]:
     """All of them, kept up; with a paper gateway's file that gateway too, and with a lease of so long a guard."""
     command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config)]
     command += ["--guard", f"{guard_s:g}"] if guard_s else []
+    command += ["--ship"] if ship else []
     command += ["--gateway", gateway] if gateway else []
     return [*command, "--json"] if as_json else command
 

@@ -1,6 +1,7 @@
-"""`quantd up`, as `python -m daemon.supervisor --config FILE [--guard SECONDS] [--gateway FILE] [--json]`: trader and
-follower, a guard where there is a broker, and a paper gateway where the config names one, as children of one process
-that starts, restarts and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
+"""`quantd up`, as `python -m daemon.supervisor --config FILE [--guard SECONDS] [--ship] [--gateway FILE] [--json]`:
+trader and follower, a guard where there is a broker, who ships the journal and a paper gateway where the config names
+them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes and
+signals; nothing of what they do.
 
 A child that crashes is started again after a while, and only so often. The trader's end is the end: the follower then
 catches up and ends too, and the gateway is the last. What cannot run beside the trader never stops it.
@@ -22,7 +23,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from daemon.commands import follower_command, gateway_command, guard_command, trader_command
+from daemon.commands import follower_command, gateway_command, guard_command, ship_command, trader_command
 from daemon.log import process_log
 from daemon.notify import Notifier
 from daemon.spokesman import Spokesman
@@ -61,10 +62,11 @@ class Supervisor:
         log: structlog.typing.FilteringBoundLogger,
         *,
         guard: Child | None = None,
+        ship: Child | None = None,
         gateway: Child | None = None,
         notifier: Notifier | None = None,
     ) -> None:
-        self._beside = (follower, *(child for child in (guard, gateway) if child is not None))
+        self._beside = (follower, *(child for child in (guard, ship, gateway) if child is not None))
         self.restarts = {child.name: 0 for child in (trader, *self._beside)}
         self.trader_exit: int | None = None  # of the last one, once it is not started again
         self._trader = trader
@@ -226,6 +228,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m daemon.supervisor")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--guard", type=float, default=0.0, help="seconds of the trader's lease; 0 = no guard")
+    parser.add_argument("--ship", action="store_true", help="ship the journal")
     parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
     given = parser.parse_args(arguments)
@@ -233,10 +236,13 @@ def main(arguments: list[str] | None = None) -> int:
     trader = Child(name="trader", command=lambda: trader_command(config, as_json=given.json, parent=parent))
     follower = Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))
     guard = guard_child(config, parent, lease_s=given.guard) if given.guard else None
+    ship = Child(name="ship", command=lambda: ship_command(config, parent=parent)) if given.ship else None
     gateway = gateway_child(given.gateway, parent)
     with process_log("up") as process:
         notifier = Notifier.of_environment()
-        supervisor = Supervisor(trader, follower, process.log, guard=guard, gateway=gateway, notifier=notifier)
+        supervisor = Supervisor(
+            trader, follower, process.log, guard=guard, ship=ship, gateway=gateway, notifier=notifier
+        )
         return asyncio.run(supervisor.run())
 
 

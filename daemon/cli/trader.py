@@ -46,8 +46,8 @@ def guard(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, a guard where there is a broker, and the paper gateway that the config may name:
-    started, restarted when they crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, who ships the journal, and the paper gateway,
+    where the config names them: started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
@@ -56,6 +56,7 @@ def up(config: Config, as_json: o.Json = False) -> None:
     from daemon.control.client import is_alive
     from daemon.status.follower import is_running
     from daemon.status.guard import guard_runs
+    from daemon.status.ship import ship_runs
 
     loaded = load_config(config)
     if is_alive(Path(loaded.control.socket)):
@@ -64,8 +65,10 @@ def up(config: Config, as_json: o.Json = False) -> None:
         raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
     if guard_runs(Path(loaded.state_dir)):
         raise ConfigError(f"state_dir {loaded.state_dir}: a guard is running there: stop it first")
+    if ship_runs(Path(loaded.state_dir)):
+        raise ConfigError(f"state_dir {loaded.state_dir}: its journal is being shipped already: stop that first")
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
-    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s))
+    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s, ship=bool(loaded.ship.to)))
 
 
 def check_there(config: Path) -> None:
