@@ -1,5 +1,5 @@
 """`quantd up`, as `python -m daemon.supervisor --config FILE [--state DIR] [--guard SECONDS] [--gateway FILE] [--ops]
-[--json]`: trader and follower, and what the config names beside them, as children of one process that starts, restarts
+[--ship] [--json]`: trader and follower, and what the config names beside them, as children of one process that starts, restarts
 and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
 
 What crashes is started again after a while. A trader only so often: then it is not well enough to trade. What is beside
@@ -24,7 +24,14 @@ import msgspec
 import structlog
 
 from core.errors import JournalError
-from daemon.commands import follower_command, gateway_command, guard_command, ops_command, trader_command
+from daemon.commands import (
+    follower_command,
+    gateway_command,
+    guard_command,
+    ops_command,
+    ship_command,
+    trader_command,
+)
 from daemon.lock import hold_lock
 from daemon.log import process_log
 from daemon.notify import Notifier
@@ -279,6 +286,8 @@ def _children(given: argparse.Namespace) -> tuple[Child, list[Child]]:
     beside = [Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))]
     if given.guard:
         beside.append(guard_child(config, parent, lease_s=given.guard))
+    if given.ship:
+        beside.append(Child(name="ship", command=lambda: ship_command(config, parent=parent)))
     if given.ops:
         beside.append(Child(name="ops", command=lambda: ops_command(config, parent=parent), stop_s=OPS_SECONDS))
     gateway = gateway_child(given.gateway, parent)
@@ -292,6 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, help="where to say how the processes are")
     parser.add_argument("--guard", type=float, default=0.0, help="seconds of the trader's lease; 0 = no guard")
     parser.add_argument("--ops", action="store_true", help="with the ops process")
+    parser.add_argument("--ship", action="store_true", help="ship the journal")
     parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
     given = parser.parse_args(arguments)
