@@ -60,8 +60,9 @@ def up(config: Config, as_json: o.Json = False) -> None:
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
     become(
         up_command(
-            config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway, guard_s=guard_s,
-            ops=loaded.ops.enabled, ship=bool(loaded.ship.to),
+            config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway,
+            gateway_at=f"{loaded.ib.host}:{loaded.ib.port}", guard_s=guard_s, ops=loaded.ops.enabled,
+            ship=bool(loaded.ship.to),
         )
     )  # fmt: skip
 
