@@ -1,5 +1,6 @@
 """`quantd up`, as `python -m daemon.supervisor --config FILE [OPTIONS]`: trader and follower, and what the config names
-beside them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
+beside them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes
+and signals; nothing of what they do.
 
 What crashes is started again after a while. A trader only so often: then it is not well enough to trade. What is beside
 it never stops it, and is tried as long as it lasts. The trader's end is the end: the follower then catches up and ends,
