@@ -20,6 +20,9 @@ from daemon.ops.http import books, gate, probes, server
 from daemon.ops.http.server import HttpPart
 from daemon.ops.mqtt import line
 from daemon.ops.view import ABSENT, ANSWERS, SILENT
+from daemon.probes.context import Look
+from daemon.probes.finding import Finding
+from daemon.probes.machine import check_running
 from daemon.probes.running import Running, examine_running
 from daemon.status.follower import DatabasePicture, FollowerPicture, LastDifference, Part
 from daemon.status.picture import FeedRow, LatchRow
@@ -156,6 +159,29 @@ async def test_ready_and_not_with_every_check_in_the_body(ops: Ops, trader: Fake
     trader.picture = a_status(link="DOWN", link_why="1100 lost")
     await ops.seen(lambda view: view.status is not None and view.status.link == "DOWN")
     assert "1100 lost" in (await ops.ask("/readyz")).body.decode()
+
+
+async def test_the_doctor_says_the_same(config: Config, trader: FakeOperations) -> None:
+    """Of a trader that runs; without one it has nothing to say of it."""
+    trader.picture = a_status(unknown=(7,))
+
+    def examined() -> list[Finding]:
+        look = Look(config, now_ns=1)
+        try:
+            return check_running(look)
+        finally:
+            look.close()
+
+    found = await asyncio.to_thread(examined)
+    bad = [one.text.partition(":")[0] for one in found if one.status == "FAIL"]
+    assert bad == ["reconcile", "follower", "database"]
+    assert {one.check for one in found} == {"running"}
+
+
+def test_the_doctor_without_a_trader(config: Config) -> None:
+    """One line, and no failure."""
+    (found,) = check_running(Look(config, now_ns=1))
+    assert (found.status, "no trader runs" in found.text) == ("ok", True)
 
 
 async def test_a_trader_that_starts_is_told_apart(config: Config) -> None:
@@ -368,6 +394,16 @@ async def test_profit_by_strategy(config: Config, monkeypatch: pytest.MonkeyPatc
                 await ops.view.next_look()
     assert (blind["equity"], blind["strategies"][0]["unrealised"]) == ("0", "")
     assert (told["strategies"][0]["strategy"], told["strategies"][0]["unrealised"]) == ("meanrev", "4.00")
+
+
+def test_half_of_tls(tmp_path: Path) -> None:
+    """Refused with the other half's name; so is a pair that does not belong together, when the part is made."""
+    with pytest.raises(ConfigError, match=r"ops\.key_file: is missing"):
+        ops_config(tmp_path, 'certificate_file = "a.pem"')
+    (tmp_path / "a.pem").write_text("no certificate")
+    config = ops_config(tmp_path, 'certificate_file = "a.pem"\nkey_file = "a.pem"')
+    with pytest.raises(ConfigError, match="give a PEM pair"):
+        HttpPart(config, quiet_log([]))
 
 
 # ---- secrets and addresses -------------------------------------------------------------------------------------
