@@ -17,6 +17,7 @@ from daemon.config import Config
 from daemon.control import client
 from daemon.ops import view as looking
 from daemon.ops.http import books, gate, probes, server
+from daemon.ops.http.rates import NAMES_MAX, Rates
 from daemon.ops.http.server import HttpPart
 from daemon.ops.mqtt import line
 from daemon.ops.view import ABSENT, ANSWERS, SILENT
@@ -216,14 +217,28 @@ async def test_the_api_wants_a_token(ops: Ops) -> None:
     assert TOKEN[:-1] not in str(ops.log)
 
 
-async def test_guessing_is_slowed_down_and_owners_are_not(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guessing_is_slowed_down_and_owners_are_not(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many wrong tokens an address is told to wait; the right one still gets in, and the log stays short."""
-    statuses = [(await ops.ask("/api/v1/ping", token="x" * 64)).status for _ in range(gate.FAILURES_PER_MINUTE + 15)]
-    assert statuses.count(401) == gate.FAILURES_PER_MINUTE
-    last = await ops.ask("/api/v1/ping", token="x" * 64)
-    assert (last.status, last.headers["retry-after"].isdigit()) == (429, True)
-    assert (await ops.ask("/api/v1/ping", token=TOKEN)).json == {"ops": True, "trader": True}
-    assert len([line for line in ops.log if line["event"] == "wrong token"]) == gate.FAILURES_LOGGED_PER_MINUTE
+    monkeypatch.setattr(gate, "FAILURES_PER_MINUTE", 1)
+    monkeypatch.setattr(gate, "FAILURES_LOGGED_PER_MINUTE", 2)
+    async with serving(config) as ops:
+        wrong = [await ops.ask("/api/v1/ping", token="x" * 64) for _ in range(4)]
+        right = await ops.ask("/api/v1/ping", token=TOKEN)
+    assert [answer.status for answer in wrong] == [401, 429, 429, 429]
+    assert wrong[-1].headers["retry-after"].isdigit()
+    assert (right.status, ops.http.counts.wrong_tokens) == (200, 4)
+    assert len([line for line in ops.log if line["event"] == "wrong token"]) == 2
+
+
+def test_rates_are_refilled_and_bounded() -> None:
+    """A third of a minute brings back a third; names that were quiet longest are forgotten."""
+    made = Rates(3)
+    assert [made.take("a", 0.0) > 0 for _ in range(4)] == [False, False, False, True]
+    assert made.take("a", 0.0) == pytest.approx(20.0)
+    assert (made.take("a", 20.0), made.take("a", 20.0) > 0, made.take("b", 20.0)) == (0.0, True, 0.0)
+    for number in range(NAMES_MAX):
+        made.take(str(number), 20.0)
+    assert made.take("a", 20.0) == 0.0
 
 
 async def test_each_token_has_its_own_rate(tmp_path: Path) -> None:
