@@ -17,9 +17,13 @@ from daemon.config import Config
 from daemon.control import client
 from daemon.ops import view as looking
 from daemon.ops.http import books, gate, probes, server
+from daemon.ops.http.rates import NAMES_MAX, Rates
 from daemon.ops.http.server import HttpPart
 from daemon.ops.mqtt import line
 from daemon.ops.view import ABSENT, ANSWERS, SILENT
+from daemon.probes.context import Look
+from daemon.probes.finding import Finding
+from daemon.probes.machine import check_running
 from daemon.probes.running import Running, examine_running
 from daemon.status.follower import DatabasePicture, FollowerPicture, LastDifference, Part
 from daemon.status.picture import FeedRow, LatchRow
@@ -158,6 +162,29 @@ async def test_ready_and_not_with_every_check_in_the_body(ops: Ops, trader: Fake
     assert "1100 lost" in (await ops.ask("/readyz")).body.decode()
 
 
+async def test_the_doctor_says_the_same(config: Config, trader: FakeOperations) -> None:
+    """Of a trader that runs; without one it has nothing to say of it."""
+    trader.picture = a_status(unknown=(7,))
+
+    def examined() -> list[Finding]:
+        look = Look(config, now_ns=1)
+        try:
+            return check_running(look)
+        finally:
+            look.close()
+
+    found = await asyncio.to_thread(examined)
+    bad = [one.text.partition(":")[0] for one in found if one.status == "FAIL"]
+    assert bad == ["reconcile", "follower", "database"]
+    assert {one.check for one in found} == {"running"}
+
+
+def test_the_doctor_without_a_trader(config: Config) -> None:
+    """One line, and no failure."""
+    (found,) = check_running(Look(config, now_ns=1))
+    assert (found.status, "no trader runs" in found.text) == ("ok", True)
+
+
 async def test_a_trader_that_starts_is_told_apart(config: Config) -> None:
     """It holds its lock and does not listen yet: it reads its journal."""
     from daemon.state_dir import StateDirectory
@@ -190,14 +217,28 @@ async def test_the_api_wants_a_token(ops: Ops) -> None:
     assert TOKEN[:-1] not in str(ops.log)
 
 
-async def test_guessing_is_slowed_down_and_owners_are_not(ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guessing_is_slowed_down_and_owners_are_not(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many wrong tokens an address is told to wait; the right one still gets in, and the log stays short."""
-    statuses = [(await ops.ask("/api/v1/ping", token="x" * 64)).status for _ in range(gate.FAILURES_PER_MINUTE + 15)]
-    assert statuses.count(401) == gate.FAILURES_PER_MINUTE
-    last = await ops.ask("/api/v1/ping", token="x" * 64)
-    assert (last.status, last.headers["retry-after"].isdigit()) == (429, True)
-    assert (await ops.ask("/api/v1/ping", token=TOKEN)).json == {"ops": True, "trader": True}
-    assert len([line for line in ops.log if line["event"] == "wrong token"]) == gate.FAILURES_LOGGED_PER_MINUTE
+    monkeypatch.setattr(gate, "FAILURES_PER_MINUTE", 1)
+    monkeypatch.setattr(gate, "FAILURES_LOGGED_PER_MINUTE", 2)
+    async with serving(config) as ops:
+        wrong = [await ops.ask("/api/v1/ping", token="x" * 64) for _ in range(4)]
+        right = await ops.ask("/api/v1/ping", token=TOKEN)
+    assert [answer.status for answer in wrong] == [401, 429, 429, 429]
+    assert wrong[-1].headers["retry-after"].isdigit()
+    assert (right.status, ops.http.counts.wrong_tokens) == (200, 4)
+    assert len([line for line in ops.log if line["event"] == "wrong token"]) == 2
+
+
+def test_rates_are_refilled_and_bounded() -> None:
+    """A third of a minute brings back a third; names that were quiet longest are forgotten."""
+    made = Rates(3)
+    assert [made.take("a", 0.0) > 0 for _ in range(4)] == [False, False, False, True]
+    assert made.take("a", 0.0) == pytest.approx(20.0)
+    assert (made.take("a", 20.0), made.take("a", 20.0) > 0, made.take("b", 20.0)) == (0.0, True, 0.0)
+    for number in range(NAMES_MAX):
+        made.take(str(number), 20.0)
+    assert made.take("a", 20.0) == 0.0
 
 
 async def test_each_token_has_its_own_rate(tmp_path: Path) -> None:
@@ -368,6 +409,16 @@ async def test_profit_by_strategy(config: Config, monkeypatch: pytest.MonkeyPatc
                 await ops.view.next_look()
     assert (blind["equity"], blind["strategies"][0]["unrealised"]) == ("0", "")
     assert (told["strategies"][0]["strategy"], told["strategies"][0]["unrealised"]) == ("meanrev", "4.00")
+
+
+def test_half_of_tls(tmp_path: Path) -> None:
+    """Refused with the other half's name; so is a pair that does not belong together, when the part is made."""
+    with pytest.raises(ConfigError, match=r"ops\.key_file: is missing"):
+        ops_config(tmp_path, 'certificate_file = "a.pem"')
+    (tmp_path / "a.pem").write_text("no certificate")
+    config = ops_config(tmp_path, 'certificate_file = "a.pem"\nkey_file = "a.pem"')
+    with pytest.raises(ConfigError, match="give a PEM pair"):
+        HttpPart(config, quiet_log([]))
 
 
 # ---- secrets and addresses -------------------------------------------------------------------------------------

@@ -82,12 +82,11 @@ class Running:
 def ready_when(client: httpx.Client, good: Any) -> httpx.Response:
     """Ask until the answer is as wanted."""
     deadline_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline_s:
-        answer = client.get("/readyz")
-        if good(answer):
-            return answer
+    while not good(answer := client.get("/readyz")):
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(answer.text)
         time.sleep(0.05)
-    raise RuntimeError(answer.text)
+    return answer
 
 
 @pytest.mark.slow

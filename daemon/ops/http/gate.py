@@ -76,9 +76,7 @@ class Gate:
                 await self._app(scope, receive, tell)
         except Refusal as refusal:
             await refusal.response()(scope, receive, tell)
-        except (
-            Exception
-        ) as fault:  # edge: one request's failure is an answer and a line in the log, never the server's end
+        except Exception as fault:  # edge: one request's failure is an answer and a line in the log
             self._log.error(
                 "request failed", path=_shown(scope["path"]), fault=f"{type(fault).__name__}: {fault}"[:400]
             )
