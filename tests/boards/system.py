@@ -61,8 +61,8 @@ DATA = Row(
         ),
         states(
             "Restart windows",
-            f"max by (window, every) (quantd_restart_window_active{{{SEEN}}})",
-            "{{window}} {{every}}",
+            f"max by (window) (quantd_restart_window_active{{{SEEN}}})",
+            "{{window}}",
             "A restart known in advance: no order leaves, nobody is woken.",
         ),
         Chart(
