@@ -2,6 +2,7 @@
 logging of libraries, warnings, and exceptions nobody caught.
 """
 
+import faulthandler
 import logging
 import os
 import sys
@@ -18,9 +19,9 @@ import structlog
 from core.orders import Order
 from daemon.log.line import Said
 from daemon.log.orders import OrderLog
-from daemon.log.out import JOURNAL_SOCKET, FileOut, JournalOut, Out, StreamOut, is_journal
+from daemon.log.out import JOURNAL_SOCKET, FileOut, JournalOut, Out, StreamOut, is_journal, say
 from daemon.log.secrets import Redactor, secrets_of
-from daemon.log.sink import Sink, Source
+from daemon.log.sink import CLOSE_S, Sink, Source
 
 Log = structlog.typing.FilteringBoundLogger
 LIBRARIES_FROM: Final = logging.WARNING  # what libraries say below it is no news
@@ -75,6 +76,11 @@ class ProcessLog:
         """The secrets this config names are in no line from now on."""
         self.sink.redactor.add(secrets_of(config))
 
+    def last_words(self, text: str, *, fd: int = _STDERR, seconds: float = CLOSE_S) -> None:
+        """Plain text after the last line; who does not read it in time does not get it."""
+        self.sink.close()
+        say(self.sink.redactor.text(text), fd=fd, seconds=seconds)
+
     def bind(self, **fields: Any) -> None:
         """In every line from now on."""
         self.sink.common = {**self.sink.common, **fields}
@@ -114,6 +120,7 @@ def process_log(name: str) -> Iterator[ProcessLog]:
     root.addHandler(libraries)
     logging.captureWarnings(True)
     sys.excepthook, threading.excepthook, sys.unraisablehook = _hooks(sink)
+    faulthandler.enable(_STDERR)  # an abort (a watchdog's) leaves where it hung
     sink.start()
     try:
         yield told
@@ -125,6 +132,7 @@ def process_log(name: str) -> Iterator[ProcessLog]:
         sys.excepthook, threading.excepthook, sys.unraisablehook = before
         logging.captureWarnings(False)
         root.removeHandler(libraries)
+        faulthandler.disable()
 
 
 class _Nowhere:

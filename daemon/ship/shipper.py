@@ -5,6 +5,7 @@ Reads the journal itself for that, not what the copying says of it: a copy that 
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,8 +86,8 @@ class Shipper:
         self._worker.finish()
         self._wake.set()
 
-    def run(self) -> ShipPicture:
-        """Watch until the end; how it stands then."""
+    def run(self, turned: Callable[[ShipPicture], None] = lambda _: None) -> ShipPicture:
+        """Watch until the end, and say so after each look; how it stands then."""
         self._worker.start()
         deadline_s = 0.0
         while self._worker.running and self._stops < 2:
@@ -95,7 +96,7 @@ class Shipper:
                 deadline_s = now_s + STOP_SECONDS_MAX
             if deadline_s and now_s > deadline_s:
                 break
-            self.look(now_s)
+            turned(self.look(now_s))
             self._wake.wait(STOP_LOOK_SECONDS if self._stops else STATUS_SECONDS)
             if not self._stops:
                 self._wake.clear()
