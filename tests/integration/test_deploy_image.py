@@ -220,10 +220,9 @@ def test_it_trades_with_everything_sealed_but_its_state(tmp_path: Path) -> None:
         trader = subprocess.Popen(command, env=environment, cwd=scratch, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + DEADLINE_S
+        while not (state / "trader.json").exists() and trader.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)  # the card is written once the socket listens
         alive = run(sys.executable, "-m", "daemon.health", "trader")
-        while alive.returncode and trader.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-            alive = run(sys.executable, "-m", "daemon.health", "trader")
         assert (alive.returncode, alive.stdout) == (0, "trader: alive\n"), (tmp_path / "trader.log").read_text()
         status = run(*quantd, "status")
         assert status.returncode == 0, status.stderr
