@@ -59,14 +59,15 @@ class Demo:
             output=self.output,
             errors=self.log,
         )
-        self.follower = Child(
+        follower = Child(
             name="follower",
             command=lambda: follower_command(config, upgrade=True, parent=parent),
             output=follower_log,
             errors=follower_log,
         )
-        self.guard = guard_child(config, parent, lease_s=GuardSettings().lease_s, output=guard_log)
-        self.gateway = gateway_child(state.path / GATEWAY.name, parent, output=gateway_log)
+        guard = guard_child(config, parent, lease_s=GuardSettings().lease_s, output=guard_log)
+        gateway = gateway_child(state.path / GATEWAY.name, parent, output=gateway_log)
+        self.beside = (follower, guard, gateway)
         self._client: ControlClient | None = None
 
     def picture(self) -> Status | None:
@@ -116,7 +117,7 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
 async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None:
     """The children, and the screen in a thread beside them; the trader's exit code."""
     with (demo.state.path / "up.log").open("w", encoding="utf-8") as log:
-        supervisor = Supervisor(demo.trader, demo.follower, open_log(log), guard=demo.guard, gateway=demo.gateway)
+        supervisor = Supervisor(demo.trader, demo.beside, open_log(log))
         supervising = asyncio.create_task(supervisor.run())
         try:
             await asyncio.to_thread(_show, demo, lambda: supervisor.running, seconds, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from core.errors import ConfigError, JournalError
-from daemon.journal.opening import hold_lock
+from daemon.lock import hold_lock
 
 STATE_VARIABLE: Final = "QUANTD_STATE"
 STATE_DEFAULT: Final = "state"

@@ -1,10 +1,10 @@
-"""`quantd up`, as `python -m daemon.supervisor --config FILE [--guard SECONDS] [--ship] [--gateway FILE] [--json]`:
-trader and follower, a guard where there is a broker, who ships the journal and a paper gateway where the config names
-them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes and
-signals; nothing of what they do.
+"""`quantd up`, as `python -m daemon.supervisor --config FILE [OPTIONS]`: trader and follower, and what the config names
+beside them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes
+and signals; nothing of what they do.
 
-A child that crashes is started again after a while, and only so often. The trader's end is the end: the follower then
-catches up and ends too, and the gateway is the last. What cannot run beside the trader never stops it.
+What crashes is started again after a while. A trader only so often: then it is not well enough to trade. What is beside
+it never stops it, and is tried as long as it lasts. The trader's end is the end: the follower then catches up and ends,
+then the guard, then ops, which tells of all that, and the paper gateway is the last.
 """
 
 import argparse
@@ -16,28 +16,51 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
-from daemon.commands import follower_command, gateway_command, guard_command, ship_command, trader_command
+from core.errors import JournalError
+from daemon.commands import (
+    follower_command,
+    gateway_command,
+    guard_command,
+    ops_command,
+    ship_command,
+    trader_command,
+)
+from daemon.lock import hold_lock
 from daemon.log import process_log
 from daemon.notify import Notifier
 from daemon.spokesman import Spokesman
+from daemon.status.processes import (
+    ENDED,
+    GIVEN_UP,
+    LOCK_NAME,
+    REFUSED,
+    RUNNING,
+    WAITING,
+    ProcessPicture,
+    UpPicture,
+    write_up,
+)
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
 RESTART_SECONDS_MIN: Final = 0.5  # before the first restart; doubled with each that follows soon
 RESTART_SECONDS_MAX: Final = 30.0
-RESTARTS_MAX: Final = 6  # within RESTART_WINDOW_SECONDS; then the child is given up
+RESTARTS_MAX: Final = 6  # of the trader within RESTART_WINDOW_SECONDS; then it is given up
 RESTART_WINDOW_SECONDS: Final = 600.0
 STOP_SECONDS_MAX: Final = 30.0  # for one child after its SIGTERM; then it is asked again, and killed
 KILL_SECONDS: Final = 5.0
+LISTEN_SECONDS_MAX: Final = 120.0  # for a gateway to listen; then the trader is started all the same
+LISTEN_POLL_SECONDS: Final = 0.1
 GUARD_SECONDS: Final = 60.0  # beyond the lease: for its cancels, and for a gateway that is away
+OPS_SECONDS: Final = 35.0  # its parts may take 30 s to say good-bye
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,29 +71,30 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     output: Path | None = None
     errors: Path | None = None
     stop_s: float = 0.0  # for its end after a SIGTERM, where that takes longer than everybody else's
+    listens: tuple[str, int] | None = None  # the trader is started when somebody answers there
 
 
 class Supervisor:
-    """Runs a trader, and others beside it, until the trader is done or `stop` is asked for. A gateway starts first and
-    ends last.
+    """Runs a trader, and others `beside` it, until the trader is done or `stop` is asked for. Those beside end after it
+    in their order, and start before it in the opposite one. With a `state` directory it says there how they are.
     """
 
     def __init__(
         self,
         trader: Child,
-        follower: Child,
+        beside: Sequence[Child],
         log: structlog.typing.FilteringBoundLogger,
         *,
-        guard: Child | None = None,
-        ship: Child | None = None,
-        gateway: Child | None = None,
         notifier: Notifier | None = None,
+        state: Path | None = None,
     ) -> None:
-        self._beside = (follower, *(child for child in (guard, ship, gateway) if child is not None))
+        self._beside = tuple(beside)
         self.restarts = {child.name: 0 for child in (trader, *self._beside)}
         self.trader_exit: int | None = None  # of the last one, once it is not started again
         self._trader = trader
         self._log = log
+        self._state = state
+        self._pictures: dict[str, ProcessPicture] = {}
         self._stopping = asyncio.Event()
         self._processes: dict[str, Process] = {}
         self.spokesman = Spokesman(notifier or Notifier())
@@ -98,6 +122,7 @@ class Supervisor:
                     ends = asyncio.Event()
                     kept.insert(0, (child, ends, tasks.create_task(self._keep(child, ends))))
                 await asyncio.sleep(0)  # they start before the trader
+                await self._await_listeners()
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
                 self.spokesman.stopping()
@@ -113,6 +138,18 @@ class Supervisor:
             return EXIT_DONE  # stopped before it had begun
         return self.trader_exit if self.trader_exit in (EXIT_DONE, EXIT_CONFIG) else EXIT_FAILED
 
+    async def _await_listeners(self) -> None:
+        """Until the trader would be answered: a gateway that builds its tables first costs it no restart."""
+        for child in self._beside:
+            end_s = time.monotonic() + LISTEN_SECONDS_MAX
+            while child.listens and not self._stopping.is_set() and time.monotonic() < end_s:
+                with contextlib.suppress(OSError):
+                    async with asyncio.timeout(LISTEN_POLL_SECONDS * 10):
+                        _, writer = await asyncio.open_connection(*child.listens)
+                    writer.close()
+                    break
+                await asyncio.sleep(LISTEN_POLL_SECONDS)
+
     # ---- one child ---------------------------------------------------------------------------------------------
     async def _keep(self, child: Child, ending: asyncio.Event) -> int:
         """Start a child again and again until it ends well, may not go on, or `ending` is set; its last exit code."""
@@ -125,22 +162,55 @@ class Supervisor:
             else:
                 code = await process.wait()
             if ending.is_set() or (code == EXIT_DONE and child is self._trader):
-                return code
-            if code == EXIT_CONFIG:
-                self._log.critical("config refused, not started again", child=child.name)
+                self._tell(child, ENDED, code)
                 return code
             now_s = time.monotonic()
             soon = [then_s for then_s in recent if now_s - then_s < RESTART_WINDOW_SECONDS]
-            if len(soon) == RESTARTS_MAX:
-                self._log.critical("given up", child=child.name, code=code, restarts=len(soon))
+            if self._lost(child, code, len(soon)):
                 return code
             recent.append(now_s)
             wait_s = min(RESTART_SECONDS_MAX, RESTART_SECONDS_MIN * 2 ** len(soon))
             self.restarts[child.name] += 1
             self._log.warning("child died", child=child.name, code=code, again_in_s=wait_s, number=len(soon) + 1)
+            self._tell(child, WAITING, code)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), wait_s)
+                self._tell(child, ENDED, code)
                 return code
+
+    def _lost(self, child: Child, code: int, restarts: int) -> bool:
+        """Whether it is not started again. A trader that dies again and again must not trade; a guard that does may
+        still be needed.
+        """
+        if code == EXIT_CONFIG:
+            self._log.critical("config refused, not started again", child=child.name)
+            self._tell(child, REFUSED, code)
+            return True
+        if child is self._trader and restarts == RESTARTS_MAX:
+            self._log.critical("given up", child=child.name, code=code, restarts=restarts)
+            self._tell(child, GIVEN_UP, code)
+            return True
+        return False
+
+    def _tell(self, child: Child, state: str, code: int | None = None) -> None:
+        """Write how they are; a disk that takes nothing ends nobody."""
+        process = self._processes.get(child.name)
+        self._pictures[child.name] = ProcessPicture(
+            name=child.name,
+            state=state,
+            pid=0 if process is None else process.pid,
+            restarts=self.restarts[child.name],
+            code=code,
+            since_ns=time.time_ns(),
+        )
+        if self._state is None:
+            return
+        names = (self._trader, *self._beside)
+        processes = tuple(self._pictures[one.name] for one in names if one.name in self._pictures)
+        try:
+            write_up(self._state, UpPicture(pid=os.getpid(), processes=processes))
+        except OSError as fault:
+            self._log.warning("status not written", fault=str(fault))
 
     async def _start(self, child: Child) -> Process:
         with contextlib.ExitStack() as files:
@@ -156,6 +226,8 @@ class Supervisor:
             )
         self._processes[child.name] = process
         self._log.info("child started", child=child.name, pid=process.pid)
+        before = self._pictures.get(child.name)
+        self._tell(child, RUNNING, None if before is None else before.code)
         return process
 
     async def _until_stop(self, child: Child, process: Process) -> int:
@@ -215,35 +287,60 @@ def guard_child(config: Path, parent: int, *, lease_s: float, output: Path | Non
     )
 
 
-def gateway_child(config: Path | None, parent: int, *, output: Path | None = None) -> Child | None:
-    """The paper gateway as a child, if there is one."""
-    if config is None:
-        return None
+def gateway_child(
+    config: Path, parent: int, *, listens: tuple[str, int] | None = None, output: Path | None = None
+) -> Child:
+    """The paper gateway as a child; the trader will find it at `listens`."""
     file = config.absolute()
-    return Child(name="gateway", command=lambda: gateway_command(file, parent=parent), output=output, errors=output)
+    return Child(
+        name="gateway",
+        command=lambda: gateway_command(file, parent=parent),
+        output=output,
+        errors=output,
+        listens=listens,
+    )
+
+
+def _children(given: argparse.Namespace) -> tuple[Child, list[Child]]:
+    """The trader, and those beside it in the order in which they end."""
+    config, parent = given.config.absolute(), os.getpid()
+    trader = Child(name="trader", command=lambda: trader_command(config, as_json=given.json, parent=parent))
+    beside = [Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))]
+    if given.guard:
+        beside.append(guard_child(config, parent, lease_s=given.guard))
+    if given.ship:
+        beside.append(Child(name="ship", command=lambda: ship_command(config, parent=parent)))
+    if given.ops:
+        beside.append(Child(name="ops", command=lambda: ops_command(config, parent=parent), stop_s=OPS_SECONDS))
+    if given.gateway:
+        host, _, port = given.gateway_at.rpartition(":")
+        beside.append(gateway_child(given.gateway, parent, listens=(host, int(port)) if host else None))
+    return trader, beside
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Keep both up for one config; returns the exit code."""
+    """Keep them up for one config; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m daemon.supervisor")
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--state", type=Path, help="where to say how the processes are")
     parser.add_argument("--guard", type=float, default=0.0, help="seconds of the trader's lease; 0 = no guard")
+    parser.add_argument("--ops", action="store_true", help="with the ops process")
     parser.add_argument("--ship", action="store_true", help="ship the journal")
     parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
+    parser.add_argument("--gateway-at", default="", metavar="HOST:PORT", help="where the trader will find it")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
     given = parser.parse_args(arguments)
-    config, parent = given.config.absolute(), os.getpid()
-    trader = Child(name="trader", command=lambda: trader_command(config, as_json=given.json, parent=parent))
-    follower = Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))
-    guard = guard_child(config, parent, lease_s=given.guard) if given.guard else None
-    ship = Child(name="ship", command=lambda: ship_command(config, parent=parent)) if given.ship else None
-    gateway = gateway_child(given.gateway, parent)
+    trader, beside = _children(given)
     with process_log("up") as process:
+        try:
+            if given.state is not None:
+                given.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+                hold_lock(given.state / LOCK_NAME, f"{given.state}: another `quantd up` (pid {{pid}}) runs there")
+        except (JournalError, OSError) as fault:
+            process.last_words(f"failed: {fault}")
+            return EXIT_FAILED
         notifier = Notifier.of_environment()
-        supervisor = Supervisor(
-            trader, follower, process.log, guard=guard, ship=ship, gateway=gateway, notifier=notifier
-        )
-        return asyncio.run(supervisor.run())
+        return asyncio.run(Supervisor(trader, beside, process.log, notifier=notifier, state=given.state).run())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from daemon.alerts.seen import EVERYTHING, take_seen
 from daemon.alerts.tail import AlertTail, Place
 from daemon.alerts.watch import Rule, Watch
 from daemon.config.guarding import AlertSettings
-from daemon.journal.opening import hold_lock
+from daemon.lock import hold_lock
 from daemon.state_dir import StateDirectory
 from daemon.status.alerts import (
     LOCK_NAME,

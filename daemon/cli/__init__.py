@@ -17,6 +17,7 @@ from daemon.cli import (
     alerts,
     audit,
     books,
+    completion,
     corporate,
     costs,
     database,
@@ -24,6 +25,7 @@ from daemon.cli import (
     doctor,
     drill,
     gateway,
+    init,
     kill,
     mqtt,
     operate,
@@ -61,6 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _part in (
+    init,
     trader,
     operate,
     kill,
@@ -85,14 +88,17 @@ for _part in (
     database,
     gateway,
     ops,
+    completion,
 ):
     _part.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Errors are lines on stderr, never a traceback of ours."""
+    completion.prepare()
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        given = None if arguments is None else list(arguments)
+        code = app(args=given, prog_name=completion.PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except _ClickError as fault:

@@ -14,6 +14,7 @@ import typer
 from core.errors import ConfigError
 from daemon.authority.keys import PASSPHRASE_VARIABLE, SUFFIX, find_key, own_folder, read_key
 from daemon.authority.proof import CodeGiver, Prover, Signer
+from daemon.cli.completion import strategies, symbols
 from daemon.control.client import ControlClient, connected
 from daemon.state_dir import state_directory
 
@@ -23,8 +24,12 @@ State = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is journalled with your name.")]
-Strategy = Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="This strategy only.")]
-Symbol = Annotated[str | None, typer.Option("--symbol", metavar="SYMBOL", help="This symbol only.")]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", metavar="NAME", help="This strategy only.", autocompletion=strategies)
+]
+Symbol = Annotated[
+    str | None, typer.Option("--symbol", metavar="SYMBOL", help="This symbol only.", autocompletion=symbols)
+]
 As = Annotated[
     str | None,
     typer.Option("--as", metavar="NAME", envvar="QUANTD_OPERATOR", help="Which operator you are: signs with the key."),

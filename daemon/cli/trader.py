@@ -18,6 +18,7 @@ Configs = Annotated[list[Path] | None, typer.Option("--config", "-c", metavar="F
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More config files.")]
 Seconds = Annotated[float, typer.Option("--seconds", min=0, max=86_400, help="Stop after this long; 0 = until Ctrl-C.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed, another market.")]
+Upgrade = Annotated[bool, typer.Option("--upgrade", help="Bring an embedded database's schema up to date first.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which benchmarks; default all.")]
 
 
@@ -33,10 +34,10 @@ def run(config: Config, as_json: o.Json = False) -> None:
     become(trader_command(config, as_json=as_json))
 
 
-def follow(config: Config, state: o.State = None) -> None:
+def follow(config: Config, state: o.State = None, upgrade: Upgrade = False) -> None:
     """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
     check_there(config)
-    become(follower_command(config, state=state))
+    become(follower_command(config, state=state, upgrade=upgrade))
 
 
 def guard(config: Config, state: o.State = None) -> None:
@@ -46,29 +47,47 @@ def guard(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, a guard where there is a broker, who ships the journal, and the paper gateway,
-    where the config names them: started, restarted when they crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, and what the config may name: who ships the
+    journal, the ops process, the paper gateway. Started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
     configure()
     from daemon.config import load_config
-    from daemon.control.client import is_alive
-    from daemon.status.follower import is_running
-    from daemon.status.guard import guard_runs
-    from daemon.status.ship import ship_runs
 
     loaded = load_config(config)
-    if is_alive(Path(loaded.control.socket)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: a trader is running there: stop it first")
-    if is_running(Path(loaded.state_dir)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: a follower is running there: stop it first")
-    if guard_runs(Path(loaded.state_dir)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: a guard is running there: stop it first")
-    if ship_runs(Path(loaded.state_dir)):
-        raise ConfigError(f"state_dir {loaded.state_dir}: its journal is being shipped already: stop that first")
+    _check_nobody(loaded)
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
-    become(up_command(config, as_json=as_json, gateway=loaded.up.gateway, guard_s=guard_s, ship=bool(loaded.ship.to)))
+    become(
+        up_command(
+            config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway,
+            gateway_at=f"{loaded.ib.host}:{loaded.ib.port}", guard_s=guard_s, ops=loaded.ops.enabled,
+            ship=bool(loaded.ship.to),
+        )
+    )  # fmt: skip
+
+
+def _check_nobody(config: "CheckedConfig") -> None:
+    """None of those that `up` starts runs already. Raises ConfigError."""
+    from daemon.alerts.facts import OPS_LOCK
+    from daemon.control.client import is_alive
+    from daemon.status.follower import is_locked, is_running
+    from daemon.status.guard import guard_runs
+    from daemon.status.processes import up_runs
+    from daemon.status.ship import ship_runs
+
+    state = Path(config.state_dir)
+    runs = {
+        "a `quantd up`": up_runs(state),
+        "a trader": is_alive(Path(config.control.socket)),
+        "a follower": is_running(state),
+        "a guard": guard_runs(state),
+        "an ops process": config.ops.enabled and is_locked(state / OPS_LOCK),
+        "who ships the journal": bool(config.ship.to) and ship_runs(state),
+    }
+    for what, there in runs.items():
+        if there:
+            raise ConfigError(f"state_dir {state}: {what} is running there: stop it first")
 
 
 def check_there(config: Path) -> None:

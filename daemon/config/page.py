@@ -161,7 +161,7 @@ def sections(kind: type[msgspec.Struct], path: str, *, many: bool) -> Iterator[s
     if issubclass(kind, OrderLimits):
         return
     for f in msgspec.structs.fields(kind):
-        inner, how = _inner(f.type)
+        inner, how = inner_of(f.type)
         place = f"{path}.{f.encode_name}" if path else f.encode_name
         if inner is not None:
             name = "SYMBOL" if inner is OrderLimits else "NAME"
@@ -210,15 +210,25 @@ def section(kind: type[msgspec.Struct], path: str, *, many: bool, when: str = ""
 
 
 def _rows(kind: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
-    comments = comments_of(kind)
+    meanings = meanings_of(kind)
     hidden = FROM_ACCOUNT if kind is VenueConfig else NOT_NATIVE if kind is NativeParams else ()
     for f in msgspec.structs.fields(kind):
-        if _inner(f.type)[0] is None and f.name not in hidden:
+        if inner_of(f.type)[0] is None and f.name not in hidden:
             default = "required" if f.required else f"`{_default(f)}`" if _default(f) else "not set"
             takes = _bounded(kind, f)
-            meaning = MEANINGS.get((kind.__name__, f.name)) or comments.get(f.name) or _of(kind, f.name, MEANINGS) or ""
-            cells = (f"`{f.encode_name}`", takes, unit_of(f.name, f.type), default, meaning)
+            cells = (f"`{f.encode_name}`", takes, unit_of(f.name, f.type), default, meanings[f.name])
             yield f.name, _row(cells)
+
+
+def meanings_of(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """What each field of a struct means, in words; "" = nobody says."""
+    if issubclass(kind, OrderLimits):
+        return {name: ROWS[name].meaning for name in kind.__struct_fields__}
+    comments = comments_of(kind)
+    return {
+        name: MEANINGS.get((kind.__name__, name)) or comments.get(name) or _of(kind, name, MEANINGS) or ""
+        for name in kind.__struct_fields__
+    }
 
 
 def _bounded(kind: type[msgspec.Struct], f: msgspec.structs.FieldInfo) -> str:
@@ -255,7 +265,7 @@ def _default(f: msgspec.structs.FieldInfo) -> str:
     return shown(f.default_factory()) if f.default_factory is not msgspec.NODEFAULT else ""
 
 
-def _inner(kind: Any) -> tuple[type[msgspec.Struct] | None, str]:
+def inner_of(kind: Any) -> tuple[type[msgspec.Struct] | None, str]:
     """The struct in a field, and whether it stands alone, in a tuple or in a dict."""
     bare = parts(kind)[0]
     arguments = get_args(bare)

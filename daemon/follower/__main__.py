@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
 from daemon.stops import Stops
 
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.follower.recording import Recording
+    from daemon.log import ProcessLog
     from daemon.state_dir import StateDirectory
 
 EXIT_DONE = 0
@@ -35,18 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("follower") as process:
         try:
             return _run(given.config.absolute(), given.state, stops, process, upgrade=given.upgrade)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog, *, upgrade: bool) -> int:
+def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog", *, upgrade: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -54,7 +56,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog, 
     from daemon.digests import code_version
     from daemon.follower.follower import Follower
     from daemon.follower.reporter import Reporter
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
     from daemon.status.follower import LOCK_NAME
 

@@ -1,6 +1,5 @@
 """Taking a journal directory over: the lock, the digest chain, the last good frame, the torn tail. Decodes nothing."""
 
-import fcntl
 import mmap
 import os
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from daemon.journal.layout import (
     unpack_header,
 )
 from daemon.journal.segment import Segment, sync_directory
+from daemon.lock import hold_lock
 
 LOCK_NAME: Final = "lock"
 CHAIN_LINKS: Final = 8  # closed segments checked at start (0.04 s each); `quantd journal verify` checks all
@@ -51,23 +51,6 @@ class Found(NamedTuple):
 def lock_directory(directory: Path) -> int:
     """Become the one writer of a directory; the lock ends with the process. Raises JournalError while another holds."""
     return hold_lock(directory / LOCK_NAME, f"{directory.name}: another writer (pid {{pid}}) holds the journal")
-
-
-def hold_lock(path: Path, held: str) -> int:
-    """Lock a file until the process ends and leave our pid in it; returns its descriptor.
-
-    Raises JournalError with the text `held` while another process has it; `{pid}` in it becomes that one's.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as fault:
-        holder = os.read(fd, 20).decode("ascii", "replace").strip()
-        os.close(fd)
-        raise JournalError(f"{held.replace('{pid}', holder)}: stop it first") from fault
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
 
 
 def map_segment(path: Path) -> memoryview:

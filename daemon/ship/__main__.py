@@ -5,11 +5,14 @@ journal. `quantd journal ship` execs into it.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
 from daemon.stops import Stops
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -30,30 +33,32 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("ship") as process:
         try:
             return _run(given, stops, process)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-def _run(given: argparse.Namespace, stops: Stops, process: ProcessLog) -> int:
+def _run(given: argparse.Namespace, stops: Stops, process: "ProcessLog") -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
     import msgspec
 
     from daemon.config import load_config
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.ship.card import check_card
     from daemon.ship.shipper import Shipper
     from daemon.ship.worker import Worker
     from daemon.state_dir import StateDirectory
-    from daemon.status.ship import LOCK_NAME
+    from daemon.status.ship import LOCK_NAME, ShipPicture
 
     config = load_config(given.config.absolute(), state_dir=given.state)
     if not config.ship.to:
@@ -73,9 +78,15 @@ def _run(given: argparse.Namespace, stops: Stops, process: ProcessLog) -> int:
         shipper.stop()
     stops.call(shipper.stop)
     log.info("ship started", to=config.ship.to)
-    notifier.ready(config.ship.to)
-    picture = shipper.run()
-    notifier.stopping("")
+
+    def turned(picture: ShipPicture) -> None:
+        status = f"{config.ship.to}: seq {picture.part.seq} of {picture.head_seq}; {picture.fault or 'no fault'}"
+        if stops.asked:
+            notifier.stopping(status)
+        notifier.ready(status)
+        notifier.turn(lambda: status)
+
+    picture = shipper.run(turned)
     log.info("stopped", seq=picture.part.seq, behind=picture.part.lag_records, fault=picture.fault)
     if given.json:
         print(msgspec.json.encode(picture).decode())

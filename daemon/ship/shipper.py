@@ -5,6 +5,7 @@ Reads the journal itself for that, not what the copying says of it: a copy that 
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,6 +78,7 @@ class Shipper:
         self._wake = threading.Event()
         self._told = ("", "")
         self._again_s = 0.0
+        self._late = False
 
     def stop(self) -> None:
         """Ask for the end: first with all of the journal, the second time at once. Callable from a signal handler."""
@@ -84,8 +86,8 @@ class Shipper:
         self._worker.finish()
         self._wake.set()
 
-    def run(self) -> ShipPicture:
-        """Watch until the end; how it stands then."""
+    def run(self, turned: Callable[[ShipPicture], None] = lambda _: None) -> ShipPicture:
+        """Watch until the end, and say so after each look; how it stands then."""
         self._worker.start()
         deadline_s = 0.0
         while self._worker.running and self._stops < 2:
@@ -94,7 +96,7 @@ class Shipper:
                 deadline_s = now_s + STOP_SECONDS_MAX
             if deadline_s and now_s > deadline_s:
                 break
-            self.look(now_s)
+            turned(self.look(now_s))
             self._wake.wait(STOP_LOOK_SECONDS if self._stops else STATUS_SECONDS)
             if not self._stops:
                 self._wake.clear()
@@ -132,13 +134,16 @@ class Shipper:
         late = picture.part.lag_s > self._behind_s_max
         if (late or self._worker.broken) and now_s >= self._again_s:
             self._again_s = now_s + AGAIN_SECONDS
+            self._late = True
             self._alert("critical" if self._worker.broken else "warning", _text(picture))
+        elif self._late and not late and not self._worker.broken:
+            self._late, self._again_s = False, 0.0
+            self._alert("info", f"the copy in {picture.to} keeps up again", over=True)
 
-    def _alert(self, severity: str, text: str) -> None:
-        """By the guard, as the follower's; without one it is in the log."""
-        left = leave(
-            self._state_dir, Alert(code=BEHIND, severity=severity, text=text, source="ship", ts_ns=time.time_ns())
-        )
+    def _alert(self, severity: str, text: str, *, over: bool = False) -> None:
+        """Or its end; for whoever delivers, as the follower's. While nobody does it is in the log."""
+        alert = Alert(code=BEHIND, severity=severity, text=text, source="ship", ts_ns=time.time_ns(), over=over)
+        left = leave(self._state_dir, alert)
         getattr(self._log, severity)("alert", code=BEHIND, text=text, left_for_guard=left)
 
 

@@ -139,8 +139,28 @@ def _units(number: int) -> PartResult:
     return run_part(number)
 
 
+def _mqtt_kill(number: int) -> PartResult:
+    from tests.drills.mqtt_kill import run_part
+
+    return run_part(number)
+
+
+def _isolation(number: int) -> PartResult:
+    from tests.drills.isolation import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="isolation",
+        meaning="recorded days at 50 times real time while database, MQTT broker and ops are killed in turn, /metrics "
+        "is scraped and MQTT flooded: the same commands as undisturbed, every SQL row once; a part is a pair of runs "
+        "over one hour, the last one over a whole day",
+        parts=6,
+        part=_isolation,
+    ),
     Drill(
         name="alerts",
         meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
@@ -283,5 +303,13 @@ DRILLS: Final = (
         "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
         parts=20,
         part=_impact_fit,
+    ),
+    Drill(
+        name="mqtt_kill",
+        meaning="a kill from its publication at a real MQTT broker, through the real ops process, to its record in the "
+        "real trader's journal, alone and under a flood of 1,000 messages a second of garbage: within 50 ms; by the "
+        "control socket beside it: within 10 ms; a part is 60 kills of each",
+        parts=3,
+        part=_mqtt_kill,
     ),
 )

@@ -41,7 +41,9 @@ def run_part(number: int) -> dict[str, Any]:
         rig = Rig(Path(folder), events_per_second=5.0, more=ALERTS.format(program=PROGRAM.format(out=out)))
         rig.config_path.write_text(rig.config_path.read_text().replace('speed = "max"', 'speed = "1x"'))
         with TraderProcess(rig.config_path) as trader:
-            _until(lambda: is_alive(Path(folder) / "control.sock"), "the trader")
+            _until(lambda: trader.process.poll() is not None or is_alive(Path(folder) / "control.sock"), "the trader")
+            if trader.process.poll() is not None:
+                trader.summary()  # raises, with its words
             command = [sys.executable, "-m", by, "--config", str(rig.config_path)]
             teller = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
             try:

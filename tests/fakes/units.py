@@ -103,6 +103,16 @@ class Service:
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             os.kill(self.pid, signal.SIGCONT)
 
+    def abort(self) -> int:
+        """What the watchdog does: SIGABRT, and SIGKILL when TimeoutAbortSec= is over; the exit code."""
+        assert self.process is not None
+        self.signal(getattr(signal, self.value("WatchdogSignal")))
+        try:
+            return self.process.wait(timeout=float(self.value("TimeoutAbortSec")))
+        except subprocess.TimeoutExpired:  # stacks for a reader that does not read
+            self.signal(signal.SIGKILL)
+            return self.end()
+
     def end(self) -> int:
         """Its exit code, once it has one."""
         assert self.process is not None

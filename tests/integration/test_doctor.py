@@ -355,7 +355,7 @@ def test_data_that_nobody_may_trade_on(doctor: Doctor, answer: Answer, text: str
 # ---- this machine ----------------------------------------------------------------------------------------------
 def test_the_machine(doctor: Doctor, tmp_path: Path) -> None:
     """Disk, database, state directory, journal lock: as they are, and broken."""
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
 
     checks = ("state", "disk", "database", "models")
     code, found = doctor(4002, *checks)

@@ -167,7 +167,7 @@ def test_what_an_operator_sees_of_it(tmp_path: Path) -> None:
     assert news is not None
     assert "nobody cancels when the trader dies" in news.alarms[0]
     assert (tmp_path / LEASE_FILE).stat().st_size == lease.BLOCK_BYTES
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.status import alerts
     from daemon.status.guard import LOCK_NAME
 

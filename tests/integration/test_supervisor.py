@@ -15,7 +15,21 @@ import pytest
 import structlog
 
 from daemon import cli, supervisor
+from daemon.lock import hold_lock
 from daemon.status.follower import read_picture
+from daemon.status.processes import (
+    ENDED,
+    GIVEN_UP,
+    LOCK_NAME,
+    REFUSED,
+    RUNNING,
+    WAITING,
+    ProcessPicture,
+    UpPicture,
+    read_up,
+    up_news,
+    write_up,
+)
 from daemon.supervisor import Child, Supervisor, guard_child
 from tests.fakes.built_tables import lend_tables
 from tests.fakes.process import DEADLINE_S, ROOT, verify
@@ -45,16 +59,19 @@ FOREVER = "signal.pause()"
 
 
 class Rig:
-    """One supervisor with two stand-ins and what they told."""
+    """One supervisor with stand-ins and what they told: a trader, a follower, and others in the order of their end."""
 
-    def __init__(self, folder: Path, trader: str, follower: str = FOREVER, gateway: str = "", guard: str = "") -> None:
+    def __init__(self, folder: Path, trader: str, follower: str = FOREVER, **others: str) -> None:
         self.told = folder / "told"
+        self.state = folder
         log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
-        beside = self.child("gateway", gateway) if gateway else None
-        watching = self.child("guard", guard) if guard else None
-        self.supervisor = Supervisor(
-            self.child("trader", trader), self.child("follower", follower), log, guard=watching, gateway=beside
-        )
+        beside = [self.child(name, program) for name, program in {"follower": follower, **others}.items()]
+        self.supervisor = Supervisor(self.child("trader", trader), beside, log, state=folder)
+
+    def states(self) -> dict[str, tuple[str, int, int | None]]:
+        """What it says of its processes: state, restarts, last exit."""
+        picture = read_up(self.state)
+        return {one.name: (one.state, one.restarts, one.code) for one in picture.processes} if picture else {}
 
     def child(self, name: str, program: str) -> Child:
         """A stand-in by its name."""
@@ -105,8 +122,8 @@ def test_a_guard_is_kept_up_and_outlives_the_trader(tmp_path: Path) -> None:
         tmp_path,
         "wait_for('guard alive'); wait_for('follower started'); wait_for('gateway started')\n"
         "if so_often('started') < 2: tell('crashed'); sys.exit(3)\ntell('done')",
-        gateway=FOREVER,
         guard="so_often('started') < 2 and sys.exit(1); tell('alive'); signal.pause()",
+        gateway=FOREVER,
     )
     assert rig.run() == 0
     lines = rig.lines()
@@ -151,6 +168,44 @@ def test_a_child_is_given_up_in_the_end(tmp_path: Path) -> None:
     assert rig.run() == 1
     assert rig.lines().count("trader started") == supervisor.RESTARTS_MAX + 1
     assert rig.lines()[-1] == "follower ended"
+    assert rig.states() == {"trader": (GIVEN_UP, supervisor.RESTARTS_MAX, 1), "follower": (ENDED, 0, 0)}
+
+
+def test_what_is_beside_is_tried_as_long_as_the_trader_lasts(tmp_path: Path) -> None:
+    """A guard that died more often than a trader may comes back all the same, and the trader never noticed."""
+    often = supervisor.RESTARTS_MAX + 3
+    rig = Rig(
+        tmp_path,
+        "wait_for('guard alive'); wait_for('follower started'); tell('done')",
+        guard=f"so_often('started') < {often} and sys.exit(1); tell('alive'); signal.pause()",
+    )
+    assert rig.run() == 0
+    assert rig.supervisor.restarts == {"trader": 0, "follower": 0, "guard": often - 1}
+    assert rig.states() == {"trader": (ENDED, 0, 0), "follower": (ENDED, 0, 0), "guard": (ENDED, often - 1, 0)}
+
+
+def test_how_the_processes_are_is_told(tmp_path: Path) -> None:
+    """A line and an alarm for each that is not up, while a `quantd up` holds the lock; nothing without one."""
+    picture = UpPicture(
+        pid=1,
+        processes=(
+            ProcessPicture(name="trader", state=RUNNING, pid=2, restarts=1, code=-9),
+            ProcessPicture(name="ops", state=REFUSED, pid=3, code=2),
+            ProcessPicture(name="guard", state=WAITING, pid=4, restarts=2, code=-9),
+        ),
+    )
+    assert up_news(tmp_path) is None
+    write_up(tmp_path, picture)
+    assert up_news(tmp_path) is None
+    fd = hold_lock(tmp_path / LOCK_NAME, "held")
+    news = up_news(tmp_path)
+    os.close(fd)
+    assert news is not None
+    assert news.line == "up 1 of 3, 3 restarts"
+    assert news.alarms == (
+        "ops refused (exit 2): its log names the field; correct it, then start `quantd up` again",
+        "guard waiting (signal 9): it is started again",
+    )
 
 
 def test_a_wrong_config_is_not_tried_again(tmp_path: Path) -> None:
@@ -166,6 +221,7 @@ def test_a_follower_that_cannot_run_stops_nothing(tmp_path: Path) -> None:
     rig = Rig(tmp_path, "wait_for('follower gone'); tell('done')", "tell('gone'); sys.exit(2)")
     assert rig.run() == 0
     assert rig.lines().count("follower started") == 1
+    assert rig.states()["follower"] == (REFUSED, 0, 2)
 
 
 def test_a_stop_ends_the_trader_first(tmp_path: Path) -> None:

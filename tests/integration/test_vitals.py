@@ -131,7 +131,10 @@ def test_up_passes_the_traders_beats_on(
     notifier = Notifier(manager.address, watchdog_s=0.1)
     log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
     kept = Supervisor(
-        Child(name="trader", command=trader), Child(name="follower", command=lambda: follower), log, notifier=notifier
+        Child(name="trader", command=trader),
+        [Child(name="follower", command=lambda: follower)],
+        log,
+        notifier=notifier,
     )
 
     said = kept.spokesman

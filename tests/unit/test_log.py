@@ -124,7 +124,8 @@ def test_a_line_that_cannot_be_told_costs_neither_the_others_nor_who_speaks() ->
 
 def test_a_line_is_bounded() -> None:
     """Whatever is in it; what names it stays."""
-    line = line_of(event="many", order_id=7, **{f"k{at}": "é" * 10_000 for at in range(200)})
+    many: dict[str, Any] = {f"k{at}": "é" * 10_000 for at in range(200)}
+    line = line_of(event="many", order_id=7, **many)
     assert len(line) <= LINE_BYTES_MAX
     assert json.loads(line) == json.loads(line) | {"event": "many", "order_id": "7", "cut": True}
 

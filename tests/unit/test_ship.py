@@ -352,7 +352,7 @@ def test_a_process_ships_all_and_says_so(growing: Growing, shipping: Callable[[]
 
 
 def test_a_copy_that_falls_behind_is_an_alert(growing: Growing, shipping: Callable[[], Shipper]) -> None:
-    """Nothing moves, as on a disk that hangs: the lag grows by the clock and the guard gets one alert a minute."""
+    """Nothing moves, as on a disk that hangs: the lag grows by the clock, one alert a minute is left, then its end."""
     state = growing.journal.parent
     shipper = shipping()  # its thread is never started
     shipper.look(100.0)
@@ -367,6 +367,9 @@ def test_a_copy_that_falls_behind_is_an_alert(growing: Growing, shipping: Callab
     assert take_left(state) == []
     shipper.look(200.0)
     assert len(take_left(state)) == 1
+    shipper.stop()
+    shipper.run()
+    assert [(one.code, one.over) for one in take_left(state)] == [(BEHIND, True)]
 
 
 def test_a_folder_that_is_gone_is_told_and_gone_on_with(
