@@ -2,13 +2,21 @@
 that are about to be shipped are synced first, so that a copy elsewhere never knows more than a power cut would leave.
 """
 
+import ctypes
 import mmap
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
+
+from core.errors import JournalError
 from core.records import ROWS
 from daemon.journal.layout import NO_DIGEST, SegmentHeader, frame_end, sub_records, unpack_header
+
+MS_SYNC: Final = 4
+# mmap.flush of a map for reading does nothing, and fdatasync would write-protect all pages the trader has yet to fill.
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Piece(NamedTuple):
@@ -34,8 +42,8 @@ class SourceSegment:
 
     def _map_whole(self) -> None:
         self._size = os.fstat(self._fd).st_size
-        # Not ACCESS_READ: Python would then sync nothing.
         self._map = mmap.mmap(self._fd, max(self._size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+        self._address = np.frombuffer(self._map, dtype=np.uint8).ctypes.data
         self.view = memoryview(self._map)[: self._size]
 
     @property
@@ -63,7 +71,11 @@ class SourceSegment:
         store to such a page costs a fault, which is why its pages further on are left alone.
         """
         first = start // mmap.PAGESIZE * mmap.PAGESIZE
-        self._map.flush(first, min(self._size, -(-stop // mmap.PAGESIZE) * mmap.PAGESIZE) - first)
+        if _libc.msync(ctypes.c_void_p(self._address + first), ctypes.c_size_t(stop - first), MS_SYNC):
+            reason = os.strerror(ctypes.get_errno())
+            raise JournalError(
+                f"{self.path.name}: cannot be synced: {reason}: check the disk; nothing of it is shipped"
+            )
 
     def _regrown(self) -> bool:
         """A trimmed segment grows when a writer continues it: map it anew."""

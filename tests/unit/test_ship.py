@@ -1,5 +1,6 @@
 """The copy of a journal: whole frames only, gone on with wherever it was left, and never trusted unread."""
 
+import ctypes
 import io
 import os
 import shutil
@@ -17,6 +18,7 @@ from daemon.journal import JournalReader, JournalWriter, retain, verify, write_s
 from daemon.journal.layout import list_segments
 from daemon.journal.retain import DAY_NS
 from daemon.log import open_log
+from daemon.ship import source
 from daemon.ship.beside import Beside, read_beside, ship_snapshots
 from daemon.ship.card import check_card, make_card
 from daemon.ship.copy import JournalCopy, whole_frames
@@ -194,6 +196,40 @@ def first_of(segment: Path) -> int:
 def next_first(journal: Path, segment: Path) -> int:
     """Of the segment behind it."""
     return next(file.first_seq for file in list_segments(journal) if file.first_seq > first_of(segment))
+
+
+def test_nothing_goes_before_it_is_on_the_disk_here(
+    growing: Growing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each write there comes after a sync of the same bytes here; where that fails nothing is written any more."""
+    target, done = tmp_path / "copy", []
+    write = os.pwrite
+
+    class Library:
+        """Stands for the C library."""
+
+        failing = 0
+
+        def msync(self, address: object, length: ctypes.c_size_t, flags: int) -> int:
+            """Notes what it was asked."""
+            done.append(("sync", flags))
+            return self.failing
+
+    def noting(fd: int, content: memoryview, at: int) -> int:
+        done.append(("write", 4))
+        return write(fd, content, at)
+
+    library = Library()
+    monkeypatch.setattr(source, "_libc", library)
+    monkeypatch.setattr(os, "pwrite", noting)
+    ship_all(growing.journal, target)
+    assert len(done) > 6
+    assert done == [("sync", 4), ("write", 4)] * (len(done) // 2)
+    growing.grow(1)
+    library.failing = -1
+    with pytest.raises(JournalError, match="nothing of it is shipped"):
+        ship_all(growing.journal, target)
+    assert done[-1] == ("sync", 4)
 
 
 # ---- what is not as it must be ---------------------------------------------------------------------------------
