@@ -47,12 +47,13 @@ def symbols(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _known(context: typer.Context, incomplete: str, rows: str) -> list[str]:
-    from daemon.control.client import ControlClient
+    from daemon.control.client import connected
     from daemon.state_dir import state_directory
 
     try:
         path = state_directory(context.params.get("state")).socket_in_use()
-        picture = ControlClient(path, timeout_s=ANSWER_S).status()
+        with connected(path, timeout_s=ANSWER_S) as client:
+            picture = client.status()
     except (QuantdError, OSError):
         return []  # nobody runs there: nothing is completed
     names = [row.symbol if rows == "feed" else row.name for row in getattr(picture, rows)]
