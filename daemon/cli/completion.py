@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def completion(shell: Shell) -> None:
     """Print the script that completes `quantd` at a TAB, e.g. in ~/.bashrc: eval "$(quantd completion bash)"."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # not in its __all__
 
     print(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
 
@@ -31,7 +31,7 @@ def completion(shell: Shell) -> None:
 def prepare() -> None:
     """Let the library answer the scripts, when it is a script that asks."""
     if VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
 

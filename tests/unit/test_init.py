@@ -153,7 +153,8 @@ def test_every_key_has_the_words_of_the_schema(tmp_path: Path) -> None:
     """Each key of the three files has its comment, beside or above; a repeated table has them once."""
     for options in ((), IB_PAPER, LIVE):
         file = init(tmp_path / (options[1] if options else "paper"), *options)
-        plain, told = [], set[str]()
+        plain: list[tuple[str, str]] = []
+        told: set[tuple[str, str]] = set()
         table = ""
         lines = file.read_text().splitlines()
         for before, line in zip(["", *lines], lines, strict=False):
