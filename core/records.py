@@ -19,6 +19,10 @@ OUTCOME: Final = 5
 ROWS: Final = 6  # an input too: a block of market rows (core/rows.py) under consecutive seqs
 KIND_NAMES: Final = {1: "reference", 2: "input", 3: "note", 4: "command", 5: "outcome", 6: "rows"}
 
+# Counts up with every change of a message or of the money snapshot (tests/replay holds what each number means). A
+# release refuses what was written with a higher number than its own.
+RECORDS_VERSION: Final = 2
+
 Message = AnyReference | AnyEvent | AnyNote | AnyCommand | AnyOutcome
 
 encode = msgspec.msgpack.Encoder().encode

@@ -26,6 +26,7 @@ class CodeVersion(Reference, frozen=True, tag=2):
     source_digest: str
     kernel_digest: str
     platform: str
+    records: int = 1  # the vocabulary it wrote with: core.records.RECORDS_VERSION
 
 
 class SessionsLoaded(Reference, frozen=True, tag=3):

@@ -6,12 +6,14 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import BrokerFault, ConfigError, JournalError, QuantdError
 from daemon.lifeline import end_with
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -29,18 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     as_json = "--json" in given[3:]
     if "--parent" in given[3:-1]:
         end_with(int(given[given.index("--parent") + 1]))
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("trader") as process:
         try:
             return _run(Path(given[2]).absolute(), process, as_json=as_json)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except (BrokerFault, JournalError, QuantdError) as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
+def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -56,10 +60,10 @@ def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
     try:
         _loop(trader)
     except StepError as fault:
-        say(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover")
+        process.last_words(f"failed: the engine stopped on {fault}; orders were cancelled; start again to recover")
         return EXIT_FAILED
     summary = summarise(trader)
-    say(json.dumps(summary) if as_json else text_of(summary), fd=STDOUT, seconds=SUMMARY_SECONDS)
+    process.last_words(json.dumps(summary) if as_json else text_of(summary), fd=STDOUT, seconds=SUMMARY_SECONDS)
     return EXIT_DONE
 
 

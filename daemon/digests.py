@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from core.records import RECORDS_VERSION
 from core.reference import CodeVersion
 
 PACKAGES: Final = ("broker", "core", "daemon", "execution", "research", "risk", "strategies")
@@ -80,6 +81,7 @@ def code_version(root: Path = ROOT) -> CodeVersion:
         version=_version(),
         source_digest=code_digest(root),
         kernel_digest=kernel_digest(root),
+        records=RECORDS_VERSION,
         platform=f"{sys.platform}-{platform.machine()} python-{platform.python_version()} {libraries}",
     )
 

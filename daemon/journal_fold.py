@@ -25,6 +25,7 @@ from core.rows import PRINT, QUOTE, ROW
 from core.units import parse_nanos
 from daemon.journal import JournalReader, Record, Snapshot, latest_snapshot
 from daemon.journal.layout import list_segments
+from daemon.vocabulary import check_vocabulary
 
 MONEY_PART: Final = "money"  # its name in a snapshot
 MARK_ROWS_BEFORE: Final = 100_000  # seqs read before a snapshot, for marks of what it holds
@@ -90,6 +91,8 @@ class JournalFold:
     def _fold(self, record: Record) -> None:
         self._folded_seq = record.last_seq
         self.last_ts_ns = max(self.last_ts_ns, record.ts_ns)
+        if record.kind == REFERENCE:
+            check_vocabulary(record)
         fold = _FOLDS.get(record.kind)
         if fold is None:
             return

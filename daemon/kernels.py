@@ -26,10 +26,11 @@ NUMBA_LOCATORS: Final = "NUMBA_CACHE_LOCATOR_CLASSES"
 NUMBA_NO_SVML: Final = "NUMBA_DISABLE_INTEL_SVML"
 # What each level needs, by Linux's names (x86-64 psABI, table 3.1; abm is lzcnt).
 CPU_LEVELS: Final = {
-    "x86-64-v3": frozenset(
-        "cx16 lahf_lm popcnt sse4_1 sse4_2 ssse3 avx avx2 bmi1 bmi2 f16c fma abm movbe xsave".split()
-    ),
-}
+    "x86-64-v3": frozenset((
+        "cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3",
+        "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave",
+    )),
+}  # fmt: skip
 
 
 def configure() -> Path:
@@ -91,7 +92,8 @@ def _cpu_level() -> str:
     if not level:
         return ""
     if level not in CPU_LEVELS:
-        raise ConfigError(f"${CPU_VARIABLE}: {level} is not known; {', '.join(CPU_LEVELS)}, or empty for this processor")
+        known = ", ".join(CPU_LEVELS)
+        raise ConfigError(f"${CPU_VARIABLE}: {level} is not known; set it to {known}, or to nothing: this processor")
     flags = {flag for line in _cpu_lines() if line.startswith("flags") for flag in line.partition(":")[2].split()}
     missing = sorted(CPU_LEVELS[level] - flags)
     if missing:

@@ -7,6 +7,7 @@ Who holds a lease that has run out does not renew it silently: it was not there 
 
 import mmap
 import os
+import socket
 import struct
 import time
 from pathlib import Path
@@ -18,6 +19,9 @@ from crc32c import crc32c
 from core.units import NANO
 
 LEASE_FILE: Final = "lease"
+# Our name in a cluster's lease, where the host's is not enough: a pod that is made again has the old one's name. In the
+# environment and not in the config, whose digest would differ for each pod.
+HOLDER_VARIABLE: Final = "QUANTD_HOLDER"
 BLOCK_BYTES: Final = 128
 MAGIC: Final = b"quantdls"
 VERSION: Final = 1
@@ -28,6 +32,11 @@ _BLOCK: Final = struct.Struct("<8sIBB2xQQII16sqq52x")
 _CRC: Final = struct.Struct("<I")
 assert _BLOCK.size + _CRC.size == BLOCK_BYTES
 _boottime_ns = time.clock_gettime_ns
+
+
+def holder_name(configured: str) -> str:
+    """Who we are in the cluster's lease: `guard.holder`, else $QUANTD_HOLDER, else the machine's host name."""
+    return configured or os.environ.get(HOLDER_VARIABLE) or socket.gethostname()
 
 
 def boottime_ns() -> int:

@@ -4,14 +4,13 @@ for; and what a guard or a panic has left in its place. Only with a broker: a ve
 Nothing here waits and nothing is renewed silently: who was away says so in the journal first, and is HALTED then.
 """
 
-import socket
 from pathlib import Path
 from typing import Final
 
 from core import events as e
 from daemon.config.guarding import GuardSettings
 from daemon.killer.latch import is_latched, put_aside, read_latch
-from daemon.lease import TraderLease, boottime_ns
+from daemon.lease import TraderLease, boottime_ns, holder_name
 from daemon.runner import Runner
 
 RENEW_S: Final = 0.25
@@ -28,7 +27,7 @@ class Presence:
         self._cluster_until_ns = 0
         self._cluster_why = "the cluster has not said that we are the trader"
         self._cluster_lost = ""
-        self.holder = settings.holder or socket.gethostname()
+        self.holder = holder_name(settings.holder)
         runner.machine.may_send = self._may_send_in_cluster if settings.cluster_lease else self._lease.may_send
 
     def turn(self) -> None:

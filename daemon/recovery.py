@@ -21,6 +21,7 @@ from daemon.machine import Machine
 from daemon.reference.tables import ReferenceTables, from_records
 from daemon.rerun import Divergence, Rerun, is_poisoned
 from daemon.status.build import Tally
+from daemon.vocabulary import check_vocabulary
 
 
 class RunnerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +206,7 @@ def _changed(directory: Path, from_seq: int, wanted: dict[str, str], snapshot: d
     found: dict[str, None] = {name: None for name, digest in snapshot.items() if wanted.get(name) != digest}
     models: list[list[ModelLoaded]] = []  # of each run
     for record in JournalReader(directory, from_seq=from_seq).references():
+        check_vocabulary(record)
         message = r.decode(r.REFERENCE, record.payload)
         if type(message) is ConfigResolved:
             models.append([])

@@ -26,7 +26,7 @@ class Spokesman:
         self._notifier = notifier
         self._folder: Path | None = None
         self._socket: socket.socket | None = None
-        self._status = "starting"
+        self.told = "starting"  # what the trader says of itself
         self._alive = False  # a trader that is ready beats for all
         self._turning: asyncio.Task[None] | None = None
 
@@ -61,7 +61,7 @@ class Spokesman:
 
     def ended(self) -> None:
         """There is no trader for now."""
-        self._alive, self._status = False, "the trader is started again"
+        self._alive, self.told = False, "the trader is started again"
 
     def stopping(self) -> None:
         """The set ends."""
@@ -71,7 +71,7 @@ class Spokesman:
     async def _turn(self) -> None:
         while True:
             if not self._alive:
-                self._notifier.turn(lambda: self._status)
+                self._notifier.turn(lambda: self.told)
             await asyncio.sleep(TURN_S)
 
     def _hear(self) -> None:
@@ -82,11 +82,11 @@ class Spokesman:
 
     def _take(self, text: str) -> None:
         fields = dict(line.partition("=")[::2] for line in text.splitlines())
-        self._status = fields.get("STATUS", self._status)
+        self.told = fields.get("STATUS", self.told)
         if "STOPPING" in fields:
             self._alive = False
         if "READY" in fields:
             self._alive = True
-            self._notifier.ready(self._status)
+            self._notifier.ready(self.told)
         if "WATCHDOG" in fields and self._alive:
-            self._notifier.turn(lambda: self._status)
+            self._notifier.turn(lambda: self.told)

@@ -1,6 +1,6 @@
-"""`quantd up`, as `python -m daemon.supervisor --config FILE [--state DIR] [--guard SECONDS] [--gateway FILE] [--ops]
-[--json]`: trader and follower, and what the config names beside them, as children of one process that starts, restarts
-and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
+"""`quantd up`, as `python -m daemon.supervisor --config FILE [OPTIONS]`: trader and follower, and what the config names
+beside them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes
+and signals; nothing of what they do.
 
 What crashes is started again after a while. A trader only so often: then it is not well enough to trade. What is beside
 it never stops it, and is tried as long as it lasts. The trader's end is the end: the follower then catches up and ends,
@@ -24,9 +24,16 @@ import msgspec
 import structlog
 
 from core.errors import JournalError
-from daemon.commands import follower_command, gateway_command, guard_command, ops_command, trader_command
+from daemon.commands import (
+    follower_command,
+    gateway_command,
+    guard_command,
+    ops_command,
+    ship_command,
+    trader_command,
+)
 from daemon.lock import hold_lock
-from daemon.log import process_log, say
+from daemon.log import process_log
 from daemon.notify import Notifier
 from daemon.spokesman import Spokesman
 from daemon.status.processes import (
@@ -90,7 +97,7 @@ class Supervisor:
         self._pictures: dict[str, ProcessPicture] = {}
         self._stopping = asyncio.Event()
         self._processes: dict[str, Process] = {}
-        self._spokesman = Spokesman(notifier or Notifier())
+        self.spokesman = Spokesman(notifier or Notifier())
 
     @property
     def running(self) -> bool:
@@ -100,14 +107,14 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end: the trader first, then the follower."""
         self._stopping.set()
-        self._spokesman.stopping()
+        self.spokesman.stopping()
 
     async def run(self) -> int:
         """Returns the exit code: 0 the trader ended well, 2 its config is wrong, 1 anything else."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
-        self._spokesman.open()
+        self.spokesman.open()
         try:
             async with asyncio.TaskGroup() as tasks:
                 kept: list[tuple[Child, asyncio.Event, asyncio.Task[int]]] = []
@@ -118,7 +125,7 @@ class Supervisor:
                 await self._await_listeners()
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
-                self._spokesman.stopping()
+                self.spokesman.stopping()
                 patient = self.trader_exit == EXIT_DONE and not self._stopping.is_set()
                 for child, ends, keeping in kept:
                     ends.set()
@@ -126,7 +133,7 @@ class Supervisor:
                     patient = False
         finally:
             self._kill_all()
-            self._spokesman.close()
+            self.spokesman.close()
         if self._stopping.is_set() and self.trader_exit == -signal.SIGTERM:
             return EXIT_DONE  # stopped before it had begun
         return self.trader_exit if self.trader_exit in (EXIT_DONE, EXIT_CONFIG) else EXIT_FAILED
@@ -151,7 +158,7 @@ class Supervisor:
             process = await self._start(child)
             if child is self._trader:
                 code = await self._until_stop(child, process)
-                self._spokesman.ended()
+                self.spokesman.ended()
             else:
                 code = await process.wait()
             if ending.is_set() or (code == EXIT_DONE and child is self._trader):
@@ -215,7 +222,7 @@ class Supervisor:
                 stdout=output,
                 stderr=errors,
                 process_group=0,  # Ctrl-C is ours alone: they get a SIGTERM, each at its time
-                env=self._spokesman.environment() if child is self._trader else None,
+                env=self.spokesman.environment() if child is self._trader else None,
             )
         self._processes[child.name] = process
         self._log.info("child started", child=child.name, pid=process.pid)
@@ -301,6 +308,8 @@ def _children(given: argparse.Namespace) -> tuple[Child, list[Child]]:
     beside = [Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))]
     if given.guard:
         beside.append(guard_child(config, parent, lease_s=given.guard))
+    if given.ship:
+        beside.append(Child(name="ship", command=lambda: ship_command(config, parent=parent)))
     if given.ops:
         beside.append(Child(name="ops", command=lambda: ops_command(config, parent=parent), stop_s=OPS_SECONDS))
     if given.gateway:
@@ -316,6 +325,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, help="where to say how the processes are")
     parser.add_argument("--guard", type=float, default=0.0, help="seconds of the trader's lease; 0 = no guard")
     parser.add_argument("--ops", action="store_true", help="with the ops process")
+    parser.add_argument("--ship", action="store_true", help="ship the journal")
     parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
     parser.add_argument("--gateway-at", default="", metavar="HOST:PORT", help="where the trader will find it")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
@@ -327,7 +337,7 @@ def main(arguments: list[str] | None = None) -> int:
                 given.state.mkdir(parents=True, exist_ok=True, mode=0o700)
                 hold_lock(given.state / LOCK_NAME, f"{given.state}: another `quantd up` (pid {{pid}}) runs there")
         except (JournalError, OSError) as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
         notifier = Notifier.of_environment()
         return asyncio.run(Supervisor(trader, beside, process.log, notifier=notifier, state=given.state).run())

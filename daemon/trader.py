@@ -28,7 +28,7 @@ from daemon.control.server import ControlServer
 from daemon.journal import JournalWriter, next_epoch
 from daemon.kill_switch import KillSwitch
 from daemon.killer.latch import put_aside, read_latch
-from daemon.log import AlertLog, OrderLog, ProcessLog, open_log
+from daemon.log import AlertLog, ProcessLog, open_log, tell_orders
 from daemon.machine import SESSION_READY
 from daemon.notify import Notifier
 from daemon.presence import Presence
@@ -177,16 +177,10 @@ class Trader:
         self.measuring.begin()
         self._alerts.start_at(recovered.tally)
         self.runner.controls_here = list(recovered.controls)
-        self._tell_orders(self.runner)
+        if self._process is not None:
+            self.runner.orders = tell_orders(self._process, self.config.symbols, self.runner.money.live_orders.values())
         rolls.skip_past(recovered.machine.engine.money.trading_date)
         return recovered
-
-    def _tell_orders(self, runner: Runner) -> None:
-        """From now on the log of the process tells the life of every order."""
-        if self._process is not None:
-            runner.orders = orders = OrderLog(self.config.symbols)
-            orders.know(tuple(runner.money.live_orders.values()))
-            self._process.add_source(orders.lines)
 
     def _journal(self, directory: Path, *, begin: bool) -> JournalWriter:
         settings = self.config.journal

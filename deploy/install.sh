@@ -2,7 +2,7 @@
 # Puts quantd on a machine with systemd, from this checkout: user, folders, a release with its pinned libraries, units.
 #   deploy/install.sh                      as root; again after every update: what is there already stays as it is
 #   deploy/install.sh --activate RELEASE   back to an earlier release (--releases lists them)
-#   deploy/install.sh --uninstall          everything but configs and state: /etc/quantd and /var/lib/quantd stay
+#   deploy/install.sh --uninstall          all but configs, state and copies: /etc/quantd, /var/lib/quantd, /var/backups/quantd
 # Options:
 #   --root DIR         into a folder instead (an image, a test): no user is made, nothing is started or reloaded
 #   --python PROGRAM   the interpreter, 3.11 or newer; default python3
@@ -66,10 +66,10 @@ make_user() {
 make_folders() {
     install -d -m 0755 "$opt" "$opt/releases"
     install -d -m 0750 "$root/etc/quantd"
-    install -d -m 0700 "$root/etc/quantd/credentials" "$root/var/lib/quantd"
+    install -d -m 0700 "$root/etc/quantd/credentials" "$root/var/lib/quantd" "$root/var/backups/quantd"
     install -d -m 0750 "$root/var/cache/quantd"
     own root:quantd "$root/etc/quantd"
-    own quantd:quantd "$root/var/lib/quantd" "$root/var/cache/quantd"
+    own quantd:quantd "$root/var/lib/quantd" "$root/var/backups/quantd" "$root/var/cache/quantd"
 }
 
 release_name() { # the version, and what is in it: the same sources are the same release
@@ -120,6 +120,7 @@ build() { # FOLDER FINAL: an environment that will be found at FINAL
     (cd "$here" && cp -R "${parts[@]}" pyproject.toml README.md LICENSE "$copy/")
     $pip install --no-deps --no-build-isolation "$copy"
     rm -rf "$copy"
+    rm -f "$1"/bin/[Aa]ctivate*
     # Programs begin with the path of their interpreter: the one they will be run from.
     find "$1/bin" -type f -exec grep -Il "^#!$1/" {} + | xargs -r sed -i "1s|^#!$1/|#!${2#"$root"}/|"
 }
@@ -167,7 +168,7 @@ do_uninstall() {
     rm -f "$units"/quantd@.target "$units"/quantd-*@.service "$units"/quantd-*@.timer "$units"/quantd.slice "$link" "$users"
     rm -rf "${opt:?}" "$root/var/cache/quantd"
     if live; then systemctl daemon-reload; fi
-    echo "kept: $root/etc/quantd $root/var/lib/quantd and the user quantd"
+    echo "kept: $root/etc/quantd $root/var/lib/quantd $root/var/backups/quantd and the user quantd"
 }
 
 case $act in

@@ -226,9 +226,10 @@ def day_table(record: dict[str, Any]) -> list[str]:
     for part in record["results"]:
         refusals = ", ".join(f"{name}: {count}" for name, count in part.get("refusals", {}).items()) or "none"
         of = part.get("of", {})
+        orders = sum(int(line.split(",")[LINE.index("orders")]) for line in part.get("schedules", []))
         lines.append(
             f"| {part.get('from', '').replace('T', ' ')} | {part.get('until', '')[11:]} "
-            f"| {of.get('schedules', 0)} | {of.get('orders', 0):,} "
+            f"| {of.get('schedules', 0)} | {orders:,} "
             f"| {of.get('fills', 0):,} | {of.get('rows', 0):,} | {refusals} | {of.get('failures', 0)} |"
         )
     return lines
@@ -317,10 +318,9 @@ numbers are whatever came out.
 {sizes.max():.2f} % of the average day, both sides. Those below a tenth of a per cent go on with the rest of one that
 had to complete. Trader and paper gateway are two processes that meet over TCP, at
 {" and ".join(f"{speed:g}" for speed in speeds)} times real time; every control is on.
-{filled} were filled whole. {counts.get("orders", 0):,} orders, {counts.get("fills", 0):,} executions: for every
-schedule
-the sum of its children's executions is its progress in the books, the sum over schedules is the position, the books are
-the journal's, and positions, cash and every execution are the venue's account's.
+{filled} were filled whole. {int(_numbers(rows, "orders").sum()):,} orders, {counts.get("fills", 0):,} executions:
+for every schedule the sum of its children's executions is its progress in the books, the sum over schedules is the
+position, the books are the journal's, and positions, cash and every execution are the venue's account's.
 {_failures(record["failures"])}{note and chr(10) + note}
 
 ## VWAP against TWAP, traded

@@ -110,7 +110,7 @@ KINDS: Final = (
     _kind("DUPLICATE_ORDER", CRITICAL, PERSON, "a strategy sent the same order too often"),
     _kind("EDGE_UNPAID", WARNING, PERSON, "the expected edge does not pay the estimated cost of a schedule"),
     _kind("COST_DRIFT", WARNING, PERSON, "a day's costs are not those of the days before, or of the estimates"),
-    _kind("MODEL_DRIFT", WARNING, PERSON, "a model's scores are not spread as they were out of fold"),
+    _kind("MODEL_DRIFT", WARNING, ITSELF, "a model's scores are not spread as they were out of fold"),
     _kind("MODEL_STALE", WARNING, ITSELF, "the data that a model was trained on are old"),
     # ---- processes
     _kind(
@@ -128,7 +128,7 @@ KINDS: Final = (
     _kind("OPS_DOWN", WARNING, ITSELF, "no metrics, probes or MQTT: the ops process is not running"),
     _kind("REPLAY_DIFFERS", CRITICAL, PERSON, "the same input gave another decision when it was stepped again"),
     _kind("NOT_COMPARABLE", WARNING, ITSELF, "trader and follower are not of the same code, config, model or platform"),
-    _kind("JOURNAL_SHIP_BEHIND", WARNING, ITSELF, "the copy of the journal off this machine lags behind"),
+    _kind("JOURNAL_SHIP_BEHIND", CRITICAL, ITSELF, "the copy of the journal off this machine lags behind"),
     _kind("DISK_LOW", WARNING, ITSELF, "the disk of the state directory fills up"),
     _kind("LOGIN_DUE", WARNING, ITSELF, "somebody must log in to the gateway soon, with the second factor"),
     _kind("ALERT_UNDELIVERED", CRITICAL, ITSELF, "a way to reach a person does not work"),

@@ -73,7 +73,7 @@ class Signatures:
         key = self._keys.get(name)
         if key is None:
             raise Unproven(f"{name} has no key here: give a one-time code with --code", claimed=name)
-        epochs = (self._epoch(),) if request.ADDS_RISK else (self._epoch(), ANY_RUN)
+        epochs = (self._epoch(),) if request.ADDS_RISK else (ANY_RUN, self._epoch())
         if not any(self._is_over(key, request, proof, epoch) for epoch in epochs):
             raise Unproven(
                 f"the signature is not that of {name} over this command, for account {self._account} in its present "

@@ -5,14 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.errors import ConfigError
 from daemon.cli import options as o
 from daemon.cli.trader import Config
 
 if TYPE_CHECKING:
     from daemon.config import Config as Settings
+    from daemon.follower.backup import Manifest
     from daemon.follower.overview import Overview
 
 State = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Overrules the config's state directory.")]
+BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
+Programs = Annotated[
+    Path | None, typer.Option("--programs", metavar="DIR", help="Where pg_dump and pg_restore are; default: the PATH.")
+]
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -22,6 +28,8 @@ def register(app: typer.Typer) -> None:
     database_app = typer.Typer(help="The database of the record.", no_args_is_help=True, rich_markup_mode=None)
     database_app.command("upgrade")(db_upgrade)
     database_app.command("status")(db_status)
+    database_app.command("backup")(db_backup)
+    database_app.command("restore")(db_restore)
     app.add_typer(database_app, name="db")
 
 
@@ -57,6 +65,42 @@ def db_status(config: Config, state: State = None, as_json: o.Json = False) -> i
     else:
         _show(found)
     return 0 if found.usable else 1
+
+
+def db_backup(
+    file: BackupFile, config: Config, programs: Programs = None, state: State = None, as_json: o.Json = False
+) -> None:
+    """Write the whole record into FILE, with FILE.json beside it. The follower may go on meanwhile."""
+    settings = _load(config, state)
+    from daemon.follower.address import address_of
+    from daemon.follower.backup import backup
+
+    _told(backup(address_of(settings.record), file, programs=programs), f"{file}: backed up", as_json=as_json)
+
+
+def db_restore(
+    file: BackupFile, config: Config, programs: Programs = None, state: State = None, as_json: o.Json = False
+) -> None:
+    """Read FILE into an empty database and compare every row with what was backed up. Stop the follower first."""
+    settings = _load(config, state)
+    from daemon.follower.address import address_of
+    from daemon.follower.backup import restore
+    from daemon.status.follower import is_running
+
+    if is_running(Path(settings.state_dir)):
+        raise ConfigError(f"state_dir {settings.state_dir}: a follower is running there: stop it first")
+    _told(restore(address_of(settings.record), file, programs=programs), f"{file}: restored", as_json=as_json)
+
+
+def _told(manifest: "Manifest", what: str, *, as_json: bool) -> None:
+    import msgspec
+
+    if as_json:
+        o.print_json(msgspec.to_builtins(manifest))
+        return
+    facts = manifest.facts
+    rows = sum(facts.rows.values())
+    print(f"{what}, {manifest.edition}, schema {facts.revision}: {rows} rows in {len(facts.rows)} tables, compared")
 
 
 def _load(config: Path, state: Path | None) -> "Settings":

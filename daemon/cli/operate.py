@@ -15,6 +15,7 @@ from daemon.status.follower import follower_news, is_running, read_picture
 from daemon.status.guard import guard_runs, news_beside, read_guard
 from daemon.status.picture import Status, named
 from daemon.status.processes import read_up, up_runs
+from daemon.status.ship import read_ship, ship_runs
 
 Parent = Annotated[int, typer.Argument(metavar="ID", min=1, help="Its number, as `quantd status` shows it.")]
 
@@ -58,8 +59,10 @@ def _print_status(picture: Status, directory: Path, *, as_json: bool) -> None:
         told = {"running": is_running(directory), "alarms": news.alarms} | (named(read_picture(directory)) or {})
         guard = {"running": guard_runs(directory)} | (named(read_guard(directory)) or {})
         alerts = {"running": delivers(directory)} | (named(read_delivery(directory)) or {})
+        ship = {"running": ship_runs(directory)} | (named(read_ship(directory)) or {})
         up = {"running": up_runs(directory)} | (named(read_up(directory)) or {})
-        o.print_json(named(picture) | {"follower": told, "guard": guard, "delivery": alerts, "up": up})
+        beside = {"follower": told, "guard": guard, "delivery": alerts, "ship": ship, "up": up}
+        o.print_json(named(picture) | beside)
         return
     from daemon.status.screen import print_status
 

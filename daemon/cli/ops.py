@@ -3,8 +3,8 @@
 import typer
 
 from daemon.cli import options as o
-from daemon.cli.trader import Config, become, check_there
-from daemon.commands import ops_command
+from daemon.cli.trader import Config, check_there
+from daemon.commands import become, ops_command
 
 
 def register(app: typer.Typer) -> None:

@@ -20,6 +20,9 @@ Kind = Annotated[
 ]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="So many records; 0 = all.")]
 Days = Annotated[int, typer.Option("--days", min=1, max=36_500, help="Rows younger than this stay as they are.")]
+Config = Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The trader's config file.")]
+New = Annotated[bool, typer.Option("--new", help="Begin a copy: make the folder `ship.to`, and nothing else.")]
+Once = Annotated[bool, typer.Option("--once", help="End when the copy is all of the journal.")]
 HashSeed = Annotated[
     int | None, typer.Option("--hash-seed", min=0, max=4294967295, help="Replay again in a process with this seed.")
 ]
@@ -31,6 +34,8 @@ def register(app: typer.Typer) -> None:
     journal_app.command("show")(journal_show)
     journal_app.command("verify")(journal_verify)
     journal_app.command("retain")(journal_retain)
+    journal_app.command("ship")(journal_ship)
+    journal_app.command("restore")(journal_restore)
     app.add_typer(journal_app, name="journal")
     replay_app = typer.Typer(help="Replay a journal.", no_args_is_help=True, rich_markup_mode=None)
     replay_app.callback()(_replay)
@@ -50,12 +55,13 @@ def journal_retain(directory: o.Directory, days: Days = 30, as_json: o.Json = Fa
     journal = o.journal_below(directory)
     snapshot_seq = oldest_snapshot_seq(journal)
     follower_seq = _followed_seq(journal)
+    shipped_seq = _shipped_seq(journal)
     written = retain(
         journal,
         keep_rows_days=days,
         now_ns=time.time_ns(),
         # Where no follower ever ran: what a snapshot covers, nobody else needs row by row.
-        follower_seq=snapshot_seq if follower_seq is None else follower_seq,
+        follower_seq=_least(follower_seq, shipped_seq, snapshot_seq),
         snapshot_seq=snapshot_seq,
     )
     names = [str(path) for path in written]
@@ -65,6 +71,8 @@ def journal_retain(directory: o.Directory, days: Days = 30, as_json: o.Json = Fa
         print("\n".join(names) or "nothing to move: no closed segment is old enough and below the oldest snapshot")
         if not names and follower_seq is not None and follower_seq < (snapshot_seq or 0):
             print(f"the follower has everything up to seq {follower_seq} only: see `quantd status`")
+        if not names and shipped_seq is not None and shipped_seq < (snapshot_seq or 0):
+            print(f"shipped is everything up to seq {shipped_seq} only: see `quantd status`")
 
 
 def _followed_seq(journal: Path) -> int | None:
@@ -76,6 +84,76 @@ def _followed_seq(journal: Path) -> int | None:
     if picture is None:
         return None
     return picture.kept_seq if picture.journal == journal_identity(journal) else 0
+
+
+def _shipped_seq(journal: Path) -> int | None:
+    """What the copy elsewhere has of this journal; None = it was never shipped."""
+    from daemon.journal import journal_identity
+    from daemon.status.ship import read_ship
+
+    picture = read_ship(journal.parent)
+    if picture is None:
+        return None
+    return picture.part.seq if picture.journal == journal_identity(journal) else 0
+
+
+def _least(*seqs: int | None) -> int | None:
+    return min((seq for seq in seqs if seq is not None), default=None)
+
+
+def journal_ship(
+    config: Config, new: New = False, once: Once = False, state: o.State = None, as_json: o.Json = False
+) -> None:
+    """Copy the journal to `ship.to` as it grows, until Ctrl-C. Off the trader: beside it, or after its end."""
+    if not config.is_file():
+        raise ConfigError(f"{config}: no such file; name a config file with -c")
+    if new:
+        _begin_copy(config, state, as_json=as_json)
+        return
+    from daemon.commands import become, ship_command
+
+    become(ship_command(config, state=state, once=once, as_json=as_json))
+
+
+def _begin_copy(config: Path, state: Path | None, *, as_json: bool) -> None:
+    from daemon.kernels import configure
+
+    configure()
+    from daemon.config import load_config
+    from daemon.ship.card import make_card, on_same_disk
+
+    settings = load_config(config, state_dir=state)
+    if not settings.ship.to:
+        raise ConfigError("ship.to: names no folder: set it in the config first")
+    to, state_dir = Path(settings.ship.to), Path(settings.state_dir)
+    card = make_card(to, account=settings.account.id, tag=settings.account.tag, state_dir=state_dir)
+    same = on_same_disk(to, state_dir)
+    if as_json:
+        o.print_json({"to": str(to), "same_disk": same} | msgspec.to_builtins(card))
+        return
+    print(f"{to}: the copy of {card.account} (tag {card.tag}) begins here; now `quantd journal ship -c {config}`")
+    if same:
+        print("it is on the same disk as state_dir: lost with it, unless a tool of yours carries it away")
+
+
+def journal_restore(
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="The copy that was shipped (`ship.to`).")],
+    directory: Annotated[Path, typer.Argument(metavar="STATE_DIR", help="The state directory to make; a new one.")],
+    as_json: o.Json = False,
+) -> None:
+    """Make a state directory from a shipped copy. The lost trader must be dead; the new one starts HALTED."""
+    from daemon.cli.tables import clock
+    from daemon.ship.restore import restore
+
+    found = restore(source, directory)
+    if as_json:
+        o.print_json(msgspec.to_builtins(found))
+        return
+    print(f"{directory}: account {found.card.account} up to record {found.last_seq} of {clock(found.last_ns)} UTC")
+    print(f"{found.segments} segments verified; snapshot {found.snapshot_seq or 'none'}; epoch {found.epoch}")
+    if found.torn_bytes:
+        print(f"left out: {found.torn_bytes} bytes of a frame that was not whole")
+    print("the trader starts HALTED here: it books what happened since from the broker; compare, then `quantd resume`")
 
 
 def journal_show(

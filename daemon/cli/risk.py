@@ -195,6 +195,9 @@ def selfassess(
     as_json: o.Json = False,
 ) -> None:
     """Write the self-assessment of this day: one JSON and one Markdown file."""
+    from daemon.kernels import configure
+
+    configure()
     from daemon.assessment import assess
     from daemon.assessment_page import page_of
     from daemon.authority.report import audit_export

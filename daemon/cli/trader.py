@@ -1,15 +1,13 @@
 """Starting, checking and measuring the trader. The trader itself is another process: it never holds this package."""
 
-import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.errors import ConfigError
 from daemon.cli import options as o
-from daemon.commands import follower_command, guard_command, trader_command, up_command
+from daemon.commands import become, follower_command, guard_command, trader_command, up_command
 
 if TYPE_CHECKING:
     from daemon.config import Config as CheckedConfig
@@ -20,6 +18,7 @@ Configs = Annotated[list[Path] | None, typer.Option("--config", "-c", metavar="F
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More config files.")]
 Seconds = Annotated[float, typer.Option("--seconds", min=0, max=86_400, help="Stop after this long; 0 = until Ctrl-C.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Another seed, another market.")]
+Upgrade = Annotated[bool, typer.Option("--upgrade", help="Bring an embedded database's schema up to date first.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Which benchmarks; default all.")]
 
 
@@ -35,10 +34,10 @@ def run(config: Config, as_json: o.Json = False) -> None:
     become(trader_command(config, as_json=as_json))
 
 
-def follow(config: Config, state: o.State = None) -> None:
+def follow(config: Config, state: o.State = None, upgrade: Upgrade = False) -> None:
     """Compare every decision as it is journalled, record everything in SQL, take the snapshots; until Ctrl-C."""
     check_there(config)
-    become(follower_command(config, state=state))
+    become(follower_command(config, state=state, upgrade=upgrade))
 
 
 def guard(config: Config, state: o.State = None) -> None:
@@ -48,8 +47,8 @@ def guard(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, a guard where there is a broker, the ops process and the paper gateway that the
-    config may name: started, restarted when they crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, and what the config may name: who ships the
+    journal, the ops process, the paper gateway. Started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
@@ -63,6 +62,7 @@ def up(config: Config, as_json: o.Json = False) -> None:
         up_command(
             config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway,
             gateway_at=f"{loaded.ib.host}:{loaded.ib.port}", guard_s=guard_s, ops=loaded.ops.enabled,
+            ship=bool(loaded.ship.to),
         )
     )  # fmt: skip
 
@@ -74,6 +74,7 @@ def _check_nobody(config: "CheckedConfig") -> None:
     from daemon.status.follower import is_locked, is_running
     from daemon.status.guard import guard_runs
     from daemon.status.processes import up_runs
+    from daemon.status.ship import ship_runs
 
     state = Path(config.state_dir)
     runs = {
@@ -82,6 +83,7 @@ def _check_nobody(config: "CheckedConfig") -> None:
         "a follower": is_running(state),
         "a guard": guard_runs(state),
         "an ops process": config.ops.enabled and is_locked(state / OPS_LOCK),
+        "who ships the journal": bool(config.ship.to) and ship_runs(state),
     }
     for what, there in runs.items():
         if there:
@@ -91,12 +93,6 @@ def _check_nobody(config: "CheckedConfig") -> None:
 def check_there(config: Path) -> None:
     if not config.is_file():
         raise ConfigError(f"{config}: no such file; name a config file with -c")
-
-
-def become(command: list[str]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(command[0], command)
 
 
 def demo(seconds: Seconds = 0, seed: Seed = 1, state: o.State = None, as_json: o.Json = False) -> int:

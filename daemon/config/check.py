@@ -91,6 +91,7 @@ def check(config: Config, problems: Problems) -> None:
     check_guard(config, problems)
     check_ops(config.ops, config.guard, problems)
     check_mqtt(config, problems)
+    check_ship(config, problems)
     tolerance = config.engine.cash_tolerance
     nanos(tolerance, "engine.cash_tolerance", problems, low=Decimal(0), most_nanos=TOLERANCE_NANOS_MAX)
     check_fees(config, problems)
@@ -156,6 +157,12 @@ def check_guard(config: Config, problems: Problems) -> None:
     for code in config.alerts.severity:
         if code not in BY_CODE:
             problems.add(f"alerts.severity.{code}", "is no alert", "take the code of a section of deploy/RUNBOOK.md")
+
+
+def check_ship(config: Config, problems: Problems) -> None:
+    """A copy inside what it is a copy of is lost with it."""
+    if config.ship.to and Path(config.ship.to).is_relative_to(config.state_dir):
+        problems.add("ship.to", "lies in state_dir", "name a folder on another machine's disk")
 
 
 def check_record(record: RecordSettings, problems: Problems) -> None:

@@ -24,7 +24,7 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     global_cancel_after_s: Annotated[float, Meta(ge=0.0, le=3_600.0)] = 5.0
     # Orders leave only while `quantd lease` (Kubernetes: whoever holds the Lease object) says that we are the trader.
     cluster_lease: bool = False
-    holder: str = ""  # our name in that lease; empty = the machine's host name
+    holder: str = ""  # our name in that lease; empty = $QUANTD_HOLDER, else the machine's host name
 
 
 class PanicSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -137,6 +137,9 @@ def _with_paths(config: Config, folder: Path, problems: Problems) -> Config:
         control=msgspec.structs.replace(config.control, socket=socket),
         costs=_with_fitted(config.costs, folder, problems),
         ops=with_ops_paths(config.ops, folder, problems),
+        ship=msgspec.structs.replace(config.ship, to=absolute(config.ship.to, folder, "ship.to", problems))
+        if config.ship.to
+        else config.ship,
         alerts=msgspec.structs.replace(config.alerts, to=_with_url_files(config, folder, problems)),
         up=msgspec.structs.replace(config.up, gateway=absolute(gateway, folder, "up.gateway", problems))
         if gateway

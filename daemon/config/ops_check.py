@@ -5,6 +5,7 @@ lease.
 import ipaddress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -61,11 +62,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _is_local(url: str) -> bool:
+    """Whether a URL is of plain HTTP on this machine: a proxy that carries the request on, or a test."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and is_loopback(parts.hostname or "")
+
+
 def check_cluster(cluster: ClusterSettings, guard: GuardSettings, problems: Problems) -> None:
     """The trader listens to the lease, and the times leave room for a lost answer."""
     if not guard.cluster_lease:
         remedy = "set guard.cluster_lease = true: without it the trader sends orders whoever holds the lease"
         problems.add("ops.cluster.lease", "is named, but guard.cluster_lease is off", remedy)
+    if cluster.server and not (cluster.server.startswith("https://") or _is_local(cluster.server)):
+        problems.add("ops.cluster.server", "is not https://", "the token would go over the line in the clear")
     if cluster.renew_s * RENEWALS_MIN > cluster.duration_s:
         remedy = f"set it to at most {cluster.duration_s / RENEWALS_MIN:g}"
         problems.add("ops.cluster.renew_s", f"{cluster.renew_s:g} is more than a third of duration_s", remedy)

@@ -19,6 +19,7 @@ from core.units import parse_nanos
 from daemon.config.guarding import NAME, AlertSettings, GuardSettings, PanicSettings
 from daemon.config.ops import OpsSettings
 from daemon.config.persons import AuthoritySettings
+from daemon.config.shipping import ShipSettings
 from execution.costs import DAYS_MAX, Fitted
 from execution.settings import ExecutionConfig
 from risk.limits import Limits
@@ -368,6 +369,7 @@ class Config(Table, frozen=True):
     panic: PanicSettings = PanicSettings()  # everything off
     alerts: AlertSettings = AlertSettings()  # who is told
     ops: OpsSettings = OpsSettings()  # who may look
+    ship: ShipSettings = ShipSettings()  # the journal's copy elsewhere
 
     @property
     def broker_feed(self) -> bool:

@@ -185,10 +185,13 @@ class Ack(Request, frozen=True, tag="ack"):
 
 
 class Lease(Request, frozen=True, tag="lease"):
-    """The cluster says who may trade this account, for the next `valid_s` seconds."""
+    """The cluster says who may trade this account, for `valid_s` seconds from now, or from `asked_ns` of this machine's
+    CLOCK_BOOTTIME: a grant that waited on its way is not longer for that.
+    """
 
     holder: str
     valid_s: float
+    asked_ns: int = 0
 
 
 class Arm(Request, frozen=True, tag="arm"):

@@ -18,6 +18,7 @@ from daemon.authority.signatures import PEER, Unproven
 from daemon.authority.verify import Authority, Identity
 from daemon.control import messages as m
 from daemon.control import order_messages as om
+from daemon.control.allowance import Allowance
 from daemon.control.book_requests import books_corrected, corporate_applied
 from daemon.control.fields import Unacceptable, amount_of, reason_of, signed_of
 from daemon.control.limit_requests import limit_changed, override_granted
@@ -323,22 +324,6 @@ _SCOPED: Final[dict[type, Callable[..., e.AnyEvent]]] = {
 }
 
 
-class Allowance:
-    """So many in each minute of the loop's time."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._until_s = 0.0
-        self._taken = 0
-
-    def take(self, now_s: float) -> bool:
-        """Whether one more is allowed."""
-        if now_s >= self._until_s:
-            self._until_s, self._taken = now_s + 60.0, 0
-        self._taken += 1
-        return self._taken <= self._most
-
-
 def _code(code: str | None) -> str:
     if code is not None and not (0 < len(code) <= CODE_LENGTH_MAX and code.isprintable()):
         raise Unacceptable("code: take one that `quantd status` shows, or none for all")
@@ -350,7 +335,10 @@ def _granted(request: m.Lease) -> e.LeaseGranted:
         raise Unacceptable(f"holder: a name of 1 to {HOLDER_LENGTH_MAX} printable characters")
     if not LEASE_S_MIN <= request.valid_s <= LEASE_S_MAX:
         raise Unacceptable(f"valid_s: set it between {LEASE_S_MIN:g} and {LEASE_S_MAX:g} seconds")
-    return e.LeaseGranted(holder=request.holder, until_ns=boottime_ns() + round(request.valid_s * 1e9))
+    now_ns = boottime_ns()
+    if request.asked_ns and not now_ns - round(LEASE_S_MAX * 1e9) <= request.asked_ns <= now_ns:
+        raise Unacceptable("asked_ns: no moment of this machine's boot clock within the last minutes")
+    return e.LeaseGranted(holder=request.holder, until_ns=(request.asked_ns or now_ns) + round(request.valid_s * 1e9))
 
 
 def _steered(request: om.Steer, operator: str) -> e.ScheduleSteered:

@@ -3,20 +3,18 @@ follow` execs into it.
 """
 
 import argparse
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+from daemon.stops import Stops
 
 if TYPE_CHECKING:
     from daemon.config import Config
     from daemon.follower.recording import Recording
+    from daemon.log import ProcessLog
     from daemon.state_dir import StateDirectory
 
 EXIT_DONE = 0
@@ -37,39 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
 
         end_with(given.parent)
     stops = Stops()  # before the slow imports: who asks now gets the journal up to its end, too
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("follower") as process:
         try:
             return _run(given.config.absolute(), given.state, stops, process, upgrade=given.upgrade)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-class Stops:
-    """SIGINT and SIGTERM, counted until somebody can act on them."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self._act: Callable[[], None] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.asked += 1
-        if self._act is not None:
-            self._act()
-
-    def call(self, act: Callable[[], None]) -> None:
-        """Call `act` for each, those so far included."""
-        self._act = act
-        for _ in range(self.asked):
-            act()
-
-
-def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog, *, upgrade: bool) -> int:
+def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog", *, upgrade: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from core.errors import JournalError
+from core.records import REFERENCE
 from daemon.config.schema import RecordSettings
 from daemon.follower.address import Address, address_of, read_address
 from daemon.follower.archived import ArchivedRows
@@ -33,6 +34,7 @@ from daemon.follower.sources import Sources
 from daemon.follower.sqlite import SqliteDatabase
 from daemon.journal import JournalReader, Record
 from daemon.journal.folder import JournalFolder
+from daemon.vocabulary import check_vocabulary
 
 RECORDS_MAX: Final = 20_000  # of one batch
 RETENTION_EVERY_S: Final = 3_600.0
@@ -236,6 +238,9 @@ class SqlFollower:
 
     def _take_frames(self, attached: Attached, max_records: int) -> None:
         for frame in attached.reader.frames():
+            if frame[0].kind == REFERENCE:
+                for record in frame:
+                    check_vocabulary(record)
             projection = self._projection(attached)
             self._note_segment(attached, projection)
             projection.frame(frame)

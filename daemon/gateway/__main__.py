@@ -5,12 +5,14 @@ it.
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import BrokerFault, ConfigError, QuantdError
 from daemon.lifeline import end_with
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -24,18 +26,20 @@ def main(arguments: list[str]) -> int:
         return EXIT_CONFIG
     if "--parent" in arguments[2:-1]:
         end_with(int(arguments[arguments.index("--parent") + 1]))
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("gateway") as process:
         try:
             return _run(Path(arguments[1]).absolute(), process, as_json="--json" in arguments[2:])
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except (BrokerFault, QuantdError, OSError) as fault:  # OSError: the disk, mostly
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
+def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
@@ -48,7 +52,7 @@ def _run(path: Path, process: ProcessLog, *, as_json: bool) -> int:
     return EXIT_DONE
 
 
-def _loop(config: Any, path: Path, process: ProcessLog, *, as_json: bool) -> None:
+def _loop(config: Any, path: Path, process: "ProcessLog", *, as_json: bool) -> None:
     import uvloop
 
     from daemon.gateway.process import Gateway

@@ -14,6 +14,7 @@ import msgspec
 from crc32c import crc32c
 
 from core.errors import JournalError
+from core.records import RECORDS_VERSION
 from daemon.journal.segment import sync_directory, write_durably
 
 KEEP: Final = 3
@@ -30,6 +31,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     parts: dict[str, bytes]
     digests: dict[str, str]
+    records: int = 1  # vocabulary of the parts: core.records.RECORDS_VERSION
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +45,16 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Snapshot).decode
 
 
+def snapshot_name(seq: int) -> str:
+    """The file name of the snapshot at a seq."""
+    return f"snapshot-{seq:020d}.qs"
+
+
 def write_snapshot(directory: Path, seq: int, parts: dict[str, bytes], digests: dict[str, str]) -> Path:
     """Write one snapshot durably and drop all but the newest three that verify; returns its path."""
-    body = _encode(Snapshot(seq=seq, parts=parts, digests=digests))
+    body = _encode(Snapshot(seq=seq, parts=parts, digests=digests, records=RECORDS_VERSION))
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"snapshot-{seq:020d}.qs"
+    path = directory / snapshot_name(seq)
     write_durably(path, _HEADER.pack(MAGIC, VERSION, crc32c(body), len(body)) + body)
     _prune(directory)
     return path
@@ -95,9 +102,14 @@ def read_snapshot(path: Path) -> Snapshot:
     if magic != MAGIC or version != VERSION or length != len(body) or checksum != crc32c(body):
         raise JournalError(f"{path.name}: bad snapshot (magic, version, length or checksum)")
     try:
-        return _decode(body)
+        snapshot = _decode(body)
     except msgspec.DecodeError as fault:
         raise JournalError(f"{path.name}: {fault}") from fault
+    if snapshot.records > RECORDS_VERSION:  # its codec would skip what it does not know, and with it a piece of money
+        raise JournalError(
+            f"{path.name}: of a later release (records {snapshot.records}, this reads {RECORDS_VERSION})"
+        )
+    return snapshot
 
 
 def _list(directory: Path) -> list[tuple[int, Path]]:

@@ -12,10 +12,13 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -34,14 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("guard") as process:
         try:
             return _run(given.config.absolute(), given.state, stops, process)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
@@ -57,7 +62,7 @@ class Stops:
         self.asked += 1
 
 
-def _run(path: Path, state_dir: Path | None, stops: Stops, process: ProcessLog) -> int:
+def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog") -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()

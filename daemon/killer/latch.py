@@ -19,7 +19,7 @@ TEXT_MAX: Final = 400
 class GuardLatch(msgspec.Struct, frozen=True, kw_only=True):
     """Who cancelled, why, and how far it came."""
 
-    by: str  # guard | panic
+    by: str  # guard | panic | restore
     reason: str
     wall_ns: int
     operator: str = ""  # of a panic

@@ -7,8 +7,8 @@ something never waits for whoever reads it: a thread writes, and what it cannot 
 
 from daemon.log.alerts import AlertLog as AlertLog
 from daemon.log.orders import OrderLog as OrderLog
-from daemon.log.out import say as say
 from daemon.log.process import Log as Log
 from daemon.log.process import ProcessLog as ProcessLog
 from daemon.log.process import open_log as open_log
 from daemon.log.process import process_log as process_log
+from daemon.log.process import tell_orders as tell_orders

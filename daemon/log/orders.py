@@ -7,7 +7,7 @@ the trader's journal (`quantd journal show`). `ts_ns` is the engine's time, a ta
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from core import commands as c
@@ -55,7 +55,7 @@ class OrderLog:
             self._rows.append((ts_ns, seq, 0, event))
 
     # ---- in the log's thread -----------------------------------------------------------------------------------
-    def know(self, orders: Sequence[Order]) -> None:
+    def know(self, orders: Iterable[Order]) -> None:
         """Orders an earlier run placed; before the first line."""
         for order in orders:
             self._remember(order.order_id, self._of(order.strategy, order.inst, order.parent_id, order.order_ref))

@@ -2,12 +2,13 @@
 logging of libraries, warnings, and exceptions nobody caught.
 """
 
+import faulthandler
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -15,10 +16,12 @@ from typing import Any, Final, TextIO
 import msgspec
 import structlog
 
+from core.orders import Order
 from daemon.log.line import Said
-from daemon.log.out import JOURNAL_SOCKET, FileOut, JournalOut, Out, StreamOut, is_journal
+from daemon.log.orders import OrderLog
+from daemon.log.out import JOURNAL_SOCKET, FileOut, JournalOut, Out, StreamOut, is_journal, say
 from daemon.log.secrets import Redactor, secrets_of
-from daemon.log.sink import Sink, Source
+from daemon.log.sink import CLOSE_S, Sink, Source
 
 Log = structlog.typing.FilteringBoundLogger
 LIBRARIES_FROM: Final = logging.WARNING  # what libraries say below it is no news
@@ -73,6 +76,11 @@ class ProcessLog:
         """The secrets this config names are in no line from now on."""
         self.sink.redactor.add(secrets_of(config))
 
+    def last_words(self, text: str, *, fd: int = _STDERR, seconds: float = CLOSE_S) -> None:
+        """Plain text after the last line; who does not read it in time does not get it."""
+        self.sink.close()
+        say(self.sink.redactor.text(text), fd=fd, seconds=seconds)
+
     def bind(self, **fields: Any) -> None:
         """In every line from now on."""
         self.sink.common = {**self.sink.common, **fields}
@@ -92,6 +100,14 @@ def _logger(sink: Sink) -> Log:
     return logger
 
 
+def tell_orders(process: ProcessLog, symbols: tuple[str, ...], orders: Iterable[Order]) -> OrderLog:
+    """From now on the log of the process tells the life of every order; these are an earlier run's."""
+    told = OrderLog(symbols)
+    told.know(orders)
+    process.add_source(told.lines)
+    return told
+
+
 @contextmanager
 def process_log(name: str) -> Iterator[ProcessLog]:
     """The log of this process until the end of the block, which waits at most a second for whoever reads it."""
@@ -104,6 +120,7 @@ def process_log(name: str) -> Iterator[ProcessLog]:
     root.addHandler(libraries)
     logging.captureWarnings(True)
     sys.excepthook, threading.excepthook, sys.unraisablehook = _hooks(sink)
+    faulthandler.enable(_STDERR)  # an abort (a watchdog's) leaves where it hung
     sink.start()
     try:
         yield told
@@ -115,6 +132,7 @@ def process_log(name: str) -> Iterator[ProcessLog]:
         sys.excepthook, threading.excepthook, sys.unraisablehook = before
         logging.captureWarnings(False)
         root.removeHandler(libraries)
+        faulthandler.disable()
 
 
 class _Nowhere:

@@ -25,7 +25,7 @@ SECRET_NAME: Final = re.compile(
     r"pass(?:word|wd|phrase)?(?:$|_)|secret|token|totp|credential|authori[sz]ation$|api_?key|private_?key|one_time",
     re.IGNORECASE,
 )
-NAMED: Final = re.compile(r"(?:pass(?:word|phrase)?|secret|token|urls|private_key|credential)s?_(file|variable)$")
+NAMED: Final = re.compile(r"(?:pass(?:word|phrase)?|secret|token|urls|(?:^|_)key|credential)s?_(file|variable)$")
 # user:password@ of any URL. Linear: a text full of colons must not hold up who waits for the interpreter.
 CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/@:\"'<>]*:[^\s/\"'<>]*(?=@)")
 
@@ -101,8 +101,8 @@ def _named(value: Any, name: str = "") -> Iterator[str]:
         for field in value.__struct_fields__:
             yield from _named(getattr(value, field), field)
     elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _named(inner, str(key))
+        for key, inner in value.items():  # `tokens`: a file for each name
+            yield from _named(inner, f"{name}_file" if SECRET_NAME.search(name) else str(key))
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _named(inner, name)

@@ -104,6 +104,6 @@ class Sink:
             self.lost += 1
         except Exception as fault:  # edge: a line that cannot be told must cost neither the others nor the process
             self.lost += 1
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # edge: nor must the line about it
                 text = f"a line cannot be written: {type(fault).__name__}"
                 self._out.write(plain(Said("error", said.ts_ns, {"event": text}), {}, self.redactor))

@@ -1,19 +1,19 @@
 """`python -m daemon.ops --config FILE [--state DIR] [--parent PID]`: the ops process. `quantd ops` execs into it."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from core.errors import ConfigError, QuantdError
-from daemon.log import ProcessLog, process_log, say
 from daemon.notify import Notifier
+
+if TYPE_CHECKING:
+    from daemon.log import ProcessLog
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
-LOCK_NAME: Final = "ops.lock"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,21 +27,26 @@ def main(arguments: list[str] | None = None) -> int:
         from daemon.lifeline import end_with
 
         end_with(given.parent)
+    from daemon.log import process_log  # after `rich` was put out of its reach, see below
+
     with process_log("ops") as process:
         try:
             return _run(given.config.absolute(), given.state, process)
         except ConfigError as fault:
-            say(str(fault))
+            process.last_words(str(fault))
             return EXIT_CONFIG
         except QuantdError as fault:
-            say(f"failed: {fault}")
+            process.last_words(f"failed: {fault}")
             return EXIT_FAILED
 
 
-def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
+def _run(path: Path, state_dir: Path | None, process: "ProcessLog") -> int:
+    import uvloop
+
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
+    from daemon.alerts.facts import OPS_LOCK
     from daemon.config import load_config
     from daemon.lock import hold_lock
     from daemon.ops.process import Ops, build_parts
@@ -54,7 +59,7 @@ def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
         raise ConfigError(f"{path}: ops.enabled: is false; set it to true to run the ops process")
     folder = Path(config.state_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    hold_lock(folder / LOCK_NAME, f"{folder}: another ops process (pid {{pid}}) serves this trader")
+    hold_lock(folder / OPS_LOCK, f"{folder}: another ops process (pid {{pid}}) serves this trader")
     process.know(config)
     process.bind(account=config.account.tag)
     log, service = process.log, ServicePart(Notifier.of_environment())
@@ -62,7 +67,7 @@ def _run(path: Path, state_dir: Path | None, process: ProcessLog) -> int:
     async def serve() -> None:
         await Ops(View(config), [*build_parts(config, log), service], log).run()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
     log.info("stopped")
     return EXIT_DONE
 

@@ -41,6 +41,10 @@ def build_parts(config: Config, log: structlog.typing.FilteringBoundLogger) -> l
         from daemon.ops.mqtt.bridge import MqttPart
 
         parts.append(MqttPart(config, log))
+    if config.ops.cluster.lease:
+        from daemon.ops.cluster import ClusterPart
+
+        parts.append(ClusterPart(config, log))
     if config.alerts.to:
         parts.append(AlertsPart(config, log))
     return parts

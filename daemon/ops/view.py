@@ -7,10 +7,8 @@ does, holds up nothing here. Knows no HTTP, no MQTT and no cluster.
 import asyncio
 import contextlib
 import errno
-import queue
 import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +19,9 @@ from daemon.config import Config
 from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.control.messages import COMMANDS
 from daemon.ops.metrics.folder import Folder, look_at
+from daemon.ops.mqtt.line import TraderLine
 from daemon.state_dir import StateDirectory
+from daemon.status.alerts import DeliveryPicture, delivers, read_delivery
 from daemon.status.follower import FollowerNews, FollowerPicture, is_locked, is_running, read_picture
 from daemon.status.guard import GuardPicture, guard_news, guard_runs, read_guard
 from daemon.status.picture import Status, decode_status
@@ -29,8 +29,6 @@ from daemon.status.picture import Status, decode_status
 LOOK_S: Final = 0.5
 ANSWER_S: Final = 2.0  # the trader's longest wait for one answer; it takes microseconds
 ASKED_MAX: Final = 16  # questions that wait; further ones are refused
-ASK_S: Final = 5.0  # the longest wait for one, its turn included
-STALLED_S: Final = 10.0  # without a finished look: the thread itself is held up, by a disk that hangs
 
 MEASURES: Final = "measures"
 ABSENT: Final = "absent"  # nobody listens: not started, recovering, or gone
@@ -59,7 +57,18 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     guard_runs: bool = False
     guard: GuardPicture | None = None
     guard_news: FollowerNews | None = None  # None = there is nothing to guard
+    delivery: DeliveryPicture | None = None  # who tells people of alerts, and how that goes; None = nobody does
     folder: Folder | None = None  # journal, disk and lease
+
+
+class LeasePicture(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster's lease as the ops process knows it (daemon/ops/cluster.py)."""
+
+    holder: str = ""  # as the object names it
+    held: bool = False  # by us
+    left_s: float = 0.0  # of what was confirmed
+    fault: str = ""  # why the last request came to nothing
+    told: str = ""  # why the trader did not take it; "" = it did, or there is none
 
 
 class View:
@@ -74,23 +83,24 @@ class View:
         self.restarts: dict[str, int] = {}  # of parts, by name (daemon/ops/process.py counts them)
         self.faults: dict[str, str] = {}  # why a part does not run now
         self.counted: dict[str, dict[str, int]] = {}  # by part: what it counts of its own work
+        self.lease: LeasePicture | None = None  # of the cluster, where one is asked
         self._look_s = look_s
         self._seen = Seen(at_s=self.began_s, trader=ABSENT, fault="not looked yet")
         self._new = asyncio.Event()
         self._end = threading.Event()
-        self._questions: queue.Queue[_Question | None] = queue.Queue(ASKED_MAX)
+        self._asked = TraderLine(Path(config.control.socket))
+        self._turn = asyncio.Lock()
+        self._asking = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> "View":
         self._loop = asyncio.get_running_loop()
-        for name, work in (("look", self._look_on), ("ask", self._answer_on)):
-            threading.Thread(target=work, name=name, daemon=True).start()  # daemon: a disk that hangs must not keep us
+        threading.Thread(target=self._look_on, name="look", daemon=True).start()  # a disk that hangs must not keep us
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._end.set()
-        with contextlib.suppress(queue.Full):
-            self._questions.put_nowait(None)
+        self._asked.hang_up()
 
     # ---- what was seen -----------------------------------------------------------------------------------------
     @property
@@ -136,18 +146,19 @@ class View:
     # ---- questions ---------------------------------------------------------------------------------------------
     async def ask(self, command: str, **fields: Any) -> msgspec.Raw:
         """The trader's answer to one question, in turn. Raises NotReachable, CommandFailed, Refused, TooMany."""
-        question = _Question(command, fields)
+        if self._asking >= ASKED_MAX:
+            raise TooMany(f"{ASKED_MAX} questions to the trader wait already: ask less often")
+        self._asking += 1
         try:
-            self._questions.put_nowait(question)
-        except queue.Full:
-            raise TooMany(f"{ASKED_MAX} questions to the trader wait already: ask less often") from None
-        try:
-            async with asyncio.timeout(ASK_S):
-                return await asyncio.wrap_future(question.answer)
-        except TimeoutError:
-            raise NotReachable(f"the trader did not answer within {ASK_S:g} s") from None
+            async with self._turn:
+                answer = await self._asked.request(command, **fields)
+        finally:
+            self._asking -= 1
+        if answer.ok:
+            return answer.result
+        raise Refused(answer.error) if answer.refused else CommandFailed(answer.error)
 
-    # ---- the threads -------------------------------------------------------------------------------------------
+    # ---- the thread --------------------------------------------------------------------------------------------
     def _look_on(self) -> None:
         line, seen = _Line(Path(self.config.control.socket)), self._seen
         while not self._end.is_set():
@@ -177,6 +188,7 @@ class View:
             guard_runs=guard_runs(folder),
             guard=read_guard(folder),
             guard_news=guard_news(folder),
+            delivery=read_delivery(folder) if delivers(folder) else None,
             folder=look_at(self.state),
         )
 
@@ -190,30 +202,6 @@ class View:
         self.looks += 1
         self._new.set()
         self._new = asyncio.Event()
-
-    def _answer_on(self) -> None:
-        line = _Line(Path(self.config.control.socket))
-        while (question := self._questions.get()) is not None and not self._end.is_set():
-            if question.answer.set_running_or_notify_cancel():
-                _settle(question, line)
-        line.hang_up()
-
-
-class _Question:
-    def __init__(self, command: str, fields: dict[str, Any]) -> None:
-        self.command = command
-        self.fields = fields
-        self.answer: Future[msgspec.Raw] = Future()
-
-
-def _settle(question: _Question, line: "_Line") -> None:
-    answer = question.answer
-    try:
-        answer.set_result(line.request(question.command, question.fields))
-    except (NotReachable, CommandFailed, Refused) as fault:
-        answer.set_exception(fault)
-    except Exception as fault:  # edge: a thread that ends would leave every later question without an answer
-        answer.set_exception(CommandFailed(f"{type(fault).__name__}: {fault}"))
 
 
 class _Line:
@@ -248,9 +236,7 @@ class _Line:
         except NotReachable as fault:
             if fresh or isinstance(fault.__cause__, TimeoutError):
                 raise
-        return self._request(
-            command, fields
-        )  # it was closed for having been silent longest, or belongs to a run before
+        return self._request(command, fields)  # closed for having been silent longest, or of a run before
 
     def _request(self, command: str, fields: dict[str, Any]) -> msgspec.Raw:
         try:

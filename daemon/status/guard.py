@@ -13,6 +13,7 @@ from daemon.lease import read_lease
 from daemon.status.alerts import delivery_news
 from daemon.status.follower import FollowerNews, follower_news, is_locked
 from daemon.status.processes import up_news
+from daemon.status.ship import ship_news
 
 FILE_NAME: Final = "guard.json"
 LOCK_NAME: Final = "guard.lock"
@@ -57,7 +58,8 @@ def guard_runs(directory: Path) -> bool:
 
 def news_beside(directory: Path) -> FollowerNews:
     """What `quantd status` and the screen show of the processes beside the trader."""
-    told = [follower_news(directory), guard_news(directory), delivery_news(directory), up_news(directory)]
+    of_each = (follower_news, guard_news, delivery_news, ship_news, up_news)
+    told = [news_of(directory) for news_of in of_each]
     news = [one for one in told if one is not None]
     return FollowerNews(
         line="  ".join(one.line for one in news if one.line),

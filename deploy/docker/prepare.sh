@@ -38,7 +38,7 @@ random() { openssl rand -hex 32 | tr -d '\n'; }
 # hashed NAME PASSWORD: a line of Mosquitto's password file ($7$ = PBKDF2 with SHA-512).
 hashed() {
     local rounds=20000 salt hash
-    openssl rand -out "$work/salt" 64
+    openssl rand -out "$work/salt" 12
     salt=$(od -An -v -tx1 "$work/salt" | tr -d ' \n')
     hash=$(openssl kdf -binary -keylen 64 -kdfopt digest:SHA512 -kdfopt "pass:$2" -kdfopt "hexsalt:$salt" \
         -kdfopt "iter:$rounds" PBKDF2 | openssl base64 -A)

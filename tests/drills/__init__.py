@@ -73,6 +73,18 @@ def _algo_faults(number: int) -> PartResult:
     return run_part(number)
 
 
+def _releases(number: int) -> PartResult:
+    from tests.drills.releases import run_part
+
+    return run_part(number)
+
+
+def _ship(number: int) -> PartResult:
+    from tests.drills.ship import run_part
+
+    return run_part(number)
+
+
 def _guard(number: int) -> PartResult:
     from tests.drills.guard import run_part
 
@@ -115,8 +127,47 @@ def _impact_fit(number: int) -> PartResult:
     return run_part(number)
 
 
+def _alerts(number: int) -> PartResult:
+    from tests.drills.alerts import run_part
+
+    return run_part(number)
+
+
+def _units(number: int) -> PartResult:
+    from tests.drills.units import run_part
+
+    return run_part(number)
+
+
+def _mqtt_kill(number: int) -> PartResult:
+    from tests.drills.mqtt_kill import run_part
+
+    return run_part(number)
+
+
+def _isolation(number: int) -> PartResult:
+    from tests.drills.isolation import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="isolation",
+        meaning="recorded days at 50 times real time while database, MQTT broker and ops are killed in turn, /metrics "
+        "is scraped and MQTT flooded: the same commands as undisturbed, every SQL row once; a part is a pair of runs "
+        "over one hour, the last one over a whole day",
+        parts=6,
+        part=_isolation,
+    ),
+    Drill(
+        name="alerts",
+        meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "
+        "20 events",
+        parts=4,
+        part=_alerts,
+    ),
     Drill(
         name="faults",
         meaning="2,000 seeded fault schedules (tests/simulation) with every invariant checked; a part is 20 of them",
@@ -172,6 +223,28 @@ DRILLS: Final = (
         "no order after it, HALTED at the start; a part is one story",
         parts=10,
         part=_guard,
+    ),
+    Drill(
+        name="units",
+        meaning="the units of systemd run as systemd would, with the paper gateway: order, READY, beats, a trader that "
+        "hangs and is aborted by its watchdog, stop order, exit codes, nobody reading the log; a part is one life",
+        parts=3,
+        part=_units,
+    ),
+    Drill(
+        name="ship",
+        meaning="a trader whose journal is shipped, by a process that is killed at random, loses its state directory "
+        "and is started in one made from the copy, without and with a tail that was not shipped; HALTED, equal to the "
+        "broker to the cent, no order reference twice; a part is one story of two losses",
+        parts=5,
+        part=_ship,
+    ),
+    Drill(
+        name="releases",
+        meaning="a state directory taken up by this release after an earlier one, and by the earlier one after this, "
+        "each by its own code: books exact and HALTED, or refused before a byte is written; a part is one earlier one",
+        parts=3,
+        part=_releases,
     ),
     Drill(
         name="fuzz",
@@ -230,5 +303,13 @@ DRILLS: Final = (
         "it: how often the 95 % intervals hold the venue's parameters; a part is one history of 96 schedules",
         parts=20,
         part=_impact_fit,
+    ),
+    Drill(
+        name="mqtt_kill",
+        meaning="a kill from its publication at a real MQTT broker, through the real ops process, to its record in the "
+        "real trader's journal, alone and under a flood of 1,000 messages a second of garbage: within 50 ms; by the "
+        "control socket beside it: within 10 ms; a part is 60 kills of each",
+        parts=3,
+        part=_mqtt_kill,
     ),
 )

@@ -18,9 +18,11 @@ import aiomqtt
 
 from core import events as e
 from core import records as r
+from daemon.commands import ops_command, trader_command
 from daemon.journal import JournalReader
+from tests.fakes.built_tables import lend_tables
 from tests.fakes.mqtt import BASE, ops_table, payload
-from tests.fakes.process import ROOT, TraderProcess
+from tests.fakes.process import ROOT
 from tests.fakes.trader import write_config
 from tests.servers.mosquitto import MosquittoServer, provision
 
@@ -29,6 +31,7 @@ WARM: Final = 5
 EVERY_S: Final = 0.1
 FLOOD_PER_S: Final = 1_000
 LIMIT_MS: Final = {"mqtt": 50.0, "mqtt flooded": 50.0, "socket": 10.0}
+ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(ROOT)}
 START_S: Final = 300.0
 WAIT_S: Final = 60.0
 
@@ -40,12 +43,12 @@ def run_part(number: int) -> dict[str, Any]:
         server = stack.enter_context(MosquittoServer(provision(), folder / "broker"))
         config = write_config(folder / "state", more=ops_table(server.port), events_per_second=5, seed=number + 1)
         config.write_text(config.read_text().replace('speed = "max"', 'speed = "1x"'))
-        stack.enter_context(TraderProcess(config))
-        command = [sys.executable, "-m", "daemon.ops", "--config", str(config), "--parent", str(os.getpid())]
-        with (folder / "ops.log").open("wb") as log:
-            ops = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log)
-        stack.callback(ops.wait)
-        stack.callback(ops.kill)
+        lend_tables(config)
+        for command in (trader_command(config, as_json=True), ops_command(config, parent=os.getpid())):
+            with (folder / "log").open("ab") as log:  # a pipe that nobody reads would hold them up
+                process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
         found = asyncio.run(_measure(server.port, folder / "state"))
     failures = [
         f"part {number}: {way}: p99 {times['p99_ms']} ms is above {LIMIT_MS[way]:g} ms"
@@ -76,12 +79,12 @@ class Watch:
         async with asyncio.timeout(WAIT_S):
             while reason not in self._found:
                 self.look()
-                await asyncio.sleep(0.0002)
+                await asyncio.sleep(0.0005)
         return self._found[reason]
 
 
 async def _measure(port: int, state: Path) -> dict[str, dict[str, float]]:
-    async with aiomqtt.Client("127.0.0.1", port) as client, aiomqtt.Client("127.0.0.1", port) as flooder:
+    async with aiomqtt.Client("127.0.0.1", port) as client:
         await client.subscribe(f"{BASE}/state")
         async with asyncio.timeout(START_S):
             async for message in client.messages:
@@ -97,18 +100,22 @@ async def _measure(port: int, state: Path) -> dict[str, dict[str, float]]:
 
         async def tell(reason: str) -> None:
             writer.write(json.dumps({"id": 1, "command": "kill", "reason": reason}).encode() + b"\n")
+            async with asyncio.timeout(WAIT_S):
+                answer = await reader.readline()
+            if b'"ok":true' not in answer:
+                raise RuntimeError(f"kill by socket: {answer!r}")
 
         found = {"mqtt": await _kills("mqtt", publish, watch)}
-        flood = asyncio.create_task(_flood(flooder))
+        command = [sys.executable, "-m", "tests.drills.mqtt_kill", str(port)]
+        flood = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=ENVIRONMENT)
         try:
             found["mqtt flooded"] = await _kills("flooded", publish, watch)
+            assert flood.returncode is None, "the flood ended"
         finally:
-            flood.cancel()
-            sent = await asyncio.gather(flood, return_exceptions=True)
-        assert not isinstance(sent[0], Exception), sent
+            flood.kill()
+            await flood.wait()
         found["socket"] = await _kills("socket", tell, watch)
         writer.close()
-        assert reader is not None
     return found
 
 
@@ -128,13 +135,18 @@ async def _kills(name: str, send: Any, watch: Watch) -> dict[str, float]:
     return {"kills": len(took_ms), "p50_ms": at(0.5), "p99_ms": at(0.99), "max_ms": at(1.0)}
 
 
-async def _flood(client: aiomqtt.Client) -> None:
+async def _flood(port: int) -> None:
     """Garbage at a steady rate: nonsense, forgeries with a signature over another account, big ones."""
     kinds = (b"\xff" * 40, payload("kill", reason="forged", account="DU0000009"), b"[" * 4_000)
-    began_s, sent = time.monotonic(), 0
-    while True:
-        due = int((time.monotonic() - began_s) * FLOOD_PER_S)
-        while sent < due:
-            await client.publish(f"{BASE}/command", kinds[sent % len(kinds)], qos=0)
-            sent += 1
-        await asyncio.sleep(0.005)
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        began_s, sent = time.monotonic(), 0
+        while True:
+            due = int((time.monotonic() - began_s) * FLOOD_PER_S)
+            for number in range(sent, due):
+                await client.publish(f"{BASE}/command", kinds[number % len(kinds)], qos=0)
+            sent = max(sent, due)
+            await asyncio.sleep(0.002)
+
+
+if __name__ == "__main__":
+    asyncio.run(_flood(int(sys.argv[1])))

@@ -21,6 +21,7 @@ from daemon.control.operations import TraderOperations
 from daemon.gateway import market
 from daemon.gateway.config import load_gateway
 from daemon.gateway.process import Gateway
+from daemon.notify import Notifier
 from daemon.reference import tables as reference
 from daemon.trader import Trader
 from tests.fakes.operators import ONE_PERSON
@@ -133,6 +134,7 @@ class Pair:
         self.settings = DEFAULTS | changes
         self.gateway: Gateway
         self.trader: Trader
+        self.notifier: Notifier | None = None  # a manager of services, for the traders from now on
         self._gateway_task: asyncio.Task[None]
         self._trader_task: asyncio.Task[None]
 
@@ -202,7 +204,7 @@ class Pair:
     async def start_trader(self) -> None:
         """Start one; it is ready when this returns, its link may not be."""
         path = self.write_trader()
-        self.trader = Trader(load_config(path), path, quiet=True)
+        self.trader = Trader(load_config(path), path, quiet=True, notifier=self.notifier)
         self._trader_task = asyncio.create_task(self.trader.run())
         await self.until(lambda: self.trader.phase == "ready")
 

@@ -17,6 +17,7 @@ from tests.fakes.recordings import recordings
 FAST = 80
 DAY_S = int(datetime(2026, 1, 5, 14, 30, tzinfo=UTC).timestamp())  # the open
 MINUTES = 34
+LEAD_S = 900  # a made-up market begins at its open: a trader that starts slowly has its history by then
 
 
 def holds(found: dict[str, Any]) -> None:
@@ -40,7 +41,8 @@ def test_a_recorded_hour(market_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.skipif(recordings() is not None, reason="the recorded hour is stricter, and takes as long")
 def test_a_made_up_half_hour() -> None:
     """The same where nothing is recorded."""
-    window = Window(day=1, from_s=DAY_S, until_s=DAY_S + MINUTES * 60, adv={"BAC": 1_000_000, "IBM": 1_000_000})
+    from_s = DAY_S + LEAD_S
+    window = Window(day=1, from_s=from_s, until_s=from_s + MINUTES * 60, adv={"BAC": 1_000_000, "IBM": 1_000_000})
     feed = SYNTHETIC.format(speed=f"{FAST}x", seed=3)
     ends_ns = (window.until_s + 5) * NANO
     holds(run_feed(window, feed, ends_ns, ends_ns + 600 * NANO, speed=FAST))

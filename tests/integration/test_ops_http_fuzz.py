@@ -6,8 +6,10 @@ import functools
 import random
 import resource
 from pathlib import Path
+from typing import cast
 
 import pytest
+import uvloop
 
 from daemon.ops.http import connection, server
 from tests.fakes.ops import DEADLINE_S, TOKEN, Ops, fake_trader, ops_config, serving
@@ -72,10 +74,10 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say all of it."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self.content)
+        line = cast(asyncio.Transport, transport)
+        line.write(self.content)
         if self.done:
-            transport.write_eof()
+            line.write_eof()
 
     def data_received(self, data: bytes) -> None:
         """As much as tells what it is."""
@@ -98,14 +100,19 @@ async def send_all(port: int, inputs: list[tuple[bytes, bool]]) -> None:
 
 
 @pytest.mark.slow
-async def test_nonsense_is_answered_or_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nonsense_is_answered_or_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each input ends with an error or a closed line; memory is bounded, the process answers all the while."""
     monkeypatch.setattr(connection, "EXCHANGE_S", 0.2)
     monkeypatch.setattr(server, "KEEP_ALIVE_S", 0)
     monkeypatch.setattr(server, "SWEEP_S", 0.05)
+    uvloop.run(much_nonsense(tmp_path))  # as the process itself does
+
+
+async def much_nonsense(folder: Path) -> None:
+    """All of it, through one server."""
     chance = random.Random(SEED)
     inputs = [(nonsense(chance), chance.random() > LEFT_OPEN) for _ in range(INPUTS)]
-    async with fake_trader(config := ops_config(tmp_path)), serving(config) as ops:
+    async with fake_trader(config := ops_config(folder)), serving(config) as ops:
         await send_all_at_once(ops.http.port, inputs[: INPUTS // 5])
         before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         await send_all_at_once(ops.http.port, inputs[INPUTS // 5 :])

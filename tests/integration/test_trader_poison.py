@@ -114,13 +114,13 @@ def test_the_input_and_the_error_are_journalled_and_everything_is_cancelled(tmp_
 
 
 def test_the_process_ends_with_one_line_and_exit_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`quantd run` says what happened and what to do; no traceback, no summary."""
     rig = Rig(tmp_path)
     break_executor(monkeypatch, filled)
     assert app.main(["run", "--config", str(rig.config_path), "--json"]) == 1
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     assert out == ""
     line = err.splitlines()[-1]
     assert "Traceback" not in err

@@ -39,7 +39,7 @@ class Unavailable(Exception):
 
 def provision() -> Path:
     """The folder with the server's files. Raises Unavailable with the script's words."""
-    default = Path(tempfile.gettempdir()) / f"quantd-timescale-{os.getuid()}"
+    default = Path(tempfile.gettempdir()) / f"quantd-timescale-{os.getuid()}-client"
     folder = Path(os.environ.get(FOLDER_VARIABLE, default))
     done = subprocess.run([str(SCRIPT), str(folder)], capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,11 +1,15 @@
-"""Every code of an alert or a latch has its row in the operator's guide, every trigger and refusal in that of risk."""
+"""Every code of an alert or a latch stands in the operator's guide or the runbook, every trigger and refusal on the
+page of risk.
+"""
 
 import re
 
+from daemon.alerts.catalogue import RUNBOOK
 from risk.checks import CHECKS
 from risk.triggers import TRIGGERS
 from tests.tidy.codes import codes
 from tests.tidy.source import ROOT
+from tests.tidy.test_runbook import alert_sections
 
 CODE_IN_ROW = re.compile(r"[A-Z][A-Z_]+[A-Z]")
 
@@ -22,7 +26,7 @@ def test_an_operator_finds_every_code() -> None:
     assert {"LINK_LOST", "LEASE", "DEPLOY", "GUARD_FIRED", "SECOND_TRADER", "HALT"} <= used.keys(), (
         "the search is blind"
     )
-    guide = told_in("operator.md")
+    guide = told_in("operator.md") | set(alert_sections((ROOT / RUNBOOK).read_text(encoding="utf-8")))
     assert {code: path for code, path in used.items() if code not in guide} == {}
 
 

@@ -124,7 +124,8 @@ def test_a_line_that_cannot_be_told_costs_neither_the_others_nor_who_speaks() ->
 
 def test_a_line_is_bounded() -> None:
     """Whatever is in it; what names it stays."""
-    line = line_of(event="many", order_id=7, **{f"k{at}": "é" * 10_000 for at in range(200)})
+    many: dict[str, Any] = {f"k{at}": "é" * 10_000 for at in range(200)}
+    line = line_of(event="many", order_id=7, **many)
     assert len(line) <= LINE_BYTES_MAX
     assert json.loads(line) == json.loads(line) | {"event": "many", "order_id": "7", "cut": True}
 
@@ -193,15 +194,17 @@ def test_the_secrets_a_config_names_are_known(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "urls").write_text("# desk\ntgram://123456789:AAbbCC-token/42\nmailto://me:hunter2%21@mail.example\n")
     (tmp_path / "totp").write_text("JBSWY3DPEHPK3PXP\n")
     monkeypatch.setenv("DB_PASSWORD", "correct horse")
+    (tmp_path / "console").write_text("b2f00d1e5\n")
     target = AlertTarget(name="desk", urls_file=str(tmp_path / "urls"))
     gone = AlertTarget(name="gone", urls_file=str(tmp_path / "gone"))
     config = msgspec.structs.replace(
         config,
         alerts=msgspec.structs.replace(config.alerts, to=(target, gone)),
+        ops=msgspec.structs.replace(config.ops, tokens={"console": str(tmp_path / "console")}),
         record=msgspec.structs.replace(config.record, password_variable="DB_PASSWORD"),
     )
     found = set(secrets_of(config)) | set(secrets_of(_with_operator(config, str(tmp_path / "totp"))))
-    assert {"correct horse", "JBSWY3DPEHPK3PXP", "AAbbCC-token", "123456789", "hunter2!"} <= found
+    assert {"correct horse", "JBSWY3DPEHPK3PXP", "AAbbCC-token", "123456789", "hunter2!", "b2f00d1e5"} <= found
     assert not {"mail.example", "# desk", "desk"} & found
 
 

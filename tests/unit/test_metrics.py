@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -72,7 +73,7 @@ def test_values_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert value(found, "quantd_orders_live", state="UNKNOWN") == 1
     assert value(found, "quantd_strategy_exposure", strategy="nobody") == 0
     assert 8 < value(found, "quantd_lease_remaining_seconds") <= 9
-    assert value(found, "quantd_restart_window_start_seconds", window="weekly login", every="week") >= 0
+    assert value(found, "quantd_restart_window_start_seconds", window="weekly login", login="yes") >= 0
     assert value(found, "quantd_follower_snapshot_records") == 234
     assert value(found, "quantd_tick_to_order_seconds_count", cause="market") == 7
     assert value(found, "quantd_tick_to_order_seconds_bucket", cause="market", le="2.048e-06") == 3
@@ -83,12 +84,12 @@ def test_values_come_out_as_they_went_in(tmp_path: Path) -> None:
 def test_a_trader_that_does_not_answer_has_no_numbers(tmp_path: Path, how: str) -> None:
     """`quantd_up` says 0 and what came from it is absent; follower, guard and lease are told of all the same."""
     long_ago = time.monotonic() - STALE_S - 1
-    changes = {
+    ways: dict[str, dict[str, Any]] = {
         "gone": {"trader": ABSENT},
         "old": {"answered_s": long_ago},
         "looks stand still": {"at_s": long_ago},
-    }[how]
-    found = exported(MetricsPage(a_view(a_config(tmp_path), full_seen(**changes))).render().decode())
+    }
+    found = exported(MetricsPage(a_view(a_config(tmp_path), full_seen(**ways[how]))).render().decode())
     names = {name for name, _ in found}
     assert value(found, "quantd_up") == 0
     trader = {name for name, metric in METRICS.items() if metric.source == "trader"}

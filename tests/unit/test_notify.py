@@ -1,5 +1,6 @@
 """What a process tells the manager of its service (daemon/notify.py), heard on a real socket."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -143,3 +144,31 @@ def test_a_manager_that_is_gone_or_does_not_listen_costs_nothing(tmp_path: Path,
     notifier.turn(lambda: "back")
     assert [lines[-1] for lines in again.heard()] == ["STATUS=back"]
     again.socket.close()
+
+
+def test_ready_and_stopping_are_said_again_when_they_were_not_taken(tmp_path: Path, made: Make) -> None:
+    """A manager whose queue is full at that moment hears them with the next turn."""
+    clock = Clock()
+    deaf = Manager(str(tmp_path / "notify"))
+    notifier = made(deaf.address, clock=clock)
+
+    def fill() -> None:
+        other = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                other.sendto(b"STATUS=noise", deaf.address)
+        other.close()
+
+    fill()
+    notifier.ready("now")
+    assert not notifier.is_ready
+    deaf.heard()
+    notifier.ready("now")
+    assert deaf.heard()[-1][0] == "READY=1"
+    fill()
+    notifier.stopping("asked")
+    deaf.heard()
+    clock.now_s += 60.0
+    notifier.turn(lambda: "draining")
+    assert deaf.heard()[-1][0] == "STOPPING=1"
+    deaf.socket.close()

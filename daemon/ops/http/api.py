@@ -100,9 +100,9 @@ class Api:
         return told | {"strategies": await self._from_books(lambda fold: profit_rows(fold.money, fold.mark_nanos))}
 
     async def _alerts(self, request: Request) -> Any:
-        guard = self._view.guard
-        waiting = list(guard.open_alerts) if guard is not None and self._view.seen.guard_runs else []
-        return {"newest": named(self._picture().alerts), "open": waiting}
+        delivery = self._view.seen.delivery
+        told = {"open": [], "targets": []} if delivery is None else named(delivery)
+        return {"newest": named(self._picture().alerts), "open": told["open"], "targets": told["targets"]}
 
     async def _latches(self, request: Request) -> Any:
         status = self._picture()

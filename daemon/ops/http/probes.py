@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from daemon.ops.view import SILENT, View
-from daemon.probes.finding import FAIL, Finding, fail
+from daemon.probes.finding import FAIL, Finding, fail, ok
 from daemon.probes.running import Running, examine_running
 
 SILENT_S_MAX: Final = 30.0  # a trader that listens and does not answer for so long hangs: its longest step takes 0.1 s
@@ -61,4 +61,18 @@ def _findings(view: View) -> list[Finding]:
         follower=seen.follower,
         guard=seen.guard_news,
     )
-    return examine_running(running)
+    return [*examine_running(running), *_lease(view)]
+
+
+def _lease(view: View) -> list[Finding]:
+    """Where a cluster says who may trade: whether that is this trader."""
+    lease = view.lease
+    if not view.config.ops.cluster.lease:
+        return []
+    if lease is None or not lease.held:
+        text = "not ours" if lease is None or not lease.holder else f"held by {lease.holder}"
+        why = f" ({lease.fault})" if lease is not None and lease.fault else ""
+        return [fail("lease", f"{text}{why}", "wait until it runs out there; docs/ops.md: the cluster's lease")]
+    if lease.told:
+        return [fail("lease", f"ours, and the trader did not take it: {lease.told}", "read the trader's log")]
+    return [ok("lease", f"ours for {lease.left_s:.0f} s")]

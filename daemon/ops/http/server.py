@@ -22,7 +22,7 @@ from daemon.ops.view import View
 
 METRICS_FIELD: Final = "ops.metrics_token_file"
 HANDSHAKE_S: Final = 5.0  # of TLS
-BACKLOG: Final = 64
+BACKLOG: Final = 1_024  # of the kernel: a burst beyond it waits for its retransmissions
 SWEEP_S: Final = 1.0  # connections that take too long are looked for this often
 LEAVE_S: Final = 2.0  # for answers on their way, at the end
 

@@ -11,7 +11,9 @@ import msgspec
 
 Kind = Literal["gauge", "counter", "histogram"]
 # Where it comes from, and when it is absent: see ABSENT.
-Source = Literal["ops", "trader", "windows", "lease", "journal", "follower", "guard"]
+Source = Literal[
+    "ops", "trader", "windows", "lease", "journal", "follower", "ship", "guard", "delivery", "mqtt", "cluster", "up"
+]
 
 ABSENT: Final[dict[Source, str]] = {
     "ops": "always there",
@@ -20,7 +22,12 @@ ABSENT: Final[dict[Source, str]] = {
     "lease": "absent while no trader ever held a lease here (no broker)",
     "journal": "absent while there is no journal",
     "follower": "absent while no follower runs; `quantd_follower_up` and the count of differences stay",
+    "ship": "absent where the journal was never shipped; while nobody ships only `quantd_ship_up` is there",
     "guard": "absent while no guard runs; `quantd_guard_up` stays",
+    "delivery": "absent while nobody delivers alerts; `quantd_alert_delivery_up` stays",
+    "mqtt": "absent without a bridge (`ops.mqtt.host`)",
+    "cluster": "absent where no cluster is asked (`ops.cluster.lease`)",
+    "up": "absent without `quantd up`",
 }
 
 LINKS: Final = ("DOWN", "DEGRADED", "READY", "UNSYNCED")
@@ -40,7 +47,11 @@ STAGES: Final = ("receive", "decide", "gate", "journal", "hold", "dispatch", "wi
 CAUSES: Final = ("market", "other")
 QUEUES: Final = ("held_orders", "cancels", "synchronisation", "data_requests")
 FOLLOWER_PARTS: Final = ("compare", "record")
-EVERY: Final = ("day", "week")
+LOGIN: Final = ("yes", "no")
+MQTT_KINDS: Final = ("reply", "fill", "alert")
+MQTT_REASONS: Final = (
+    "topic", "retained", "too_big", "malformed", "not_taken", "unsigned", "forged", "stale", "replayed", "busy",
+)  # fmt: skip
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +80,8 @@ SYMBOL: Final = _label("symbol", bound="the configured symbols")
 STRATEGY: Final = _label("strategy", bound="the configured strategies, the book of manual orders and that of nobody")
 TARGET: Final = _label("target", bound="the configured targets of alerts, at most 16")
 PART: Final = _label("part", bound="the parts of ops")
-_WINDOW: Final = (_label("window", bound="the configured restart windows"), _label("every", *EVERY))
+PROCESS_NAME: Final = _label("process", bound="the processes of `quantd up`")
+_WINDOW: Final = (_label("window", bound="the configured restart windows"), _label("login", *LOGIN))
 
 
 def _gauge(name: str, text: str, *labels: Label, source: Source = "trader") -> Metric:
@@ -106,8 +118,8 @@ LINK: Final = (
     _gauge("clock_offset_age_seconds", "Since that was measured; absent before."),
     _gauge("restart_window_active", "1 = a restart known in advance is on, or orders have stopped for it.", *_WINDOW,
            source="windows"),
-    _gauge("restart_window_start_seconds", "Until orders stop for the next such window; 0 while one is on.", *_WINDOW,
-           source="windows"),
+    _gauge("restart_window_start_seconds", "Until orders stop for the next such window; 0 while one is on. After one "
+           "with login yes somebody must log in.", *_WINDOW, source="windows"),
     _gauge("socket_unsent_bytes", "To the broker, not yet taken by the kernel."),
 )  # fmt: skip
 
@@ -157,6 +169,7 @@ MODELS: Final = (
     _gauge("model_score_age_seconds", "Since that score; absent outside the hours in which the model is asked.",
            STRATEGY, SYMBOL),
     _counter("model_scores", "Scores computed.", STRATEGY),
+    _gauge("model_trained_age_seconds", "Since the newest data that the model was trained on.", STRATEGY, source="ops"),
     _gauge("model_drift_ratio", "Population stability index of the last thousand sampled scores against the scores of "
            "the training rows: 0 = the same, above 0.25 = another distribution. Absent until there are 200.", STRATEGY,
            source="ops"),
@@ -192,6 +205,8 @@ RISK: Final = (
     _gauge("approvals_waiting", "Commands that wait for a second person."),
     _gauge("lease_remaining_seconds", "Until the trader's lease on the account ends; below 0 = it has ended.",
            source="lease"),
+    _gauge("cluster_lease_held", "1 = the cluster says that this trader is the one.", source="cluster"),
+    _gauge("cluster_lease_remaining_seconds", "Of the cluster's word, as far as it was confirmed.", source="cluster"),
     _gauge("lease_announced", "1 = the lease was given back on purpose: nothing is to be done.", source="lease"),
 )  # fmt: skip
 
@@ -223,18 +238,49 @@ FOLLOWER: Final = (
     _gauge("follower_snapshot_fault", "1 = the last snapshot could not be taken.", source="follower"),
 )  # fmt: skip
 
+SHIP: Final = (
+    _gauge("ship_up", "1 = a process ships the journal off this machine and reports.", source="ship"),
+    _gauge("ship_lag_seconds", "How long the oldest record that the copy lacks has been there.", source="ship"),
+    _gauge("ship_lag_records", "How many records it lacks.", source="ship"),
+    _gauge("ship_lag_bytes", "How many bytes it lacks.", source="ship"),
+    _gauge("ship_fault", "1 = the last round failed.", source="ship"),
+    _counter("ship_bytes", "Shipped by this process.", source="ship"),
+)  # fmt: skip
+
 GUARD: Final = (
     _gauge("guard_up", "1 = a guard runs and reports.", source="ops"),
     _gauge("guard_state", "1 for the present state, 0 for the others.", _label("state", *GUARD_STATES),
            source="guard"),
-    _gauge("alert_target_undelivered", "Open alerts that a target should have been told of.", TARGET, source="guard"),
-    _gauge("alert_target_failing_seconds", "Since when deliveries to it fail; 0 = they do not.", TARGET,
-           source="guard"),
-    _counter("alert_target_delivered", "Alerts delivered by this guard.", TARGET, source="guard"),
-    _gauge("guard_alerts_open", "Alerts that nobody has acknowledged, the guard's own included.", source="guard"),
-    _gauge("guard_journal_fault", "1 = the guard cannot read the journal's alerts: nobody is told.", source="guard"),
     _counter("alerts_raised", "Alerts of the trader.", _label("severity", *SEVERITIES)),
     _gauge("alerts_open", "Alerts of the trader that nobody has acknowledged.", _label("severity", *SEVERITIES)),
+    _gauge("alert_delivery_up", "1 = a process delivers alerts to people and reports.", source="ops"),
+    _gauge("alert_delivery_fault", "1 = the journal's alerts cannot be read: nobody is told of them.",
+           source="delivery"),
+    _gauge("alert_delivery_open", "Alerts of all processes that nobody has acknowledged.",
+           _label("severity", *SEVERITIES), source="delivery"),
+    _gauge("alert_target_undelivered", "Open alerts that a target should have been told of.", TARGET,
+           source="delivery"),
+    _gauge("alert_target_failing_seconds", "Since when deliveries to it fail; 0 = they do not.", TARGET,
+           source="delivery"),
+    _counter("alert_target_delivered", "Alerts delivered by the process that delivers now.", TARGET,
+             source="delivery"),
+)  # fmt: skip
+
+MQTT: Final = (
+    _gauge("mqtt_connected", "1 = the bridge has a session with the MQTT broker.", source="mqtt"),
+    _counter("mqtt_connects", "Sessions begun.", source="mqtt"),
+    _counter("mqtt_failures", "Connections that failed or ended.", source="mqtt"),
+    _counter("mqtt_published", "Messages told.", source="mqtt"),
+    _gauge("mqtt_waiting", "Messages that wait to be told.", source="mqtt"),
+    _counter("mqtt_dropped", "Messages that were never told, because what waited was full.",
+             _label("kind", *MQTT_KINDS), source="mqtt"),
+    _counter("mqtt_received", "Messages that came in.", source="mqtt"),
+    _counter("mqtt_discarded", "Of these, came faster than they could be looked at.", source="mqtt"),
+    _counter("mqtt_refused", "Of these, refused by the bridge.", _label("reason", *MQTT_REASONS), source="mqtt"),
+    _counter("mqtt_commands", "Commands passed on to the trader.", source="mqtt"),
+    _counter("mqtt_commands_refused", "Of these, refused by the trader.", source="mqtt"),
+    _counter("mqtt_commands_unanswered", "Of these, without an answer.", source="mqtt"),
+    _counter("mqtt_features", "Numbers for models passed on.", source="mqtt"),
 )  # fmt: skip
 
 PROCESS: Final = (
@@ -247,6 +293,8 @@ PROCESS: Final = (
     _gauge("process_tasks", "Tasks of the trader's loop."),
     _counter("process_cpu_seconds", "Of the trader, user and system."),
     _counter("process_gc_collections", "Of the trader's garbage collector.", _label("generation", "0", "1", "2")),
+    _gauge("process_up", "1 = the process runs, as `quantd up` sees it.", PROCESS_NAME, source="up"),
+    _counter("process_restarts", "How often `quantd up` started it again.", PROCESS_NAME, source="up"),
     _gauge("ops_part_up", "1 = the part of ops runs.", PART, source="ops"),
     _counter("ops_part_restarts", "How often the part failed and was started again.", PART, source="ops"),
 )  # fmt: skip
@@ -262,7 +310,9 @@ GROUPS: Final[tuple[tuple[str, tuple[Metric, ...]], ...]] = (
     ("Risk and authority", RISK),
     ("Journal and disk", JOURNAL),
     ("Follower and database", FOLLOWER),
+    ("The copy of the journal", SHIP),
     ("Guard and alerts", GUARD),
+    ("MQTT", MQTT),
     ("Processes", PROCESS),
 )
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for _, group in GROUPS for metric in group}

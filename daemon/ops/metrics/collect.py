@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -27,9 +27,20 @@ from daemon.ops.view import View
 from daemon.status.follower import SILENT_SECONDS_MAX as FOLLOWER_SILENT_S
 from daemon.status.guard import SILENT_SECONDS_MAX as GUARD_SILENT_S
 from daemon.status.measures import Measures, decode_measures
+from daemon.status.processes import RUNNING
+from daemon.status.ship import SILENT_SECONDS_MAX as SHIP_SILENT_S
+from strategies.models.card import ModelCard
 
 STALE_S: Final = 5.0  # an older answer of the trader is no answer
-CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
+DELIVERY_SILENT_S: Final = 5.0  # who delivers says so once a second
+_MQTT: Final = {
+    "mqtt_connected": "connected", "mqtt_connects_total": "connects", "mqtt_failures_total": "failures",
+    "mqtt_published_total": "published", "mqtt_waiting": "waiting", "mqtt_received_total": "received",
+    "mqtt_discarded_total": "discarded", "mqtt_commands_total": "relayed",
+    "mqtt_commands_refused_total": "relayed_refused", "mqtt_commands_unanswered_total": "unanswered",
+    "mqtt_features_total": "features",
+}  # fmt: skip
 
 
 class MetricsPage:
@@ -51,7 +62,9 @@ class ViewCollector(Collector):
         config = view.config
         self._view = view
         self._boot = boot_id()
-        self._drifts = drifts_of(config)
+        cards = cards_of(config)
+        self._drifts = {name: Drift(card.calibration) for name, card in cards.items()}
+        self._trained = {name: card.data.until_ns for name, card in cards.items()}
         self._windows = windows_of(config)
 
     def collect(self) -> Iterator[Metric]:
@@ -62,6 +75,9 @@ class ViewCollector(Collector):
         self._folder(samples)
         self._follower(samples)
         self._guard(samples)
+        self._delivery(samples)
+        self._beside(samples)
+        self._mqtt(samples)
         self._ops(samples)
         if measures is not None:
             self._drift(samples, measures)
@@ -96,10 +112,10 @@ class ViewCollector(Collector):
             now_ns = view.status.ts_ns
         else:
             return
-        for name, every, windows in self._windows:
+        for name, login, windows in self._windows:
             start_ns, _ = windows.next(now_ns)
-            samples.put("restart_window_active", bool(windows.now(now_ns)), name, every)
-            samples.put("restart_window_start_seconds", max(0, start_ns - now_ns) / NANO, name, every)
+            samples.put("restart_window_active", bool(windows.now(now_ns)), name, login)
+            samples.put("restart_window_start_seconds", max(0, start_ns - now_ns) / NANO, name, login)
 
     def _folder(self, samples: Samples) -> None:
         folder, config = self._view.seen.folder, self._view.config
@@ -143,12 +159,54 @@ class ViewCollector(Collector):
         if picture is None or not runs:
             return
         samples.one_of("guard_state", picture.state, c.GUARD_STATES)
-        put("guard_alerts_open", len(picture.open_alerts))
-        put("guard_journal_fault", bool(picture.fault))
+
+    def _delivery(self, samples: Samples) -> None:
+        """Of whoever delivers alerts, which may be ops itself."""
+        picture, put = self._view.seen.delivery, samples.put
+        runs = picture is not None and (time.time_ns() - picture.wall_ns) / NANO <= DELIVERY_SILENT_S
+        put("alert_delivery_up", runs)
+        if picture is None or not runs:
+            return
+        put("alert_delivery_fault", bool(picture.fault))
+        severities = [one.severity for one in picture.open]
+        for severity in c.SEVERITIES:
+            put("alert_delivery_open", severities.count(severity), severity)
         for target in picture.targets:
             put("alert_target_undelivered", target.undelivered, target.name)
             put("alert_target_failing_seconds", target.failing_s, target.name)
             put("alert_target_delivered_total", target.delivered, target.name)
+
+    def _beside(self, samples: Samples) -> None:
+        """Shipping, the cluster's lease, and the processes that `quantd up` keeps up."""
+        folder, lease, put = self._view.seen.folder, self._view.lease, samples.put
+        if lease is not None:
+            put("cluster_lease_held", lease.held)
+            put("cluster_lease_remaining_seconds", lease.left_s)
+        for one in () if folder is None or folder.up is None else folder.up.processes:
+            put("process_up", one.state == RUNNING, one.name)
+            put("process_restarts_total", one.restarts, one.name)
+        if folder is None or folder.ship is None:
+            return
+        picture = folder.ship
+        runs = folder.ships and (time.time_ns() - picture.wall_ns) / NANO <= SHIP_SILENT_S
+        put("ship_up", runs)
+        if runs:
+            put("ship_lag_seconds", picture.part.lag_s)
+            put("ship_lag_records", picture.part.lag_records)
+            put("ship_lag_bytes", picture.behind_bytes)
+            put("ship_fault", bool(picture.fault))
+            put("ship_bytes_total", picture.shipped_bytes)
+
+    def _mqtt(self, samples: Samples) -> None:
+        counted, put = self._view.counted.get("mqtt"), samples.put
+        if counted is None:
+            return
+        for name, key in _MQTT.items():
+            put(name, counted.get(key, 0))
+        for kind in c.MQTT_KINDS:
+            put("mqtt_dropped_total", counted.get(f"dropped_{kind}", 0), kind)
+        for reason in c.MQTT_REASONS:
+            put("mqtt_refused_total", counted.get(f"refused_{reason}", 0), reason)
 
     def _ops(self, samples: Samples) -> None:
         view = self._view
@@ -160,28 +218,35 @@ class ViewCollector(Collector):
         for one in measures.models:
             if one.strategy in self._drifts and one.scored_ns and one.age_ms >= 0:
                 self._drifts[one.strategy].take(one.symbol, one.scored_ns, one.score_bp)
+        for strategy, until_ns in self._trained.items():
+            samples.put("model_trained_age_seconds", max(0, measures.ts_ns - until_ns) / NANO, strategy)
         for strategy, drift in self._drifts.items():
             if drift.ratio is not None:
                 samples.put("model_drift_ratio", drift.ratio, strategy)
 
 
 def drifts_of(config: Config) -> dict[str, Drift]:
-    """One for every strategy with a model whose card can be read; where it cannot, the trader says why."""
+    """One for each of them; each caller samples for itself."""
+    return {name: Drift(card.calibration) for name, card in cards_of(config).items()}
+
+
+def cards_of(config: Config) -> dict[str, ModelCard]:
+    """Of every strategy with a model whose card can be read; where it cannot, the trader says why."""
     found = {}
     for name, strategy in config.strategies.items():
         model = strategy.params.get("model")
         if strategy.enabled and isinstance(model, str):
             with contextlib.suppress(ConfigError):
-                found[name] = Drift(read_model(Path(model), field=f"strategies.{name}").card.calibration)
+                found[name] = read_model(Path(model), field=f"strategies.{name}").card
     return found
 
 
 def windows_of(config: Config) -> list[tuple[str, str, Windows]]:
-    """Each restart window by itself: its name, how often it comes, and its calendar."""
+    """Each restart window by itself: its name, whether somebody must log in after it, and its calendar."""
     if not config.broker_feed:
         return []
     found = []
     for window in config.ib.windows:
         alone = msgspec.structs.replace(config.ib, windows=(window,))
-        found.append((window.name, "week" if len(window.days) == 1 else "day", Windows(alone)))
+        found.append((window.name, "yes" if window.login else "no", Windows(alone)))
     return found

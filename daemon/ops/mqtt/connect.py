@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -16,18 +17,20 @@ from paho.mqtt.properties import Properties
 from core.errors import ConfigError
 from daemon.authority.keys import read_secret
 from daemon.config.mqtt import MqttSettings
-from daemon.ops.mqtt.counters import Counters
 from daemon.ops.mqtt.messages import PAYLOAD_BYTES_MAX
 from daemon.ops.mqtt.topics import Topics
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
-INBOX_MAX: Final = 4_096  # messages that came in and were not looked at yet
 PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 1_024  # the broker keeps longer ones to itself
 
 
-def client_of(mqtt: MqttSettings, topics: Topics, instance: str, counted: Counters) -> aiomqtt.Client:
-    """A client that is not connected yet. Raises ConfigError on a file or secret that cannot be used."""
+def client_of(
+    mqtt: MqttSettings, topics: Topics, instance: str, take: Callable[[aiomqtt.Message], None]
+) -> aiomqtt.Client:
+    """A client that is not connected yet; `take` gets each message. Raises ConfigError on a secret or certificate that
+    cannot be used.
+    """
     properties = Properties(PacketTypes.CONNECT)
     properties.MaximumPacketSize = PACKET_BYTES_MAX
     return aiomqtt.Client(
@@ -41,8 +44,7 @@ def client_of(mqtt: MqttSettings, topics: Topics, instance: str, counted: Counte
         keepalive=mqtt.keepalive_s,
         timeout=mqtt.timeout_s,
         will=aiomqtt.Will(topics.availability, OFFLINE, qos=1, retain=True),
-        queue_type=inbox_of(counted),
-        max_queued_incoming_messages=INBOX_MAX,
+        queue_type=inbox_of(take),
         tls_context=tls_of(mqtt),
         properties=properties,
         logger=logging.getLogger(__name__),
@@ -90,14 +92,13 @@ def tls_context(ca_file: str, certificate_file: str, key_file: str, field: str) 
     return context
 
 
-def inbox_of(counted: Counters) -> type[asyncio.Queue[Any]]:
-    """A queue of incoming messages that, when it is full, drops the oldest and counts it."""
+def inbox_of(take: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """What the client library takes for its queue of incoming messages: each is looked at where it is read from the
+    socket. A queue would hold a kill back behind a flood, and cost a task for each message.
+    """
 
-    class Inbox(asyncio.Queue[Any]):
-        def put_nowait(self, item: Any) -> None:
-            if self.full():
-                self.get_nowait()
-                counted.discarded += 1
-            super().put_nowait(item)
+    class Inbox(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            take(item)
 
     return Inbox

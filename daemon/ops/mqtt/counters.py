@@ -23,7 +23,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.received = 0
-        self.discarded = 0  # came in faster than they could be looked at
+        self.unsaid = 0  # refusals that were not answered: too many in a second
         self.refused = dict.fromkeys(REASONS, 0)  # by the bridge
         self.relayed = 0  # commands passed on to the trader
         self.relayed_refused = 0  # and refused by it
@@ -37,7 +37,7 @@ class Counters:
     def told(self, outbox: Outbox) -> dict[str, int]:
         """All of it, flat."""
         plain = (
-            "connected", "connects", "failures", "received", "discarded", "relayed", "relayed_refused", "unanswered",
+            "connected", "connects", "failures", "received", "unsaid", "relayed", "relayed_refused", "unanswered",
             "features", "features_refused",
         )  # fmt: skip
         return {

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from daemon.authority.signatures import Signatures, Unproven
+from daemon.control.allowance import Allowance
 from daemon.control.client import NotReachable
 from daemon.control.messages import AnyRequest, BadRequest, Kill, decode_request
 from daemon.ops.mqtt import counters as n
@@ -25,6 +26,7 @@ from daemon.ops.mqtt.topics import Topics
 from daemon.ops.view import View
 
 AT_ONCE_MAX: Final = 16  # commands that wait for the trader's answer
+REFUSALS_PER_S_MAX: Final = 20  # that are answered: a flood must not fill the way back
 NO_RUN: Final = -2  # while no trader answers: no signature names it
 
 
@@ -41,6 +43,7 @@ class Incoming:
         self._signatures = Signatures(config.authority, account=config.account.id, epoch=self._epoch)
         self._tasks: asyncio.TaskGroup | None = None
         self._at_once = 0
+        self._answers = Allowance(REFUSALS_PER_S_MAX, 1.0)
         # Two lines: the trader bounds the requests of each, and numbers must never stand in the way of a kill.
         socket = Path(config.control.socket)
         self.line, self._other = TraderLine(socket), TraderLine(socket)
@@ -81,7 +84,10 @@ class Incoming:
             request = _request_of(given.request)
             self._check(request, retained=retained)
         except Refused as fault:
-            self._reply(reply_topic, given.id, fault.command, ok=False, text=str(fault), by="bridge")
+            if self._answers.take(time.monotonic()):
+                self._reply(reply_topic, given.id, fault.command, ok=False, text=str(fault), by="bridge")
+            else:
+                self._counted.unsaid += 1
             self._refuse(fault)
             return
         assert self._tasks is not None, "nothing comes in before `run`"

@@ -41,8 +41,12 @@ class TraderLine:
                     async with asyncio.timeout(AGAIN_S if self._lines is None else PING_S):
                         await self._lost.wait()
         finally:
-            if self._lines is not None:
-                self._lines.hang_up()
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close it; a later request opens it again."""
+        if self._lines is not None:
+            self._lines.hang_up()
 
     async def request(self, command: str, **fields: Any) -> Answer:
         """The trader's answer. Raises NotReachable: nobody there, or no answer; nothing is sent twice."""

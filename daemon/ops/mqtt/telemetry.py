@@ -40,7 +40,6 @@ class Pictures:
         return new
 
     def _state(self, seen: Seen, status: Status | None) -> dict[str, Any]:
-        guard = seen.guard if seen.guard_runs else None
         value: dict[str, Any] = {
             "v": m.VERSION,
             "instance": self._instance,
@@ -49,7 +48,7 @@ class Pictures:
             "wall_ns": time.time_ns(),
             "follower_runs": seen.follower_runs,
             "guard_runs": seen.guard_runs,
-            "alerts_open": [] if guard is None else list(guard.open_alerts),
+            "alerts_open": [] if seen.delivery is None else [one.code for one in seen.delivery.open],
         }
         if status is None:
             return value

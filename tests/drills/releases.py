@@ -1,0 +1,136 @@
+"""The drill `releases`: a state directory goes from an earlier release to this one and back, each by its own code,
+killed with kill -9 on the way. Whoever takes it up must have the books to the cent and be HALTED until it is armed, or
+refuse before it writes a byte; and an earlier follower must refuse a database that was upgraded beyond it.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from core import commands as c
+from core import events as e
+from core import records as r
+from core.latches import HALTED
+from core.money.state import Money
+from daemon.follower.address import read_address
+from daemon.follower.upgrade import upgrade
+from daemon.journal import JournalReader
+from daemon.journal_fold import JournalFold
+from tests.fakes.process import TraderProcess
+from tests.fakes.trader import write_config
+from tests.replay.make_state import DAY, ROOT, check_out
+
+# Commits that stand for releases: as they were when what the changelog says of them was done, newest first.
+RELEASES: Final = ("8cfc7f0", "2c1017b", "1325ba4")
+STEP: Final = 150_000  # bytes of the journal that each of them writes before it is killed
+SECONDS_MAX: Final = 3_600.0
+
+
+def run_part(number: int) -> dict[str, Any]:
+    """One earlier release, by its place in RELEASES."""
+    return run_release(RELEASES[number % len(RELEASES)])
+
+
+def run_release(commit: str) -> dict[str, Any]:
+    """There and back."""
+    began = time.monotonic()
+    failures: list[str] = []
+    code = checked_out(commit)
+    with tempfile.TemporaryDirectory(prefix="qr-") as name:
+        state = Path(name)
+        config = write_config(state, **DAY)
+        journal = state / "journal"
+        told = {"old": take_up(config, code, journal, failures, STEP)}
+        told["new"] = take_up(config, ROOT, journal, failures, 2 * STEP, fresh=False)
+        told["back"] = take_up(config, code, journal, failures, 3 * STEP, fresh=False)
+        told["again"] = take_up(config, ROOT, journal, failures, 4 * STEP, fresh=False)
+        told["database"] = follow_upgraded(config, code, state, failures)
+    return {
+        "commit": commit,
+        "seconds": round(time.monotonic() - began, 1),
+        "told": told,
+        "failures": [f"{commit}: {text}" for text in failures],
+    }
+
+
+def checked_out(commit: str) -> Path:
+    """That commit's files with its kernels compiled: a minute of work, kept where the next part or run finds it."""
+    code = Path(tempfile.gettempdir()) / f"quantd-release-{os.getuid()}-{commit}"
+    if not (code / "pyproject.toml").exists():
+        code.mkdir(exist_ok=True)
+        check_out(commit, code)
+    done = run(code, "daemon.cli", "warm")
+    if done.returncode:
+        raise RuntimeError(f"warm: {done.stderr[-800:]}")
+    return code
+
+
+def run(code: Path, module: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A module of a checkout, to its end."""
+    command = [sys.executable, "-m", module, *words]
+    environment = {"PYTHONPATH": str(code), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+    return subprocess.run(
+        command, cwd=code, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False
+    )
+
+
+def take_up(config: Path, code: Path, journal: Path, failures: list[str], until: int, *, fresh: bool = True) -> str:
+    """A trader of this code goes on until the journal is so large, and is killed there; what became of it."""
+    before = None if fresh else JournalFold(journal).money
+    there = {} if fresh else contents(journal)
+    last_seq = 0 if fresh else end_of(journal)
+    with TraderProcess(config, root=code) as trader:
+        killed = trader.kill_at(journal, until)
+        if not killed and trader.process.returncode:
+            told = trader.process.communicate()[1].strip().splitlines()
+            if contents(journal) != there:
+                failures.append(f"it refused after it had written: {told[-1:]}")
+            return f"refused with {trader.process.returncode}: {told[-1][:300] if told else ''}"
+    if before is not None:
+        failures += differences(before, JournalFold(journal).money, journal, last_seq)
+    return "went on" if killed else "went on to the end of the tape"
+
+
+def contents(journal: Path) -> dict[str, bytes]:
+    """Segments and snapshots as they are."""
+    return {path.name: path.read_bytes() for path in journal.iterdir() if path.suffix in (".qj", ".qs")}
+
+
+def end_of(journal: Path) -> int:
+    """Newest seq."""
+    return max(record.last_seq for record in JournalReader(journal).records())
+
+
+def differences(before: Money, after: Money, journal: Path, last_seq: int) -> list[str]:
+    """Nothing that was in the books may be gone, nothing may be sent before it is armed."""
+    found = []
+    ours, theirs = before.ledger.executions, after.ledger.executions
+    found += [f"execution {name} is not what it was" for name in ours if theirs.get(name) != ours[name]]
+    if after.latches.everywhere != HALTED:
+        found.append("it is not HALTED")
+    new = JournalReader(journal, from_seq=last_seq + 1)
+    messages = [r.decode(record.kind, record.payload) for record in new.records({r.INPUT, r.COMMAND})]
+    started = [one for one in messages if isinstance(one, e.TraderStarted)]
+    if not started or "code" not in started[0].changed:
+        found.append(f"it did not start as other code: {started}")
+    sent = [one for one in messages if isinstance(one, c.PlaceOrder)]
+    return found + ([f"{len(sent)} orders were placed before it was armed"] if sent else [])
+
+
+def follow_upgraded(config: Path, code: Path, state: Path, failures: list[str]) -> str:
+    """The earlier follower on a database that this release has upgraded: the same schema, or it refuses."""
+    address = read_address(f"sqlite:///{state}/quantd.db")
+    schema = upgrade(address).after
+    done = run(code, "daemon.cli", "db", "status", "-c", str(config), "--json")
+    if done.returncode not in (0, 1):
+        failures.append(f"db status: {done.stderr[-400:]}")
+        return "failed"
+    usable = '"usable":true' in done.stdout
+    known = run(code, "daemon.cli", "db", "upgrade", "-c", str(config))
+    if usable != (known.returncode == 0):
+        failures.append(f"usable {usable}, and upgrade ended with {known.returncode}: {known.stderr[-400:]}")
+    return f"schema {schema}: {'the same' if usable else known.stderr.strip()[:300]}"
