@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def completion(shell: Shell) -> None:
     """Print the script that completes `quantd` at a TAB, e.g. in ~/.bashrc: eval "$(quantd completion bash)"."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # not in its __all__
 
     print(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
 
@@ -31,7 +31,7 @@ def completion(shell: Shell) -> None:
 def prepare() -> None:
     """Let the library answer the scripts, when it is a script that asks."""
     if VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
 
@@ -47,12 +47,13 @@ def symbols(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _known(context: typer.Context, incomplete: str, rows: str) -> list[str]:
-    from daemon.control.client import ControlClient
+    from daemon.control.client import connected
     from daemon.state_dir import state_directory
 
     try:
         path = state_directory(context.params.get("state")).socket_in_use()
-        picture = ControlClient(path, timeout_s=ANSWER_S).status()
+        with connected(path, timeout_s=ANSWER_S) as client:
+            picture = client.status()
     except (QuantdError, OSError):
         return []  # nobody runs there: nothing is completed
     names = [row.symbol if rows == "feed" else row.name for row in getattr(picture, rows)]

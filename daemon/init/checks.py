@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from broker.ib.config import LIVE_PORTS, PAPER_PORTS, IbSettings, check_account, check_lines
 from core.errors import ConfigError
 from daemon.authority.keys import read_secret
@@ -93,7 +95,7 @@ def model(value: str, answers: Answers) -> str | None:
 
 def limit(row: Limit, value: float) -> str | None:
     """Within the bounds of the table of limits."""
-    set_value(AccountLimits(**{row.name: value}), row, "limits.account")
+    set_value(msgspec.structs.replace(AccountLimits(), **{row.name: value}), row, "limits.account")
     return None
 
 

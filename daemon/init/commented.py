@@ -118,8 +118,9 @@ def toml(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, int | float | Decimal):
-        whole = value == int(value)
-        return f"{int(value):_}" if whole and abs(value) >= SEPARATED_FROM else f"{int(value) if whole else value}"
+        if value != int(value):
+            return str(value)
+        return f"{int(value):_}" if abs(int(value)) >= SEPARATED_FROM else f"{int(value)}"
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{name} = {toml(one)}" for name, one in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What `quantd init` wrote really runs: `quantd up` on it, with every process killed in turn; and a shell that completes
+"""What `quantd init` wrote really runs: `quantd up` on it, with every process killed in turn. A real shell completes
 the command.
 """
 
@@ -20,7 +20,7 @@ import pytest
 from core.errors import QuantdError
 from daemon import cli
 from daemon.alerts.facts import OPS_LOCK
-from daemon.control.client import ControlClient
+from daemon.control.client import connected
 from daemon.status.follower import read_picture
 from daemon.status.guard import read_guard
 from daemon.status.picture import Status
@@ -65,8 +65,8 @@ class Up:
 
     def status(self) -> Status | None:
         """The trader's picture; None while it does not answer."""
-        with suppress(QuantdError, OSError):
-            return ControlClient(self.state / "control.sock", timeout_s=5.0).status()
+        with suppress(QuantdError, OSError), connected(self.state / "control.sock") as client:
+            return client.status()
         return None
 
     def trades(self, *, beyond: int = 0) -> bool:
@@ -143,7 +143,7 @@ def _next_steps(told: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_up_on_a_new_ib_paper_config_reaches_a_gateway(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Our own gateway at the wall clock's time stands for IBKR's: the trader is ready there, with the account's money."""
+    """Our own gateway at the wall clock's time stands for IBKR's: the trader is linked, with the account's money."""
     market = tmp_path / "market"
     market.mkdir()
     with GatewayProcess(write_config(market, gateway='accounts = ["DU7654321"]\nclock = "wall"')).ready() as gateway:
@@ -209,8 +209,9 @@ def test_the_scripts_of_other_shells_are_scripts(tmp_path: Path, shell: str) -> 
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_without_what_a_kill_does_not_need() -> None:
     """`quantd kill` must be quick: no arrays, no frames, no kernels."""
-    program = "import sys, daemon.cli; print(sorted({'numpy', 'numba', 'pandas', 'crc32c', 'rich'} & set(sys.modules)))"
+    program = "import sys, daemon.cli; print(sorted({'numpy', 'numba', 'pandas', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
