@@ -59,13 +59,22 @@ def gateway_command(config: Path, *, as_json: bool = False, parent: int | None =
 
 
 def up_command(
-    config: Path, *, as_json: bool, state: Path, gateway: str = "", guard_s: float = 0.0, ops: bool = False
+    config: Path,
+    *,
+    as_json: bool,
+    state: Path,
+    gateway: str = "",
+    gateway_at: str = "",
+    guard_s: float = 0.0,
+    ops: bool = False,
+    ship: bool = False,
 ) -> list[str]:
     """All of them, kept up; with a paper gateway's file that gateway too, and with a lease of so long a guard."""
     command = [sys.executable, "-m", SUPERVISOR_MODULE, "--config", str(config), "--state", str(state)]
     command += ["--guard", f"{guard_s:g}"] if guard_s else []
     command += ["--ops"] if ops else []
-    command += ["--gateway", gateway] if gateway else []
+    command += ["--ship"] if ship else []
+    command += ["--gateway", gateway, "--gateway-at", gateway_at] if gateway else []
     return [*command, "--json"] if as_json else command
 
 

@@ -67,7 +67,6 @@ class Demo:
         )
         guard = guard_child(config, parent, lease_s=GuardSettings().lease_s, output=guard_log)
         gateway = gateway_child(state.path / GATEWAY.name, parent, output=gateway_log)
-        assert gateway is not None, "its file was written"
         self.beside = (follower, guard, gateway)
         self._client: ControlClient | None = None
 

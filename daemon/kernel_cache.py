@@ -8,7 +8,7 @@ fails to be kept, with the folder's name: an image without its kernels does not 
 from numba.core.caching import UserProvidedCacheLocator
 
 
-class SealedCacheLocator(UserProvidedCacheLocator):  # type: ignore[misc]  # numba ships no types
+class SealedCacheLocator(UserProvidedCacheLocator):
     """The same folders and names; nothing is written to try."""
 
     def ensure_cache_path(self) -> None:

@@ -1,6 +1,6 @@
-"""`quantd up`, as `python -m daemon.supervisor --config FILE [--state DIR] [--guard SECONDS] [--gateway FILE] [--ops]
-[--json]`: trader and follower, and what the config names beside them, as children of one process that starts, restarts
-and stops them in order. Knows command lines, exit codes and signals; nothing of what they do.
+"""`quantd up`, as `python -m daemon.supervisor --config FILE [OPTIONS]`: trader and follower, and what the config names
+beside them, as children of one process that starts, restarts and stops them in order. Knows command lines, exit codes
+and signals; nothing of what they do.
 
 What crashes is started again after a while. A trader only so often: then it is not well enough to trade. What is beside
 it never stops it, and is tried as long as it lasts. The trader's end is the end: the follower then catches up and ends,
@@ -24,7 +24,14 @@ import msgspec
 import structlog
 
 from core.errors import JournalError
-from daemon.commands import follower_command, gateway_command, guard_command, ops_command, trader_command
+from daemon.commands import (
+    follower_command,
+    gateway_command,
+    guard_command,
+    ops_command,
+    ship_command,
+    trader_command,
+)
 from daemon.lock import hold_lock
 from daemon.log import process_log
 from daemon.notify import Notifier
@@ -50,6 +57,8 @@ RESTARTS_MAX: Final = 6  # of the trader within RESTART_WINDOW_SECONDS; then it 
 RESTART_WINDOW_SECONDS: Final = 600.0
 STOP_SECONDS_MAX: Final = 30.0  # for one child after its SIGTERM; then it is asked again, and killed
 KILL_SECONDS: Final = 5.0
+LISTEN_SECONDS_MAX: Final = 120.0  # for a gateway to listen; then the trader is started all the same
+LISTEN_POLL_SECONDS: Final = 0.1
 GUARD_SECONDS: Final = 60.0  # beyond the lease: for its cancels, and for a gateway that is away
 OPS_SECONDS: Final = 35.0  # its parts may take 30 s to say good-bye
 
@@ -62,6 +71,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     output: Path | None = None
     errors: Path | None = None
     stop_s: float = 0.0  # for its end after a SIGTERM, where that takes longer than everybody else's
+    listens: tuple[str, int] | None = None  # the trader is started when somebody answers there
 
 
 class Supervisor:
@@ -112,6 +122,7 @@ class Supervisor:
                     ends = asyncio.Event()
                     kept.insert(0, (child, ends, tasks.create_task(self._keep(child, ends))))
                 await asyncio.sleep(0)  # they start before the trader
+                await self._await_listeners()
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
                 self.spokesman.stopping()
@@ -126,6 +137,18 @@ class Supervisor:
         if self._stopping.is_set() and self.trader_exit == -signal.SIGTERM:
             return EXIT_DONE  # stopped before it had begun
         return self.trader_exit if self.trader_exit in (EXIT_DONE, EXIT_CONFIG) else EXIT_FAILED
+
+    async def _await_listeners(self) -> None:
+        """Until the trader would be answered: a gateway that builds its tables first costs it no restart."""
+        for child in self._beside:
+            end_s = time.monotonic() + LISTEN_SECONDS_MAX
+            while child.listens and not self._stopping.is_set() and time.monotonic() < end_s:
+                with contextlib.suppress(OSError):
+                    async with asyncio.timeout(LISTEN_POLL_SECONDS * 10):
+                        _, writer = await asyncio.open_connection(*child.listens)
+                    writer.close()
+                    break
+                await asyncio.sleep(LISTEN_POLL_SECONDS)
 
     # ---- one child ---------------------------------------------------------------------------------------------
     async def _keep(self, child: Child, ending: asyncio.Event) -> int:
@@ -264,12 +287,18 @@ def guard_child(config: Path, parent: int, *, lease_s: float, output: Path | Non
     )
 
 
-def gateway_child(config: Path | None, parent: int, *, output: Path | None = None) -> Child | None:
-    """The paper gateway as a child, if there is one."""
-    if config is None:
-        return None
+def gateway_child(
+    config: Path, parent: int, *, listens: tuple[str, int] | None = None, output: Path | None = None
+) -> Child:
+    """The paper gateway as a child; the trader will find it at `listens`."""
     file = config.absolute()
-    return Child(name="gateway", command=lambda: gateway_command(file, parent=parent), output=output, errors=output)
+    return Child(
+        name="gateway",
+        command=lambda: gateway_command(file, parent=parent),
+        output=output,
+        errors=output,
+        listens=listens,
+    )
 
 
 def _children(given: argparse.Namespace) -> tuple[Child, list[Child]]:
@@ -279,10 +308,14 @@ def _children(given: argparse.Namespace) -> tuple[Child, list[Child]]:
     beside = [Child(name="follower", command=lambda: follower_command(config, upgrade=True, parent=parent))]
     if given.guard:
         beside.append(guard_child(config, parent, lease_s=given.guard))
+    if given.ship:
+        beside.append(Child(name="ship", command=lambda: ship_command(config, parent=parent)))
     if given.ops:
         beside.append(Child(name="ops", command=lambda: ops_command(config, parent=parent), stop_s=OPS_SECONDS))
-    gateway = gateway_child(given.gateway, parent)
-    return trader, beside + ([] if gateway is None else [gateway])
+    if given.gateway:
+        host, _, port = given.gateway_at.rpartition(":")
+        beside.append(gateway_child(given.gateway, parent, listens=(host, int(port)) if host else None))
+    return trader, beside
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -292,7 +325,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, help="where to say how the processes are")
     parser.add_argument("--guard", type=float, default=0.0, help="seconds of the trader's lease; 0 = no guard")
     parser.add_argument("--ops", action="store_true", help="with the ops process")
+    parser.add_argument("--ship", action="store_true", help="ship the journal")
     parser.add_argument("--gateway", type=Path, help="a paper gateway's file")
+    parser.add_argument("--gateway-at", default="", metavar="HOST:PORT", help="where the trader will find it")
     parser.add_argument("--json", action="store_true", help="the trader's summary as JSON")
     given = parser.parse_args(arguments)
     trader, beside = _children(given)

@@ -42,7 +42,13 @@ class Executions:
         if client_id == self._book.client_id and self._book.saw_id(wire_id):
             self._shell.fact(e.OrderIdsSeen(order_id_next=self._book.order_id_next))
         side, qty = SIDES[text[18]], nanos_of(text[19])
-        own = self._executed_order(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side)
+        stem, version = version_of(name_of(text[14]))
+        known = self._book.told_version(stem)
+        own = self._book.find(perm_id=integer_of(text[21]), ref=name_of(text[26]), client_id=client_id, wire_id=wire_id)
+        # A repeat of what was told may be of an order that ended long ago: the lists of both books are shorter than a
+        # busy day, and a synchronisation tells all of it.
+        if own is None and (version > known or not version):
+            own = self._met(integer_of(text[21]), name_of(text[26]), client_id, wire_id, inst, side)
         told = e.OrderFilled(
             order_id=FOREIGN if own is None else own.order_id,
             exec_id=name_of(text[14]),
@@ -55,8 +61,6 @@ class Executions:
             exchange_ts_ns=execution_time_ns(text[15]),
             liquidity=integer_of(text[30]),
         )
-        stem, version = version_of(told.exec_id)
-        known = self._book.told_version(stem)
         self._tell(told, stem, version, known, sync_id)
         self.taken += not sync_id
         if version > known:
@@ -96,13 +100,14 @@ class Executions:
                 )
             )
 
-    def _executed_order(self, perm_id: int, ref: str, client_id: int, wire_id: int, inst: int, side: int) -> Own | None:
-        own = self._book.find(perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id)
-        if own is None and self._book.is_ours(ref):
-            own = self._book.meet(
-                perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side, qty_nanos=0
-            )  # fmt: skip
-            self._shell.fault(f"execution of order {ref} (permId {perm_id}), which is not in the books")
+    def _met(self, perm_id: int, ref: str, client_id: int, wire_id: int, inst: int, side: int) -> Own | None:
+        """The order of an execution that is news, where none of ours is known; None = not ours."""
+        if not self._book.is_ours(ref):
+            return None
+        own = self._book.meet(
+            perm_id=perm_id, ref=ref, client_id=client_id, wire_id=wire_id, inst=inst, side=side, qty_nanos=0
+        )  # fmt: skip
+        self._shell.fault(f"execution of order {ref} (permId {perm_id}), which is not in the books")
         return own
 
     def _count(self, own: Own, qty_nanos: int, cumulative_nanos: int) -> None:

@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Errors are lines on stderr, never a traceback of ours."""
     completion.prepare()
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        given = None if arguments is None else list(arguments)
+        code = app(args=given, prog_name=completion.PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except _ClickError as fault:

@@ -47,8 +47,8 @@ def guard(config: Config, state: o.State = None) -> None:
 
 
 def up(config: Config, as_json: o.Json = False) -> None:
-    """Trade with a follower beside it, a guard where there is a broker, the ops process and the paper gateway that the
-    config may name: started, restarted when they crash, and stopped in order.
+    """Trade with a follower beside it, a guard where there is a broker, and what the config may name: who ships the
+    journal, the ops process, the paper gateway. Started, restarted when they crash, and stopped in order.
     """
     from daemon.kernels import configure
 
@@ -60,8 +60,9 @@ def up(config: Config, as_json: o.Json = False) -> None:
     guard_s = loaded.guard.lease_s if loaded.guarded or loaded.alerts.to else 0.0
     become(
         up_command(
-            config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway, guard_s=guard_s,
-            ops=loaded.ops.enabled,
+            config, as_json=as_json, state=Path(loaded.state_dir), gateway=loaded.up.gateway,
+            gateway_at=f"{loaded.ib.host}:{loaded.ib.port}", guard_s=guard_s, ops=loaded.ops.enabled,
+            ship=bool(loaded.ship.to),
         )
     )  # fmt: skip
 
@@ -73,6 +74,7 @@ def _check_nobody(config: "CheckedConfig") -> None:
     from daemon.status.follower import is_locked, is_running
     from daemon.status.guard import guard_runs
     from daemon.status.processes import up_runs
+    from daemon.status.ship import ship_runs
 
     state = Path(config.state_dir)
     runs = {
@@ -81,6 +83,7 @@ def _check_nobody(config: "CheckedConfig") -> None:
         "a follower": is_running(state),
         "a guard": guard_runs(state),
         "an ops process": config.ops.enabled and is_locked(state / OPS_LOCK),
+        "who ships the journal": bool(config.ship.to) and ship_runs(state),
     }
     for what, there in runs.items():
         if there:

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from broker.ib.config import LIVE_PORTS, PAPER_PORTS, IbSettings, check_account, check_lines
@@ -47,7 +48,7 @@ def cash(value: Decimal, answers: Answers) -> str | None:
 
 def state_dir(value: str, answers: Answers) -> str | None:
     """A folder that can be made, is nobody's journal yet, and whose socket's path is not too long."""
-    found = folder_of(answers) / os.path.expanduser(value)
+    found = _path(value, answers)
     if not value:
         raise ConfigError("state_dir: is empty; name a folder")
     if any((found / "journal").glob("*")) or (found / "trader.json").exists():
@@ -86,7 +87,7 @@ def strategy(value: str, answers: Answers) -> str | None:
 def model(value: str, answers: Answers) -> str | None:
     """A file with its card, or the bundled one."""
     if value != DEMO_MODEL:
-        read_model(folder_of(answers) / os.path.expanduser(value), field="strategies.params.model")
+        read_model(_path(value, answers), field="strategies.params.model")
     return None
 
 
@@ -128,7 +129,10 @@ def speed(value: str, answers: Answers) -> str | None:
 def secret_file(value: str, answers: Answers) -> str | None:
     """A file that is there, and that nobody else may read."""
     if value:
-        read_secret(folder_of(answers) / os.path.expanduser(value))
+        path = _path(value, answers)
+        if not path.is_file():
+            raise ConfigError(f"{path}: is no file; write it first, with mode 600")
+        read_secret(path)
     return None
 
 
@@ -138,6 +142,11 @@ def database(value: str, answers: Answers) -> str | None:
     if problem is not None:
         raise ConfigError(f"record.database: {'; '.join(problem)}")
     return None
+
+
+def _path(value: str, answers: Answers) -> Path:
+    """As the config will read it: from its own folder."""
+    return Path(os.path.normpath(folder_of(answers) / os.path.expanduser(value)))
 
 
 def _free(number: int) -> bool:

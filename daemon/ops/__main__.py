@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
-LOCK_NAME: Final = "ops.lock"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,6 +46,7 @@ def _run(path: Path, state_dir: Path | None, process: "ProcessLog") -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
+    from daemon.alerts.facts import OPS_LOCK
     from daemon.config import load_config
     from daemon.lock import hold_lock
     from daemon.ops.process import Ops, build_parts
@@ -59,7 +59,7 @@ def _run(path: Path, state_dir: Path | None, process: "ProcessLog") -> int:
         raise ConfigError(f"{path}: ops.enabled: is false; set it to true to run the ops process")
     folder = Path(config.state_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    hold_lock(folder / LOCK_NAME, f"{folder}: another ops process (pid {{pid}}) serves this trader")
+    hold_lock(folder / OPS_LOCK, f"{folder}: another ops process (pid {{pid}}) serves this trader")
     process.know(config)
     process.bind(account=config.account.tag)
     log, service = process.log, ServicePart(Notifier.of_environment())

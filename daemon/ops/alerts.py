@@ -7,6 +7,7 @@ import asyncio
 import time
 from typing import Final
 
+import msgspec
 import structlog
 
 from daemon.alerts.catalogue import BY_CODE
@@ -78,7 +79,11 @@ class ModelWatch:
         raw = view.measures
         if raw is None or not self._drifts:
             return
-        for one in decode_measures(raw).models:
+        try:
+            measures = decode_measures(raw)
+        except msgspec.DecodeError:  # of a trader of another release
+            return
+        for one in measures.models:
             if one.strategy in self._drifts and one.scored_ns and one.age_ms >= 0:
                 self._drifts[one.strategy].take(one.symbol, one.scored_ns, one.score_bp)
         found = self._watch.look(time.monotonic(), ())

@@ -31,6 +31,7 @@ from daemon.ops.view import ABSENT, LeasePicture, View
 GRANT_S_MIN: Final = 1.0  # less is not worth telling (the trader takes no shorter one)
 HURRY_PART: Final = 3  # after a request that came to nothing the next is made so much sooner
 LEAVE_S: Final = 25.0  # at a stop: for the trader to end; shorter than what the process waits for its parts
+RELEASES_MAX: Final = 3  # tries to give the lease back; one that fails costs another its wait, no more
 NOBODY: Final = "nobody"  # whom the trader is told of when the lease names none
 
 
@@ -163,10 +164,16 @@ class ClusterPart:
         if view.seen.trader_runs:
             self._log.warning("the trader is still there: the lease runs out by itself", holder=self._elector.holder)
             return
-        send = self._elector.release(self._clock_ns(), _wall())
-        if send is not None:
+        for _ in range(RELEASES_MAX):
+            if not self._elector.fresh:  # a request was cut off by the stop itself: whether it was done is not known
+                await self._ask()
+            send = self._elector.release(self._clock_ns(), _wall())
+            if send is None:
+                return
             await self._exchange(send)
-            self._log.info("lease given back", fault=self._elector.fault)
+            if not self._elector.fault:
+                self._log.info("lease given back")
+                return
 
 
 def identity_of(name: str, state_dir: Path) -> str:

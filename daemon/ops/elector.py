@@ -38,13 +38,13 @@ class Elector:
         self.until_ns = 0  # we hold it so long; 0 = we do not
         self.holder = ""  # whom the object named when it was last seen
         self.fault = ""  # why the last request came to nothing
+        self.fresh = False  # the last answer said how the object is: a write may be built on it
         self._name = name
         self._namespace = namespace
         self._duration_s = duration_s
         self._object: dict[str, Any] = {}
         self._version: str | None = None  # None = never seen
         self._seen_ns = 0  # since when it is as it is
-        self._fresh = False  # the last answer said how it is: a write may be built on it
         self._sent = Send(method=READ)
         self._sent_ns = 0
 
@@ -60,7 +60,7 @@ class Elector:
     # ---- what to ask -------------------------------------------------------------------------------------------
     def write_due(self, now_ns: int) -> bool:
         """Whether it is ours to write: to renew, or to take because nobody can hold it any more."""
-        if self._version is None or not self._fresh:
+        if self._version is None or not self.fresh:
             return False
         if self.holder == self.identity or (self._version == ABSENT and self.held(now_ns)):
             return True
@@ -108,7 +108,7 @@ class Elector:
         return self._send(Send(method=REPLACE, body=body), now_ns)
 
     def _send(self, send: Send, now_ns: int) -> Send:
-        self._sent, self._sent_ns, self._fresh = send, now_ns, False
+        self._sent, self._sent_ns, self.fresh = send, now_ns, False
         return send
 
     # ---- what came back ----------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Elector:
         version = _version(body)
         if version != self._version:
             self._version, self._seen_ns = version, now_ns
-        self._object, self._fresh = body, True
+        self._object, self.fresh = body, True
         self.holder = str(_spec(body).get("holderIdentity") or "")
         if self.holder != self.identity:
             self.until_ns = 0  # it was taken from us, or given away by hand
@@ -144,7 +144,7 @@ class Elector:
     def _see_nothing(self, now_ns: int) -> None:
         if self._version != ABSENT:
             self._version, self._seen_ns = ABSENT, now_ns
-        self._object, self._fresh, self.holder = {}, True, ""
+        self._object, self.fresh, self.holder = {}, True, ""
 
 
 def _spec(body: dict[str, Any]) -> dict[str, Any]:

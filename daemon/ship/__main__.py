@@ -53,7 +53,7 @@ def _run(given: argparse.Namespace, stops: Stops, process: "ProcessLog") -> int:
     import msgspec
 
     from daemon.config import load_config
-    from daemon.journal.opening import hold_lock
+    from daemon.lock import hold_lock
     from daemon.ship.card import check_card
     from daemon.ship.shipper import Shipper
     from daemon.ship.worker import Worker

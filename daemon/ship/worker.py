@@ -9,7 +9,7 @@ from typing import Final
 
 from core.errors import JournalError, QuantdError
 from daemon.journal import JournalFolder
-from daemon.journal.opening import hold_lock
+from daemon.lock import hold_lock
 from daemon.ship.beside import Beside, read_beside, ship_snapshots
 from daemon.ship.card import BESIDE, JOURNAL, LOCK, check_card
 from daemon.ship.copy import JournalCopy, Place

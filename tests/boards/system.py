@@ -61,8 +61,8 @@ DATA = Row(
         ),
         states(
             "Restart windows",
-            f"max by (window, every) (quantd_restart_window_active{{{SEEN}}})",
-            "{{window}} {{every}}",
+            f"max by (window) (quantd_restart_window_active{{{SEEN}}})",
+            "{{window}}",
             "A restart known in advance: no order leaves, nobody is woken.",
         ),
         Chart(
@@ -160,13 +160,13 @@ RECORD = Row(
 )
 
 PEOPLE = Row(
-    title="Alerts",
+    title="Alerts and MQTT",
     charts=(
         Chart(
-            title="Open",
+            title="Open alerts",
             unit="short",
-            lines=((f"sum by (severity) (quantd_alerts_open{{{SEEN}}})", "{{severity}}"),),
-            says="Nobody has acknowledged them.",
+            lines=((f"sum by (severity) (quantd_alert_delivery_open{{{SEEN}}})", "{{severity}}"),),
+            says="Of all processes; nobody has acknowledged them: quantd ack CODE.",
         ),
         Chart(
             title="Not delivered",
@@ -176,10 +176,37 @@ PEOPLE = Row(
             steps=((None, GREEN), (1, RED)),
         ),
         Chart(
+            title="Deliveries fail since",
+            unit="s",
+            lines=((f"quantd_alert_target_failing_seconds{{{SEEN}}}", "{{target}}"),),
+            says="0 = they do not.",
+            steps=((None, GREEN), (60, RED)),
+        ),
+        Chart(
             title="Raised",
             unit="short",
             lines=((f"sum by (severity) (increase(quantd_alerts_raised_total{{{SEEN}}}[{RATE}]))", "{{severity}}"),),
             says="By the trader.",
+        ),
+        Chart(
+            title="Told by MQTT",
+            unit="ops",
+            lines=(
+                (f"sum(rate(quantd_mqtt_published_total{{{SEEN}}}[{RATE}]))", "told"),
+                (f"sum by (kind) (rate(quantd_mqtt_dropped_total{{{SEEN}}}[{RATE}]))", "dropped {{kind}}"),
+                (f"sum(quantd_mqtt_waiting{{{SEEN}}})", "waiting"),
+            ),
+            says="Dropped = never told: the broker was away for long. The journal has them.",
+        ),
+        Chart(
+            title="Taken and refused by MQTT",
+            unit="ops",
+            lines=(
+                (f"sum(rate(quantd_mqtt_commands_total{{{SEEN}}}[{RATE}]))", "commands passed on"),
+                (f"sum(rate(quantd_mqtt_commands_refused_total{{{SEEN}}}[{RATE}]))", "refused by the trader"),
+                (f"sum by (reason) (rate(quantd_mqtt_refused_total{{{SEEN}}}[{RATE}]))", "refused: {{reason}}"),
+            ),
+            says="forged, replayed or unsigned: somebody who may write there is no operator. quantd audit.",
         ),
     ),
 )
@@ -228,6 +255,30 @@ PROCESSES = Row(
                 (f"sum(rate(quantd_control_errors_total{{{SEEN}}}[{RATE}]))", "errors"),
             ),
             says="Errors: lines that were no request, clients turned away.",
+        ),
+        Chart(
+            title="Starts of the trader",
+            unit="short",
+            lines=((f"quantd_trader_epoch{{{SEEN}}}", "{{instance}}"),),
+            says="Each start adds one: a stair is a trader that dies again and again.",
+        ),
+        Chart(
+            title="Faults of disk and record",
+            unit="short",
+            lines=(
+                (f"quantd_journal_fault{{{SEEN}}}", "a sync of the journal failed"),
+                (f"1 - quantd_disk_available{{{SEEN}}}", "the disk's reserve is touched"),
+                (f"quantd_follower_snapshot_fault{{{SEEN}}}", "no snapshot can be taken"),
+                (f"quantd_alert_delivery_fault{{{SEEN}}}", "alerts cannot be read"),
+            ),
+            says="0 = none. Each has its alert.",
+            steps=((None, GREEN), (1, RED)),
+        ),
+        Chart(
+            title="Parts of ops started again",
+            unit="short",
+            lines=((f"sum by (part) (increase(quantd_ops_part_restarts_total{{{SEEN}}}[{RATE}]))", "{{part}}"),),
+            says="A part that fails is started again; its log line says why.",
         ),
         states(
             "Parts of ops", f"quantd_ops_part_up{{{SEEN}}}", "{{part}}", "A part that fails is started again.", width=8

@@ -41,7 +41,7 @@ NOW = Row(
         number(
             "Alerts open",
             "short",
-            f"sum(quantd_alerts_open{{{SEEN}}})",
+            f"sum(quantd_alert_delivery_open{{{SEEN}}})",
             "Nobody has acknowledged them: quantd ack.",
             (None, GREEN),
             (1, YELLOW),

@@ -145,8 +145,22 @@ def _mqtt_kill(number: int) -> PartResult:
     return run_part(number)
 
 
+def _isolation(number: int) -> PartResult:
+    from tests.drills.isolation import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
+    Drill(
+        name="isolation",
+        meaning="recorded days at 50 times real time while database, MQTT broker and ops are killed in turn, /metrics "
+        "is scraped and MQTT flooded: the same commands as undisturbed, every SQL row once; a part is a pair of runs "
+        "over one hour, the last one over a whole day",
+        parts=6,
+        part=_isolation,
+    ),
     Drill(
         name="alerts",
         meaning="from an event in a real trader to a person's program, told by a guard or by ops in turn; a part is "

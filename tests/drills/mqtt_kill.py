@@ -18,9 +18,11 @@ import aiomqtt
 
 from core import events as e
 from core import records as r
+from daemon.commands import ops_command, trader_command
 from daemon.journal import JournalReader
+from tests.fakes.built_tables import lend_tables
 from tests.fakes.mqtt import BASE, ops_table, payload
-from tests.fakes.process import ROOT, TraderProcess
+from tests.fakes.process import ROOT
 from tests.fakes.trader import write_config
 from tests.servers.mosquitto import MosquittoServer, provision
 
@@ -29,6 +31,7 @@ WARM: Final = 5
 EVERY_S: Final = 0.1
 FLOOD_PER_S: Final = 1_000
 LIMIT_MS: Final = {"mqtt": 50.0, "mqtt flooded": 50.0, "socket": 10.0}
+ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(ROOT)}
 START_S: Final = 300.0
 WAIT_S: Final = 60.0
 
@@ -40,14 +43,12 @@ def run_part(number: int) -> dict[str, Any]:
         server = stack.enter_context(MosquittoServer(provision(), folder / "broker"))
         config = write_config(folder / "state", more=ops_table(server.port), events_per_second=5, seed=number + 1)
         config.write_text(config.read_text().replace('speed = "max"', 'speed = "1x"'))
-        stack.enter_context(TraderProcess(config))
-        command = [sys.executable, "-m", "daemon.ops", "--config", str(config), "--parent", str(os.getpid())]
-        with (folder / "ops.log").open("wb") as log:
-            ops = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
-            )
-        stack.callback(ops.wait)
-        stack.callback(ops.kill)
+        lend_tables(config)
+        for command in (trader_command(config, as_json=True), ops_command(config, parent=os.getpid())):
+            with (folder / "log").open("ab") as log:  # a pipe that nobody reads would hold them up
+                process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
         found = asyncio.run(_measure(server.port, folder / "state"))
     failures = [
         f"part {number}: {way}: p99 {times['p99_ms']} ms is above {LIMIT_MS[way]:g} ms"
@@ -106,7 +107,7 @@ async def _measure(port: int, state: Path) -> dict[str, dict[str, float]]:
 
         found = {"mqtt": await _kills("mqtt", publish, watch)}
         command = [sys.executable, "-m", "tests.drills.mqtt_kill", str(port)]
-        flood = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        flood = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=ENVIRONMENT)
         try:
             found["mqtt flooded"] = await _kills("flooded", publish, watch)
             assert flood.returncode is None, "the flood ended"

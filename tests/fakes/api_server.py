@@ -24,16 +24,17 @@ class ApiServer:
         self.requests: list[tuple[str, str, int]] = []  # method, path, status
         self.fault = ""  # "500" | "hang" before | "lost" after it was done | "garbage" | "cut" | "huge"
         self.port = 0
+        self.released = asyncio.Event()  # whoever hangs may end
         self.done = asyncio.Event()  # set with each request
-        self.lines: set[asyncio.StreamWriter] = set()
+        self.lines: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        self.lines.add(writer)
+        self.lines[writer] = asyncio.current_task()
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             while await self._one(reader, writer):
                 pass
-        self.lines.discard(writer)
+        del self.lines[writer]
         writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -43,7 +44,8 @@ class ApiServer:
         content = await reader.readexactly(int(headers.get("content-length", 0)))
         fault = self.fault
         if fault == "hang":
-            await asyncio.Event().wait()
+            await self.released.wait()
+            return False
         status, body = self._answer(method, path, headers, content, fault)
         self.requests.append((method, path, status))
         self.done.set()
@@ -94,5 +96,8 @@ async def api_server(
         yield made
     finally:
         server.close()
+        tasks = [task for task in made.lines.values() if task is not None]
         for line in list(made.lines):
             line.transport.abort()
+        made.released.set()
+        await asyncio.gather(*tasks, return_exceptions=True)

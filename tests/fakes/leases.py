@@ -1,5 +1,5 @@
-"""Leases as the API server of a cluster keeps them: versions of objects, and writes to an older one refused. As plain calls
-for simulations; api_server.py serves it over HTTP.
+"""Leases as the API server of a cluster keeps them: versions of objects, and writes to an older one refused. As plain
+calls for simulations; api_server.py serves it over HTTP.
 """
 
 import copy

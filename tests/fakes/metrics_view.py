@@ -11,11 +11,13 @@ from daemon.config.schema import StrategySettings
 from daemon.lease import Lease, boot_id, boottime_ns
 from daemon.ops.metrics import catalogue as c
 from daemon.ops.metrics.folder import Folder
-from daemon.ops.view import ANSWERS, Seen, View
+from daemon.ops.view import ANSWERS, LeasePicture, Seen, View
 from daemon.status import measures as m
 from daemon.status.alerts import DeliveryPicture, TargetPicture
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part
 from daemon.status.guard import GuardPicture
+from daemon.status.processes import RUNNING, ProcessPicture, UpPicture
+from daemon.status.ship import ShipPicture
 from tests.fakes.operations import a_status
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +80,9 @@ def full_seen(**changes: Any) -> Seen:
         "follower": FollowerPicture(pid=2, wall_ns=wall_ns, head_seq=1_234, state="following", restep=part,
                                     snapshot_seq=1_000, database=DatabasePicture(part=part)),
         "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching"),
-        "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease),
+        "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease, ships=True,
+                         ship=ShipPicture(pid=4, wall_ns=wall_ns, to="copy", part=part, behind_bytes=9),
+                         up=UpPicture(pid=5, processes=(ProcessPicture(name="trader", state=RUNNING),))),
         "delivery": DeliveryPicture(pid=3, by="guard", wall_ns=wall_ns, targets=(desk,)),
     }  # fmt: skip
     return Seen(**(fields | changes))
@@ -88,6 +92,7 @@ def a_view(config: Config, seen: Seen) -> View:
     """Without its threads: the look is the test's."""
     view = View(config)
     view.parts = ("http",)
+    view.lease = LeasePicture(holder="pod-0", held=True, left_s=12.0)
     view.counted["mqtt"] = {"connected": 1, "dropped_fill": 2, "refused_forged": 3}
     view._seen = seen
     return view

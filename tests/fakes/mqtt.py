@@ -135,5 +135,5 @@ async def _going(work: Any) -> AsyncIterator[None]:
         if task.done():
             task.result()
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        _, left = await asyncio.wait({task}, timeout=DEADLINE_S)
+        assert not left, "it does not end when it is cancelled"

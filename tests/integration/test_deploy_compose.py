@@ -12,17 +12,23 @@ from zoneinfo import ZoneInfo
 
 import paho.mqtt.client as mqtt
 import pytest
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion
 
 from daemon.config import Config, load_config
 from daemon.supervisor import GUARD_SECONDS, STOP_SECONDS_MAX
 from tests.servers import mosquitto
 from tests.servers.deploy_tools import DeployTools, Unavailable, provision
+from tests.servers.promtool import Promtool
+from tests.servers.promtool import Unavailable as PromtoolUnavailable
+from tests.servers.promtool import provision as provision_promtool
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "docker"
-OURS = {"check", "kernels", "migrate", "trader", "follower", "guard", "ops"}
+OURS = {"check", "kernels", "migrate", "trader", "follower", "guard", "ops", "ship"}
 ONCE = {"check", "kernels", "migrate"}
 WRITES_ITS_PROGRAMS = {"ib-gateway"}  # whose file system cannot be read-only, see compose.yaml
+WRITES_OUTSIDE = {"ib-gateway": "gateway", "ship": "copy"}  # the folder that each writes beside its volumes
 DEADLINE_S = 60.0
 Service = dict[str, Any]
 
@@ -126,7 +132,7 @@ def test_who_reaches_whom(composition: dict[str, Any], services: dict[str, Servi
     }
     masquerade = composition["networks"]["console"]["driver_opts"]["com.docker.network.bridge.enable_ip_masquerade"]
     assert masquerade == "false"
-    for name in ("check", "kernels"):
+    for name in ("check", "kernels", "ship"):
         assert services[name]["network_mode"] == "none"
     published = {name: service["ports"] for name, service in services.items() if service.get("ports")}
     assert set(published) == {"ops", "mosquitto", "prometheus", "grafana"}
@@ -139,7 +145,7 @@ def test_it_starts_restarts_and_stops_as_the_supervisor_would(services: dict[str
     """A clean end of the trader is its end; a crash is not; nobody is killed before its time is over."""
     restarts = {name: service["restart"] for name, service in services.items()}
     assert restarts["trader"].startswith("on-failure:")
-    assert {restarts[name] for name in ("follower", "guard", "ops")} == {"unless-stopped"}
+    assert {restarts[name] for name in ("follower", "guard", "ops", "ship")} == {"unless-stopped"}
     assert all(restarts[name] == "no" or restarts[name].startswith("on-failure:") for name in ONCE)
     trader = services["trader"]["depends_on"]
     assert {name: one["condition"] for name, one in trader.items()} == {
@@ -148,7 +154,7 @@ def test_it_starts_restarts_and_stops_as_the_supervisor_would(services: dict[str
         "guard": "service_started",
     }
     grace = {name: seconds(services[name].get("stop_grace_period", "10s")) for name in services}
-    assert min(grace[name] for name in ("trader", "follower", "ops")) > STOP_SECONDS_MAX
+    assert min(grace[name] for name in ("trader", "follower", "ops", "ship")) > STOP_SECONDS_MAX
     assert grace["guard"] >= config.guard.lease_s + GUARD_SECONDS
     for name in ("trader", "follower", "guard"):
         assert services[name]["healthcheck"]["test"] == ["CMD", "python", "-m", "daemon.health", name]
@@ -191,9 +197,10 @@ def test_what_is_mounted_is_there_and_can_be_read(
         for volume in service.get("volumes", ()):
             if volume["type"] == "bind":
                 source = Path(volume["source"])
-                prepared = secrets.parent / os.path.relpath(source, FOLDER)
-                assert source.exists() or prepared.exists(), f"{name}: {source}"
-                assert volume.get("read_only") or name in WRITES_ITS_PROGRAMS, f"{name}: {source}"
+                if volume.get("read_only"):
+                    assert source.exists(), f"{name}: {source}"
+                else:
+                    assert source == FOLDER / WRITES_OUTSIDE[name]
             else:
                 assert volume["source"] in composition["volumes"]
         user = int(service["user"].partition(":")[0]) if "user" in service else 1000
@@ -202,6 +209,28 @@ def test_what_is_mounted_is_there_and_can_be_read(
             assert status.st_uid == user or status.st_mode & stat.S_IROTH, f"{name}: {secret['source']}"
     public = {name for name, status in made.items() if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)}
     assert public == {"mqtt_ca"}
+    assert (secrets.parent / "gateway").stat().st_uid == 1000
+
+
+@pytest.mark.slow
+def test_prometheus_takes_its_settings_and_all_rules(tmp_path: Path) -> None:
+    """promtool, with the rules where the composition mounts them."""
+    try:
+        checked = Promtool(provision_promtool())
+    except PromtoolUnavailable as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+    text = (FOLDER / "prometheus.yml").read_text()
+    assert "/etc/prometheus/rules/*.yml" in text
+    path = tmp_path / "prometheus.yml"
+    path.write_text(text.replace("/etc/prometheus/rules", str(ROOT / "deploy" / "prometheus" / "rules")))
+    assert checked.config(path) == ""
+    ours, theirs = (
+        yaml.safe_load(file.read_text())["scrape_configs"][0]["job_name"]
+        for file in (path, ROOT / "deploy" / "prometheus" / "prometheus.yml")
+    )
+    assert ours == theirs  # rules name it
 
 
 @pytest.mark.slow
@@ -213,7 +242,7 @@ def test_whoever_reads_the_config_has_the_secrets_it_needs(services: dict[str, S
     mounted = {name: {one["source"] for one in services[name].get("secrets", ())} for name in OURS}
     assert mounted["ops"] == everybody | (named - {"database_password"})
     assert mounted["follower"] == mounted["migrate"] == {*everybody, "database_password"}
-    assert mounted["trader"] == mounted["guard"] == mounted["check"] == everybody
+    assert mounted["trader"] == mounted["guard"] == mounted["check"] == mounted["ship"] == everybody
     for name in OURS - {"kernels"}:
         config = next(one for one in services[name]["volumes"] if one["type"] == "bind")
         assert config["target"] in services[name]["command"]
@@ -253,7 +282,7 @@ def test_mqtt_takes_the_prepared_passwords_and_keeps_to_the_rights(secrets: Path
 
 def talk(port: int, secrets: Path, user: str, password: str) -> tuple[bool, bool]:
     """(the broker let us in, it took a command from us)."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     answers: SimpleQueue[bool] = SimpleQueue()
     client.on_connect = lambda *given: answers.put(not given[3].is_failure)
     client.on_publish = lambda *given: answers.put(not given[3].is_failure)

@@ -214,7 +214,7 @@ def test_the_pod_starts_and_stops_in_order(objects: list[Object], config: Config
 def test_probes_ask_for_what_exists_and_never_for_the_broker(objects: list[Object], config: Config) -> None:
     """Liveness is a process's own loop; only readiness knows of the broker, and readiness restarts nothing."""
     view = View(config)
-    paths = {route.path for route in build_app(view, Books(view)).routes}  # type: ignore[attr-defined]
+    paths = {route.path for route in build_app(view, Books(view.state)).routes}  # type: ignore[attr-defined]
     ops = container(objects, "ops")
     assert {ops["livenessProbe"]["httpGet"]["path"], ops["readinessProbe"]["httpGet"]["path"]} <= paths
     assert ops["livenessProbe"]["httpGet"]["path"] == "/livez/ops"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.ib import book
 from core import commands as c
 from core import events as e
 from core.ids import BUY
@@ -57,3 +58,23 @@ async def test_a_group_shrinks_and_goes_with_the_one_that_trades() -> None:
         assert (await rig.fact(e.OrderFilled, 2)).order_id == near
         assert (await rig.fact(e.OrderCancelled)).order_id == far
         assert sum(fact.qty_nanos for fact in rig.sink.of(e.OrderFilled)) == shares(100)
+
+
+@pytest.mark.slow
+async def test_a_busy_day_is_listed_again_after_its_orders_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A synchronisation tells all executions of the day, also of orders that ended so long ago that nobody keeps them:
+    a repeat is no fault, and the link stays.
+    """
+    monkeypatch.setattr(book, "ENDED_KEPT_MAX", 2)
+    async with running_rig() as rig:
+        await rig.until(lambda: rig.sink.quotes(0) and rig.sink.quotes(1))
+        for number in range(1, 16):
+            rig.place(side=BUY, size=1, limit=1001)
+            await rig.fact(e.OrderFilled, number)
+        assert len(rig.adapter.book.own) <= 3
+        told = {fact.exec_id: fact.order_id for fact in await rig.sync() if type(fact) is e.ExecutionReported}
+        assert set(told) == {fact.exec_id for fact in rig.sink.of(e.OrderFilled)}
+        assert list(told.values()).count(book.FOREIGN) >= 12
+        assert [line for line in rig.log.lines if "ib_fault" in str(line)] == []
+        assert not rig.sink.of(e.LinkLost)
+        assert not rig.sink.of(e.LinkDegraded)

@@ -18,12 +18,14 @@ from aiomqtt import ProtocolVersion, TLSParameters
 from core import events as e
 from core.latches import ACCOUNT as ACCOUNT_LEVEL
 from core.latches import STRATEGY
+from daemon.authority.keys import write_key
 from daemon.authority.proof import CodeGiver
 from daemon.ops.mqtt import bridge as connecting
 from daemon.ops.mqtt import messages as m
 from daemon.ops.mqtt.outbox import FILL, Message
 from tests.fakes.mqtt import BASE, Bridge, payload
-from tests.fakes.operators import BOB, EPOCH
+from tests.fakes.operators import BOB, EPOCH, KEYS
+from tests.fakes.process import ROOT
 from tests.servers.mosquitto import Certificates, MosquittoServer
 
 pytestmark = pytest.mark.slow  # a broker, an observer and two sockets each
@@ -349,3 +351,32 @@ async def test_ten_thousand_malformed_inputs(bridge: Bridge) -> None:
         assert counted.relayed == 1
         assert [type(x) for x in bridge.operations.events] == [e.OperatorHalted]
         assert bridge.control.malformed == 0
+
+
+async def test_the_example_of_the_page(
+    bridge: Bridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What docs/mqtt.md signs without this program is taken."""
+    page = (ROOT / "docs" / "mqtt.md").read_text()
+    source = page.split("```python\n")[1].split("```")[0]
+    write_key(KEYS["ann"], tmp_path / "ann.key")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(source, "docs/mqtt.md", "exec"), {})  # our own page
+    published = capsys.readouterr().out.strip().encode()
+    async with bridge.observed():
+        await bridge.publish(published)
+        await bridge.until(lambda: bool(bridge.told("reply/ann")))
+        assert bridge.told("reply/ann")[0]["ok"], bridge.told("reply/ann")
+        assert signed_by(bridge) == [("OperatorKilled", "ann", "signed@mqtt")]
+
+
+async def test_home_assistant_is_told_where_our_numbers_are(tmp_path: Path, mosquitto_server: MosquittoServer) -> None:
+    """One retained config a sensor, each on a topic of ours and on our availability."""
+    bridge = Bridge(tmp_path / "state", mosquitto_server.port, 'home_assistant = "homeassistant"\ninstance = "ha"')
+    async with bridge.observed():
+        await bridge.until(lambda: len([x for x in bridge.heard if x.topic.value.startswith("homeassistant/")]) >= 6)
+    for message in [x for x in bridge.heard if x.topic.value.startswith("homeassistant/")]:
+        assert isinstance(message.payload, bytes)
+        sensor = json.loads(message.payload)
+        assert sensor["availability_topic"] == "quantd/ha/availability"
+        assert sensor["state_topic"] in {f"quantd/ha/{name}" for name in ("state", "pnl", "heartbeat")}

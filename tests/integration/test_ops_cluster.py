@@ -1,4 +1,4 @@
-"""The cluster's lease between a real API server's socket and a real control socket: taken, renewed, lost, given back."""
+"""The cluster's lease between an API server's socket and a real control socket: taken, renewed, lost, given back."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,9 @@ timeout_s = 0.5
 def config_for(folder: Path, server: str, more: str = "") -> Config:
     """A checked config of a trader that asks a cluster."""
     give_token(folder / "token", TOKEN)
-    return load_config(write_config(folder, more=TABLES.format(server=server, more=more)))
+    config = load_config(write_config(folder, more=TABLES.format(server=server, more=more)))
+    quick = msgspec.structs.replace(config.ops.cluster, duration_s=2, renew_s=0.05, timeout_s=0.3)
+    return msgspec.structs.replace(config, ops=msgspec.structs.replace(config.ops, cluster=quick))
 
 
 class Relay:
@@ -111,15 +113,13 @@ async def test_taken_renewed_and_given_back_over_tls(tmp_path: Path) -> None:
             identity = identity_of("pod-a", Path(config.state_dir))
             first = grants(trader)[0]
             assert (first.holder, lease.holder) == ("pod-a", identity)
-            assert 0 < first.until_ns - boottime_ns() <= 4e9
+            assert 0 < first.until_ns - boottime_ns() <= 2e9
             server.token = "second"
             give_token(tmp_path / "token", "second")
-            writes = leases.writes
-            async with asyncio.timeout(DEADLINE_S):
-                await server.until(lambda: leases.writes > writes + 1)
+            await relay.until(lambda lease: server.requests[-1][2] == 200 and len(grants(trader)) > 5)
             assert grants(trader)[-1].until_ns > first.until_ns
             spec = leases.objects[NAME]["spec"]
-            assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == (identity, 4, 0)
+            assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == (identity, 2, 0)
     assert leases.objects[NAME]["spec"] | {"renewTime": ""} == spec | {
         "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "",
     }  # fmt: skip
@@ -155,7 +155,7 @@ async def test_faults_of_the_server_extend_nothing(tmp_path: Path) -> None:
 
 
 def _newest_confirmed(elector: Elector) -> int:
-    return elector._sent_ns + 4 * 10**9
+    return elector._sent_ns + 2 * 10**9
 
 
 @pytest.mark.slow
@@ -171,13 +171,13 @@ async def test_anothers_lease(tmp_path: Path) -> None:
             await relay.until(lambda lease: lease.held)
             assert boottime_ns() - seen_ns > 1e9  # its renewTime is ahead of all our clocks, and counts for nothing
             heard = [event.holder for event in grants(trader)]
-    assert heard[0] == "pod-b"
-    assert set(heard[1:]) == {"pod-a"}
+    assert heard == sorted(heard, reverse=True)
+    assert set(heard) == {"pod-a", "pod-b"}
 
 
 @pytest.mark.slow
 async def test_it_is_kept_while_the_trader_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop goes on renewing while the trader's lock is held, and gives the lease back when it is free; or leaves it."""
+    """A stop goes on renewing while the trader's lock is held, and gives the lease back when it is free."""
     from daemon.state_dir import StateDirectory
 
     leases = leased("", leaseDurationSeconds=1)
@@ -253,18 +253,14 @@ def test_two_state_directories_are_two_candidates(tmp_path: Path) -> None:
 
 def test_where_the_cluster_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the pod's environment and files where the config does not say; elsewhere a line that says what to give."""
-    settings = msgspec.structs.replace(
-        config_for(tmp_path, "http://127.0.0.1:1").ops.cluster,
-        server="",
-        namespace="",
-        namespace_file=str(tmp_path / "ns"),
-    )
+    given = config_for(tmp_path, "http://127.0.0.1:1").ops.cluster
+    settings = msgspec.structs.replace(given, server="", namespace="", namespace_file=str(tmp_path / "ns"))
     monkeypatch.delenv(HOST_VARIABLE, raising=False)
-    with pytest.raises(ConfigError, match="ops.cluster.server"):
+    with pytest.raises(ConfigError, match="is no pod"):
         Kube(settings)
     monkeypatch.setenv(HOST_VARIABLE, "fd00::1")
     monkeypatch.setenv(PORT_VARIABLE, "6443")
-    with pytest.raises(ConfigError, match="ops.cluster.namespace"):
+    with pytest.raises(ConfigError, match="mount the service account"):
         Kube(settings)
     (tmp_path / "ns").write_text("trading\n")
     made = Kube(settings)
@@ -290,7 +286,7 @@ def test_times_and_addresses_that_cannot_hold(tmp_path: Path, more: str, wrong: 
 def test_a_lease_that_the_trader_would_not_hear(tmp_path: Path) -> None:
     """Two candidates would take turns, and both traders would trade."""
     text = TABLES.replace("cluster_lease = true", "cluster_lease = false")
-    with pytest.raises(ConfigError, match="guard.cluster_lease is off"):
+    with pytest.raises(ConfigError, match="but guard"):
         load_config(write_config(tmp_path, more=text.format(server="http://127.0.0.1:1", more="")))
 
 

@@ -18,6 +18,7 @@ from daemon.control import client
 from daemon.ops import view as looking
 from daemon.ops.http import books, gate, probes, server
 from daemon.ops.http.server import HttpPart
+from daemon.ops.mqtt import line
 from daemon.ops.view import ABSENT, ANSWERS, SILENT
 from daemon.probes.running import Running, examine_running
 from daemon.status.follower import DatabasePicture, FollowerPicture, LastDifference, Part
@@ -109,15 +110,15 @@ def follower(**changes: object) -> FollowerPicture:
         ({"disk_available": False}, {}, ["disk"]),
         ({}, {"follower": None}, ["follower", "database"]),
         ({}, {"follower_runs": False}, ["follower", "database"]),
-        ({}, {"follower": follower(wall_ns=1)}, ["follower"]),
-        ({}, {"follower": follower(restep=Part(lag_s=99.0))}, ["follower"]),
+        ({}, {"follower": {"wall_ns": 1}}, ["follower"]),
+        ({}, {"follower": {"restep": Part(lag_s=99.0)}}, ["follower"]),
         (
             {},
-            {"follower": follower(differences=1, last_difference=LastDifference(seq=1, wall_ns=1, text="AAA 5"))},
+            {"follower": {"differences": 1, "last_difference": LastDifference(seq=1, wall_ns=1, text="AAA 5")}},
             ["follower"],
         ),
-        ({}, {"follower": follower(database=DatabasePicture(fault="refused"))}, ["database"]),
-        ({}, {"follower": follower(database=DatabasePicture(part=Part(lag_s=60.0)))}, ["database"]),
+        ({}, {"follower": {"database": DatabasePicture(fault="refused")}}, ["database"]),
+        ({}, {"follower": {"database": DatabasePicture(part=Part(lag_s=60.0))}}, ["database"]),
     ],
 )
 def test_each_check_fails_for_its_own_reason(
@@ -125,6 +126,8 @@ def test_each_check_fails_for_its_own_reason(
 ) -> None:
     """One thing wrong, one check that says so, with a remedy; nothing names a symbol."""
     fields: dict[str, object] = {"follower_runs": True, "follower": follower()}
+    if isinstance(changes := beside.get("follower"), dict):
+        beside = {"follower": follower(**changes)}
     found = examine_running(Running(config=config, status=a_status(**trader), **(fields | beside)))  # type: ignore[arg-type]
     assert [one.check for one in found if one.status == "FAIL"] == failing
     assert all(one.remedy for one in found if one.status == "FAIL")
@@ -438,5 +441,5 @@ async def test_an_address_that_is_taken(config: Config) -> None:
 
 def test_the_servers_words_are_used() -> None:
     """Time-outs of the view are shorter than those of an answer, so that it is the view that says why."""
-    assert looking.ASK_S < gate.ANSWER_S
+    assert line.ANSWER_S < gate.ANSWER_S
     assert server.LEAVE_S < client.TIMEOUT_SECONDS

@@ -28,8 +28,8 @@ class DeployTools:
         self._kustomize = folder / "root" / "usr" / "bin" / "kustomize"
 
     def composed(self, file: Path, environment: dict[str, str]) -> dict[str, Any]:
-        """A composition with everything resolved."""
-        command = [str(self._compose), "--file", str(file), "config", "--format", "json"]
+        """A composition with everything resolved, of all profiles."""
+        command = [str(self._compose), "--file", str(file), "--profile", "*", "config", "--format", "json"]
         found: dict[str, Any] = json.loads(_output(command, {"PATH": os.environ["PATH"], **environment}))
         return found
 

@@ -81,11 +81,13 @@ class SimRunner(Runner):
         super().step(event, ts_ns)
         self.event = None
 
-    def _finish(self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]]) -> None:
+    def _finish(
+        self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]], *at_ns: int, **how: bool
+    ) -> None:
         busy = any(kind == r.COMMAND and isinstance(message, c.BROKER_COMMANDS) for kind, _, message in records)
         if busy and self.armed == "before commit":
             raise CrashError
-        super()._finish(cause_seq, ts_ns, records)
+        super()._finish(cause_seq, ts_ns, records, *at_ns, **how)
         self.watch.after_step(self.machine, self.event, ts_ns)
 
     def _dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> None:

@@ -4,6 +4,7 @@ nothing.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from tests.tidy.source import python_sources
 
@@ -14,9 +15,10 @@ CALLS = (
 PACKAGES = ("core", "risk", "execution", "strategies", "broker", "daemon")
 
 
+@cache
 def codes() -> dict[str, str]:
     """Code -> the file that uses it."""
-    trees = {source.path: source.tree for source in python_sources() if source.package in PACKAGES}
+    trees = _trees()
     everywhere = {name: text for tree in trees.values() for name, text in _constants(tree)}
     found: dict[str, str] = {}
     for path, tree in trees.items():
@@ -53,11 +55,15 @@ def _text(given: ast.expr, constants: dict[str, str]) -> str:
 def severities() -> dict[str, set[str]]:
     """Code -> the severities that calls of `alert` and `tell` give it in words."""
     found: dict[str, set[str]] = {}
-    for source in python_sources():
-        if source.package in PACKAGES:
-            for code, words in severities_in(source.tree, dict(_constants(source.tree))):
-                found.setdefault(code, set()).update(words)
+    for tree in _trees().values():
+        for code, words in severities_in(tree, dict(_constants(tree))):
+            found.setdefault(code, set()).update(words)
     return found
+
+
+@cache
+def _trees() -> dict[str, ast.Module]:
+    return {source.path: source.tree for source in python_sources() if source.package in PACKAGES}
 
 
 def severities_in(tree: ast.Module, constants: dict[str, str]) -> Iterator[tuple[str, set[str]]]:

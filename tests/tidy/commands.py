@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,15 @@ def quoted(path: Path) -> Iterator[tuple[int, str]]:
         yield text.count("\n", 0, found.start()) + 1, " ".join(found[1].split())
 
 
+@cache
+def _root() -> Any:
+    return typer.main.get_command(app)  # of the command library that typer brings along
+
+
 def fault_of(line: str) -> str:
     """Why the command line does not take it; "" = it does. Nothing runs."""
     words = [VALUES.get(word, word) for word in shlex.split(line)[1:]]
-    command: Any = typer.main.get_command(app)  # of the command library that typer brings along
+    command = _root()
     while hasattr(command, "commands"):
         if not words and command.invoke_without_command:
             return ""

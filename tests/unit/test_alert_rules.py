@@ -1,5 +1,6 @@
 """Alerts about what no journal tells, the catalogue's severities in force, and alerts that end by themselves."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,16 +12,20 @@ import pytest
 from broker.ib.config import IbSettings, RestartWindow
 from broker.ib.windows import Windows
 from core.units import NANO
+from daemon import cli
 from daemon.alerts import facts
 from daemon.alerts.catalogue import BY_CODE, kind_of
 from daemon.alerts.desk import Alert, Desk
 from daemon.alerts.left import leave, take_left
+from daemon.alerts.seen import take_seen
 from daemon.alerts.watch import Rule, Watch
 from daemon.config.guarding import AlertSettings, AlertTarget
 from daemon.lease import TraderLease
 from daemon.lock import hold_lock
 from daemon.state_dir import StateDirectory
 from daemon.status import follower, guard
+from daemon.status.alerts import LOCK_NAME as DELIVERY_LOCK
+from daemon.status.alerts import DeliveryPicture, OpenPicture, TargetPicture, write_delivery
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part
 
 T0 = 1_000 * NANO
@@ -213,3 +218,30 @@ def test_an_alert_without_the_newest_field_is_read() -> None:
     """What an older release left."""
     old = b'{"code":"A","severity":"warning","text":"t","source":"report","ts_ns":5}'
     assert not msgspec.json.decode(old, type=Alert).over
+
+
+def test_an_operator_sees_what_is_open_and_acknowledges_it_without_a_trader(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list names the section that says what to do; nobody there to be told is an error, not silence."""
+
+    def quantd(*arguments: str) -> tuple[int, str]:
+        code = cli.main([*arguments, "--state", str(tmp_path)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    code, said = quantd("ack", "DISK_LOW")
+    assert (code, "neither a trader nor a guard or ops is running" in said) == (2, True)
+    opened = OpenPicture(code="DISK_LOW", severity="warning", text="5 MiB", source="guard", since_ns=T0, count=1)
+    target = TargetPicture(name="desk", undelivered=1, failing_s=9.0, error="no line")
+    write_delivery(tmp_path, DeliveryPicture(pid=1, by="guard", wall_ns=T0, open=(opened,), targets=(target,)))
+    assert "nobody delivers alerts" in quantd("alerts")[1]
+    hold_lock(tmp_path / DELIVERY_LOCK, "held")
+    code, said = quantd("alerts")
+    assert code == 0
+    assert all(word in said for word in ("DISK_LOW", "deploy/RUNBOOK.md#disk_low", "no line"))
+    assert json.loads(quantd("alerts", "--json")[1])["open"][0]["code"] == "DISK_LOW"
+    assert quantd("ack", "DISK_LOW") == (0, "whoever delivers alerts is told that DISK_LOW was seen\n")
+    seen = take_seen(tmp_path)
+    assert seen is not None
+    assert seen[0] == "DISK_LOW"

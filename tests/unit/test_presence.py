@@ -1,5 +1,6 @@
 """The trader's lease: what follows when it runs out, when a guard has acted, when the cluster has another trader."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from daemon import lease
 from daemon.config.guarding import GuardSettings
 from daemon.journal import JournalReader
 from daemon.killer.latch import is_latched, now_latch, read_latch, write_latch
-from daemon.lease import BLOCK_BYTES, LEASE_FILE, TraderLease, read_lease, unpack
+from daemon.lease import BLOCK_BYTES, HOLDER_VARIABLE, LEASE_FILE, TraderLease, holder_name, read_lease, unpack
 from daemon.presence import Presence
 from daemon.recovery import verify_replay
 from tests.fakes.live import LiveWorld, opened
@@ -170,3 +171,12 @@ def verified(world: LiveWorld) -> None:
     world.close()
     report = verify_replay(world.directory)
     assert report.ok, report.difference
+
+
+def test_who_we_are_in_the_clusters_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The config's word, else the environment's, which a pod fills with what no other pod has; else the host's name."""
+    monkeypatch.setenv(HOLDER_VARIABLE, "quantd-0/7f0c")
+    assert holder_name("desk") == "desk"
+    assert holder_name("") == "quantd-0/7f0c"
+    monkeypatch.delenv(HOLDER_VARIABLE)
+    assert holder_name("") == socket.gethostname()

@@ -316,7 +316,7 @@ def test_a_process_ships_all_and_says_so(growing: Growing, shipping: Callable[[]
 
 
 def test_a_copy_that_falls_behind_is_an_alert(growing: Growing, shipping: Callable[[], Shipper]) -> None:
-    """Nothing moves, as on a disk that hangs: the lag grows by the clock and one alert a minute is left; then its end."""
+    """Nothing moves, as on a disk that hangs: the lag grows by the clock, one alert a minute is left, then its end."""
     state = growing.journal.parent
     shipper = shipping()  # its thread is never started
     shipper.look(100.0)

@@ -16,6 +16,7 @@ from daemon.alerts.desk import Alert
 from daemon.alerts.left import LEFT, LEFT_MAX, leave, take_left
 from daemon.config.guarding import AlertSettings
 from daemon.follower.reporter import Reporter
+from daemon.state_dir import StateDirectory
 from daemon.tca import daily
 from daemon.tca.daily import DayLine, judge, write_days
 from tests.fakes.cost_story import DAY, CostStory
@@ -107,8 +108,8 @@ def test_alerts_that_were_left_are_delivered_once(tmp_path: Path) -> None:
     assert [(alert.code, alert.text) for alert in (found[0], found[-1])] == [("C1", "t"), ("C0", "again")]
     assert take_left(tmp_path) == []
     leave(tmp_path, Alert(code="COST_DRIFT", severity="warning", text="t", source="report", ts_ns=1))
-    delivery = Delivery(tmp_path, tmp_path / "journal", AlertSettings(), LOG)
-    delivery._turn()
+    delivery = Delivery(StateDirectory(tmp_path), AlertSettings(), LOG, by="guard")
+    delivery._turn(look=False)
     assert list(delivery.desk.open) == ["COST_DRIFT"]
 
 

@@ -11,7 +11,9 @@ import msgspec
 
 Kind = Literal["gauge", "counter", "histogram"]
 # Where it comes from, and when it is absent: see ABSENT.
-Source = Literal["ops", "trader", "windows", "lease", "journal", "follower", "guard", "delivery", "mqtt"]
+Source = Literal[
+    "ops", "trader", "windows", "lease", "journal", "follower", "ship", "guard", "delivery", "mqtt", "cluster", "up"
+]
 
 ABSENT: Final[dict[Source, str]] = {
     "ops": "always there",
@@ -20,9 +22,12 @@ ABSENT: Final[dict[Source, str]] = {
     "lease": "absent while no trader ever held a lease here (no broker)",
     "journal": "absent while there is no journal",
     "follower": "absent while no follower runs; `quantd_follower_up` and the count of differences stay",
+    "ship": "absent where the journal was never shipped; while nobody ships only `quantd_ship_up` is there",
     "guard": "absent while no guard runs; `quantd_guard_up` stays",
     "delivery": "absent while nobody delivers alerts; `quantd_alert_delivery_up` stays",
     "mqtt": "absent without a bridge (`ops.mqtt.host`)",
+    "cluster": "absent where no cluster is asked (`ops.cluster.lease`)",
+    "up": "absent without `quantd up`",
 }
 
 LINKS: Final = ("DOWN", "DEGRADED", "READY", "UNSYNCED")
@@ -75,6 +80,7 @@ SYMBOL: Final = _label("symbol", bound="the configured symbols")
 STRATEGY: Final = _label("strategy", bound="the configured strategies, the book of manual orders and that of nobody")
 TARGET: Final = _label("target", bound="the configured targets of alerts, at most 16")
 PART: Final = _label("part", bound="the parts of ops")
+PROCESS_NAME: Final = _label("process", bound="the processes of `quantd up`")
 _WINDOW: Final = (_label("window", bound="the configured restart windows"), _label("login", *LOGIN))
 
 
@@ -199,6 +205,8 @@ RISK: Final = (
     _gauge("approvals_waiting", "Commands that wait for a second person."),
     _gauge("lease_remaining_seconds", "Until the trader's lease on the account ends; below 0 = it has ended.",
            source="lease"),
+    _gauge("cluster_lease_held", "1 = the cluster says that this trader is the one.", source="cluster"),
+    _gauge("cluster_lease_remaining_seconds", "Of the cluster's word, as far as it was confirmed.", source="cluster"),
     _gauge("lease_announced", "1 = the lease was given back on purpose: nothing is to be done.", source="lease"),
 )  # fmt: skip
 
@@ -228,6 +236,15 @@ FOLLOWER: Final = (
     _gauge("follower_snapshot_records", "Records since the newest snapshot: what a restart must step again.",
            source="follower"),
     _gauge("follower_snapshot_fault", "1 = the last snapshot could not be taken.", source="follower"),
+)  # fmt: skip
+
+SHIP: Final = (
+    _gauge("ship_up", "1 = a process ships the journal off this machine and reports.", source="ship"),
+    _gauge("ship_lag_seconds", "How long the oldest record that the copy lacks has been there.", source="ship"),
+    _gauge("ship_lag_records", "How many records it lacks.", source="ship"),
+    _gauge("ship_lag_bytes", "How many bytes it lacks.", source="ship"),
+    _gauge("ship_fault", "1 = the last round failed.", source="ship"),
+    _counter("ship_bytes", "Shipped by this process.", source="ship"),
 )  # fmt: skip
 
 GUARD: Final = (
@@ -276,6 +293,8 @@ PROCESS: Final = (
     _gauge("process_tasks", "Tasks of the trader's loop."),
     _counter("process_cpu_seconds", "Of the trader, user and system."),
     _counter("process_gc_collections", "Of the trader's garbage collector.", _label("generation", "0", "1", "2")),
+    _gauge("process_up", "1 = the process runs, as `quantd up` sees it.", PROCESS_NAME, source="up"),
+    _counter("process_restarts", "How often `quantd up` started it again.", PROCESS_NAME, source="up"),
     _gauge("ops_part_up", "1 = the part of ops runs.", PART, source="ops"),
     _counter("ops_part_restarts", "How often the part failed and was started again.", PART, source="ops"),
 )  # fmt: skip
@@ -291,6 +310,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Metric, ...]], ...]] = (
     ("Risk and authority", RISK),
     ("Journal and disk", JOURNAL),
     ("Follower and database", FOLLOWER),
+    ("The copy of the journal", SHIP),
     ("Guard and alerts", GUARD),
     ("MQTT", MQTT),
     ("Processes", PROCESS),

@@ -27,6 +27,8 @@ from daemon.ops.view import View
 from daemon.status.follower import SILENT_SECONDS_MAX as FOLLOWER_SILENT_S
 from daemon.status.guard import SILENT_SECONDS_MAX as GUARD_SILENT_S
 from daemon.status.measures import Measures, decode_measures
+from daemon.status.processes import RUNNING
+from daemon.status.ship import SILENT_SECONDS_MAX as SHIP_SILENT_S
 from strategies.models.card import ModelCard
 
 STALE_S: Final = 5.0  # an older answer of the trader is no answer
@@ -74,6 +76,7 @@ class ViewCollector(Collector):
         self._follower(samples)
         self._guard(samples)
         self._delivery(samples)
+        self._beside(samples)
         self._mqtt(samples)
         self._ops(samples)
         if measures is not None:
@@ -172,6 +175,27 @@ class ViewCollector(Collector):
             put("alert_target_undelivered", target.undelivered, target.name)
             put("alert_target_failing_seconds", target.failing_s, target.name)
             put("alert_target_delivered_total", target.delivered, target.name)
+
+    def _beside(self, samples: Samples) -> None:
+        """Shipping, the cluster's lease, and the processes that `quantd up` keeps up."""
+        folder, lease, put = self._view.seen.folder, self._view.lease, samples.put
+        if lease is not None:
+            put("cluster_lease_held", lease.held)
+            put("cluster_lease_remaining_seconds", lease.left_s)
+        for one in () if folder is None or folder.up is None else folder.up.processes:
+            put("process_up", one.state == RUNNING, one.name)
+            put("process_restarts_total", one.restarts, one.name)
+        if folder is None or folder.ship is None:
+            return
+        picture = folder.ship
+        runs = folder.ships and (time.time_ns() - picture.wall_ns) / NANO <= SHIP_SILENT_S
+        put("ship_up", runs)
+        if runs:
+            put("ship_lag_seconds", picture.part.lag_s)
+            put("ship_lag_records", picture.part.lag_records)
+            put("ship_lag_bytes", picture.behind_bytes)
+            put("ship_fault", bool(picture.fault))
+            put("ship_bytes_total", picture.shipped_bytes)
 
     def _mqtt(self, samples: Samples) -> None:
         counted, put = self._view.counted.get("mqtt"), samples.put

@@ -9,6 +9,8 @@ import msgspec
 
 from daemon.lease import Lease, read_lease
 from daemon.state_dir import StateDirectory
+from daemon.status.processes import UpPicture, read_up, up_runs
+from daemon.status.ship import ShipPicture, read_ship, ship_runs
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +20,9 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int = 0
     free_bytes: int = 0
     lease: Lease | None = None
+    ships: bool = False
+    ship: ShipPicture | None = None  # of whoever ships the journal; also of one that has ended
+    up: UpPicture | None = None  # of a supervisor that runs
 
 
 def look_at(state: StateDirectory) -> Folder:
@@ -33,6 +38,9 @@ def look_at(state: StateDirectory) -> Folder:
         size_bytes=size_bytes,
         free_bytes=room.f_bavail * room.f_frsize,
         lease=lease,
+        ships=ship_runs(state.path),
+        ship=read_ship(state.path),
+        up=read_up(state.path) if up_runs(state.path) else None,
     )
 
 

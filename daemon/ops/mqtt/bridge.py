@@ -19,6 +19,7 @@ from daemon.config import Config
 from daemon.ops.mqtt import messages as m
 from daemon.ops.mqtt.connect import OFFLINE, ONLINE, client_of, password_of, tls_of
 from daemon.ops.mqtt.counters import Counters
+from daemon.ops.mqtt.discovery import discovery
 from daemon.ops.mqtt.incoming import Incoming
 from daemon.ops.mqtt.outbox import ALERT, FILL, Message, Outbox
 from daemon.ops.mqtt.tail import TailThread, Told
@@ -43,6 +44,8 @@ class MqttPart:
         self._topics = topics_of(config)
         self._instance = self._topics.base.rpartition("/")[2]
         self._run = secrets.token_hex(4)
+        found = discovery(self._mqtt.home_assistant, self._topics, config.account.currency)
+        self._discovery = found if self._mqtt.home_assistant else {}
         self.counted = Counters()
         password_of(self._mqtt)
         tls_of(self._mqtt)
@@ -50,10 +53,12 @@ class MqttPart:
         self._pictures = Pictures(self._instance)
         self._tail: TailThread | None = None
         self.incoming: Incoming | None = None
+        self._leaving = False
         self.fault = ""  # why there is no broker; without secrets
 
     async def run(self, view: View) -> None:
         """Until cancelled."""
+        self._leaving = False
         incoming = self.incoming = Incoming(view, self._topics, self.outbox, self.counted)
         if self._tail is None:  # once: it goes on when this part is started again
             self._tail = TailThread(view.state.journal, asyncio.get_running_loop(), self._take, self._log)
@@ -72,10 +77,13 @@ class MqttPart:
             try:
                 await self._serve(incoming)
             except* (aiomqtt.MqttError, ConfigError, OSError, ValueError) as faults:
-                self.fault = m.one_line(str(first_of(faults)))
+                fault = first_of(faults)
+                self.fault = m.one_line(f"{fault}: {fault.__cause__}" if fault.__cause__ else str(fault))
                 self.counted.failures += 1
                 self._log.warning("mqtt broker", host=self._mqtt.host, fault=self.fault, again_in_s=again_s)
             self.counted.connected = 0
+            if self._leaving:
+                raise asyncio.CancelledError  # the good-bye failed, and the library's error took its place
             again_s = AGAIN_S_MIN if self.counted.connects > before else min(AGAIN_S_MAX, 2 * again_s)
             await asyncio.sleep(again_s * random.uniform(0.5, 1.5))
 
@@ -87,31 +95,42 @@ class MqttPart:
             incoming.take(message.topic.value, message.payload, retained=bool(message.retain))
 
         async with client_of(mqtt, topics, self._instance, take) as client:
-            options = SubscribeOptions(qos=1, retainAsPublished=True)
-            wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
-            granted = await client.subscribe(wanted)
-            if any(getattr(code, "is_failure", False) for code in granted):
-                raise aiomqtt.MqttError("the broker lets us not subscribe: give our user the rights of docs/mqtt.md")
-            await client.publish(topics.availability, ONLINE, qos=1, retain=True)
-            self._pictures.forget()
-            self.counted.connects += 1
-            self.counted.connected = 1
-            self._log.info("mqtt broker", host=mqtt.host, connected=True, topics=topics.base)
             try:
+                before = cancels()
+                await self._begin(client)
+                end_if_cancelled(before)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._publish_on(client))
                     tasks.create_task(_until_lost(client))
             except asyncio.CancelledError:
+                self._leaving = True
                 with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         await client.publish(topics.availability, OFFLINE, qos=1, retain=True)
                 raise
+
+    async def _begin(self, client: aiomqtt.Client) -> None:
+        """Hear first, then say that we are there, then everything anew."""
+        topics, mqtt = self._topics, self._mqtt
+        options = SubscribeOptions(qos=1, retainAsPublished=True)
+        wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
+        granted = await client.subscribe(wanted)
+        if any(getattr(code, "is_failure", False) for code in granted):
+            raise aiomqtt.MqttError("the broker lets us not subscribe: give our user the rights of docs/mqtt.md")
+        await client.publish(topics.availability, ONLINE, qos=1, retain=True)
+        for topic, payload in self._discovery.items():
+            self.outbox.show(Message(topic=topic, payload=payload, retain=True))
+        self._pictures.forget()
+        self.counted.connects += 1
+        self.counted.connected = 1
+        self._log.info("mqtt broker", host=mqtt.host, connected=True, topics=topics.base)
 
     async def _publish_on(self, client: aiomqtt.Client) -> None:
         while True:
             message = await self.outbox.next()
             await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
             self.outbox.arrived(message)
+            end_if_cancelled(0)
 
     # ---- what is told ------------------------------------------------------------------------------------------
     async def _tell_pictures(self, view: View) -> None:
@@ -146,6 +165,20 @@ async def _until_lost(client: aiomqtt.Client) -> None:
     """Raises MqttError as soon as the connection is lost; what comes in goes elsewhere (connect.py)."""
     async for _ in client.messages:
         pass
+
+
+def cancels() -> int:
+    """How often this task was cancelled and did not end with it."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def end_if_cancelled(before: int) -> None:
+    """In Python 3.11 `asyncio.wait_for`, which the client library waits with, swallows a cancellation that comes in the
+    moment when what it waits for is done: without this a task would go on for ever.
+    """
+    if cancels() > before:
+        raise asyncio.CancelledError
 
 
 def first_of(faults: BaseExceptionGroup[BaseException]) -> BaseException:
