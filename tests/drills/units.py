@@ -29,7 +29,7 @@ def run_part(number: int) -> dict[str, Any]:
     try:
         with (
             TemporaryDirectory() as folder,
-            Pair(Path(folder), feed=SYNTHETIC.format(speed="20x", seed=number + 1), trader=MORE) as pair,
+            Pair(Path(folder), feed=SYNTHETIC.format(speed="10x", seed=number + 1), trader=MORE) as pair,
         ):
             lend_tables(pair.trader_file)
             counts = live(pair, number, failures)

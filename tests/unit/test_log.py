@@ -318,6 +318,27 @@ def test_everything_a_process_says_is_one_line_each(under: str, tmp_path: Path, 
     assert "hunter2" not in json.dumps(lines)
 
 
+HUNG = """
+import os, signal
+from daemon.log.process import process_log
+def here_it_hung(): os.kill(os.getpid(), signal.SIGABRT)
+with process_log("trader"):
+    here_it_hung()
+"""
+
+
+@pytest.mark.slow
+def test_an_abort_leaves_where_it_hung() -> None:
+    """What a watchdog ends leaves its stacks on stderr."""
+    ended = subprocess.run(
+        [sys.executable, "-c", HUNG], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == -6
+    assert "Fatal Python error: Aborted" in ended.stderr
+    assert "in here_it_hung" in ended.stderr
+
+
 def _all(listening: socket.socket) -> Iterator[bytes]:
     while True:
         try:
