@@ -82,12 +82,13 @@ class SimRunner(Runner):
         self.event = None
 
     def _finish(
-        self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]], *at_ns: int, **how: bool
-    ) -> None:
+        self, cause_seq: int, ts_ns: int, records: list[tuple[int, int, Any]], began_ns: int, decided_ns: int, *,
+        market: bool = False,
+    ) -> None:  # fmt: skip
         busy = any(kind == r.COMMAND and isinstance(message, c.BROKER_COMMANDS) for kind, _, message in records)
         if busy and self.armed == "before commit":
             raise CrashError
-        super()._finish(cause_seq, ts_ns, records, *at_ns, **how)
+        super()._finish(cause_seq, ts_ns, records, began_ns, decided_ns, market=market)
         self.watch.after_step(self.machine, self.event, ts_ns)
 
     def _dispatch(self, records: list[tuple[int, int, Any]], ts_ns: int) -> None:
