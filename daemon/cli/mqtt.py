@@ -64,7 +64,7 @@ def send(
     from daemon.ops.mqtt import remote
 
     place = _place(to, ca_file, certificate_file, key_file)
-    fields = {"command": command, "reason": reason, "strategy": strategy, "symbol": symbol}
+    fields: dict[str, Any] = {"command": command, "reason": reason, "strategy": strategy, "symbol": symbol}
     fields = {key: value for key, value in fields.items() if value is not None} | _fields(field or [])
     if process:
         fields["process"] = True

@@ -31,7 +31,7 @@ def client_of(
     """A client that is not connected yet; `take` gets each message. Raises ConfigError on a secret or certificate that
     cannot be used.
     """
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = PACKET_BYTES_MAX
     return aiomqtt.Client(
         mqtt.host,

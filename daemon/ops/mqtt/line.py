@@ -97,7 +97,8 @@ class _Lines(asyncio.Protocol):
             raise ConnectionResetError("it hung up")
         if len(self._waiting) >= WAITING_MAX:
             raise OSError(f"{WAITING_MAX} requests wait for its answer already")
-        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
         try:
             self._transport.write(packed)  # short, and the trader reads at once: there is nothing to drain
             return await waiting

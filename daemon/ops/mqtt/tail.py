@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
 from core import commands as c
@@ -124,11 +125,11 @@ class JournalTail:
 
     def _alert(self, seq: int, ts_ns: int, message: c.RaiseAlert | c.CloseAlerts) -> m.Alert:
         self._alerts += 1
-        common = {"run": self._run, "n": self._alerts, "seq": seq, "ts_ns": ts_ns}
+        alert = m.Alert(run=self._run, n=self._alerts, seq=seq, ts_ns=ts_ns, kind="raised")
         if isinstance(message, c.CloseAlerts):
-            return m.Alert(**common, kind="acknowledged", codes=message.codes, by=message.by)
+            return msgspec.structs.replace(alert, kind="acknowledged", codes=message.codes, by=message.by)
         text = m.one_line(message.text, TEXT_MAX)
-        return m.Alert(**common, kind="raised", severity=message.severity, code=message.code, text=text)
+        return msgspec.structs.replace(alert, severity=message.severity, code=message.code, text=text)
 
 
 class TailThread:
