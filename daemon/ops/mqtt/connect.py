@@ -8,7 +8,7 @@ import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -31,7 +31,7 @@ def client_of(
     """A client that is not connected yet; `take` gets each message. Raises ConfigError on a secret or certificate that
     cannot be used.
     """
-    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types there
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = PACKET_BYTES_MAX
     return aiomqtt.Client(
         mqtt.host,

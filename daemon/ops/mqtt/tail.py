@@ -125,11 +125,11 @@ class JournalTail:
 
     def _alert(self, seq: int, ts_ns: int, message: c.RaiseAlert | c.CloseAlerts) -> m.Alert:
         self._alerts += 1
-        told = m.Alert(run=self._run, n=self._alerts, seq=seq, ts_ns=ts_ns, kind="raised")
+        alert = m.Alert(run=self._run, n=self._alerts, seq=seq, ts_ns=ts_ns, kind="raised")
         if isinstance(message, c.CloseAlerts):
-            return msgspec.structs.replace(told, kind="acknowledged", codes=message.codes, by=message.by)
+            return msgspec.structs.replace(alert, kind="acknowledged", codes=message.codes, by=message.by)
         text = m.one_line(message.text, TEXT_MAX)
-        return msgspec.structs.replace(told, severity=message.severity, code=message.code, text=text)
+        return msgspec.structs.replace(alert, severity=message.severity, code=message.code, text=text)
 
 
 class TailThread:
