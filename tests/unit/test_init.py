@@ -82,6 +82,7 @@ def test_paper_takes_symbols_of_ones_own(tmp_path: Path) -> None:
     assert not list(file.parent.glob("demo.*"))
 
 
+@pytest.mark.slow
 def test_ib_paper_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An account of IBKR's; that nobody listens yet is a warning."""
     file = init(tmp_path, *IB_PAPER, "--port", "7497", "--exclusive", "yes", "--ops", "no")
@@ -97,6 +98,7 @@ def test_ib_paper_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert [path.name for path in file.parent.iterdir()] == ["quantd.toml"]
 
 
+@pytest.mark.slow
 def test_live_arms_nothing(tmp_path: Path) -> None:
     """It watches; no order can reach the broker, two persons are asked for, what is safest is written out."""
     config = load_config(init(tmp_path, *LIVE, "--desk", "desk +1 555 0100"))
