@@ -61,7 +61,7 @@ def journal_retain(directory: o.Directory, days: Days = 30, as_json: o.Json = Fa
         keep_rows_days=days,
         now_ns=time.time_ns(),
         # Where no follower ever ran: what a snapshot covers, nobody else needs row by row.
-        follower_seq=_least(follower_seq, shipped_seq, snapshot_seq),
+        follower_seq=_least(follower_seq, shipped_seq, default=snapshot_seq),
         snapshot_seq=snapshot_seq,
     )
     names = [str(path) for path in written]
@@ -97,8 +97,8 @@ def _shipped_seq(journal: Path) -> int | None:
     return picture.part.seq if picture.journal == journal_identity(journal) else 0
 
 
-def _least(*seqs: int | None) -> int | None:
-    return min((seq for seq in seqs if seq is not None), default=None)
+def _least(*seqs: int | None, default: int | None) -> int | None:
+    return min((seq for seq in seqs if seq is not None), default=default)
 
 
 def journal_ship(

@@ -339,7 +339,7 @@ def test_one_follower_per_state_directory(tmp_path: Path, capsys: pytest.Capture
     assert picture_of(tmp_path).state == "waiting"
 
 
-def test_a_wrong_config_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_config_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Exit 2 and one line, before anything is created."""
     config = write_config(tmp_path / "state")
     config.write_text(config.read_text().replace("segment_mib = 1", 'segment_mib = "one"'))
@@ -349,6 +349,6 @@ def test_a_wrong_config_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[st
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     assert "journal.segment_mib" in line
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["trader.toml"]

@@ -164,7 +164,7 @@ async def test_a_scrape_over_tcp(promtool: Promtool, tmp_path: Path) -> None:
     )
     async with fake_trader(config) as operations, serving(config) as ops:
         operations.numbers = full_measures()
-        await ops.seen(lambda view: view.seen.trader == ANSWERS)
+        await ops.seen(lambda view: view.seen.trader == ANSWERS and b"PRICE_BAND" in bytes(view.measures or b""))
         refused = await ops.ask("/metrics")
         given = await ops.ask("/metrics", token=token)
     assert refused.status == 401

@@ -147,7 +147,10 @@ def test_acknowledging_takes_two_who_saw_the_same(tmp_path: Path) -> None:
 
     def look(trader: Slow) -> None:
         money = trader.active_runner.money
-        if not syncs and money.differences and trader.active_runner.engine.market.mark_nanos(1):
+        # An exit that a halt leaves on the book may trade yet, and that is another difference.
+        ours = f"ours {money.ledger.holdings[1] // 10**9},"
+        still = not money.live_orders and any(ours in one.text for one in money.differences)
+        if not syncs and still and trader.active_runner.engine.market.mark_nanos(1):
             assert waits(ask(trader.control, "acknowledge", sync_id=money.difference_sync_id, reason="r"))
             assert latches(trader) == ["RECONCILE"]
             syncs.append(money.difference_sync_id)

@@ -3,7 +3,9 @@
 import re
 import socket
 import stat
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,13 @@ def nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """One of few letters: a control socket's path is bounded by the kernel, and pytest's own folders are long."""
+    with tempfile.TemporaryDirectory(prefix="qi-") as name:
+        yield Path(name)
 
 
 def init(folder: Path, *options: str) -> Path:
