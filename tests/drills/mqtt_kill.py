@@ -20,6 +20,7 @@ from core import events as e
 from core import records as r
 from daemon.commands import ops_command, trader_command
 from daemon.journal import JournalReader
+from daemon.ops.mqtt.connect import AT_ONCE
 from tests.fakes.built_tables import lend_tables
 from tests.fakes.mqtt import BASE, ops_table, payload
 from tests.fakes.process import ROOT
@@ -84,7 +85,7 @@ class Watch:
 
 
 async def _measure(port: int, state: Path) -> dict[str, dict[str, float]]:
-    async with aiomqtt.Client("127.0.0.1", port) as client:
+    async with aiomqtt.Client("127.0.0.1", port, socket_options=AT_ONCE) as client:
         await client.subscribe(f"{BASE}/state")
         async with asyncio.timeout(START_S):
             async for message in client.messages:
@@ -138,7 +139,7 @@ async def _kills(name: str, send: Any, watch: Watch) -> dict[str, float]:
 async def _flood(port: int) -> None:
     """Garbage at a steady rate: nonsense, forgeries with a signature over another account, big ones."""
     kinds = (b"\xff" * 40, payload("kill", reason="forged", account="DU0000009"), b"[" * 4_000)
-    async with aiomqtt.Client("127.0.0.1", port) as client:
+    async with aiomqtt.Client("127.0.0.1", port, socket_options=AT_ONCE) as client:
         began_s, sent = time.monotonic(), 0
         while True:
             due = int((time.monotonic() - began_s) * FLOOD_PER_S)

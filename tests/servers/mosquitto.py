@@ -106,6 +106,7 @@ class MosquittoServer:
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         lines = [f"listener {self.port} 127.0.0.1", "persistence false", "log_dest stderr", "connection_messages true"]
+        lines.append("set_tcp_nodelay true")  # as deploy/docker/mosquitto has it
         if os.getuid() == 0:
             lines.append("user root")  # it would become a user who may not read the files of a test
         lines.append(f"allow_anonymous {'false' if users else 'true'}")

@@ -5,6 +5,7 @@ each time it is made, so that a changed password needs no restart; they are neve
 import asyncio
 import logging
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from daemon.ops.mqtt.topics import Topics
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
+# No small packet waits for the answer to the one before (RFC 896): with delayed acknowledgements a kill took 40 ms more.
+AT_ONCE: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 1_024  # the broker keeps longer ones to itself
 
 
@@ -48,6 +51,7 @@ def client_of(
         tls_context=tls_of(mqtt),
         properties=properties,
         logger=logging.getLogger(__name__),
+        socket_options=AT_ONCE,
     )
 
 

@@ -20,7 +20,7 @@ from daemon.config.ops_check import is_loopback
 from daemon.control.client import CommandFailed, NotReachable
 from daemon.control.messages import BadRequest, decode_request
 from daemon.ops.mqtt import messages as m
-from daemon.ops.mqtt.connect import tls_context
+from daemon.ops.mqtt.connect import AT_ONCE, tls_context
 from daemon.ops.mqtt.topics import STATE, Topics
 
 PASSWORD_VARIABLE: Final = "QUANTD_MQTT_PASSWORD"
@@ -177,6 +177,7 @@ async def _connected(place: Place, wait_s: float) -> AsyncIterator[aiomqtt.Clien
         protocol=aiomqtt.ProtocolVersion.V5,
         tls_context=tls,
         timeout=wait_s,
+        socket_options=AT_ONCE,
     )
     try:
         async with client:
