@@ -23,7 +23,7 @@ from daemon.ops.mqtt.topics import Topics
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
-# No small packet waits for the answer to the one before (RFC 896): with delayed acknowledgements a kill took 40 ms more.
+# No small packet waits for the answer to the one before (RFC 896): delayed acknowledgements made a kill 40 ms later.
 AT_ONCE: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 1_024  # the broker keeps longer ones to itself
 
