@@ -18,6 +18,7 @@ from daemon.config import load_config
 from daemon.control.messages import decode_request
 from daemon.control.server import ControlServer
 from daemon.ops.mqtt.bridge import MqttPart
+from daemon.ops.mqtt.connect import AT_ONCE
 from daemon.ops.view import View
 from tests.fakes.operations import FakeOperations, a_status
 from tests.fakes.operators import ACCOUNT, ANN, EPOCH, an_authority
@@ -85,7 +86,7 @@ class Bridge:
     @contextlib.asynccontextmanager
     async def observer(self, **options: Any) -> AsyncIterator[None]:
         """Hears everything from now on."""
-        async with aiomqtt.Client("127.0.0.1", self.config.ops.mqtt.port, **options) as client:
+        async with aiomqtt.Client("127.0.0.1", self.config.ops.mqtt.port, socket_options=AT_ONCE, **options) as client:
             await client.subscribe("#", qos=1)
             async with _going(self._hear(client)):
                 self.client = client

@@ -17,7 +17,8 @@ from daemon.follower.upgrade import upgrade
 from tests.fakes import trader
 from tests.fakes.trader import Rig
 from tests.servers import mosquitto
-from tests.servers.timescale import URL_VARIABLE, TimescaleServer, Unavailable, provision
+from tests.servers.required import required
+from tests.servers.timescale import URL_VARIABLE, TimescaleServer, provision
 
 TEMPLATE = "record_template"
 _numbers = count()
@@ -26,12 +27,7 @@ _numbers = count()
 @pytest.fixture(scope="session")
 def timescale_programs() -> Path:
     """Where the server's programs are. Missing is a failure on a build machine and a skip elsewhere."""
-    try:
-        return provision()
-    except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    return required(provision)
 
 
 @pytest.fixture(scope="session")
@@ -121,12 +117,7 @@ def journal_rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
 @pytest.fixture(scope="session")
 def mosquitto_programs() -> Path:
     """Where the MQTT broker's programs are. Missing is a failure on a build machine and a skip elsewhere."""
-    try:
-        return mosquitto.provision()
-    except mosquitto.Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    return required(mosquitto.provision)
 
 
 @pytest.fixture(scope="session")

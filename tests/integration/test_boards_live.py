@@ -1,7 +1,6 @@
 """The boards against a real Prometheus that scrapes everything that can be exported: each query finds something."""
 
 import math
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,8 @@ from daemon.status import measures as m
 from tests.boards.board import ALERTS, RATE, queries_of
 from tests.boards.every import BOARDS
 from tests.fakes.metrics_view import ROOT, TIMES, a_config, a_view, full_measures, full_seen
-from tests.servers.prometheus import PrometheusServer, Unavailable, provision
+from tests.servers.prometheus import PrometheusServer, provision
+from tests.servers.required import required
 
 DEADLINE_S = 120.0
 # Absent until two hundred scores were sampled, which takes a model that is asked.
@@ -73,12 +73,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Growing
 @pytest.fixture(scope="module")
 def prometheus(exported: tuple[Growing, int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
     """One that has scraped a few times. Missing is a failure on a build machine and a skip elsewhere."""
-    try:
-        program = provision()
-    except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    program = required(provision)
     growing, port = exported
     folder = tmp_path_factory.mktemp("prometheus")
     rules = tuple(sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yml")))

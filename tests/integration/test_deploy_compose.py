@@ -18,10 +18,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from daemon.config import Config, load_config
 from daemon.supervisor import GUARD_SECONDS, STOP_SECONDS_MAX
 from tests.servers import mosquitto
-from tests.servers.deploy_tools import DeployTools, Unavailable, provision
+from tests.servers.deploy_tools import DeployTools, provision
 from tests.servers.promtool import Promtool
-from tests.servers.promtool import Unavailable as PromtoolUnavailable
 from tests.servers.promtool import provision as provision_promtool
+from tests.servers.required import required
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "docker"
@@ -36,12 +36,7 @@ Service = dict[str, Any]
 @pytest.fixture(scope="module")
 def tools() -> DeployTools:
     """Missing is a failure on a build machine and a skip elsewhere."""
-    try:
-        return provision()
-    except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    return required(provision)
 
 
 @pytest.fixture(scope="module")
@@ -215,12 +210,7 @@ def test_what_is_mounted_is_there_and_can_be_read(
 @pytest.mark.slow
 def test_prometheus_takes_its_settings_and_all_rules(tmp_path: Path) -> None:
     """promtool, with the rules where the composition mounts them."""
-    try:
-        checked = Promtool(provision_promtool())
-    except PromtoolUnavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    checked = Promtool(required(provision_promtool))
     text = (FOLDER / "prometheus.yml").read_text()
     assert "/etc/prometheus/rules/*.yml" in text
     path = tmp_path / "prometheus.yml"
@@ -251,12 +241,7 @@ def test_whoever_reads_the_config_has_the_secrets_it_needs(services: dict[str, S
 @pytest.mark.slow
 def test_mqtt_takes_the_prepared_passwords_and_keeps_to_the_rights(secrets: Path, tmp_path: Path) -> None:
     """Mosquitto itself, with the composition's settings: TLS, a password each, and a reader gives no command."""
-    try:
-        programs = mosquitto.provision()
-    except mosquitto.Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    programs = required(mosquitto.provision)
     shutil.copytree(FOLDER / "mosquitto", tmp_path / "conf")
     with mosquitto.MosquittoServer(programs, tmp_path / "server") as server:
         server.kill()

@@ -1,6 +1,5 @@
 """The manifests as kustomize builds them: against the schemas of Kubernetes, each other, and the program."""
 
-import os
 import re
 import stat
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from daemon.ops.http.app import build_app
 from daemon.ops.http.books import Books
 from daemon.ops.view import View
 from daemon.supervisor import GUARD_SECONDS, STOP_SECONDS_MAX
-from tests.servers.deploy_tools import DeployTools, Unavailable, provision
+from tests.servers.deploy_tools import DeployTools, provision
+from tests.servers.required import required
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -31,12 +31,7 @@ Object = dict[str, Any]
 @pytest.fixture(scope="module")
 def tools() -> DeployTools:
     """Missing is a failure on a build machine and a skip elsewhere."""
-    try:
-        return provision()
-    except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    return required(provision)
 
 
 @pytest.fixture(scope="module")

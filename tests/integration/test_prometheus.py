@@ -3,7 +3,6 @@ promtool; and that no rule is without a test, a section of the runbook, or a met
 """
 
 import functools
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from daemon.ops.metrics.collect import MetricsPage
 from daemon.ops.view import ANSWERS
 from tests.fakes.metrics_view import ROOT, a_config, a_view, full_measures, full_seen
 from tests.fakes.ops import fake_trader, give_token, ops_config, serving
-from tests.servers.promtool import Promtool, Unavailable, provision
+from tests.servers.promtool import Promtool, provision
+from tests.servers.required import required
 
 FOLDER = ROOT / "deploy" / "prometheus"
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
@@ -31,12 +31,7 @@ SCRAPED = {"instance", "job", "le"}  # labels that Prometheus adds, and buckets 
 @pytest.fixture(scope="module")
 def promtool() -> Promtool:
     """Missing is a failure on a build machine and a skip elsewhere."""
-    try:
-        return Promtool(provision())
-    except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    return Promtool(required(provision))
 
 
 @functools.cache

@@ -11,13 +11,11 @@ from typing import Any
 
 import yaml
 
+from tests.servers.required import Unavailable
+
 SCRIPT = Path(__file__).with_name("deploy_tools.sh")
 FOLDER_VARIABLE = "QUANTD_DEPLOY_TOOLS_FOLDER"  # where they are provisioned; default in the temporary folder
 DEADLINE_S = 120.0
-
-
-class Unavailable(Exception):
-    """They are not here, and why."""
 
 
 class DeployTools:

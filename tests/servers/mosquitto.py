@@ -21,13 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.servers.required import Unavailable
+
 SCRIPT = Path(__file__).with_name("mosquitto.sh")
 FOLDER_VARIABLE = "QUANTD_MOSQUITTO_FOLDER"  # where it is provisioned; default in the temporary folder
 DEADLINE_S = 60.0
-
-
-class Unavailable(Exception):
-    """There is no Mosquitto here, and why."""
 
 
 def provision() -> Path:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.servers.required import Unavailable
+
 SCRIPT = Path(__file__).with_name("prometheus.sh")
 FOLDER_VARIABLE = "QUANTD_PROMETHEUS_FOLDER"  # where it is provisioned; default in the temporary folder
 DEADLINE_S = 120.0
@@ -24,10 +26,6 @@ scrape_configs:
   - job_name: quantd
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-
-
-class Unavailable(Exception):
-    """There is no Prometheus here, and why."""
 
 
 def provision() -> Path:

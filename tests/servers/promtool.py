@@ -7,14 +7,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tests.servers.required import Unavailable
+
 SCRIPT = Path(__file__).with_name("promtool.sh")
 FOLDER_VARIABLE = "QUANTD_PROMTOOL_FOLDER"  # where it is provisioned; default in the temporary folder
 PROGRAM_VARIABLE = "QUANTD_PROMTOOL"  # one that is there already
 DEADLINE_S = 120.0
-
-
-class Unavailable(Exception):
-    """There is no promtool here, and why."""
 
 
 def provision() -> Path:

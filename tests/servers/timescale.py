@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psycopg
 
+from tests.servers.required import Unavailable
+
 SCRIPT = Path(__file__).with_name("timescale.sh")
 FOLDER_VARIABLE = "QUANTD_TIMESCALE_FOLDER"  # where it is provisioned; default in the temporary folder
 URL_VARIABLE = "QUANTD_TEST_TIMESCALE"  # a server that runs already
@@ -31,10 +33,6 @@ max_connections = 40
 shared_buffers = 32MB
 timescaledb.telemetry_level = off
 """
-
-
-class Unavailable(Exception):
-    """There is no TimescaleDB here, and why."""
 
 
 def provision() -> Path:

@@ -1,7 +1,6 @@
 """The boards: the committed files are the made ones, and each query asks for what is exported."""
 
 import json
-import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,8 @@ import yaml
 from daemon.ops.metrics.catalogue import METRICS, Metric
 from tests.boards.board import FOLDER, RATE, SOURCE, json_of, queries_of
 from tests.boards.every import BOARDS
-from tests.servers.promtool import Promtool, Unavailable, provision
+from tests.servers.promtool import Promtool, provision
+from tests.servers.required import required
 
 PROVISIONING = FOLDER.parent / "provisioning"
 SAMPLES = {"gauge": ("",), "counter": ("",), "histogram": ("_bucket", "_sum", "_count")}
@@ -111,12 +111,7 @@ def test_every_board_finds_its_source_and_the_others() -> None:
 @pytest.mark.slow
 def test_prometheus_reads_every_query(tmp_path: Path) -> None:
     """As recording rules, by promtool: names the one that is no PromQL."""
-    try:
-        promtool = Promtool(provision())
-    except Unavailable as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+    promtool = Promtool(required(provision))
     rules = [
         {"record": f"board:{board}:q{at}", "expr": query.replace(RATE, "1m")} for at, (board, query) in enumerate(ALL)
     ]
