@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -129,13 +130,14 @@ def _judged(pair: Pair, books: list[Book], tape: dict[str, Any]) -> dict[str, An
             "schedules": len(rows),
             "planned": sum(len(book.moments_s) for book in books),
             "filled": sum(row.filled_nanos == row.qty_nanos for row in rows),
-            "orders": len(money.orders),
+            "orders": sum(len(row.orders) for row in rows),
             "fills": len(money.ledger.executions),
             "pairs": len(pairs),
             "pairs_left_out": len(left_out),
             "failures": len(failures),
         },
         "states": dict(held),
+        "most_at_once": most_at_once(rows),
         "alerts": sorted(money.alerts),
         "refused": dict(Counter(text for row in rows for text in row.refused).most_common(SHOWN_MAX)),
         "schedules": [",".join(map(str, _line(row, by_book))) for row in rows],
@@ -180,6 +182,12 @@ def _planned(rows: Sequence[ParentRow], books: dict[str, Book]) -> list[str]:
         if sizes != book.shares:
             found.append(f"{name}: planned {book.shares}, opened {sizes}")
     return found
+
+
+def most_at_once(rows: Sequence[ParentRow]) -> int:
+    """How many schedules were under way in the busiest moment."""
+    changes = sorted([(row.arrived_ns, 1) for row in rows] + [(row.ended_ns, -1) for row in rows])
+    return max(accumulate(change for _, change in changes), default=0)
 
 
 def _opened(mine: Sequence[ParentRow]) -> list[ParentRow]:

@@ -228,6 +228,8 @@ changes_day_max = 60_000
 working_per_side_max = 20
 slippage_soft_bp = 300
 slippage_hard_bp = 600
+exit_days_soft = 15
+exit_days_hard = 40
 errors_soft = 50
 errors_hard = 200
 """
