@@ -7,14 +7,10 @@ One process of each lives through all five days. What it holds must stay flat af
 """
 
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,11 +27,11 @@ from daemon.follower.address import read_address
 from daemon.follower.connect import connect
 from daemon.follower.upgrade import upgrade
 from daemon.status.measures import Measures, decode_measures
-from daemon.status.processes import ENDED, RUNNING, read_up
 from tests.drills.gateway_crash import settle, twice
+from tests.drills.soak_crew import Alone, ByUp, crew
 from tests.drills.soak_samples import Sample, held_below, judged
 from tests.fakes import record
-from tests.fakes.live_pair import ROOT, Pair, free_port, ledger_differences
+from tests.fakes.live_pair import Pair, free_port, ledger_differences
 from tests.fakes.wall import wall_limits
 from tests.servers import mosquitto, timescale
 from tests.servers.mosquitto import MosquittoServer
@@ -47,20 +43,17 @@ START: Final = datetime(2026, 1, 5, 9, 30, tzinfo=ZoneInfo("America/New_York"))
 CLOSE: Final = timedelta(hours=6, minutes=30)  # after the open
 AFTER: Final = timedelta(minutes=30)  # after the last close: what is under way arrives
 RESET: Final = "23:45"
+RESTART: Final = timedelta(hours=16, minutes=30)  # after the open, at two in the morning: the trader's, where wanted
 RESET_S: Final = 1_800  # the servers' night may take so long; in it lies the gateway's own restart
 LOOK_S: Final = 1.0  # on the wall: eight simulated minutes
-PROCESSES: Final = ("trader", "follower", "guard", "ops", "gateway")
+UP_S: Final = 300.0  # on the wall, until the trader's link is READY
 LATE_S: Final = 120.0  # on the wall, beyond what the clock says
 DATABASE: Final = "soak"
 FAILURES_MAX: Final = 40
 EXPECTED: Final = ("HALT",)  # what the drill's own end raises
 
-# The adapter's waits, as long on this machine as at real time; the back-off is that of a shipped config.
-WAITS_S: Final = {
-    "connect_timeout_s": 10, "login_timeout_s": 20, "ping_interval_s": 10, "ping_timeout_s": 5, "sync_timeout_s": 10,
-    "silence_s": 3, "shared_life_s": 60, "snapshot_timeout_s": 2, "backoff_min_s": 1, "backoff_max_s": 2,
-}  # fmt: skip
-SHORT: Final = "backoff_min_s = 0.1\nbackoff_max_s = 0.5\n"  # of the pair's own file
+# The adapter's waits that count in the market's time, as long on this machine as at real time.
+WAITS_S: Final = {"sync_timeout_s": 10, "silence_s": 3, "shared_life_s": 60, "snapshot_timeout_s": 2}
 FEED: Final = """
 [feed]
 kind = "synthetic"
@@ -132,11 +125,11 @@ port = {broker}
 
 
 def run_part(number: int) -> dict[str, Any]:
-    """All days, with another market each part."""
-    return run_days(DAYS, seed=number + 1)
+    """All days, with another market each part; in the second the trader is started anew every night."""
+    return run_days(DAYS, seed=number + 1, restarts=number % 2 == 1)
 
 
-def run_days(days: int, *, seed: int, speed: int = SPEED) -> dict[str, Any]:
+def run_days(days: int, *, seed: int, restarts: bool, speed: int = SPEED) -> dict[str, Any]:
     """So many days from the first open to the last close, and what was left of them."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qs-") as name, ExitStack() as stack:
@@ -145,12 +138,11 @@ def run_days(days: int, *, seed: int, speed: int = SPEED) -> dict[str, Any]:
         database = stack.enter_context(TimescaleServer(timescale.provision(), folder / "database"))
         broker = stack.enter_context(MosquittoServer(mosquitto.provision(), folder / "broker"))
         url, port = _new_database(database), free_port()
-        more = MORE.format(url=url, folder=folder, port=port, broker=broker.port)
+        more = _waits(speed) + MORE.format(url=url, folder=folder, port=port, broker=broker.port)
         feed = FEED.format(speed=speed, seed=seed, start=START.date().isoformat(), days=days)
         pair = Pair(folder, feed=feed, gateway=GATEWAY, trader=more, strategy=STRATEGY + wall_limits(speed))
-        pair.trader_file.write_text(pair.trader_file.read_text().replace(SHORT, _waits(speed), 1))
-        stack.enter_context(_up(stack.enter_context(pair)))
-        soak = Soak(pair, port, days=days, speed=speed)
+        ours = stack.enter_context(crew(stack.enter_context(pair), by_up=not restarts))
+        soak = Soak(pair, ours, port, days=days, speed=speed)
         soak.live()
         soak.end()
         soak.compare(url)
@@ -160,8 +152,8 @@ def run_days(days: int, *, seed: int, speed: int = SPEED) -> dict[str, Any]:
 class Soak:
     """One run; failures fill up as it goes."""
 
-    def __init__(self, pair: Pair, port: int, *, days: int, speed: int) -> None:
-        self._pair, self._port, self._days, self._speed = pair, port, days, speed
+    def __init__(self, pair: Pair, ours: ByUp | Alone, port: int, *, days: int, speed: int) -> None:
+        self._pair, self._ours, self._port, self._days, self._speed = pair, ours, port, days, speed
         self.failures: list[str] = []
         self.counts: Counter[str] = Counter()
         self.samples: list[Sample] = []
@@ -175,28 +167,32 @@ class Soak:
 
     # ---- the days ------------------------------------------------------------------------------------------------
     def live(self) -> None:
-        """Look at everything each second until the last close."""
-        pair = self._pair
+        """Look at everything each second until the last close; the trader's restart, where it is wanted, by night."""
         end_ns = _ns(START + timedelta(days=self._days - 1) + CLOSE + AFTER)
+        nights = [_ns(START + timedelta(days=number) + RESTART) for number in range(self._days - 1)]
         self._until_up()
         late_s = (end_ns - _ns(START)) / NANO / self._speed + LATE_S
         deadline_s = time.monotonic() + late_s
-        while self._look() < end_ns:
-            if pair.processes["up"].poll() is not None or time.monotonic() > deadline_s:
-                raise RuntimeError(f"not at the end after {late_s:.0f} s: {pair.logs()}")
+        while (now_ns := self._look()) < end_ns:
+            if self._ours.died() or time.monotonic() > deadline_s:
+                raise RuntimeError(f"not at the end after {late_s:.0f} s: {self._ours.died()} {self._pair.logs()}")
+            if isinstance(self._ours, Alone) and nights and now_ns >= nights[0]:
+                del nights[0]
+                self.failures += self._ours.restart_trader()
+                self.counts["restarts of the trader"] += 1
             time.sleep(LOOK_S)
 
     def _until_up(self) -> None:
-        pair = self._pair
-        pair.wait(pair.is_ready, "the trader's link is READY", running="up")
-        pair.wait(lambda: self._scrape("quantd_mqtt_connected") == 1.0, "the bridge is connected", running="up")
+        pair, lead = self._pair, self._ours.lead
+        pair.wait(pair.is_ready, "the trader's link is READY", running=lead, deadline_s=UP_S)
+        pair.wait(lambda: self._scrape("quantd_mqtt_connected") == 1.0, "the bridge is connected", running=lead)
 
     def _look(self) -> int:
         """One sample; the market's time."""
         with suppress(QuantdError, OSError, msgspec.DecodeError):
             with connected(self._pair.trader_state / "control.sock", timeout_s=5.0) as client:
                 status, measures = client.status(), decode_measures(client.request("measures"))
-            held = held_below(self._pair.processes["up"].pid)
+            held = held_below(os.getpid())
             if measures.process is not None and "trader" in held:
                 held["trader"] = msgspec.structs.replace(held["trader"], tasks=measures.process.tasks)
             self.samples.append(Sample(ts_ns=measures.ts_ns, held=held))
@@ -223,18 +219,10 @@ class Soak:
     # ---- the end ---------------------------------------------------------------------------------------------------
     def end(self) -> None:
         """Everything is still up and nobody died; then a stop in good order."""
-        pair = self._pair
-        picture = read_up(pair.trader_state)
-        processes = picture.processes if picture is not None else ()
-        found = {one.name: (one.state, one.restarts) for one in processes}
-        self.check(found == dict.fromkeys(PROCESSES, (RUNNING, 0)), f"not all up from start to end: {found}")
+        self.failures += self._ours.died()
         self.check(self._scrape("quantd_mqtt_connected") == 1.0, "the bridge is not connected at the end")
-        settle(pair)
-        code = pair.stop("up")
-        self.check(code == 0, f"quantd up ended with {code}: {pair.logs()}")
-        picture = read_up(pair.trader_state)
-        ends = {one.name: (one.state, one.code) for one in (picture.processes if picture is not None else ())}
-        self.check(ends == dict.fromkeys(PROCESSES, (ENDED, 0)), f"not all ended well: {ends}")
+        settle(self._pair)
+        self.failures += self._ours.end()
 
     def compare(self, url: str) -> None:
         """The trader's books with the gateway's, the record with the journal, and what it tells of each day."""
@@ -271,7 +259,8 @@ class Soak:
     def told(self, seed: int) -> dict[str, Any]:
         """The record of this part."""
         first_ns = _ns(START + timedelta(days=1))
-        table, failures = judged(self.samples, first_ns=first_ns)
+        anew = ("trader", "riskworker") if isinstance(self._ours, Alone) else ()
+        table, failures = judged(self.samples, first_ns=first_ns, anew=anew)
         self.counts["samples"] = len(self.samples)
         return {
             "seed": seed, "days": self._days, "speed": self._speed, **self._results, "held": table,
@@ -280,25 +269,6 @@ class Soak:
 
 
 _TOLD: Final = (("executions", "ts_ns"), ("alerts", "ts_ns, code"), ("links", "ts_ns, state"))
-
-
-@contextmanager
-def _up(pair: Pair) -> Iterator[None]:
-    """`quantd up`; nothing of it is left."""
-    command = [sys.executable, "-m", "daemon.cli", "up", "-c", str(pair.trader_file), "--json"]
-    with (pair.folder / "trader.log").open("ab") as log:
-        up = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log,
-        )  # fmt: skip
-    pair.processes["up"] = up
-    try:
-        yield
-    finally:
-        if up.poll() is None:
-            up.send_signal(signal.SIGTERM)  # its children end in their order, and none is left behind
-            with suppress(subprocess.TimeoutExpired):
-                up.wait(LATE_S)
 
 
 def _new_database(server: TimescaleServer) -> str:

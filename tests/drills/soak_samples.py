@@ -8,7 +8,7 @@ be that of the same hour of every other day after the first.
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median, multimode
@@ -107,22 +107,21 @@ def theil_sen(points: list[tuple[float, float]]) -> float:
     return float(np.median(slopes)) if len(slopes) else 0.0
 
 
-def judged(samples: list[Sample], *, first_ns: int) -> tuple[dict[str, Any], list[str]]:
+def judged(samples: list[Sample], *, first_ns: int, anew: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
     """(what each process held, what is not flat). `first_ns` is when the second day begins: what was before is the
-    warm-up. Days are counted from there, 24 hours each; of the last one only the hours that there are.
+    warm-up. Days are counted from there, 24 hours each; of the last one only the hours that there are. Those that are
+    started `anew` meanwhile are judged by what each has held at the same hours.
     """
     table: dict[str, Any] = {}
     failures: list[str] = []
     for name in sorted({name for sample in samples for name in sample.held}):
         rows = [(sample.ts_ns, held) for sample in samples if (held := sample.held.get(name)) is not None]
-        failures += _same_process(name, samples, rows, first_ns)
+        failures += [] if name in anew else _same_process(name, samples, rows, first_ns)
         after = [(ts_ns, held) for ts_ns, held in rows if ts_ns >= first_ns]
         table[name], wrong = _memory(name, rows, after)
         failures += wrong
         for count in COUNTED:
-            table[name][count], wrong = _counts(
-                f"{name}: {count}", _hours(after, lambda held: getattr(held, count)), first_ns
-            )  # noqa: B023, E501
+            table[name][count], wrong = _counts(f"{name}: {count}", _hours(after, count), first_ns)
             failures += wrong
     return table, failures
 
@@ -140,7 +139,7 @@ def _memory(name: str, rows: list[tuple[int, Held]], after: list[tuple[int, Held
     found: dict[str, Any] = {}
     failures: list[str] = []
     for kind in ("rss", "own"):
-        hours = _hours(after, lambda held: getattr(held, kind))  # noqa: B023
+        hours = _hours(after, kind)
         points = [(hour / DAY_HOURS, float(median(values))) for hour, values in hours.items()]
         days = max((day for day, _ in points), default=0.0) - min((day for day, _ in points), default=0.0)
         slope, level = theil_sen(points), median([value for _, value in points] or [0.0])
@@ -171,10 +170,10 @@ def _counts(what: str, hours: dict[int, list[int]], first_ns: int) -> tuple[dict
     return found, [f"{what} {text}" for text in shown[:SHOWN_MAX]]
 
 
-def _hours(rows: Iterable[tuple[int, Held]], value: Callable[[Held], int]) -> dict[int, list[int]]:
+def _hours(rows: Iterable[tuple[int, Held]], kind: str) -> dict[int, list[int]]:
     found: dict[int, list[int]] = defaultdict(list)
     for ts_ns, held in rows:
-        found[ts_ns // HOUR_NS].append(value(held))
+        found[ts_ns // HOUR_NS].append(getattr(held, kind))
     return found
 
 
