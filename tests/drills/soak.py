@@ -100,7 +100,14 @@ order_notional_max = 60_000
 gross_max = 250_000
 net_max = 250_000
 """
+# Marks and synchronisations as often on the wall as a trader in real time has at least; an answer may take a second.
 MORE: Final = """
+[engine]
+mark_interval_s = 10
+reconcile_s = 120
+ack_timeout_s = 600
+equity_note_interval_s = 300
+link_alert_s = 3_600
 [up]
 gateway = "gateway.toml"
 [journal]
