@@ -74,7 +74,10 @@ px = 180
 events_per_second = 0.7
 reversion_ticks = 12.0
 """
+# Raw rows for clients that ask for ticks: a store that is full before the first day is over, instead of after a week.
 GATEWAY: Final = f"""
+[gateway.market]
+rows_kept = 16_384
 [[gateway.faults]]
 name = "nightly_reset"
 at = "{RESET}"
@@ -139,7 +142,7 @@ def run_part(number: int) -> dict[str, Any]:
 def run_days(days: int, *, seed: int, restarts: bool, speed: int = SPEED) -> dict[str, Any]:
     """So many days from the first open to the last close, and what was left of them."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="qs-") as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="qsoak-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)  # the database's user must get in
         database = stack.enter_context(TimescaleServer(timescale.provision(), folder / "database"))

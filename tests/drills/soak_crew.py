@@ -16,6 +16,7 @@ from tests.fakes.live_pair import ROOT, Pair
 
 PROCESSES: Final = ("trader", "follower", "guard", "ops", "gateway")
 END_S: Final = 300.0  # for the end of all in their order
+WITH_US: Final = ("setpriv", "--pdeathsig=TERM")  # a drill that is killed leaves nobody behind
 ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -108,5 +109,5 @@ def crew(pair: Pair, *, by_up: bool) -> Iterator[ByUp | Alone]:
 def _spawn(pair: Pair, name: str, command: list[str]) -> None:
     with (pair.folder / f"{'trader' if name == 'up' else name}.log").open("ab") as log:
         pair.processes[name] = subprocess.Popen(
-            command, cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*WITH_US, *command], cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )

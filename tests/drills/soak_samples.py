@@ -2,8 +2,9 @@
 day. Knows no trading.
 
 Memory is judged by the medians of simulated hours: their robust slope (Theil and Sen: the median of the slopes of all
-pairs), taken over the days after the first. Handles, threads and tasks are whole numbers: the usual one of an hour must
-be that of the same hour of every other day after the first.
+pairs), taken over the days after the first. Handles, threads and tasks are whole numbers that come and go by one or
+two: the least of each quarter of a day must be that of the same quarter of every other day after the first. What is
+left behind, and be it one, raises it for good.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from statistics import median, multimode
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -23,8 +24,12 @@ KIB: Final = 1_024
 MIB: Final = 1 << 20
 HOUR_NS: Final = 3_600 * NANO
 DAY_HOURS: Final = 24
-OURS: Final = ("daemon.", "broker.")
-NAMES: Final = {"daemon.app": "trader", "daemon.killer": "guard", "daemon.supervisor": "up", "daemon.cli": "up"}
+QUARTERS: Final = ("session", "evening", "night", "morning")  # of a day that begins with the open
+QUARTER_HOURS: Final = DAY_HOURS // len(QUARTERS)
+NAMES: Final = {  # of the processes that live as long as a trader; who comes and goes is not held against anybody
+    "daemon.supervisor": "up", "daemon.app": "trader", "daemon.riskworker": "riskworker", "daemon.follower": "follower",
+    "daemon.killer": "guard", "daemon.ops": "ops", "daemon.gateway": "gateway", "broker.feeds.process": "feed",
+}  # fmt: skip
 
 # After the first day everything that fills up to a bound (caches, pools, buffers) has had a whole session and a whole
 # night to do so. What then still grows by a thirtieth over all the other days together, or by 8 MiB where that is more
@@ -34,7 +39,6 @@ NAMES: Final = {"daemon.app": "trader", "daemon.killer": "guard", "daemon.superv
 GROWTH_PART_MAX: Final = 0.03
 GROWTH_BYTES_MAX: Final = 8 * MIB
 COUNTED: Final = ("fds", "threads", "tasks")
-SHOWN_MAX: Final = 6  # hours that differ, of one count of one process
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,10 +95,9 @@ def _tree(pid: int) -> Iterator[int]:
 
 
 def _name(pid: int) -> str:
-    """What it is; "" = a program of somebody else's, or of the moment."""
+    """Which of NAMES it is; "" = none of them."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    module = words[words.index("-m") + 1] if "-m" in words else ""
-    return NAMES.get(module, module.partition(".")[2]) if module.startswith(OURS) else ""
+    return NAMES.get(words[words.index("-m") + 1], "") if "-m" in words else ""
 
 
 # ---- judging -----------------------------------------------------------------------------------------------------
@@ -157,17 +160,18 @@ def _memory(name: str, rows: list[tuple[int, Held]], after: list[tuple[int, Held
 
 
 def _counts(what: str, hours: dict[int, list[int]], first_ns: int) -> tuple[dict[str, Any], list[str]]:
-    """The usual number of each hour of the day, day by day; the hours in which days differ are failures."""
+    """The least number of each quarter day by day; the quarters in which days differ are failures."""
     begin = first_ns // HOUR_NS
-    usual: dict[int, dict[int, int]] = defaultdict(dict)
-    for hour, values in hours.items():
-        day, of_day = divmod(hour - begin, DAY_HOURS)
-        usual[of_day][day] = min(multimode(values))
-    differ = {of_day: days for of_day, days in usual.items() if len(set(days.values())) > 1}
-    shown = [f"hour {of_day} after the open: {list(days.values())} by day" for of_day, days in sorted(differ.items())]
-    every = [value for values in hours.values() for value in values]
-    found = {"least": min(every, default=0), "most": max(every, default=0), "hours_that_differ": len(differ)}
-    return found, [f"{what} {text}" for text in shown[:SHOWN_MAX]]
+    least: dict[int, dict[int, int]] = defaultdict(dict)
+    for hour, values in sorted(hours.items()):
+        day, quarter = divmod((hour - begin) // QUARTER_HOURS, len(QUARTERS))
+        least[quarter][day] = min(*values, least[quarter].get(day, values[0]))
+    told = {QUARTERS[quarter]: list(days.values()) for quarter, days in least.items()}
+    differ = {quarter: days for quarter, days in told.items() if len(set(days)) > 1}
+    most = max((value for values in hours.values() for value in values), default=0)
+    return {"least": told, "most": most}, [
+        f"{what} of the {quarter}: {days} by day" for quarter, days in differ.items()
+    ]
 
 
 def _hours(rows: Iterable[tuple[int, Held]], kind: str) -> dict[int, list[int]]:
