@@ -11,12 +11,12 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from core.units import NANO
 
@@ -103,11 +103,8 @@ def _name(pid: int) -> str:
 # ---- judging -----------------------------------------------------------------------------------------------------
 def theil_sen(points: list[tuple[float, float]]) -> float:
     """The median slope of all pairs: up to a quarter of the points may lie anywhere. 0 with fewer than two."""
-    x, y = np.array(points, dtype=np.float64).reshape(-1, 2).T
-    first, second = np.triu_indices(len(x), 1)
-    apart = x[second] != x[first]
-    slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
-    return float(np.median(slopes)) if len(slopes) else 0.0
+    slopes = [(y - b) / (x - a) for (a, b), (x, y) in combinations(points, 2) if x != a]
+    return median(slopes) if slopes else 0.0
 
 
 def judged(samples: list[Sample], *, first_ns: int, anew: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
