@@ -169,10 +169,10 @@ DRILLS: Final = (
     ),
     Drill(
         name="soak",
-        meaning="five days of a made-up market with their nights, under `quantd up` with everything it can start: one "
-        "process of each through all of them, the gateway's reset every night; memory, handles, threads and tasks are "
-        "flat after the first day, both ledgers equal, every SQL row once; a part is all five days",
-        parts=1,
+        meaning="five days of a made-up market with their nights and the gateway's resets, with everything `quantd up` "
+        "can start: memory, handles, threads and tasks are flat after the first day, both ledgers equal, every SQL row "
+        "once; a part is all five days, by one trader under `quantd up`, or by one that is started anew every night",
+        parts=2,
         part=_soak,
     ),
     Drill(
