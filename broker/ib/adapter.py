@@ -87,7 +87,7 @@ class IbAdapter:
         )  # fmt: skip
         self.contracts = Contracts(self, instruments, qualified=lambda inst: self.life.qualified(inst))
         self.orders = Orders(self, self.book, account=account, instruments_of=self.contracts.inst_of)
-        self.sync = Sync(self, self.orders, settings, account=account)
+        self.sync = Sync(self, self.orders, settings, account=account, settled=lambda: self.contracts.settled)
         self.market = Market(self, instruments, PROFILES[profile])
         self.life = Life(
             self, self.market, settings, contract_of=self.contracts.contract, calendars=calendars

@@ -38,6 +38,11 @@ class Contracts:
         """None while it is not qualified."""
         return self.known[inst]
 
+    @property
+    def settled(self) -> bool:
+        """Whether every instrument's contract id is known: any other contract is none of ours."""
+        return len(set(self.inst_of.values())) == len(self._instruments)
+
     def session_up(self) -> None:
         """Ask for what is not known yet."""
         self._asked.clear()

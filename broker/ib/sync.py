@@ -6,6 +6,7 @@ belongs together. Every End has a deadline. Real gateways may never send the End
 more, and after that positions and completed orders must explain the books (the engine compares them).
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ib_async.objects import ExecutionFilter
@@ -13,7 +14,7 @@ from ib_async.objects import ExecutionFilter
 from broker.ib.config import IbSettings, ns
 from broker.ib.orders import Orders
 from broker.ib.seam import DEGRADED, DOWN, LANE_SYNC, NEVER, READY, Shell
-from broker.ib.translate import currency_of, nanos_of, nanos_of_float
+from broker.ib.translate import currency_of, integer_of, nanos_of, nanos_of_float
 from core import events as e
 from core.moments import utc_text
 from core.units import NANO
@@ -24,6 +25,7 @@ COMPLETED: Final = "completed orders"
 EXECUTIONS: Final = "executions"
 POSITIONS: Final = "positions"
 CASH: Final = "cash"
+CONTRACTS: Final = "contracts of our own instruments"
 
 QUIET_NS: Final = 300_000_000  # without an execution after positions came, while orders work
 QUIET_TRIES_MAX: Final = 8
@@ -36,8 +38,12 @@ UNLISTED_FROM: Final = 1_000_000  # instrument numbers of positions in contracts
 class Sync:
     """The synchronisation that runs, and the one that is asked for next."""
 
-    def __init__(self, shell: Shell, orders: Orders, settings: IbSettings, *, account: str) -> None:
+    def __init__(
+        self, shell: Shell, orders: Orders, settings: IbSettings, *, account: str, settled: Callable[[], bool]
+    ) -> None:
+        """`settled`: whether the contracts of all our instruments are known."""
         self._shell = shell
+        self._settled = settled
         self._orders = orders
         self._timeout_ns = ns(settings.sync_timeout_s)
         self._account = account
@@ -62,6 +68,7 @@ class Sync:
         self._doubtful = False  # the link was not READY all the time
         self._reported: dict[int, Any] = {}  # open orders told, by permId
         self._executed: dict[bytes, None] = {}  # executions told
+        self._strangers = 0  # of these, in contracts of no instrument of ours
 
     # ---- asking ------------------------------------------------------------------------------------------------
     def ask(self, reason: str, since_ns: int, *, at_ns: int) -> None:
@@ -112,7 +119,7 @@ class Sync:
         self.sync_id, self._started_ns = self._last_id, now_ns
         self._doubtful = self._shell.link != READY
         self._missing, self._execution_tries, self._tries = [], 0, 0
-        self._reported, self._executed = {}, {}
+        self._reported, self._executed, self._strangers = {}, {}, 0
         # The fact first: an order that leaves between it and the requests is younger than the synchronisation.
         self._shell.fact(e.SyncStarted(sync_id=self.sync_id, reason=reason))
         if not self.sync_id:
@@ -188,6 +195,7 @@ class Sync:
             self._orders.executions.take(raw)
         elif raw[14] not in self._executed:  # asked for twice, or sent twice
             self._executed[raw[14]] = None
+            self._strangers += self._orders.inst_of(integer_of(raw[3].decode(errors="replace"))) < 0
             self._orders.executions.take(raw, sync_id=self.sync_id)
 
     def execution_end(self, request_id: int) -> None:
@@ -284,6 +292,8 @@ class Sync:
                     sync_id=sync_id, equity_with_loan_nanos=equity, available_nanos=available, excess_nanos=excess
                 )
             )
+        if not self._settled() and (unlisted > UNLISTED_FROM or self._strangers):
+            self._missing.append(CONTRACTS)  # they may be ours: what differs now may not differ at all
         complete = not self._doubtful and not [name for name in self._missing if name != EXECUTIONS]
         if self._doubtful:
             self._missing.append("a link that was ready all the time")

@@ -1,5 +1,8 @@
 """The life of the connection: what ends it, what only degrades it, what leaves first when it is back."""
 
+from types import SimpleNamespace
+
+import msgspec
 import pytest
 
 from broker.gateway.orders.settings import OrderSettings
@@ -9,8 +12,9 @@ from core import commands as c
 from core import events as e
 from core.ids import BUY
 from tests.fakes.ib_rig import running_rig
-from tests.fakes.ib_script import commission, error, execution, open_order, order_status, scripted_rig
+from tests.fakes.ib_script import commission, details_of, error, execution, open_order, order_status, scripted_rig
 from tests.fakes.sim_driver import order
+from tests.fakes.tape import instrument
 
 PINGS = {"ping_interval_s": 0.2, "ping_timeout_s": 0.06, "backoff_min_s": 0.05, "backoff_max_s": 0.1}
 
@@ -206,6 +210,31 @@ async def test_a_fill_between_positions_and_their_report_is_no_difference() -> N
         assert [f.qty_nanos for f in facts if type(f) is e.PositionReported] == [100 * 10**9]
         assert facts[-1].complete
         assert len(rig.script.of(61)) == 2
+
+
+async def test_a_position_in_a_contract_that_is_still_looked_up_is_no_strangers() -> None:
+    """Without con_id in the config the broker's position may be ours until the look-ups are answered: no
+    synchronisation before that is complete, and so no difference is found; after it the position is the instrument's.
+    """
+    async with scripted_rig(start=False, speed=20.0) as rig:
+        nameless = tuple(msgspec.structs.replace(instrument(inst), con_id=0) for inst in range(2))
+        rig.gateway.world = SimpleNamespace(instruments=nameless)  # type: ignore[assignment]  # all that make reads
+        rig.adapter = rig.make()
+        lookups: list[list[str]] = []
+        rig.script.empty_account()
+        rig.script.answers["9"] = lookups.append
+        held = (61, 3, "DU1", 1001, "S1", "STK", "", "0", "", "", "NYSE", "USD", "S1", "S1", "100", "10")
+        rig.script.answers["61"] = lambda _: rig.script.send_many(held, (62, 1))
+        await rig.adapter.start()
+        await rig.fact(e.LinkRestored)
+        done = (await rig.sync())[-1]
+        assert (done.complete, done.missing) == (False, "contracts of our own instruments")
+        for number, fields in enumerate(lookups[:2]):
+            rig.script.send_many(details_of(fields[2], 1000 + number), (52, 1, fields[2]))
+        await rig.ready()
+        facts = await rig.sync()
+        assert [(f.inst, f.qty_nanos) for f in facts if type(f) is e.PositionReported] == [(1, 100 * 10**9)]
+        assert (facts[-1].complete, facts[-1].missing) == (True, "")
 
 
 @pytest.mark.slow
