@@ -70,14 +70,14 @@ def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
 
 def run_feed(
     window: Window, feed: str, until_ns: int, last_ns: int, *, speed: int, tape: dict[str, Any] | None = None,
-    history: Path | None = None,
+    history: Path | None = None, books: list[Book] | None = None, instruments: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """The same on any market: all books of the window, and what became of their schedules."""
-    books = books_of(window)
+    """The same on any market: all books of the window (or these), and what became of their schedules."""
+    books = books or books_of(window)
     began = time.monotonic()
     with new_pair(
         feed=feed, gateway=gateway_of(history), trader=trader_of(speed), strategy=strategies_of(books, speed=speed),
-        module="tests.fakes.planned_trader",
+        module="tests.fakes.planned_trader", instruments=instruments,
     ) as pair:  # fmt: skip
         text = pair.trader_file.read_text()
         pair.trader_file.write_text(text.replace("start_cash = 1_000_000", "start_cash = 4_000_000_000"))
