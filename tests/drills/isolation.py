@@ -31,10 +31,10 @@ from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.follower.address import read_address
 from daemon.follower.connect import connect
 from daemon.follower.upgrade import upgrade
-from daemon.instruments import BOUNDS_NS
 from daemon.status.measures import Measures, decode_measures
 from tests.drills.gateway_days import DAYS
 from tests.drills.kill9 import EXAMPLE, market_data
+from tests.drills.measured import times_of
 from tests.fakes import record
 from tests.fakes.live_pair import free_port
 from tests.fakes.process import ROOT, TraderProcess
@@ -55,7 +55,6 @@ DEADLINE_S: Final = 1_200.0
 TRADER_CORE: Final = {max(os.sched_getaffinity(0))}
 BASE: Final = "quantd/du1"
 DATABASE: Final = "isolation"
-P99: Final = 0.99
 # The shipped example trades twice an hour. This one sends hundreds of orders: a p99 of a dozen is their maximum.
 BUSY: Final = (
     ("half_life_s = 300", "half_life_s = 30"),
@@ -83,7 +82,9 @@ def run_pair(day: str, hours: tuple[str, str], order: tuple[bool, bool], *, spee
     failures = [f"{day}: {text}" for life in (calm, hurt) for text in life["failures"]]
     one, other = calm["summary"], hurt["summary"]
     failures += [f"{day}: {name} {one[name]}, disturbed {other[name]}" for name in SAME if one[name] != other[name]]
-    times = {name: _times(life["measures"]) for name, life in (("calm", calm), ("disturbed", hurt))}
+    times = {
+        name: times_of(life["measures"], "market", "other") for name, life in (("calm", calm), ("disturbed", hurt))
+    }
     before = times["calm"]["p99_us"]
     return {
         "day": day,
@@ -299,26 +300,3 @@ async def _flood(broker: Any, troubles: Counter[str]) -> None:
                 troubles["messages of the flood"] += 1
                 if number % 20 == 19:
                     await asyncio.sleep(20 / FLOOD_PER_S)
-
-
-# ---- what is measured --------------------------------------------------------------------------------------------
-def _times(measures: Measures | None) -> dict[str, float]:
-    """Of all orders, from the row (or the timer) to the port: how many, median and p99 in microseconds, within their
-    bucket as if evenly spread; the buckets double.
-    """
-    counts = [0] * (len(BOUNDS_NS) + 1)
-    told = {} if measures is None else measures.times
-    for name in told.keys() & {"market", "other"}:
-        for at, count in enumerate(told[name].counts):
-            counts[at] += count
-    return {"timed": sum(counts), "p50_us": _quantile_us(counts, 0.5), "p99_us": _quantile_us(counts, P99)}
-
-
-def _quantile_us(counts: list[int], part: float) -> float:
-    wanted, below = part * sum(counts), 0
-    for at, count in enumerate(counts[:-1]):
-        if count and below + count >= wanted:
-            low = BOUNDS_NS[at - 1] if at else 0
-            return round((low + (BOUNDS_NS[at] - low) * (wanted - below) / count) / 1_000, 2)
-        below += count
-    return BOUNDS_NS[-1] / 1_000 if below else 0.0
