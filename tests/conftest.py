@@ -1,5 +1,6 @@
 """Settings that every test shares."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,12 +11,20 @@ from daemon.kernels import configure
 from tests.fakes.recordings import recordings
 
 configure()  # before any test module imports numba, which reads its settings once
+gc.disable()  # until all is collected: modules leave next to nothing, and every look at them costs more than the last
 
 # deadline: no test may depend on the speed of the machine. print_blob: a failure prints what reproduces it.
 # More examples than every commit can afford: QUANTD_EXAMPLES=1000 make test.
 EXAMPLES = int(os.environ.get("QUANTD_EXAMPLES", "40"))
 settings.register_profile("quantd", deadline=None, print_blob=True, max_examples=EXAMPLES)
 settings.load_profile("quantd")
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded stays: no collection during a test looks through two million objects of pytest and libraries."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
