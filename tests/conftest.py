@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from daemon.kernels import configure
+from tests.fakes import built_tables
 from tests.fakes.recordings import recordings
 
 configure()  # before any test module imports numba, which reads its settings once
@@ -25,6 +26,17 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_tables(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One folder of session tables for all workers of this run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "session-tables"
+    folder.mkdir(exist_ok=True)
+    os.environ[built_tables.SHARED] = str(folder)
 
 
 @pytest.fixture(scope="session")
