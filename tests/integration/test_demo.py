@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import strategies.registry  # noqa: F401  # checking a config loads its kernels; once, and not inside a test
 from daemon import cli, demo, supervisor
 from daemon.config import config_digest, load_config
 from daemon.gateway.config import load_gateway

@@ -22,10 +22,10 @@ from daemon.status.follower import read_picture
 from daemon.status.guard import read_guard
 from daemon.status.picture import Status
 from daemon.status.processes import ENDED, RUNNING, read_up
-from tests.fakes.built_tables import lend_tables
+from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.gateway_process import GatewayProcess, write_config
 from tests.fakes.live_pair import free_port
-from tests.fakes.process import ROOT
+from tests.fakes.process import ROOT, verify
 
 DEADLINE_S = 240.0  # for a thing that takes seconds: a hang must end as a failure
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -35,8 +35,10 @@ class Up:
     """`quantd up` as a process of its own, and what it and its children say. Use as a context: nothing is left."""
 
     def __init__(self, config: Path) -> None:
-        lend_tables(config)
         self.state = config.parent / "state"
+        self._states = (self.state, config.parent / "state-gateway")
+        for state in self._states:
+            lend_all(state)
         self._told = config.parent / "up.log"
         with self._told.open("wb") as told:
             self.process = subprocess.Popen(
@@ -51,6 +53,8 @@ class Up:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        for state in self._states:
+            keep_all(state)
 
     def until(self, what: str, true: Callable[[], bool]) -> None:
         """Wait for a condition, with the end of the log when it does not come."""
@@ -98,7 +102,9 @@ class Up:
 def test_up_on_a_new_paper_config_lives_through_a_kill_of_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Five processes; whichever is killed comes back and does its work, while the others go on. All end in order."""
+    """Five processes; whichever is killed comes back and does its work, while the others go on. All end in order, the
+    follower when it has compared the whole journal.
+    """
     file = tmp_path / "quantd.toml"
     assert cli.main(["init", str(file), "--yes", "--port", str(free_port()), "--ops-port", "0"]) == 0
     told = capsys.readouterr().out
@@ -122,6 +128,10 @@ def test_up_on_a_new_paper_config_lives_through_a_kill_of_each(
     picture = read_up(up.state)
     assert picture is not None
     assert {one.name: (one.state, one.restarts) for one in picture.processes} == dict.fromkeys(names, (ENDED, 1))
+    followed = read_picture(up.state)
+    assert followed is not None
+    assert (followed.state, followed.differences, followed.restep.lag_records) == ("following", 0, 0)
+    assert verify(up.state / "journal")["difference"] == ""
 
 
 def _next_steps(told: str, capsys: pytest.CaptureFixture[str]) -> None:
