@@ -89,7 +89,7 @@ def take_up(config: Path, code: Path, journal: Path, failures: list[str], until:
     with TraderProcess(config, root=code) as trader:
         killed = trader.kill_at(journal, until)
         if not killed and trader.process.returncode:
-            told = trader.process.communicate()[1].strip().splitlines()
+            told = trader.errors().splitlines()
             if contents(journal) != there:
                 failures.append(f"it refused after it had written: {told[-1:]}")
             return f"refused with {trader.process.returncode}: {told[-1][:300] if told else ''}"
