@@ -19,7 +19,7 @@ from tests.fakes.units import Manager, Service
 from tests.fakes.wall import wall_limits
 
 SPEED: Final = 10
-TRADING: Final = STRATEGY + ODD_LIMITS + wall_limits(SPEED)  # at once; the example waits ten minutes, then for a rare move
+TRADING: Final = STRATEGY + ODD_LIMITS + wall_limits(SPEED)  # at once; the example waits for a rare move
 WATCHDOG_S: Final = 3.0  # the trader's, as a drop-in would set it: it is waited for
 OTHERS: Final = ("gateway", "guard", "follower", "ops")
 MORE: Final = "[ops]\nenabled = true\nport = 0\n[guard]\nlease_s = 120\n"
