@@ -199,6 +199,17 @@ PEOPLE = Row(
             says="Dropped = never told: the broker was away for long. The journal has them.",
         ),
         Chart(
+            title="MQTT broker",
+            unit="s",
+            lines=(
+                (f"quantd_mqtt_away_seconds{{{SEEN}}}", "away"),
+                (f"sum(rate(quantd_mqtt_connects_total{{{SEEN}}}[{RATE}]))", "sessions begun, a second"),
+                (f"sum by (reason) (rate(quantd_mqtt_denied_total{{{SEEN}}}[{RATE}]))", "not taken: {{reason}}"),
+            ),
+            says="Away: since a session lasted. Many begun: another client with our name. Not taken: our rights there.",
+            steps=((None, GREEN), (60, RED)),
+        ),
+        Chart(
             title="Taken and refused by MQTT",
             unit="ops",
             lines=(

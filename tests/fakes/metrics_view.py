@@ -11,7 +11,7 @@ from daemon.config.schema import StrategySettings
 from daemon.lease import Lease, boot_id, boottime_ns
 from daemon.ops.metrics import catalogue as c
 from daemon.ops.metrics.folder import Folder
-from daemon.ops.view import ANSWERS, LeasePicture, Seen, View
+from daemon.ops.view import ANSWERS, LeasePicture, MqttPicture, Seen, View
 from daemon.status import measures as m
 from daemon.status.alerts import DeliveryPicture, TargetPicture
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part
@@ -76,7 +76,8 @@ def full_seen(**changes: Any) -> Seen:
     fields: dict[str, Any] = {
         "at_s": now_s, "trader": ANSWERS, "answered_s": now_s,
         "status": a_status(mode="paper", currency="USD", running={"version": "1"}),
-        "measures": msgspec.Raw(m.encode_measures(full_measures())), "follower_runs": True, "guard_runs": True,
+        "measures": msgspec.Raw(m.encode_measures(full_measures())), "drifts": {"signal": 0.1},
+        "follower_runs": True, "guard_runs": True,
         "follower": FollowerPicture(pid=2, wall_ns=wall_ns, head_seq=1_234, state="following", restep=part,
                                     snapshot_seq=1_000, database=DatabasePicture(part=part)),
         "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching"),
@@ -93,6 +94,7 @@ def a_view(config: Config, seen: Seen) -> View:
     view = View(config)
     view.parts = ("http",)
     view.lease = LeasePicture(holder="pod-0", held=True, left_s=12.0)
+    view.mqtt = MqttPicture(denied=("quantd/du1/fills (not_authorized)",))
     view.counted["mqtt"] = {"connected": 1, "dropped_fill": 2, "refused_forged": 3}
     view._seen = seen
     return view

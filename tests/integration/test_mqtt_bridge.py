@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,14 @@ from aiomqtt import ProtocolVersion, TLSParameters
 from core import events as e
 from core.latches import ACCOUNT as ACCOUNT_LEVEL
 from core.latches import STRATEGY
+from daemon.alerts.left import take_left
 from daemon.authority.keys import write_key
 from daemon.authority.proof import CodeGiver
 from daemon.ops.mqtt import bridge as connecting
 from daemon.ops.mqtt import messages as m
+from daemon.ops.mqtt import standing
 from daemon.ops.mqtt.outbox import FILL, Message
+from daemon.ops.raised import MQTT_LOST, OwnAlerts
 from tests.fakes.mqtt import BASE, Bridge, payload
 from tests.fakes.operators import BOB, EPOCH, KEYS
 from tests.fakes.process import ROOT
@@ -206,18 +210,34 @@ async def test_numbers_from_outside(bridge: Bridge) -> None:
 async def test_a_broker_that_dies_loses_nothing_that_was_promised(
     tmp_path: Path, mosquitto_programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 of the broker: the bridge is born again, fills come in their order and each of them, pictures anew."""
+    """kill -9 of the broker: the bridge is born again, fills come in their order and each of them, pictures anew. That
+    it was away is left for whoever delivers alerts, and its end.
+    """
     monkeypatch.setattr(connecting, "AGAIN_S_MAX", 0.2)
+    monkeypatch.setattr(standing, "STEADY_S", 0.2)
     with MosquittoServer(mosquitto_programs, tmp_path / "broker") as server:
-        bridge = Bridge(tmp_path / "state", server.port, "kept_max = 1000")
+        bridge = Bridge(tmp_path / "state", server.port, "kept_max = 1000\nlost_s = 0.3")
         async with bridge.running():
+            own = OwnAlerts(bridge.config, bridge.view)
+
+            def left(*, over: bool) -> str | None:
+                own.look()
+                found = [one for one in take_left(bridge.view.state.path) if one.code == MQTT_LOST]
+                return next((one.text for one in found if one.over == over), None)
+
             async with bridge.observer():
                 await bridge.until(lambda: bool(bridge.told("state")))
+                await bridge.until(lambda: left(over=True) == "")
                 server.kill()
                 for n in range(500):
                     bridge.part.outbox.put(FILL, Message(topic=f"{BASE}/fills", payload=m.encode({"n": n})))
                 await bridge.until(lambda: not bridge.part.counted.connected)
                 assert await bridge.trader_answers()
+                texts: list[str] = []
+                await bridge.until(lambda: bool(texts.extend(filter(None, [left(over=False)])) or texts))
+                assert re.fullmatch(
+                    rf"127.0.0.1:{server.port}: no session for \d+ s: .*(Disconnected|refused).*", texts[0]
+                )
             bridge.heard.clear()
             server.start()
             async with bridge.observer():
@@ -227,6 +247,7 @@ async def test_a_broker_that_dies_loses_nothing_that_was_promised(
                 assert [n for n, _ in itertools.groupby(told)] == list(range(500)), "in order; one may come twice"
                 assert bridge.told("availability")[-1] == "online"
                 assert bridge.part.counted.connects == 2
+                await bridge.until(lambda: left(over=True) == "")
 
 
 async def test_a_broker_that_hangs_costs_nothing_else(tmp_path: Path, mosquitto_programs: Path) -> None:
@@ -249,8 +270,13 @@ async def test_a_broker_that_hangs_costs_nothing_else(tmp_path: Path, mosquitto_
 
 # The client library leaves the socket of a failed handshake to the collector, which says so.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_tls_password_and_rights(tmp_path: Path, mosquitto_programs: Path) -> None:
-    """A broker that wants all three gets them; a wrong authority or password is told, tried again, and never shown."""
+async def test_tls_password_and_rights(
+    tmp_path: Path, mosquitto_programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that wants all three gets them; a wrong authority or password is told, tried again, and never shown.
+    What its rights do not let us tell is known from the first message on, and told when they do.
+    """
+    monkeypatch.setattr(connecting, "DENIED_AGAIN_S", 0.1)
     certificates = Certificates(tmp_path / "certificates")
     rights = (
         f"user bridge\ntopic write {BASE}/#\ntopic read {BASE}/command\ntopic read {BASE}/feature/#\n"
@@ -278,6 +304,7 @@ async def test_tls_password_and_rights(tmp_path: Path, mosquitto_programs: Path)
             assert (await bridge.answer(payload("halt", reason="over TLS")))["ok"]
             await bridge.publish(b'{"epoch": 99}', "state")  # she may not: the broker keeps it to itself
             assert all(state["epoch"] == EPOCH for state in bridge.told("state"))
+        await denied_and_allowed(tmp_path, server, table, rights)
         strangers = Certificates(tmp_path / "others")
         for other in (
             table.replace(str(certificates.authority), str(strangers.authority)),
@@ -287,9 +314,22 @@ async def test_tls_password_and_rights(tmp_path: Path, mosquitto_programs: Path)
             async with wrong.running():
                 await wrong.until(lambda w=wrong: w.part.counted.failures >= 1)  # type: ignore[misc]
                 assert not wrong.part.counted.connected
-                assert "s3cret" not in wrong.part.fault
-                assert wrong.part.fault
+                assert "s3cret" not in wrong.part.standing.fault
+                assert wrong.part.standing.fault
     gc.collect()  # here, and not within another test
+
+
+async def denied_and_allowed(tmp_path: Path, server: MosquittoServer, table: str, rights: str) -> None:
+    """A broker that gives our user no right but to tell the P&L."""
+    server.give(rights.replace(f"topic write {BASE}/#", f"topic write {BASE}/pnl"))
+    bridge = Bridge(tmp_path / "few", server.port, table)
+    async with bridge.running():
+        told = [f"{BASE}/{name} (not_authorized)" for name in ("availability", "state", "positions")]
+        await bridge.until(lambda: bridge.view.mqtt is not None and sorted(bridge.view.mqtt.denied) == sorted(told))
+        assert bridge.part.counted.connected, "commands are heard all the same"
+        assert bridge.part.counted.denied["not_authorized"] >= 3
+        server.give(rights)
+        await bridge.until(lambda: bridge.view.mqtt is not None and not bridge.view.mqtt.denied)
 
 
 SEED = 20261128

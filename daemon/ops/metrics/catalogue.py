@@ -52,6 +52,9 @@ MQTT_KINDS: Final = ("reply", "fill", "alert")
 MQTT_REASONS: Final = (
     "topic", "retained", "too_big", "malformed", "not_taken", "unsigned", "forged", "stale", "replayed", "busy",
 )  # fmt: skip
+MQTT_DENIALS: Final = (
+    "unspecified", "implementation", "not_authorized", "topic", "packet_identifier", "quota", "payload",
+)  # fmt: skip
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,9 +173,9 @@ MODELS: Final = (
            STRATEGY, SYMBOL),
     _counter("model_scores", "Scores computed.", STRATEGY),
     _gauge("model_trained_age_seconds", "Since the newest data that the model was trained on.", STRATEGY, source="ops"),
-    _gauge("model_drift_ratio", "Population stability index of the last thousand sampled scores against the scores of "
-           "the training rows: 0 = the same, above 0.25 = another distribution. Absent until there are 200.", STRATEGY,
-           source="ops"),
+    _gauge("model_drift_ratio", "Population stability index of the last two thousand sampled scores against the scores "
+           "of the training rows: 0 = the same, above 0.25 = another distribution. Absent until there are 500.",
+           STRATEGY, source="ops"),
 )  # fmt: skip
 
 MONEY: Final = (
@@ -268,14 +271,18 @@ GUARD: Final = (
 
 MQTT: Final = (
     _gauge("mqtt_connected", "1 = the bridge has a session with the MQTT broker.", source="mqtt"),
+    _gauge("mqtt_away_seconds", "Since the last session that lasted five seconds; 0 = the present one does.",
+           source="mqtt"),
     _counter("mqtt_connects", "Sessions begun.", source="mqtt"),
     _counter("mqtt_failures", "Connections that failed or ended.", source="mqtt"),
     _counter("mqtt_published", "Messages told.", source="mqtt"),
     _gauge("mqtt_waiting", "Messages that wait to be told.", source="mqtt"),
     _counter("mqtt_dropped", "Messages that were never told, because what waited was full.",
              _label("kind", *MQTT_KINDS), source="mqtt"),
+    _counter("mqtt_denied", "Messages that the broker did not take, by its answer. They are tried again, replies are "
+             "not.", _label("reason", *MQTT_DENIALS), source="mqtt"),
+    _gauge("mqtt_topics_denied", "Topics that the broker does not take now.", source="mqtt"),
     _counter("mqtt_received", "Messages that came in.", source="mqtt"),
-    _counter("mqtt_discarded", "Of these, came faster than they could be looked at.", source="mqtt"),
     _counter("mqtt_refused", "Of these, refused by the bridge.", _label("reason", *MQTT_REASONS), source="mqtt"),
     _counter("mqtt_commands", "Commands passed on to the trader.", source="mqtt"),
     _counter("mqtt_commands_refused", "Of these, refused by the trader.", source="mqtt"),
