@@ -18,6 +18,7 @@ from core.errors import QuantdError, Refused
 from daemon.config import Config
 from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.control.messages import COMMANDS
+from daemon.ops.http.counts import Counts
 from daemon.ops.metrics.folder import Folder, look_at
 from daemon.ops.metrics.scores import Scores
 from daemon.ops.mqtt.line import TraderLine
@@ -94,6 +95,7 @@ class View:
         self.restarts: dict[str, int] = {}  # of parts, by name (daemon/ops/process.py counts them)
         self.faults: dict[str, str] = {}  # why a part does not run now
         self.counted: dict[str, dict[str, int]] = {}  # by part: what it counts of its own work
+        self.served: Counts | None = None  # what was answered by HTTP
         self.lease: LeasePicture | None = None  # of the cluster, where one is asked
         self.mqtt: MqttPicture | None = None  # of the bridge, where there is one
         self._look_s = look_s

@@ -234,7 +234,12 @@ async def test_a_broker_that_dies_loses_nothing_that_was_promised(
                 await bridge.until(lambda: not bridge.part.counted.connected)
                 assert await bridge.trader_answers()
                 texts: list[str] = []
-                await bridge.until(lambda: bool(texts.extend(filter(None, [left(over=False)])) or texts))
+
+                def raised() -> bool:
+                    texts.extend(filter(None, [left(over=False)]))
+                    return bool(texts)
+
+                await bridge.until(raised)
                 assert re.fullmatch(
                     rf"127.0.0.1:{server.port}: no session for \d+ s: .*(Disconnected|refused).*", texts[0]
                 )

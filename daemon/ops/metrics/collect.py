@@ -22,6 +22,7 @@ from daemon.ops.metrics.scores import cards_of
 from daemon.ops.metrics.trader import put_measures, put_status
 from daemon.ops.view import View
 from daemon.status.follower import SILENT_SECONDS_MAX as FOLLOWER_SILENT_S
+from daemon.status.footprint import Footprint, footprint
 from daemon.status.guard import SILENT_SECONDS_MAX as GUARD_SILENT_S
 from daemon.status.measures import Measures, decode_measures
 from daemon.status.processes import RUNNING
@@ -136,6 +137,7 @@ class ViewCollector(Collector):
         put("follower_differences_total", picture.differences)
         if not runs:
             return
+        put_footprint(samples, "follower", picture.footprint)
         samples.one_of("follower_state", picture.state, c.FOLLOWER_STATES)
         for part, distance in (("compare", picture.restep), ("record", picture.database.part)):
             put("follower_lag_seconds", distance.lag_s, part)
@@ -153,6 +155,7 @@ class ViewCollector(Collector):
         put("guard_up", runs)
         if picture is None or not runs:
             return
+        put_footprint(samples, "guard", picture.footprint)
         samples.one_of("guard_state", picture.state, c.GUARD_STATES)
 
     def _delivery(self, samples: Samples) -> None:
@@ -176,6 +179,8 @@ class ViewCollector(Collector):
         folder, lease, put = self._view.seen.folder, self._view.lease, samples.put
         if lease is not None:
             put("cluster_lease_held", lease.held)
+            put("cluster_lease_fault", bool(lease.fault))
+            put("cluster_lease_untold", bool(lease.told))
             put("cluster_lease_remaining_seconds", lease.left_s)
         for one in () if folder is None or folder.up is None else folder.up.processes:
             put("process_up", one.state == RUNNING, one.name)
@@ -186,6 +191,7 @@ class ViewCollector(Collector):
         runs = folder.ships and (time.time_ns() - picture.wall_ns) / NANO <= SHIP_SILENT_S
         put("ship_up", runs)
         if runs:
+            put_footprint(samples, "ship", picture.footprint)
             put("ship_lag_seconds", picture.part.lag_s)
             put("ship_lag_records", picture.part.lag_records)
             put("ship_lag_bytes", picture.behind_bytes)
@@ -210,7 +216,15 @@ class ViewCollector(Collector):
             put("mqtt_away_seconds", time.monotonic() - picture.away_since_s if picture.away_since_s else 0.0)
 
     def _ops(self, samples: Samples) -> None:
-        view = self._view
+        view, served = self._view, self._view.served
+        put_footprint(samples, "ops", footprint())
+        if served is not None:
+            for (route, status), count in served.answers.items():
+                samples.put("http_requests_total", count, route, status)
+            for route, times in served.times.items():
+                samples.times("http_request_seconds", times.counts, times.sum_ns, route)
+            samples.put("http_wrong_tokens_total", served.wrong_tokens)
+            samples.put("http_malformed_total", served.malformed)
         for part in view.parts:
             samples.put("ops_part_up", part not in view.faults, part)
             samples.put("ops_part_restarts_total", view.restarts.get(part, 0), part)
@@ -221,6 +235,15 @@ class ViewCollector(Collector):
         for strategy, ratio in self._view.seen.drifts.items():
             if ratio is not None:
                 samples.put("model_drift_ratio", ratio, strategy)
+
+
+def put_footprint(samples: Samples, process: str, taken: Footprint | None) -> None:
+    """What a process beside the trader says it takes; one of an earlier release says nothing."""
+    if taken is not None:
+        samples.put("beside_resident_memory_bytes", taken.resident_bytes, process)
+        samples.put("beside_open_fds", taken.fds, process)
+        samples.put("beside_threads", taken.threads, process)
+        samples.put("beside_cpu_seconds_total", taken.cpu_s, process)
 
 
 def windows_of(config: Config) -> list[tuple[str, str, Windows]]:
