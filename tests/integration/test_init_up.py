@@ -1,12 +1,9 @@
-"""What `quantd init` wrote really runs: `quantd up` on it, with every process killed in turn. A real shell completes
-the command.
-"""
+"""What `quantd init` wrote really runs: `quantd up` on it, with every process killed in turn."""
 
 import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -161,57 +158,3 @@ def test_up_on_a_new_ib_paper_config_reaches_a_gateway(tmp_path: Path, capsys: p
                 {"trader", "follower", "guard", "ops"},
             )
             up.stop()
-
-
-# ---- completion ----------------------------------------------------------------------------------------------------
-COMPLETES = """
-eval "$(quantd completion bash)"
-type complete compopt > /dev/null
-COMP_WORDS=(quantd ha) COMP_CWORD=1
-$(complete -p quantd | sed 's/.*-F \\([^ ]*\\) .*/\\1/') quantd ha quantd
-printf '%s\\n' "${COMPREPLY[@]}"
-"""
-
-
-def with_command(folder: Path) -> dict[str, str]:
-    """An environment whose PATH has `quantd`, as an installation would."""
-    command = folder / "quantd"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m daemon.cli "$@"\n')
-    command.chmod(0o755)
-    return {**ENVIRONMENT, "PATH": f"{folder}:{os.environ['PATH']}"}
-
-
-@pytest.mark.slow
-def test_a_real_bash_completes(tmp_path: Path) -> None:
-    """`quantd ha<TAB>` is halt."""
-    bash = shutil.which("bash")
-    assert bash is not None
-    done = subprocess.run(
-        [bash, "--norc", "-c", COMPLETES], env=with_command(tmp_path), cwd=tmp_path, capture_output=True, text=True,
-        timeout=DEADLINE_S, check=True,
-    )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("halt\n", "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_scripts_of_other_shells_are_scripts(tmp_path: Path, shell: str) -> None:
-    """Each shell takes its script, and the command answers it."""
-    program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"no {shell} on this machine")
-    check = "autoload -Uz compinit && compinit -u\n" if shell == "zsh" else ""
-    script = f"{check}quantd completion {shell} > script\nsource ./script\n"
-    done = subprocess.run(
-        [program, "-f" if shell == "zsh" else "--no-config", "-c", script], env=with_command(tmp_path), cwd=tmp_path,
-        capture_output=True, text=True, timeout=DEADLINE_S, check=True,
-    )  # fmt: skip
-    assert done.stderr == ""
-
-
-@pytest.mark.slow
-def test_the_command_line_starts_without_what_a_kill_does_not_need() -> None:
-    """`quantd kill` must be quick: no arrays, no frames, no kernels."""
-    program = "import sys, daemon.cli; print(sorted({'numpy', 'numba', 'pandas', 'rich'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
