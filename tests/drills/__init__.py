@@ -157,6 +157,12 @@ def _isolation(number: int) -> PartResult:
     return run_part(number)
 
 
+def _soak(number: int) -> PartResult:
+    from tests.drills.soak import run_part
+
+    return run_part(number)
+
+
 # Another drill: one entry here.
 DRILLS: Final = (
     Drill(
@@ -166,6 +172,14 @@ DRILLS: Final = (
         "over one hour, the last one over a whole day",
         parts=6,
         part=_isolation,
+    ),
+    Drill(
+        name="soak",
+        meaning="five days of a made-up market with their nights, under `quantd up` with everything it can start: one "
+        "process of each through all of them, the gateway's reset every night; memory, handles, threads and tasks are "
+        "flat after the first day, both ledgers equal, every SQL row once; a part is all five days",
+        parts=1,
+        part=_soak,
     ),
     Drill(
         name="alerts",

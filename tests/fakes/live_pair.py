@@ -173,11 +173,13 @@ class Pair:
         process.kill()
         process.wait()
 
-    def stop(self, name: str) -> int:
+    def stop(self, name: str, *, deadline_s: float = DEADLINE_S) -> int:
         """SIGTERM; the exit code."""
-        process = self.processes.pop(name)
+        process = self.processes[name]
         process.send_signal(signal.SIGTERM)
-        return process.wait(timeout=DEADLINE_S)
+        code = process.wait(timeout=deadline_s)
+        del self.processes[name]
+        return code
 
     def wait(
         self, condition: Callable[[], bool], what: str, *, running: str = "", deadline_s: float = DEADLINE_S

@@ -18,8 +18,9 @@ BY_CLOCK: Final = {
     "sync_seconds_soft": 120,
     "sync_seconds_hard": 600,
 }
+MOST: Final = 1_000_000  # that the file takes; of milliseconds of the clock, at 480 times real time, still two seconds
 
 
 def wall_limits(speed: int) -> str:
     """Rows for `[limits.account]` that keep on the wall what they are at real time; all other controls stay."""
-    return "".join(f"{name} = {value * speed:g}\n" for name, value in BY_CLOCK.items())
+    return "".join(f"{name} = {min(value * speed, MOST):g}\n" for name, value in BY_CLOCK.items())
