@@ -36,6 +36,7 @@ class Execution(msgspec.Struct, gc=False, kw_only=True):
     liquidity: int = 0  # 1 added, 2 removed, 3 routed; 0 = not told
     fees: tuple[tuple[str, int], ...] = ()  # its commission by kind, as the statement says; () = one sum
     shared: bool = False  # of the account's own order: booked on to the books that it closed
+    parts: tuple[tuple[str, int], ...] = ()  # of them, what each got, signed; they share its commission
 
 
 class StrategyBook(msgspec.Struct, gc=False, kw_only=True):
@@ -176,14 +177,30 @@ class Ledger:
 
     def _charge(self, execution: Execution, commission_nanos: int) -> None:
         change = commission_nanos - execution.commission_nanos  # a later report replaces an earlier one
+        self._book_cost(execution, -1)
         execution.commission_nanos = commission_nanos
+        self._book_cost(execution, 1)
         if not execution.commission_known:
             execution.commission_known = True
             self.uncharged -= 1
         self.cash[self.currency] -= change
         self.fees_nanos += change
-        self.position(execution.strategy, execution.inst).fees_nanos += change
-        self.book_of(execution.strategy).fees_nanos += change
+
+    def _book_cost(self, execution: Execution, way: int) -> None:
+        """Its commission in the book it belongs to, or in those that it was shared among, by their parts; `way` -1
+        takes it out again.
+        """
+        cost = rest = way * execution.commission_nanos
+        whole = sum(abs(qty_nanos) for _, qty_nanos in execution.parts)
+        for strategy, qty_nanos in execution.parts[1:]:
+            part = share_of(cost, abs(qty_nanos), whole)
+            self._add_fees(strategy, execution.inst, part)
+            rest -= part
+        self._add_fees(execution.parts[0][0] if execution.parts else execution.strategy, execution.inst, rest)
+
+    def _add_fees(self, strategy: str, inst: int, fees_nanos: int) -> None:
+        self.position(strategy, inst).fees_nanos += fees_nanos
+        self.book_of(strategy).fees_nanos += fees_nanos
 
     def name_fees(self, exec_id: str, parts: tuple[tuple[str, int], ...]) -> None:
         """What a commission was made of, as a statement says; in place of what one said before. No cash moves."""
@@ -221,9 +238,14 @@ class Ledger:
             self.book_of(strategy).realised_nanos += realised
 
     def share(self, exec_id: str, books: tuple[tuple[str, int], ...]) -> None:
-        """An execution of nobody's order becomes that of the books which it closed: at its price, no cash moves."""
+        """An execution of nobody's order becomes that of the books which it closed: at its price, with its commission;
+        no cash moves.
+        """
         execution = self.executions[exec_id]
-        execution.shared = True
+        self._book_cost(execution, -1)
+        nobodys = execution.side * execution.qty_nanos - sum(qty_nanos for _, qty_nanos in books)
+        execution.shared, execution.parts = True, books + (((UNCLAIMED, nobodys),) if nobodys else ())
+        self._book_cost(execution, 1)
         for strategy, qty_nanos in books:
             side, value = (BUY if qty_nanos > 0 else SELL), notional_nanos(execution.px_nanos, abs(qty_nanos))
             for owner, way in ((UNCLAIMED, -side), (strategy, side)):

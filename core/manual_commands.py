@@ -30,7 +30,8 @@ class EndProtection(Command, frozen=True, tag=101):
 
 
 class ShareExecution(Command, frozen=True, tag=102):
-    """An execution of the account's own order is booked to the books that it closed, at its price: no cash moves."""
+    """An execution of the account's own order is booked to the books that it closed, at its price, each with its part
+    of the commission: no cash moves."""
 
     exec_id: str
     books: tuple[tuple[str, int], ...]  # (strategy, signed quantity); they add up to the execution

@@ -21,7 +21,7 @@ KIND_NAMES: Final = {1: "reference", 2: "input", 3: "note", 4: "command", 5: "ou
 
 # Counts up with every change of a message or of the money snapshot (tests/replay holds what each number means). A
 # release refuses what was written with a higher number than its own.
-RECORDS_VERSION: Final = 2
+RECORDS_VERSION: Final = 3
 
 Message = AnyReference | AnyEvent | AnyNote | AnyCommand | AnyOutcome
 

@@ -3,6 +3,7 @@ that neither typer, rich, pandas nor pyarrow is ever loaded where orders are mad
 """
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -48,11 +49,13 @@ def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
+    gc.disable()  # modules leave next to nothing to collect, and looking for it is a tenth of a start
     from daemon.config import load_config
     from daemon.runner import StepError
     from daemon.summary import summarise, text_of
     from daemon.trader import Trader
 
+    gc.enable()
     assert __debug__, "never run with -O: invariants are asserted"
     config = load_config(path)
     process.know(config)

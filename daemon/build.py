@@ -33,7 +33,8 @@ from execution.settings import DEFAULT_SETTINGS, resolve
 from risk.gate import Gate
 from risk.ladder import Ladder
 from risk.resolve import rates
-from strategies.registry import Seat, build, build_pipeline, find_kind, read_params, slots_of
+from strategies.kinds import find_kind, read_params
+from strategies.registry import Seat, build, build_pipeline, slots_of
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ LOG_LINES_SHOWN: Final = 12
 class Demo:
     """The children's files, and how to ask the trader."""
 
-    def __init__(self, state: StateDirectory, config: Path) -> None:
+    def __init__(self, state: StateDirectory, config: Path, port: int) -> None:
         self.state = state
         self.log = state.path / "trader.log"
         self.output = state.path / "summary.json"
@@ -66,7 +66,7 @@ class Demo:
             errors=follower_log,
         )
         guard = guard_child(config, parent, lease_s=GuardSettings().lease_s, output=guard_log)
-        gateway = gateway_child(state.path / GATEWAY.name, parent, output=gateway_log)
+        gateway = gateway_child(state.path / GATEWAY.name, parent, listens=("127.0.0.1", port), output=gateway_log)
         self.beside = (follower, guard, gateway)
         self._client: ControlClient | None = None
 
@@ -102,7 +102,7 @@ def run_demo(*, seconds: float, seed: int, state: Path | None, as_json: bool) ->
     directory.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     if is_alive(directory.control_socket):
         raise ConfigError(f"--state {directory.path}: a trader is running there: stop it, or name another directory")
-    demo = Demo(directory, write_config(directory, seed=seed))
+    demo = Demo(directory, *write_config(directory, seed=seed))
     code = asyncio.run(_supervise(demo, seconds, as_json=as_json))
     summary = demo.summary(code)
     if as_json:
@@ -127,12 +127,12 @@ async def _supervise(demo: Demo, seconds: float, *, as_json: bool) -> int | None
     return supervisor.trader_exit
 
 
-def write_config(directory: StateDirectory, *, seed: int) -> Path:
-    """The bundled files with this seed and a free port, and the model it trades, in the state directory. A market that
-    was begun there goes on; only its seed is still the old one's.
+def write_config(directory: StateDirectory, *, seed: int) -> tuple[Path, int]:
+    """The bundled files with this seed and a free port, and the model it trades, in the state directory: the trader's
+    file, and the port. A market that was begun there goes on; only its seed is still the old one's.
     """
     path = directory.path / CONFIG.name
-    port = str(_port(path))
+    port = _port(path)
     trader = _with(CONFIG, rf"^port = {PORT}", f"port = {port}") + _operator(directory.path)
     path.write_text(trader, encoding="utf-8")
     seeded = _with(GATEWAY, r"^seed = \d+", f"seed = {seed}")
@@ -142,7 +142,7 @@ def write_config(directory: StateDirectory, *, seed: int) -> Path:
     (directory.path / GATEWAY.name).write_text(listening, encoding="utf-8")
     for name in MODEL:
         shutil.copyfile(ROOT / "examples" / "models" / name, directory.path / name)
-    return path
+    return path, port
 
 
 def _operator(state: Path) -> str:

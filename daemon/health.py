@@ -2,8 +2,8 @@
 from $QUANTD_STATE. Exit 0 and a line, or 1 and what is wrong.
 
 Alive means that its own loop turns: never whether the broker, the database or a network is there, for a restart mends
-none of them. Roles: trader (answers on its socket), follower and guard (have written their picture within a minute),
-ops (answers its /livez at URL; without one only that anything answers there). Imports nothing heavy.
+none of them. Roles: trader (answers on its socket); follower, guard and ship (have written their picture within a
+minute); ops (answers its /livez at URL; without one only that anything answers there). Imports nothing heavy.
 """
 
 import os
@@ -14,13 +14,13 @@ from typing import Final
 
 SILENT_SECONDS_MAX: Final = 60.0  # they write once a second, but a database may hold the follower for ten
 ANSWER_SECONDS_MAX: Final = 5.0
-ROLES: Final = ("trader", "follower", "guard", "ops")
+ROLES: Final = ("trader", "follower", "guard", "ship", "ops")
 
 
 def main(arguments: list[str]) -> int:
     """Ask, tell, return the exit code."""
     if not arguments or arguments[0] not in ROLES or len(arguments) != 1 + (arguments[0] == "ops"):
-        print("usage: python -m daemon.health trader|follower|guard, or ops URL", file=sys.stderr)
+        print("usage: python -m daemon.health trader|follower|guard|ship, or ops URL", file=sys.stderr)
         return 2
     fault = _ops(arguments[1]) if arguments[0] == "ops" else _fault(arguments[0])
     print(f"{arguments[0]}: {fault or 'alive'}")
@@ -44,8 +44,9 @@ def _silence(role: str, directory: Path) -> str:
     """Of a process that reports in a file."""
     from daemon.status.follower import read_picture
     from daemon.status.guard import read_guard
+    from daemon.status.ship import read_ship
 
-    picture = read_picture(directory) if role == "follower" else read_guard(directory)
+    picture = {"follower": read_picture, "guard": read_guard, "ship": read_ship}[role](directory)
     if picture is None:
         return f"has written nothing to {directory}"
     silent_s = time.time() - picture.wall_ns / 1e9

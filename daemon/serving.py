@@ -10,8 +10,8 @@ from core.reference import ModelLoaded
 from daemon.config.schema import Config, StrategySettings
 from daemon.models import ModelFile, read_model
 from strategies.features.spec import FeatureSpec
+from strategies.kinds import find_kind, read_params
 from strategies.models.card import check_card
-from strategies.registry import find_kind, read_params
 from strategies.signal.params import SignalParams
 
 

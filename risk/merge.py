@@ -7,7 +7,6 @@ ordinary functions: on a failure each is asked by itself, and the contract tests
 
 import ast
 import builtins
-import copy
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any, Final
 
 from core.commands import OrderIntent
 from core.errors import Bug
-from risk.simplify import simplified
+from risk.simplify import copied, simplified
 from risk.view import GateView
 
 CheckFunction = Callable[[OrderIntent, GateView], int]
@@ -77,7 +76,7 @@ class _Translation(ast.NodeTransformer):
                     continue
                 # An early pass skips the rest of this check alone, so the rest moves into the branches that go on.
                 taken = statement.body if _ends(statement.body) else statement.body + rest
-                other = statement.orelse if _ends(statement.orelse) else statement.orelse + copy.deepcopy(rest)
+                other = statement.orelse if _ends(statement.orelse) else statement.orelse + copied(rest)
                 return done + _branch(statement.test, self._passing(taken), self._passing(other))
             if not (isinstance(statement, ast.Assign) and all(isinstance(t, ast.Name) for t in statement.targets)):
                 raise Bug(f"{self._where}: {ast.unparse(statement)!r} cannot be merged: use names, ifs and returns")

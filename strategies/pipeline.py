@@ -5,7 +5,6 @@ watch arrays belong to the composition root. Implements core.ports.Pipeline, plu
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from core.errors import Bug, ConfigError
@@ -28,29 +27,7 @@ from strategies.kernels import (
     step_row,
 )
 from strategies.signal.state import SignalReader
-
-
-class SlotParams(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Parameters of one slot, in kernel units; fields as in `strategies.kernels.FEATURE`."""
-
-    tau_ns: int
-    enter: float
-    leave: float
-    sd_floor_nanos: int
-    short_side: int
-    cadence_ns: int
-    warm_ns: int
-    n_min: int
-    gap_ns: int
-
-
-class Slot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One strategy's column of the feature array and the instruments it trades."""
-
-    strategy: str
-    slot: int
-    instruments: tuple[int, ...]
-    params: SlotParams
+from strategies.slots import Slot, SlotParams
 
 
 class FeatureReader:

@@ -1,9 +1,9 @@
-"""The registry of strategies: an explicit tuple; an unknown kind stops start-up. Makes slots, the pipeline they share
-and the strategies themselves; models come in as bytes, read by the composition root.
+"""Makes what the kinds of strategies/kinds.py trade with: slots, the pipeline they share and the strategies themselves;
+models come in as bytes, read by the composition root.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -12,30 +12,15 @@ from core.instruments import Instrument
 from core.ports import Context, Strategy
 from core.profiles import PROFILES
 from strategies.guarded import Guarded
+from strategies.kinds import Params
 from strategies.meanrev.params import MeanReversionParams
 from strategies.meanrev.strategy import MeanReversion
 from strategies.models.card import ModelCard
-from strategies.pipeline import KernelPipeline, Slot
+from strategies.pipeline import KernelPipeline
 from strategies.signal.params import SignalParams
 from strategies.signal.state import SignalSlot
 from strategies.signal.strategy import Signal
-
-Params = MeanReversionParams | SignalParams
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of strategy: its config name, its parameters, and which of them are paths of model files."""
-
-    name: str
-    params_type: type[MeanReversionParams] | type[SignalParams]
-    models: tuple[str, ...] = ()
-
-
-STRATEGIES: Final = (
-    Kind(name="meanrev", params_type=MeanReversionParams),
-    Kind(name="signal", params_type=SignalParams, models=("model",)),
-)
-_BY_NAME: Final = {kind.name: kind for kind in STRATEGIES}
+from strategies.slots import Slot
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,25 +40,6 @@ class Model(Protocol):
 
     @property
     def onnx(self) -> bytes: ...
-
-
-def find_kind(name: str, *, field: str = "kind") -> Kind:
-    """The kind of a config name. Raises ConfigError with the known names."""
-    kind = _BY_NAME.get(name)
-    if kind is None:
-        raise ConfigError(f"{field} is {name!r}: use one of {', '.join(_BY_NAME)}")
-    return kind
-
-
-def read_params(kind: Kind, raw: dict[str, Any], *, field: str) -> Params:
-    """Parameters out of a config table. Raises ConfigError naming field and remedy."""
-    try:
-        params: Params = msgspec.convert(raw, kind.params_type)
-    except msgspec.ValidationError as fault:
-        known = ", ".join(kind.params_type.__struct_fields__)
-        raise ConfigError(f"{field}: {fault}; {kind.name} takes {known}") from fault
-    params.validate(field)
-    return params
 
 
 def slots_of(

@@ -126,6 +126,8 @@ KINDS: Final = (
     _kind("FOLLOWER_DOWN", WARNING, ITSELF, "nobody compares decisions, nothing reaches SQL"),
     _kind("FOLLOWER_BEHIND", WARNING, ITSELF, "the follower or its database lags behind the journal"),
     _kind("OPS_DOWN", WARNING, ITSELF, "no metrics, probes or MQTT: the ops process is not running"),
+    _kind("MQTT_LOST", WARNING, ITSELF, "the MQTT bridge has no broker: nothing is told, no command comes from afar"),
+    _kind("MQTT_DENIED", WARNING, ITSELF, "the MQTT broker does not take what the bridge tells"),
     _kind("REPLAY_DIFFERS", CRITICAL, PERSON, "the same input gave another decision when it was stepped again"),
     _kind("NOT_COMPARABLE", WARNING, ITSELF, "trader and follower are not of the same code, config, model or platform"),
     _kind("JOURNAL_SHIP_BEHIND", CRITICAL, ITSELF, "the copy of the journal off this machine lags behind"),

@@ -34,7 +34,6 @@ from daemon.config.schema import (
     StrategySettings,
     SyntheticSettings,
 )
-from daemon.kernels import configure
 from execution.algos import find_algo
 from execution.settings import ExecutionConfig, resolve
 from risk.limit_rows import ROWS
@@ -226,16 +225,14 @@ def check_strategy(strategy: StrategySettings, declared: tuple[str, ...], field:
 
 def strategy_params(name: str, *, field: str) -> type[msgspec.Struct]:
     """The parameters of a kind of strategy. Raises ConfigError."""
-    configure()  # the registry imports the kernels, and these numba: not before its cache is set
-    from strategies.registry import find_kind
+    from strategies.kinds import find_kind  # here: most commands read a config's paths alone, and need no numpy for it
 
     return find_kind(name, field=field).params_type
 
 
 def model_params(kind: str) -> tuple[str, ...]:
     """Which parameters of a kind are paths of models; none of an unknown kind, which is reported elsewhere."""
-    configure()
-    from strategies.registry import STRATEGIES
+    from strategies.kinds import STRATEGIES
 
     return next((known.models for known in STRATEGIES if known.name == kind), ())
 

@@ -51,6 +51,8 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     kept_max: Annotated[int, Meta(ge=10, le=100_000)] = 10_000
     keepalive_s: Annotated[int, Meta(ge=2, le=600)] = 10  # the broker tells that we are gone after 1.5 times this long
     timeout_s: Annotated[float, Meta(ge=0.5, le=60.0)] = 5.0  # the longest wait for the broker
+    # MQTT_LOST is told when no session with the broker has lasted for this long; 0 = never.
+    lost_s: Annotated[float, Meta(ge=0.0, le=86_400.0)] = 60.0
     home_assistant: Annotated[str, Meta(pattern=rf"^({LEVEL})?$", examples=["homeassistant"])] = ""  # its discovery
 
     @property

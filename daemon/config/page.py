@@ -19,11 +19,11 @@ from daemon.config.check import FROM_ACCOUNT
 from daemon.config.decode import parts
 from daemon.config.schema import Config
 from daemon.config.wording import expected, shown, unit_of
-from daemon.kernels import configure
 from execution.algos import ALGOS
 from execution.algos.native import NATIVES, NOT_NATIVE, NativeParams
 from risk.limit_rows import ROWS
 from risk.limits import AccountLimits, OrderLimits, StrategyLimits
+from strategies import kinds
 
 HEAD: Final = """\
 # Configuration
@@ -178,10 +178,7 @@ def _params(place: str) -> Iterator[str]:
                 yield section(algo.params_type, place, many=False, when=f'algo = "{algo.name}"')
         yield section(NativeParams, place, many=False, when='algo = "ib_…"') + "\n\n" + broker_tags()
         return
-    configure()  # the registry imports numba
-    from strategies.registry import STRATEGIES
-
-    for kind in STRATEGIES:
+    for kind in kinds.STRATEGIES:
         yield section(kind.params_type, place, many=False, when=f'kind = "{kind.name}"')
 
 

@@ -3,6 +3,7 @@ follow` execs into it.
 """
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog"
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
+    gc.disable()  # modules leave next to nothing to collect, and looking for it is a tenth of a start
     from daemon.config import load_config
     from daemon.digests import code_version
     from daemon.follower.follower import Follower
@@ -60,6 +62,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog"
     from daemon.state_dir import StateDirectory
     from daemon.status.follower import LOCK_NAME
 
+    gc.enable()
     assert __debug__, "never run with -O: invariants are asserted"
     config = load_config(path, state_dir=state_dir)
     state = StateDirectory(Path(config.state_dir))

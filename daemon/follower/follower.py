@@ -21,6 +21,7 @@ from daemon.journal import JournalFolder, journal_identity
 from daemon.notify import Notifier
 from daemon.state_dir import StateDirectory
 from daemon.status.follower import DatabasePicture, FollowerPicture, LastDifference, Part, read_picture, write_picture
+from daemon.status.footprint import footprint
 
 POLL_SECONDS: Final = 0.05
 STEP_SECONDS: Final = 0.2  # between two looks at signals and status
@@ -217,6 +218,7 @@ class Follower:
             snapshot_seq=0 if restep is None else restep.snapshot_seq,
             snapshot_fault="" if restep is None else restep.snapshot_fault,
             database=self._database(),
+            footprint=footprint(),
         )
 
     def _database(self) -> DatabasePicture:

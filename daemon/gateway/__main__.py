@@ -3,6 +3,7 @@ it.
 """
 
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def _run(path: Path, process: "ProcessLog", *, as_json: bool) -> int:
     from daemon.kernels import configure  # sets numba's environment before anything imports numba
 
     configure()
+    gc.disable()  # modules leave next to nothing to collect, and looking for it is a tenth of a start
     from daemon.gateway.config import load_gateway
 
     assert __debug__, "never run with -O: invariants are asserted"
@@ -57,6 +59,7 @@ def _loop(config: Any, path: Path, process: "ProcessLog", *, as_json: bool) -> N
 
     from daemon.gateway.process import Gateway
 
+    gc.enable()
     notifier = Notifier.of_environment()
 
     async def serve() -> None:

@@ -22,7 +22,7 @@ from daemon.init.kinds import KIND, LIVE, PAPER, Answers, folder_of
 from daemon.models import read_model
 from risk.limit_rows import Limit
 from risk.limits import AccountLimits, set_value
-from strategies.registry import find_kind
+from strategies.kinds import find_kind
 
 CONNECT_S: Final = 1.0  # a gateway on this machine answers in a millisecond
 DEMO_MODEL: Final = "demo"  # the answer that means the bundled one

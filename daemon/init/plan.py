@@ -19,7 +19,7 @@ from daemon.init.commented import Kind
 from daemon.init.kinds import FILE, IB_PAPER, KIND, LIVE, PAPER, Answers
 from execution.algos import find_algo
 from risk.limit_rows import BOOK_ROWS, FACTORY_CLASS, ROWS
-from strategies.registry import find_kind
+from strategies.kinds import find_kind
 
 ALGO: Final = "twap"
 NAMES: Final = {"signal": "signal", "meanrev": "reversion"}  # of strategies, by their kind

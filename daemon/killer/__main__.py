@@ -72,6 +72,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog"
     from daemon.killer.guard import LOOK_S, Guard
     from daemon.lock import hold_lock
     from daemon.state_dir import StateDirectory
+    from daemon.status.footprint import footprint
     from daemon.status.guard import ACTING, LOCK_NAME, WATCHING, GuardPicture, write_guard
 
     assert __debug__, "never run with -O: invariants are asserted"
@@ -95,6 +96,7 @@ def _run(path: Path, state_dir: Path | None, stops: Stops, process: "ProcessLog"
                 why=guard.why,
                 lease=guard.lease_name,
                 silent_s=round(time.monotonic() - guard.looked_s, 1),
+                footprint=footprint(),
             ),
         )
 

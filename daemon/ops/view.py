@@ -18,7 +18,9 @@ from core.errors import QuantdError, Refused
 from daemon.config import Config
 from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.control.messages import COMMANDS
+from daemon.ops.http.counts import Counts
 from daemon.ops.metrics.folder import Folder, look_at
+from daemon.ops.metrics.scores import Scores
 from daemon.ops.mqtt.line import TraderLine
 from daemon.state_dir import StateDirectory
 from daemon.status.alerts import DeliveryPicture, delivers, read_delivery
@@ -52,6 +54,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     silent_since_s: float = 0.0  # since it stopped answering while it listens; 0 = it answers, or nobody is there
     trader_runs: bool = False  # a process holds the trader's lock
     measures: msgspec.Raw | None = None  # the answer to `measures`, as JSON
+    drifts: dict[str, float | None] = {}  # by strategy: of its model's scores; None = too little is known
     follower_runs: bool = False
     follower: FollowerPicture | None = None
     guard_runs: bool = False
@@ -71,6 +74,15 @@ class LeasePicture(msgspec.Struct, frozen=True, kw_only=True):
     told: str = ""  # why the trader did not take it; "" = it did, or there is none
 
 
+class MqttPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """How the bridge stands with its MQTT broker (daemon/ops/mqtt/standing.py)."""
+
+    away_since_s: float = 0.0  # monotonic clock: no session has lasted since then; 0 = one does
+    sessions: int = 0  # begun since then, none of which lasted
+    fault: str = ""  # why the last one ended, or could not begin
+    denied: tuple[str, ...] = ()  # topics that the broker does not take, with its reason
+
+
 class View:
     """Use as an async context: the looks go on as long as it lasts. Everything here is for the loop's thread."""
 
@@ -83,9 +95,12 @@ class View:
         self.restarts: dict[str, int] = {}  # of parts, by name (daemon/ops/process.py counts them)
         self.faults: dict[str, str] = {}  # why a part does not run now
         self.counted: dict[str, dict[str, int]] = {}  # by part: what it counts of its own work
+        self.served: Counts | None = None  # what was answered by HTTP
         self.lease: LeasePicture | None = None  # of the cluster, where one is asked
+        self.mqtt: MqttPicture | None = None  # of the bridge, where there is one
         self._look_s = look_s
-        self._seen = Seen(at_s=self.began_s, trader=ABSENT, fault="not looked yet")
+        self._scores = Scores(config)
+        self._seen = Seen(at_s=self.began_s, trader=ABSENT, fault="not looked yet", drifts=self._scores.ratios)
         self._new = asyncio.Event()
         self._end = threading.Event()
         self._asked = TraderLine(Path(config.control.socket))
@@ -167,6 +182,7 @@ class View:
             self._tell(seen)
             self._end.wait(max(0.0, self._look_s - (time.monotonic() - began_s)))
         line.hang_up()
+        self._scores.keep()
 
     def _look(self, line: "_Line", before: Seen) -> Seen:
         folder = self.state.path
@@ -183,6 +199,7 @@ class View:
             silent_since_s=0.0 if trader != SILENT else before.silent_since_s or now_s,
             trader_runs=is_locked(self.state.lock_file),
             measures=measures,
+            drifts=self._scores.look(measures, now_s),
             follower_runs=is_running(folder),
             follower=read_picture(folder),
             guard_runs=guard_runs(folder),

@@ -209,8 +209,7 @@ def session_table(calendar: str, *, first: date, last: date, folder: Path) -> Se
     hours = HOURS.get(calendar)
     if hours is None:
         raise ConfigError(f"instruments.calendar: {calendar!r} is unknown; use one of {', '.join(HOURS)}")
-    version = metadata.version(LIBRARY)
-    path = folder / f"sessions-{calendar}-{number_of(first)}-{number_of(last)}-{version}-{TABLE_FORMAT}.json"
+    path = folder / table_name(calendar, first=first, last=last)
     kept = _read(path)
     zone = ZoneInfo(hours.timezone)
     if kept is not None and kept.calendar == calendar and kept.from_ns == local_ns(first, time.min, zone):
@@ -218,6 +217,12 @@ def session_table(calendar: str, *, first: date, last: date, folder: Path) -> Se
     built = build_in_child(calendar, first=first, last=last)
     _write(path, built)
     return built
+
+
+def table_name(calendar: str, *, first: date, last: date) -> str:
+    """Of the file that a table is kept in: whatever its content depends on."""
+    version = metadata.version(LIBRARY)
+    return f"sessions-{calendar}-{number_of(first)}-{number_of(last)}-{version}-{TABLE_FORMAT}.json"
 
 
 def build_in_child(calendar: str, *, first: date, last: date, python: str = sys.executable) -> SessionTable:

@@ -17,6 +17,7 @@ from daemon.journal import JournalReader, journal_identity
 from daemon.journal.layout import list_segments
 from daemon.ship.copy import Place
 from daemon.ship.worker import Worker
+from daemon.status.footprint import footprint
 from daemon.status.ship import ShipPicture, write_ship
 
 BEHIND: Final = "JOURNAL_SHIP_BEHIND"
@@ -121,6 +122,7 @@ class Shipper:
             shipped_bytes=worker.shipped_bytes,
             fault=worker.fault[:TEXT_MAX],
             remark=worker.remark[:TEXT_MAX],
+            footprint=footprint(),
         )
         write_ship(self._state_dir, picture)
         self._tell(picture, now_s)

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from daemon.status.footprint import Footprint
+
 FILE_NAME: Final = "follower.json"
 LOCK_NAME: Final = "follower.lock"
 SILENT_SECONDS_MAX: Final = 10.0  # a running follower writes once a second
@@ -58,6 +60,7 @@ class FollowerPicture(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_seq: int = 0  # the newest, whoever took it
     snapshot_fault: str = ""  # why the last one could not be taken
     database: DatabasePicture = DatabasePicture()
+    footprint: Footprint | None = None  # None = of an earlier release
 
     @property
     def kept_seq(self) -> int:

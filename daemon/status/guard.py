@@ -12,6 +12,7 @@ import msgspec
 from daemon.lease import read_lease
 from daemon.status.alerts import delivery_news
 from daemon.status.follower import FollowerNews, follower_news, is_locked
+from daemon.status.footprint import Footprint
 from daemon.status.processes import up_news
 from daemon.status.ship import ship_news
 
@@ -34,6 +35,7 @@ class GuardPicture(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     lease: str = ""  # whose it looks at
     silent_s: float = 0.0  # since its last look
+    footprint: Footprint | None = None  # None = of an earlier release
 
 
 def write_guard(directory: Path, picture: GuardPicture) -> None:

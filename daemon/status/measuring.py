@@ -5,9 +5,7 @@ moment. Reads only; what is asked for often is kept cheap, because it is read on
 import asyncio
 import gc
 import math
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from broker.ib.seam import LANE_CANCEL, LANE_DATA, LANE_SYNC
@@ -20,6 +18,7 @@ from core.sessions import REGULAR
 from daemon.instruments import TEND_S, Histogram, now_ns
 from daemon.status import measures as m
 from daemon.status.build import equity_nanos, feed_state
+from daemon.status.footprint import footprint
 from daemon.timed_gate import TimedGate
 
 if TYPE_CHECKING:
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 CENT_NANOS: Final = 10**7
 MS_NS: Final = 10**6
 PROCESS_S: Final = 5.0  # the process is looked at this often at most: counting its handles takes longest
-STAT: Final = Path("/proc/self/stat")
-PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_THREADS, _PAGES = 17, 21  # places behind the name of the program (proc(5))
 _STATES: Final = {
     "": m.USABLE, "blind": m.BLIND, "unusable": m.UNUSABLE, "halted": m.HALTED, "not ready": m.NOT_READY,
 }  # fmt: skip
@@ -126,13 +122,13 @@ class Measuring:
         now_s = time.monotonic()
         if self._process is None or now_s - self._process_s >= PROCESS_S:
             self._process_s = now_s
-            stat = STAT.read_text().rpartition(")")[2].split()
+            taken = footprint()
             self._process = m.Process(
                 started_s=self._started_s,
-                cpu_s=time.process_time(),
-                resident_bytes=int(stat[_PAGES]) * PAGE_BYTES,
-                fds=len(os.listdir("/proc/self/fd")) - 1,  # less the one that lists them
-                threads=int(stat[_THREADS]),
+                cpu_s=taken.cpu_s,
+                resident_bytes=taken.resident_bytes,
+                fds=taken.fds,
+                threads=taken.threads,
                 tasks=len(asyncio.all_tasks()),
                 collections=tuple(generation["collections"] for generation in gc.get_stats()),
             )

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from daemon.status.follower import FollowerNews, Part, is_locked
+from daemon.status.footprint import Footprint
 
 FILE_NAME: Final = "ship.json"
 LOCK_NAME: Final = "ship.lock"
@@ -31,6 +32,7 @@ class ShipPicture(msgspec.Struct, frozen=True, kw_only=True):
     shipped_bytes: int = 0  # by this process
     fault: str = ""  # why the last round failed; "" = it did not
     remark: str = ""  # what was put aside in the copy
+    footprint: Footprint | None = None  # None = of an earlier release
 
 
 def write_ship(directory: Path, picture: ShipPicture) -> None:

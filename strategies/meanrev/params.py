@@ -6,7 +6,7 @@ import msgspec
 
 from core.errors import ConfigError
 from core.units import CASH_NANOS_MAX, NANO, parse_nanos
-from strategies.pipeline import SlotParams
+from strategies.slots import SlotParams
 
 HALF_LIFE_S_MAX = 86_400.0
 _LN_2 = 0.6931471805599453

@@ -12,7 +12,8 @@ from core.ports import Context, Verdict
 from core.units import NANO, round_down
 from strategies.kernels import FEATURE_INDEX, wanted_side
 from strategies.meanrev.params import MeanReversionParams
-from strategies.pipeline import FeatureReader, Slot
+from strategies.pipeline import FeatureReader
+from strategies.slots import Slot
 
 _ASKED: Final = FEATURE_INDEX["asked"]
 _SIDE: Final = FEATURE_INDEX["side"]

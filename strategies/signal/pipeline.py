@@ -15,7 +15,7 @@ from strategies.features.catalogue import NAMES, bits
 from strategies.features.state import EXTERNAL, FEATURE_STATE, new_external_state, new_feature_state, set_session
 from strategies.kernels import BAD_ROW, DECIDE, bind
 from strategies.models.scorer import Scorer, scorer_of
-from strategies.pipeline import KernelPipeline, Slot, check_block
+from strategies.pipeline import KernelPipeline, check_block
 from strategies.signal.ahead import LookAhead, scores_alike
 from strategies.signal.kernels import (
     QUOTE_SIGNATURE,
@@ -48,6 +48,7 @@ from strategies.signal.state import (
     new_values,
 )
 from strategies.signal.strategy import VOLATILITY
+from strategies.slots import Slot
 
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 _ASKED: Final = SIGNAL_INDEX["asked"]

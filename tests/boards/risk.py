@@ -79,6 +79,17 @@ LADDER = Row(
             says="Below 0 no order leaves, and a second later the guard cancels.",
             steps=((None, RED), (0, GREEN)),
         ),
+        Chart(
+            title="Cluster's lease",
+            unit="s",
+            lines=(
+                (f"quantd_cluster_lease_remaining_seconds{{{SEEN}}}", "{{instance}}"),
+                (f"quantd_cluster_lease_fault{{{SEEN}}}", "the cluster does not confirm it"),
+                (f"quantd_cluster_lease_untold{{{SEEN}}}", "the trader does not take it"),
+            ),
+            says="At 0 the trader sends nothing. Empty where no cluster is asked.",
+            steps=((None, RED), (0, GREEN)),
+        ),
         states(
             "Guard",
             f"max by (state) (quantd_guard_state{{{SEEN}}})",

@@ -199,6 +199,17 @@ PEOPLE = Row(
             says="Dropped = never told: the broker was away for long. The journal has them.",
         ),
         Chart(
+            title="MQTT broker",
+            unit="s",
+            lines=(
+                (f"quantd_mqtt_away_seconds{{{SEEN}}}", "away"),
+                (f"sum(rate(quantd_mqtt_connects_total{{{SEEN}}}[{RATE}]))", "sessions begun, a second"),
+                (f"sum by (reason) (rate(quantd_mqtt_denied_total{{{SEEN}}}[{RATE}]))", "not taken: {{reason}}"),
+            ),
+            says="Away: since a session lasted. Many begun: another client with our name. Not taken: our rights there.",
+            steps=((None, GREEN), (60, RED)),
+        ),
+        Chart(
             title="Taken and refused by MQTT",
             unit="ops",
             lines=(
@@ -235,6 +246,59 @@ PROCESSES = Row(
                 (f"quantd_process_tasks{{{SEEN}}}", "tasks"),
             ),
             says="Flat, or something leaks.",
+        ),
+        Chart(
+            title="Memory beside the trader",
+            unit="bytes",
+            lines=((f"quantd_beside_resident_memory_bytes{{{SEEN}}}", "{{process}}"),),
+            says="The follower's has parts of the journal in it, which the kernel takes back.",
+        ),
+        Chart(
+            title="Processor beside the trader",
+            unit="percentunit",
+            lines=((f"rate(quantd_beside_cpu_seconds_total{{{SEEN}}}[{RATE}])", "{{process}}"),),
+            says="1 = a whole core. None of them may have the trader's.",
+        ),
+        Chart(
+            title="Handles and threads beside the trader",
+            unit="short",
+            lines=(
+                (f"quantd_beside_open_fds{{{SEEN}}}", "{{process}} handles"),
+                (f"quantd_beside_threads{{{SEEN}}}", "{{process}} threads"),
+            ),
+            says="Flat, or something leaks.",
+        ),
+        Chart(
+            title="Requests to ops",
+            unit="reqps",
+            lines=(
+                (
+                    f"sum by (route, status) (rate(quantd_http_requests_total{{{SEEN}}}[{RATE}]))",
+                    "{{route}} {{status}}",
+                ),
+                (f"sum(rate(quantd_http_wrong_tokens_total{{{SEEN}}}[{RATE}]))", "wrong tokens"),
+                (f"sum(rate(quantd_http_malformed_total{{{SEEN}}}[{RATE}]))", "no requests"),
+            ),
+            says="5xx of /readyz and /livez is their answer; elsewhere the trader does not answer, or ops fails.",
+        ),
+        Chart(
+            title="Answers of ops, slowest hundredth",
+            unit="s",
+            lines=(
+                (
+                    "histogram_quantile(0.99, sum by (route, le) "
+                    f"(rate(quantd_http_request_seconds_bucket{{{SEEN}}}[{RATE}])))",
+                    "{{route}}",
+                ),
+            ),
+            says="Until the answer began. Paths that read the journal are the slow ones.",
+        ),
+        Chart(
+            title="Lines of the log lost",
+            unit="short",
+            lines=((f"increase(quantd_log_lines_lost_total{{{SEEN}}}[{RATE}])", "{{instance}}"),),
+            says="Of the trader's: nobody read them in time. The journal has everything.",
+            steps=((None, GREEN), (1, YELLOW)),
         ),
         Chart(
             title="Garbage collections",

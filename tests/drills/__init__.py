@@ -109,6 +109,12 @@ def _execution(number: int) -> PartResult:
     return run_part(number)
 
 
+def _crowd(number: int) -> PartResult:
+    from tests.drills.crowd import run_part
+
+    return run_part(number)
+
+
 def _stress(number: int) -> PartResult:
     from tests.drills.stress import run_part
 
@@ -294,6 +300,13 @@ DRILLS: Final = (
         "exact totals, VWAP against TWAP; a part is one whole day at 45 times real time",
         parts=5,
         part=_execution,
+    ),
+    Drill(
+        name="crowd",
+        meaning="more than sixty schedules at once on six made-up symbols, through the paper gateway over TCP at 20 "
+        "times real time: completion, exact totals; a part is one market, bought and sold the other way round",
+        parts=2,
+        part=_crowd,
     ),
     Drill(
         name="stress",

@@ -123,9 +123,13 @@ def _record(progress: Progress, folder: Path, *, whole: bool) -> Path:
 
 
 def _commit() -> str:
-    """The commit, with a mark when the tree differs from it."""
-    asked = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=ROOT, capture_output=True)
-    return asked.stdout.decode().strip() or "unknown"
+    """The commit, with a mark when the tree differs from it in more than the records that drills write."""
+    commit = _git("rev-parse", "HEAD") or "unknown"
+    return f"{commit}-dirty" if _git("status", "--porcelain", "--", ".", ":!docs/drills") else commit
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from broker.feeds.conditions import NOT_LAST_MASK
 from core.commands import OpenParent
 from core.parents import ParentState
 from core.units import NANO
+from daemon.status.measures import decode_measures
 from daemon.tca.measure import ParentRow, measure
 from daemon.tca.reading import read
 from tests.drills.execution_history import write_history
@@ -29,6 +30,7 @@ from tests.drills.execution_plan import Book, Window, books_of, gateway_of, stra
 from tests.drills.gateway_crash import settle
 from tests.drills.gateway_days import AFTER_NS, DAYS, wait_until
 from tests.drills.kill9 import market_data
+from tests.drills.measured import times_of
 from tests.fakes.live_pair import Pair, ledger_differences, new_pair, recorded
 
 SPEED: Final = 45
@@ -39,6 +41,7 @@ LEAD: Final = {OPEN: "09:18"}  # the market runs before the open: trader and gat
 SHOWN_MAX: Final = 50  # failures of one kind of a part
 TRACE_S: Final = 300  # between two points of a picture
 SYMBOLS: Final = ("BAC", "IBM")
+STAGES: Final = ("market", "other", "receive", "decide", "gate", "journal", "dispatch", "wire")  # of orders
 
 
 def run_part(number: int) -> dict[str, Any]:
@@ -70,14 +73,14 @@ def run_window(day: int, start: str, end: str, *, speed: int) -> dict[str, Any]:
 
 def run_feed(
     window: Window, feed: str, until_ns: int, last_ns: int, *, speed: int, tape: dict[str, Any] | None = None,
-    history: Path | None = None,
+    history: Path | None = None, books: list[Book] | None = None, instruments: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """The same on any market: all books of the window, and what became of their schedules."""
-    books = books_of(window)
+    """The same on any market: all books of the window (or these), and what became of their schedules."""
+    books = books or books_of(window)
     began = time.monotonic()
     with new_pair(
         feed=feed, gateway=gateway_of(history), trader=trader_of(speed), strategy=strategies_of(books, speed=speed),
-        module="tests.fakes.planned_trader",
+        module="tests.fakes.planned_trader", instruments=instruments,
     ) as pair:  # fmt: skip
         text = pair.trader_file.read_text()
         pair.trader_file.write_text(text.replace("start_cash = 1_000_000", "start_cash = 4_000_000_000"))
@@ -86,6 +89,7 @@ def run_feed(
         pair.wait(lambda: _over(pair, last_ns), "the last schedule has ended", running="trader", deadline_s=900)
         settle(pair)
         status = pair.status()
+        measured = decode_measures(pair.command("measures"))
         code = pair.stop("trader")
         failures = [] if code == 0 else [f"the trader ended with {code}: {pair.logs()}"]
         differences = ledger_differences(pair)
@@ -101,6 +105,7 @@ def run_feed(
         "speed": speed,
         "equity": "" if status is None else status.equity,
         "refusals": refusals,
+        "times": {name: times_of(measured, name) for name in STAGES},
     } | judged
 
 

@@ -31,10 +31,10 @@ from daemon.control.client import CommandFailed, ControlClient, NotReachable
 from daemon.follower.address import read_address
 from daemon.follower.connect import connect
 from daemon.follower.upgrade import upgrade
-from daemon.instruments import BOUNDS_NS
 from daemon.status.measures import Measures, decode_measures
 from tests.drills.gateway_days import DAYS
 from tests.drills.kill9 import EXAMPLE, market_data
+from tests.drills.measured import times_of
 from tests.fakes import record
 from tests.fakes.live_pair import free_port
 from tests.fakes.process import ROOT, TraderProcess
@@ -55,7 +55,13 @@ DEADLINE_S: Final = 1_200.0
 TRADER_CORE: Final = {max(os.sched_getaffinity(0))}
 BASE: Final = "quantd/du1"
 DATABASE: Final = "isolation"
-P99: Final = 0.99
+# The shipped example trades twice an hour. This one sends hundreds of orders: a p99 of a dozen is their maximum.
+BUSY: Final = (
+    ("half_life_s = 300", "half_life_s = 30"),
+    ("enter_z = 2.5", "enter_z = 1.5"),
+    ("leave_z = 0.5", "leave_z = 0.2"),
+    ('algo = "twap"', 'algo = "twap"\nchase_s = 2\nparams = { duration_s = 60, slices = 10 }'),
+)
 FAILURES_MAX: Final = 20
 SAME: Final = ("command_digest", "rows", "fills", "equity", "cash")
 
@@ -76,14 +82,17 @@ def run_pair(day: str, hours: tuple[str, str], order: tuple[bool, bool], *, spee
     failures = [f"{day}: {text}" for life in (calm, hurt) for text in life["failures"]]
     one, other = calm["summary"], hurt["summary"]
     failures += [f"{day}: {name} {one[name]}, disturbed {other[name]}" for name in SAME if one[name] != other[name]]
-    times = {name: _p99_us(life["measures"]) for name, life in (("calm", calm), ("disturbed", hurt))}
+    times = {
+        name: times_of(life["measures"], "market", "other") for name, life in (("calm", calm), ("disturbed", hurt))
+    }
+    before = times["calm"]["p99_us"]
     return {
         "day": day,
         "hours": hours,
         "disturbed_first": order[0],
         "command_digest": hurt["summary"]["command_digest"],
-        "p99_us": times,
-        "p99_ratio": round(times["disturbed"] / times["calm"], 3) if times["calm"] else None,
+        "tick_to_order": times,
+        "p99_ratio": round(times["disturbed"]["p99_us"] / before, 3) if before else None,
         "troubles": hurt["troubles"],
         "counts": {
             "orders": hurt["summary"]["children"],
@@ -134,8 +143,11 @@ def _new_database(server: TimescaleServer) -> str:
 
 
 def _config(folder: Path, day: str, hours: tuple[str, str], speed: str, *, url: str, port: int, broker: int) -> Path:
-    """The shipped example over these hours, with a record of every row, metrics and a bridge."""
+    """The shipped example over these hours, trading more often, with a record of every row, metrics and a bridge."""
     text = EXAMPLE.read_text()
+    for calm, busy in BUSY:
+        assert calm in text
+        text = text.replace(calm, busy)
     text = text.replace('state_dir = "../state/bac_ibm_2013"', f'state_dir = "{folder}/state"')
     text = text.replace("$QUANTD_MARKET_DATA", str(market_data()))
     stretch = f'speed = "{speed}"\nstart = "{day}T{hours[0]}"\nend = "{day}T{hours[1]}"'
@@ -288,23 +300,3 @@ async def _flood(broker: Any, troubles: Counter[str]) -> None:
                 troubles["messages of the flood"] += 1
                 if number % 20 == 19:
                     await asyncio.sleep(20 / FLOOD_PER_S)
-
-
-# ---- what is measured --------------------------------------------------------------------------------------------
-def _p99_us(measures: Measures | None) -> float:
-    """Of all orders, from the row (or the timer) to the port: within its bucket as if evenly spread; the buckets
-    double.
-    """
-    if measures is None:
-        return 0.0
-    counts = [0] * (len(BOUNDS_NS) + 1)
-    for name in ("market", "other"):
-        for at, count in enumerate(measures.times[name].counts):
-            counts[at] += count
-    wanted, below = P99 * sum(counts), 0
-    for at, count in enumerate(counts[:-1]):
-        if count and below + count >= wanted:
-            low = BOUNDS_NS[at - 1] if at else 0
-            return round((low + (BOUNDS_NS[at] - low) * (wanted - below) / count) / 1_000, 2)
-        below += count
-    return BOUNDS_NS[-1] / 1_000

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from daemon.control.client import connected
+from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.process import DEADLINE_S, ROOT
 
 CONFIG = """
@@ -57,6 +58,8 @@ class GatewayProcess:
 
     def __init__(self, config: Path, *, environment: dict[str, str] | None = None) -> None:
         self._folder = config.parent
+        self._state = config.parent / "state"
+        lend_all(self._state)
         with (self._folder / "gateway.err").open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "daemon.gateway", "--config", str(config), "--json"],
@@ -76,6 +79,7 @@ class GatewayProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        keep_all(self._state)
 
     def ready(self) -> "GatewayProcess":
         """Wait until it serves. Raises RuntimeError with its words when it does not."""

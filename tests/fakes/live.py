@@ -62,7 +62,7 @@ cadence_s = 0.01
 warm_up_s = 0
 quotes_min = 2
 [strategies.reversion.execution]
-algo = "immediate"
+{execution}
 """
     + ONE_PERSON
     + """
@@ -74,6 +74,8 @@ segment_mib = 1
 order_notional_max = 60_000
 {more}"""
 )
+
+DEFAULTS: Final = {"durability": "os", "more": "", "execution": 'algo = "immediate"'}
 
 _table: Callable[..., Any] = functools.lru_cache(reference.build_in_child)
 _code: Callable[..., Any] = functools.lru_cache(digests.code_version)
@@ -129,7 +131,7 @@ class ScriptedBroker:
 
 def config_of(folder: Path, **changes: Any) -> Config:
     """A paper account at a broker; `more` are further tables."""
-    text = CONFIG.format(state=folder, **({"durability": "os", "more": ""} | changes))
+    text = CONFIG.format(state=folder, **(DEFAULTS | changes))
     return parse_config(text, file="live.toml", folder=folder)
 
 

@@ -22,6 +22,7 @@ from daemon.journal_fold import JournalFold
 from daemon.status.guard import read_guard
 from daemon.status.picture import Status
 from tests.drills.kill9 import EXAMPLE, market_data
+from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.operators import ANN, ONE_PERSON
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,9 +139,13 @@ class Pair:
     def __exit__(self, *_: object) -> None:
         for name in list(self.processes):
             self.kill(name)
+        for state in (self.gateway_state, self.trader_state):
+            keep_all(state)
 
     def start(self, *names: str) -> None:
         """Start gateway, trader or both at once, and wait until they take part."""
+        for state in (self.gateway_state, self.trader_state):
+            lend_all(state)
         for name in names:
             self._launch(name)
         if "gateway" in names:

@@ -9,12 +9,14 @@ import msgspec
 from daemon.config import Config, load_config
 from daemon.config.schema import StrategySettings
 from daemon.lease import Lease, boot_id, boottime_ns
+from daemon.ops.http.counts import Counts
 from daemon.ops.metrics import catalogue as c
 from daemon.ops.metrics.folder import Folder
-from daemon.ops.view import ANSWERS, LeasePicture, Seen, View
+from daemon.ops.view import ANSWERS, LeasePicture, MqttPicture, Seen, View
 from daemon.status import measures as m
 from daemon.status.alerts import DeliveryPicture, TargetPicture
 from daemon.status.follower import DatabasePicture, FollowerPicture, Part
+from daemon.status.footprint import Footprint
 from daemon.status.guard import GuardPicture
 from daemon.status.processes import RUNNING, ProcessPicture, UpPicture
 from daemon.status.ship import ShipPicture
@@ -67,6 +69,7 @@ def full_measures(**changes: Any) -> m.Measures:
 def full_seen(**changes: Any) -> Seen:
     """A look that found everything well."""
     now_s, wall_ns = time.monotonic(), time.time_ns()
+    taken = Footprint(resident_bytes=1 << 26, fds=20, threads=3, cpu_s=1.5)
     part = Part(seq=1_200, lag_records=34, lag_s=0.5)
     lease = Lease(
         sequence=1, epoch=1, pid=1, boot_id=boot_id(), written_ns=boottime_ns(), until_ns=boottime_ns() + 9 * 10**9,
@@ -76,12 +79,14 @@ def full_seen(**changes: Any) -> Seen:
     fields: dict[str, Any] = {
         "at_s": now_s, "trader": ANSWERS, "answered_s": now_s,
         "status": a_status(mode="paper", currency="USD", running={"version": "1"}),
-        "measures": msgspec.Raw(m.encode_measures(full_measures())), "follower_runs": True, "guard_runs": True,
+        "measures": msgspec.Raw(m.encode_measures(full_measures())), "drifts": {"signal": 0.1},
+        "follower_runs": True, "guard_runs": True,
         "follower": FollowerPicture(pid=2, wall_ns=wall_ns, head_seq=1_234, state="following", restep=part,
-                                    snapshot_seq=1_000, database=DatabasePicture(part=part)),
-        "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching"),
+                                    snapshot_seq=1_000, database=DatabasePicture(part=part), footprint=taken),
+        "guard": GuardPicture(pid=3, wall_ns=wall_ns, state="watching", footprint=taken),
         "folder": Folder(segments=2, size_bytes=1 << 20, free_bytes=1 << 33, lease=lease, ships=True,
-                         ship=ShipPicture(pid=4, wall_ns=wall_ns, to="copy", part=part, behind_bytes=9),
+                         ship=ShipPicture(pid=4, wall_ns=wall_ns, to="copy", part=part, behind_bytes=9,
+                                          footprint=taken),
                          up=UpPicture(pid=5, processes=(ProcessPicture(name="trader", state=RUNNING),))),
         "delivery": DeliveryPicture(pid=3, by="guard", wall_ns=wall_ns, targets=(desk,)),
     }  # fmt: skip
@@ -93,6 +98,10 @@ def a_view(config: Config, seen: Seen) -> View:
     view = View(config)
     view.parts = ("http",)
     view.lease = LeasePicture(holder="pod-0", held=True, left_s=12.0)
+    view.served = Counts()
+    view.served.know(["/metrics"])
+    view.served.answered("/metrics", 200, 3_000)
+    view.mqtt = MqttPicture(denied=("quantd/du1/fills (not_authorized)",))
     view.counted["mqtt"] = {"connected": 1, "dropped_fill": 2, "refused_forged": 3}
     view._seen = seen
     return view

@@ -70,7 +70,7 @@ class Bridge:
         """Control socket, view and part."""
         await self.control.start()
         try:
-            async with View(self.config, look_s=LOOK_S) as view, _going(self.part.run(view)):
+            async with View(self.config, look_s=LOOK_S) as view, going(self.part.run(view)):
                 self.view = view
                 yield self
         finally:
@@ -88,7 +88,7 @@ class Bridge:
         """Hears everything from now on."""
         async with aiomqtt.Client("127.0.0.1", self.config.ops.mqtt.port, socket_options=AT_ONCE, **options) as client:
             await client.subscribe("#", qos=1)
-            async with _going(self._hear(client)):
+            async with going(self._hear(client)):
                 self.client = client
                 yield
 
@@ -127,7 +127,7 @@ class Bridge:
 
 
 @contextlib.asynccontextmanager
-async def _going(work: Any) -> AsyncIterator[None]:
+async def going(work: Any) -> AsyncIterator[None]:
     """A task as long as the block; its failure is the block's."""
     task = asyncio.ensure_future(work)
     try:

@@ -5,7 +5,6 @@ assertion.
 
 import asyncio
 import functools
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from daemon.gateway.process import Gateway
 from daemon.notify import Notifier
 from daemon.reference import tables as reference
 from daemon.trader import Trader
+from tests.fakes import garbage
 from tests.fakes.operators import ONE_PERSON
 from tests.fakes.trader import DirectFeed
 from tests.fakes.wall import wall_limits
@@ -257,9 +257,6 @@ def run(folder: Path, story: Callable[[Pair], Any], **changes: Any) -> Pair:
         finally:
             await pair.close()
 
-    try:
+    with garbage.left_alone():
         asyncio.run(whole())
-    finally:
-        gc.enable()
-        gc.unfreeze()
     return pair

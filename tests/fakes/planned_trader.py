@@ -17,9 +17,10 @@ from core.market import FIELDS, INDEX  # noqa: E402
 from core.notes import Decision  # noqa: E402
 from core.ports import Context, Strategy, Verdict  # noqa: E402
 from core.units import NANO  # noqa: E402
-from strategies import registry  # noqa: E402
+from strategies import kinds, registry  # noqa: E402
 from strategies.guarded import Guarded  # noqa: E402
-from strategies.pipeline import KernelPipeline, Slot, SlotParams  # noqa: E402
+from strategies.pipeline import KernelPipeline  # noqa: E402
+from strategies.slots import Slot, SlotParams  # noqa: E402
 
 KIND: Final = "planned"
 LOOK_NS: Final = NANO  # it is asked at the first quote after so long
@@ -105,8 +106,8 @@ def install() -> None:
             return Guarded(Planned(context, slot, params))
         return build(slot, params, context, pipeline)
 
-    kinds: Any = registry._BY_NAME  # the registry has no door, on purpose; this is a process of the tests
-    kinds[KIND] = registry.Kind(name=KIND, params_type=PlannedParams)  # type: ignore[arg-type]
+    known: Any = kinds._BY_NAME  # the registry has no door, on purpose; this is a process of the tests
+    known[KIND] = kinds.Kind(name=KIND, params_type=PlannedParams)  # type: ignore[arg-type]
     registry.build = built
 
 

@@ -7,9 +7,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from daemon.journal.layout import HEADER_BYTES, frame_end, list_segments
 from daemon.journal.opening import map_segment
@@ -20,7 +21,9 @@ DEADLINE_S = 480.0  # far above what any of this takes: a hang must end as a fai
 
 
 class TraderProcess:
-    """`python -m daemon.app run`. Use as a context: whatever is left is killed."""
+    """`python -m daemon.app run`. Use as a context: whatever is left is killed. What it says goes to files: of a pipe
+    that is read at the end only it would lose what comes after the pipe is full.
+    """
 
     def __init__(self, config: Path, *, hash_seed: int | None = None, root: Path = ROOT) -> None:
         lend_tables(config)
@@ -28,9 +31,8 @@ class TraderProcess:
         if hash_seed is not None:
             environment["PYTHONHASHSEED"] = str(hash_seed)
         command = [sys.executable, "-m", "daemon.app", "run", "--config", str(config), "--json"]
-        self.process = subprocess.Popen(
-            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - as long as this lives
+        self.process = subprocess.Popen(command, cwd=root, env=environment, stdout=self._out, stderr=self._err)
 
     def __enter__(self) -> "TraderProcess":
         return self
@@ -38,15 +40,20 @@ class TraderProcess:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self._out.close()
+        self._err.close()
 
     def summary(self) -> dict[str, Any]:
         """Wait for the end; the JSON it printed. Raises RuntimeError with its words when it failed."""
-        out, err = self.process.communicate(timeout=DEADLINE_S)
-        if self.process.returncode != 0:
-            raise RuntimeError(f"exit {self.process.returncode}: {err.strip() or out.strip()}")
-        found: dict[str, Any] = json.loads(out)
+        if self.process.wait(timeout=DEADLINE_S) != 0:
+            raise RuntimeError(f"exit {self.process.returncode}: {self.errors() or _whole(self._out)}")
+        found: dict[str, Any] = json.loads(_whole(self._out))
         return found
+
+    def errors(self) -> str:
+        """What it has said on stderr so far."""
+        return _whole(self._err)
 
     def kill_at(self, journal: Path, offset: int) -> bool:
         """kill -9 as soon as the journal has grown past `offset` bytes; False when it ended before."""
@@ -56,6 +63,7 @@ class TraderProcess:
         try:
             while size.bytes() < offset:
                 if select.select([exited], [], [], 0.0005)[0]:
+                    self.process.wait()  # its exit code is known from here on
                     return False
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"the journal did not grow to {offset} bytes")
@@ -64,6 +72,11 @@ class TraderProcess:
         finally:
             os.close(exited)
         return True
+
+
+def _whole(file: IO[bytes]) -> str:
+    """Its text so far. By position: the process writes at the place it shares with us."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace").strip()
 
 
 class JournalSize:

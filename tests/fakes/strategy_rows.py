@@ -9,7 +9,8 @@ from core.market import new_market
 from core.rows import DUPLICATE, NOT_LAST, PRINT, QUOTE, ROW, SUSPICIOUS
 from core.units import NANO
 from strategies.kernels import new_features
-from strategies.pipeline import KernelPipeline, Slot, SlotParams
+from strategies.pipeline import KernelPipeline
+from strategies.slots import Slot, SlotParams
 
 START_NS = 1_700_000_000 * NANO
 CENT = NANO // 100

@@ -4,7 +4,6 @@ builder replaced by the same code called directly. Knows no assertion.
 
 import asyncio
 import functools
-import gc
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from daemon.reference import tables as reference
 from daemon.reference.tables import ReferenceTables, build_reference, covered_days
 from daemon.summary import summarise
 from daemon.trader import Trader
+from tests.fakes import garbage
 from tests.fakes.built_tables import built_table
 from tests.fakes.operators import ONE_PERSON
 
@@ -214,11 +214,8 @@ class Rig:
     def run(self, look: Callable[[Slow], None] = lambda trader: None) -> Slow:
         """One run to its end; raises what the trader raises."""
         made = Slow(load_config(self.config_path), self.config_path, look)
-        try:
+        with garbage.left_alone():
             asyncio.run(made.run())
-        finally:
-            gc.enable()
-            gc.unfreeze()
         return made
 
     def records(self, kind: int) -> list[tuple[int, Any]]:

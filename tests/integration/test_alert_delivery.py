@@ -22,14 +22,11 @@ from daemon.config.guarding import AlertSettings, AlertTarget
 from daemon.journal import JournalWriter
 from daemon.log import open_log
 from daemon.ops import alerts as part
-from daemon.ops.alerts import AlertsPart, ModelWatch
-from daemon.ops.metrics.drift import Drift
+from daemon.ops.alerts import AlertsPart
 from daemon.state_dir import StateDirectory
 from daemon.status.alerts import delivers
-from daemon.status.measures import encode_measures
-from strategies.models.card import CalibrationBin
 from tests.fakes.live import config_of
-from tests.fakes.metrics_view import a_view, full_measures, full_seen
+from tests.fakes.metrics_view import a_view, full_seen
 from tests.servers.mosquitto import MosquittoServer
 
 DEADLINE_S = 60.0
@@ -148,34 +145,3 @@ async def test_ops_delivers_while_there_is_no_guard(tmp_path: Path, monkeypatch:
     assert not delivers(tmp_path)
     journal.close()
     state.unlock()
-
-
-def test_a_drifted_model_is_left_for_whoever_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once while it lasts, and its end."""
-    monkeypatch.setattr(part, "DRIFT_S", 0.0)
-    tenths = tuple(
-        CalibrationBin(score_low_bp=float(low), score_high_bp=low + 1.0, rows=100, score_bp=0.0, realised_bp=0.0)
-        for low in range(-5, 5)
-    )
-    drift = Drift(tenths)
-    monkeypatch.setattr(part, "drifts_of", lambda config: {"signal": drift})
-    config = config_of(tmp_path)
-    watch = ModelWatch(config)
-    measured = msgspec.Raw(encode_measures(full_measures()))
-    view = a_view(config, full_seen(measures=measured))
-    left = tmp_path / "alerts-left"
-    watch.look(view)
-    assert not left.exists(), "one score says nothing"
-    for at in range(600):
-        drift.take("BAC", 2 * 10**18 + at * 10**10, 4.5)
-    watch.look(view)
-    (file,) = left.iterdir()
-    said = json.loads(file.read_text())
-    assert (said["code"], said["over"], "signal: stability index" in said["text"]) == ("MODEL_DRIFT", False, True)
-    file.unlink()
-    watch.look(view)
-    assert not list(left.iterdir())
-    for at in range(2_000):
-        drift.take("BAC", 3 * 10**18 + at * 10**10, at % 10 - 4.5)
-    watch.look(view)
-    assert json.loads((left / "ops-MODEL_DRIFT.json").read_text())["over"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import strategies.registry  # noqa: F401  # checking a config loads its kernels; once, and not inside a test
 from daemon import cli, demo, supervisor
 from daemon.config import config_digest, load_config
 from daemon.gateway.config import load_gateway
@@ -47,7 +46,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 def test_the_bundled_config_is_good_and_takes_another_seed(tmp_path: Path) -> None:
     """`--seed` changes the market and nothing else; state lies where the demo says."""
     state = StateDirectory(tmp_path)
-    files = [load_config(demo.write_config(state, seed=seed)) for seed in (1, 77)]
+    files = [load_config(demo.write_config(state, seed=seed)[0]) for seed in (1, 77)]
     markets = [load_gateway(Path(config.up.gateway), environment={}) for config in files]
     assert markets[1].base.feed.synthetic.seed == 77
     assert {config.ib.port for config in files} == {markets[1].addresses[0][1]}, "a second run finds the first one's"

@@ -151,7 +151,7 @@ def test_it_starts_restarts_and_stops_as_the_supervisor_would(services: dict[str
     grace = {name: seconds(services[name].get("stop_grace_period", "10s")) for name in services}
     assert min(grace[name] for name in ("trader", "follower", "ops", "ship")) > STOP_SECONDS_MAX
     assert grace["guard"] >= config.guard.lease_s + GUARD_SECONDS
-    for name in ("trader", "follower", "guard"):
+    for name in ("trader", "follower", "guard", "ship"):
         assert services[name]["healthcheck"]["test"] == ["CMD", "python", "-m", "daemon.health", name]
     assert services["ops"]["healthcheck"]["test"][3:] == [
         "daemon.health", "ops", f"http://127.0.0.1:{config.ops.port}/livez/ops",

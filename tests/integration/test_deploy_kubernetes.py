@@ -1,6 +1,8 @@
 """The manifests as kustomize builds them: against the schemas of Kubernetes, each other, and the program."""
 
+import copy
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -319,6 +321,53 @@ def test_the_config_and_the_manifests_agree(objects: list[Object], config: Confi
     assert all(alerts in mounts[name] for name in ("check", "trader", "follower", "guard", "ops", "migrate"))
     assert {name for name in mounts if record in mounts[name]} == {"follower", "migrate"}
     assert {name for name in mounts if ops in mounts[name]} == {"ops"}
+
+
+@pytest.mark.slow
+def test_the_copy_of_the_journal_is_a_component(tools: DeployTools, objects: list[Object], tmp_path: Path) -> None:
+    """With what stands in the files behind `#`: one sidecar more, between guard and follower, with a volume of its own;
+    nothing else changes.
+    """
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(FOLDER, folder)
+    for name, wanted in (
+        ("kustomization.yaml", r"components: \[ship\]"),
+        ("quantd.toml", r'\[ship\].*\n# to = "[^"]+"'),
+    ):
+        text = (folder / name).read_text(encoding="utf-8")
+        (found,) = re.findall(rf"^# {wanted}", text, re.MULTILINE)
+        (folder / name).write_text(
+            text.replace(found, found.removeprefix("# ").replace("\n# ", "\n")), encoding="utf-8"
+        )
+    built = tools.built(folder)
+    for one in built:
+        kubernetes_validate.validate(one, VERSION, strict=True)
+    (claim,) = of_kind(built, "PersistentVolumeClaim")
+    spec, before = (
+        copy.deepcopy(named(which, "StatefulSet", "quantd")["spec"]["template"]["spec"]) for which in (built, objects)
+    )
+    order = [one["name"] for one in spec["initContainers"]]
+    assert order == ["check", "kernels", "ops", "guard", "ship", "follower"]
+    assert spec["terminationGracePeriodSeconds"] == before["terminationGracePeriodSeconds"] + STOP_SECONDS_MAX
+    ship, guard = spec["initContainers"].pop(4), container(objects, "guard")
+    assert spec["volumes"].pop() == {"name": "copy", "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+    (map_,) = of_kind(built, "ConfigMap")
+    for each in (spec, before):  # the config is another, and so is its name
+        each["volumes"] = [volume for volume in each["volumes"] if "configMap" not in volume]
+        each.pop("terminationGracePeriodSeconds")
+    assert spec == before
+    to = Path(re.findall(r'^to = "(.+)"$', map_["data"]["quantd.toml"], re.MULTILINE)[0])
+    mounts = {mount["name"]: mount for mount in ship["volumeMounts"]}
+    assert to.parent == Path(mounts.pop("copy")["mountPath"]), "a folder in the volume: its root holds other things"
+    assert list(mounts.values()) == guard["volumeMounts"]
+    assert [ship[key] for key in ("image", "restartPolicy", "securityContext")] == [
+        guard[key] for key in ("image", "restartPolicy", "securityContext")
+    ]
+    assert ship["args"] == ["journal", "ship", "--config", "/etc/quantd/quantd.toml"]
+    assert ship["livenessProbe"]["exec"]["command"] == ["python", "-m", "daemon.health", "ship"]
+    assert "ship" in ROLES
+    assert "startupProbe" not in ship
+    assert ship["env"] == [one for one in guard["env"] if one["name"] == "QUANTD_STATE"]
 
 
 @pytest.mark.slow

@@ -1,12 +1,9 @@
-"""What `quantd init` wrote really runs: `quantd up` on it, with every process killed in turn. A real shell completes
-the command.
-"""
+"""What `quantd init` wrote really runs: `quantd up` on it, with every process killed in turn."""
 
 import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,10 +22,10 @@ from daemon.status.follower import read_picture
 from daemon.status.guard import read_guard
 from daemon.status.picture import Status
 from daemon.status.processes import ENDED, RUNNING, read_up
-from tests.fakes.built_tables import lend_tables
+from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.gateway_process import GatewayProcess, write_config
 from tests.fakes.live_pair import free_port
-from tests.fakes.process import ROOT
+from tests.fakes.process import ROOT, verify
 
 DEADLINE_S = 240.0  # for a thing that takes seconds: a hang must end as a failure
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -38,8 +35,10 @@ class Up:
     """`quantd up` as a process of its own, and what it and its children say. Use as a context: nothing is left."""
 
     def __init__(self, config: Path) -> None:
-        lend_tables(config)
         self.state = config.parent / "state"
+        self._states = (self.state, config.parent / "state-gateway")
+        for state in self._states:
+            lend_all(state)
         self._told = config.parent / "up.log"
         with self._told.open("wb") as told:
             self.process = subprocess.Popen(
@@ -54,6 +53,8 @@ class Up:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        for state in self._states:
+            keep_all(state)
 
     def until(self, what: str, true: Callable[[], bool]) -> None:
         """Wait for a condition, with the end of the log when it does not come."""
@@ -83,8 +84,8 @@ class Up:
         """Of those beside the trader that do their work, by what each of them writes."""
         follower, guard, lock = read_picture(self.state), read_guard(self.state), self.state / OPS_LOCK
         return {
-            "follower": follower.pid if follower else 0,
-            "guard": guard.pid if guard else 0,
+            "follower": follower.pid if follower and follower.footprint else 0,
+            "guard": guard.pid if guard and guard.footprint else 0,
             "ops": int(lock.read_text() or 0) if lock.exists() else 0,
         }
 
@@ -101,7 +102,9 @@ class Up:
 def test_up_on_a_new_paper_config_lives_through_a_kill_of_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Five processes; whichever is killed comes back and does its work, while the others go on. All end in order."""
+    """Five processes; whichever is killed comes back and does its work, while the others go on. All end in order, the
+    follower when it has compared the whole journal.
+    """
     file = tmp_path / "quantd.toml"
     assert cli.main(["init", str(file), "--yes", "--port", str(free_port()), "--ops-port", "0"]) == 0
     told = capsys.readouterr().out
@@ -125,6 +128,10 @@ def test_up_on_a_new_paper_config_lives_through_a_kill_of_each(
     picture = read_up(up.state)
     assert picture is not None
     assert {one.name: (one.state, one.restarts) for one in picture.processes} == dict.fromkeys(names, (ENDED, 1))
+    followed = read_picture(up.state)
+    assert followed is not None
+    assert (followed.state, followed.differences, followed.restep.lag_records) == ("following", 0, 0)
+    assert verify(up.state / "journal")["difference"] == ""
 
 
 def _next_steps(told: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,57 +168,3 @@ def test_up_on_a_new_ib_paper_config_reaches_a_gateway(tmp_path: Path, capsys: p
                 {"trader", "follower", "guard", "ops"},
             )
             up.stop()
-
-
-# ---- completion ----------------------------------------------------------------------------------------------------
-COMPLETES = """
-eval "$(quantd completion bash)"
-type complete compopt > /dev/null
-COMP_WORDS=(quantd ha) COMP_CWORD=1
-$(complete -p quantd | sed 's/.*-F \\([^ ]*\\) .*/\\1/') quantd ha quantd
-printf '%s\\n' "${COMPREPLY[@]}"
-"""
-
-
-def with_command(folder: Path) -> dict[str, str]:
-    """An environment whose PATH has `quantd`, as an installation would."""
-    command = folder / "quantd"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m daemon.cli "$@"\n')
-    command.chmod(0o755)
-    return {**ENVIRONMENT, "PATH": f"{folder}:{os.environ['PATH']}"}
-
-
-@pytest.mark.slow
-def test_a_real_bash_completes(tmp_path: Path) -> None:
-    """`quantd ha<TAB>` is halt."""
-    bash = shutil.which("bash")
-    assert bash is not None
-    done = subprocess.run(
-        [bash, "--norc", "-c", COMPLETES], env=with_command(tmp_path), cwd=tmp_path, capture_output=True, text=True,
-        timeout=DEADLINE_S, check=True,
-    )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("halt\n", "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_scripts_of_other_shells_are_scripts(tmp_path: Path, shell: str) -> None:
-    """Each shell takes its script, and the command answers it."""
-    program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"no {shell} on this machine")
-    check = "autoload -Uz compinit && compinit -u\n" if shell == "zsh" else ""
-    script = f"{check}quantd completion {shell} > script\nsource ./script\n"
-    done = subprocess.run(
-        [program, "-f" if shell == "zsh" else "--no-config", "-c", script], env=with_command(tmp_path), cwd=tmp_path,
-        capture_output=True, text=True, timeout=DEADLINE_S, check=True,
-    )  # fmt: skip
-    assert done.stderr == ""
-
-
-@pytest.mark.slow
-def test_the_command_line_starts_without_what_a_kill_does_not_need() -> None:
-    """`quantd kill` must be quick: no arrays, no frames, no kernels."""
-    program = "import sys, daemon.cli; print(sorted({'numpy', 'numba', 'pandas', 'rich'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

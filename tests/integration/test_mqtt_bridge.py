@@ -8,12 +8,15 @@ import itertools
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import structlog
 from aiomqtt import ProtocolVersion, TLSParameters
 
 from core import events as e
@@ -21,10 +24,15 @@ from core.latches import ACCOUNT as ACCOUNT_LEVEL
 from core.latches import STRATEGY
 from daemon.authority.keys import write_key
 from daemon.authority.proof import CodeGiver
+from daemon.config.guarding import AlertSettings, AlertTarget
+from daemon.ops import alerts as alerting
+from daemon.ops.alerts import AlertsPart
 from daemon.ops.mqtt import bridge as connecting
 from daemon.ops.mqtt import messages as m
+from daemon.ops.mqtt import standing
 from daemon.ops.mqtt.outbox import FILL, Message
-from tests.fakes.mqtt import BASE, Bridge, payload
+from daemon.ops.raised import MQTT_LOST
+from tests.fakes.mqtt import BASE, Bridge, going, payload
 from tests.fakes.operators import BOB, EPOCH, KEYS
 from tests.fakes.process import ROOT
 from tests.servers.mosquitto import Certificates, MosquittoServer
@@ -206,18 +214,36 @@ async def test_numbers_from_outside(bridge: Bridge) -> None:
 async def test_a_broker_that_dies_loses_nothing_that_was_promised(
     tmp_path: Path, mosquitto_programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 of the broker: the bridge is born again, fills come in their order and each of them, pictures anew."""
+    """kill -9 of the broker: the bridge is born again, fills come in their order and each of them, pictures anew.
+    People are told that it was away, by another way, and that it is back.
+    """
     monkeypatch.setattr(connecting, "AGAIN_S_MAX", 0.2)
+    monkeypatch.setattr(standing, "STEADY_S", 0.2)
+    monkeypatch.setattr(alerting, "LOOK_S", 0.05)
     with MosquittoServer(mosquitto_programs, tmp_path / "broker") as server:
-        bridge = Bridge(tmp_path / "state", server.port, "kept_max = 1000")
-        async with bridge.running():
+        bridge = Bridge(tmp_path / "state", server.port, "kept_max = 1000\nlost_s = 2.0")
+        heard = tmp_path / "heard"
+        desk = AlertTarget(name="desk", command=("sh", "-c", f"cat >> {heard}"))
+        config = msgspec.structs.replace(bridge.config, alerts=AlertSettings(to=(desk,)))
+
+        def steady() -> bool:
+            return bridge.view.mqtt is not None and not bridge.view.mqtt.away_since_s
+
+        def people_heard(*, over: bool) -> str | None:
+            said = [json.loads(line) for line in heard.read_text().splitlines()] if heard.exists() else []
+            return next((one["text"] for one in said if (one["code"], one["over"]) == (MQTT_LOST, over)), None)
+
+        async with bridge.running(), going(AlertsPart(config, structlog.get_logger()).run(bridge.view)):
             async with bridge.observer():
-                await bridge.until(lambda: bool(bridge.told("state")))
+                await bridge.until(lambda: bool(bridge.told("state")) and steady())
                 server.kill()
                 for n in range(500):
                     bridge.part.outbox.put(FILL, Message(topic=f"{BASE}/fills", payload=m.encode({"n": n})))
                 await bridge.until(lambda: not bridge.part.counted.connected)
                 assert await bridge.trader_answers()
+                await bridge.until(lambda: people_heard(over=False) is not None)
+                said = people_heard(over=False) or ""
+                assert re.fullmatch(rf"127.0.0.1:{server.port}: no session for \d+ s: .*refused", said)
             bridge.heard.clear()
             server.start()
             async with bridge.observer():
@@ -227,6 +253,7 @@ async def test_a_broker_that_dies_loses_nothing_that_was_promised(
                 assert [n for n, _ in itertools.groupby(told)] == list(range(500)), "in order; one may come twice"
                 assert bridge.told("availability")[-1] == "online"
                 assert bridge.part.counted.connects == 2
+                await bridge.until(lambda: people_heard(over=True) is not None)
 
 
 async def test_a_broker_that_hangs_costs_nothing_else(tmp_path: Path, mosquitto_programs: Path) -> None:
@@ -249,8 +276,13 @@ async def test_a_broker_that_hangs_costs_nothing_else(tmp_path: Path, mosquitto_
 
 # The client library leaves the socket of a failed handshake to the collector, which says so.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_tls_password_and_rights(tmp_path: Path, mosquitto_programs: Path) -> None:
-    """A broker that wants all three gets them; a wrong authority or password is told, tried again, and never shown."""
+async def test_tls_password_and_rights(
+    tmp_path: Path, mosquitto_programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that wants all three gets them; a wrong authority or password is told, tried again, and never shown.
+    What its rights do not let us tell is known from the first message on, and told when they do.
+    """
+    monkeypatch.setattr(connecting, "DENIED_AGAIN_S", 0.1)
     certificates = Certificates(tmp_path / "certificates")
     rights = (
         f"user bridge\ntopic write {BASE}/#\ntopic read {BASE}/command\ntopic read {BASE}/feature/#\n"
@@ -278,6 +310,7 @@ async def test_tls_password_and_rights(tmp_path: Path, mosquitto_programs: Path)
             assert (await bridge.answer(payload("halt", reason="over TLS")))["ok"]
             await bridge.publish(b'{"epoch": 99}', "state")  # she may not: the broker keeps it to itself
             assert all(state["epoch"] == EPOCH for state in bridge.told("state"))
+        await denied_and_allowed(tmp_path, server, table, rights)
         strangers = Certificates(tmp_path / "others")
         for other in (
             table.replace(str(certificates.authority), str(strangers.authority)),
@@ -287,9 +320,22 @@ async def test_tls_password_and_rights(tmp_path: Path, mosquitto_programs: Path)
             async with wrong.running():
                 await wrong.until(lambda w=wrong: w.part.counted.failures >= 1)  # type: ignore[misc]
                 assert not wrong.part.counted.connected
-                assert "s3cret" not in wrong.part.fault
-                assert wrong.part.fault
+                assert "s3cret" not in wrong.part.standing.fault
+                assert wrong.part.standing.fault
     gc.collect()  # here, and not within another test
+
+
+async def denied_and_allowed(tmp_path: Path, server: MosquittoServer, table: str, rights: str) -> None:
+    """A broker that gives our user no right but to tell the P&L."""
+    server.give(rights.replace(f"topic write {BASE}/#", f"topic write {BASE}/pnl"))
+    bridge = Bridge(tmp_path / "few", server.port, table)
+    async with bridge.running():
+        told = [f"{BASE}/{name} (not_authorized)" for name in ("availability", "state", "positions")]
+        await bridge.until(lambda: bridge.view.mqtt is not None and sorted(bridge.view.mqtt.denied) == sorted(told))
+        assert bridge.part.counted.connected, "commands are heard all the same"
+        assert bridge.part.counted.denied["not_authorized"] >= 3
+        server.give(rights)
+        await bridge.until(lambda: bridge.view.mqtt is not None and not bridge.view.mqtt.denied)
 
 
 SEED = 20261128

@@ -217,6 +217,25 @@ async def test_the_api_wants_a_token(ops: Ops) -> None:
     assert TOKEN[:-1] not in str(ops.log)
 
 
+async def test_what_was_answered_is_counted(ops: Ops) -> None:
+    """By path and class of status; a path that is none of ours, and whatever somebody makes up, is one."""
+    for path, token in (("/livez/ops", ""), ("/api/v1/ping", TOKEN), ("/api/v1/ping", ""), ("/a", ""), ("/b?c=d", "")):
+        await ops.ask(path, token=token)
+    await ops.raw(b"nonsense\r\n\r\n")
+    await ops.ask("/metrics")
+    text = (await ops.ask("/metrics")).body.decode()
+    wanted = (
+        ("requests_total", "/livez/ops", "2xx", 1), ("requests_total", "/api/v1/ping", "2xx", 1),
+        ("requests_total", "/api/v1/ping", "4xx", 1), ("requests_total", "other", "4xx", 2),
+        ("requests_total", "/metrics", "2xx", 1),
+    )  # fmt: skip
+    for name, route, status, count in wanted:
+        assert f'quantd_http_{name}{{route="{route}",status="{status}"}} {count}.0\n' in text
+    assert 'quantd_http_request_seconds_count{route="/api/v1/ping"} 2.0\n' in text
+    assert "quantd_http_malformed_total 1.0\n" in text
+    assert 'quantd_beside_open_fds{process="ops"} ' in text
+
+
 async def test_guessing_is_slowed_down_and_owners_are_not(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many wrong tokens an address is told to wait; the right one still gets in, and the log stays short."""
     monkeypatch.setattr(gate, "FAILURES_PER_MINUTE", 1)

@@ -13,6 +13,7 @@ from daemon.drill.pair import Pair
 from daemon.drill.relay import GLOBAL_CANCEL, PLACE
 from daemon.killer.closing import closing_config
 from daemon.killer.latch import read_latch
+from tests.fakes.built_tables import lend_all
 
 
 def quantd(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -27,6 +28,8 @@ def test_panic_needs_no_trader(tmp_path: Path, capsys: pytest.CaptureFixture[str
     """Five orders of another client and a position: cancelled, verified, latched; closed when the account is typed."""
     market = scene.gateway_text(speed=5, seed=scene.SEED)
     with Pair(tmp_path, gateway_text=market, trader_text=scene.trader_text) as pair:
+        lend_all(tmp_path / "gateway")
+        lend_all(pair.state)
         pair.start_gateway()
         other = scene.OtherClient(pair.gateway_port)
         other.place()

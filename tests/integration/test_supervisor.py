@@ -1,7 +1,6 @@
 """`quantd up`: restarts, the order of a stop, exit codes. With stand-ins, and with the real children."""
 
 import asyncio
-import json
 import os
 import select
 import signal
@@ -16,7 +15,6 @@ import structlog
 
 from daemon import cli, supervisor
 from daemon.lock import hold_lock
-from daemon.status.follower import read_picture
 from daemon.status.processes import (
     ENDED,
     GIVEN_UP,
@@ -31,8 +29,7 @@ from daemon.status.processes import (
     write_up,
 )
 from daemon.supervisor import Child, Supervisor, guard_child
-from tests.fakes.built_tables import lend_tables
-from tests.fakes.process import DEADLINE_S, ROOT, verify
+from tests.fakes.process import DEADLINE_S, ROOT
 from tests.fakes.trader import write_config
 
 # A stand-in appends what happens to it to `told`, acts by its own script, and ends on a SIGTERM.
@@ -301,61 +298,3 @@ def test_up_refuses_a_wrong_config_before_anything_starts(tmp_path: Path, capsys
     assert cli.main(["up", "-c", str(config)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["trader.toml"]
-
-
-def up(config: Path) -> "subprocess.Popen[str]":
-    """`quantd up` as a process of its own."""
-    lend_tables(config)
-    command = [sys.executable, "-m", "daemon.cli", "up", "-c", str(config), "--json"]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_up_lives_through_a_kill_of_each(tmp_path: Path) -> None:
-    """Both are killed once in the middle of a tape; the tape ends, the follower has compared all of it, exit 0."""
-    config = write_config(tmp_path, events_per_second=1.0, snapshot_every=10_000)
-    with up(config) as running:
-        assert running.stderr is not None
-        killed: dict[str, int] = {}
-        for line in running.stderr:
-            told = json.loads(line)
-            if told["event"] == "ready" and "trader" not in killed:
-                killed["trader"] = json.loads((tmp_path / "trader.json").read_text())["pid"]
-                os.kill(killed["trader"], signal.SIGKILL)
-            elif told["event"] == "following" and "follower" not in killed:
-                picture = read_picture(tmp_path)
-                assert picture is not None
-                killed["follower"] = picture.pid
-                os.kill(picture.pid, signal.SIGKILL)
-        out, _ = running.communicate(timeout=DEADLINE_S)
-    assert running.returncode == 0
-    assert set(killed) == {"trader", "follower"}
-    assert json.loads(out)["ended"] is True
-    verify(tmp_path / "journal")
-    picture = read_picture(tmp_path)
-    assert picture is not None
-    assert (picture.state, picture.differences, picture.restep.lag_records) == ("following", 0, 0)
-
-
-@pytest.mark.slow
-def test_up_stops_on_sigterm(tmp_path: Path) -> None:
-    """A paced tape, a SIGTERM: the trader's summary on stdout, both gone, the follower at the journal's end, exit 0."""
-    config = write_config(tmp_path, events_per_second=3.0)
-    config.write_text(config.read_text().replace('speed = "max"', 'speed = "60x"'))
-    with up(config) as running:
-        assert running.stderr is not None
-        seen: set[str] = set()
-        for line in running.stderr:
-            seen.add(json.loads(line)["event"])
-            if {"ready", "following"} <= seen:
-                running.send_signal(signal.SIGTERM)
-                break
-        out, _ = running.communicate(timeout=DEADLINE_S)
-    assert running.returncode == 0
-    assert json.loads(out)["stopped_by"] == "SIGTERM"
-    picture = read_picture(tmp_path)
-    assert picture is not None
-    assert (picture.state, picture.differences, picture.restep.lag_records) == ("following", 0, 0)

@@ -264,5 +264,5 @@ def by_of(client: ControlClient) -> list[str]:
 def wait_for(trader: TraderProcess, condition: Callable[[], bool]) -> None:
     """Until it holds, as long as the trader lives; asked now and then, for a trader that starts needs the processor."""
     while not condition():
-        assert trader.process.poll() is None, trader.process.communicate()
+        assert trader.process.poll() is None, trader.errors()
         time.sleep(0.01)

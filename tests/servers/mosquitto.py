@@ -160,6 +160,17 @@ class MosquittoServer:
             self._process.wait()
             self._process = None
 
+    def give(self, rights: str) -> None:
+        """Other rights for everybody, as an administrator would while it runs."""
+        assert self._process is not None
+        log = self._folder / "log"
+        (self._folder / "rights").write_text(rights)
+        before, deadline = log.read_text().count("Reloading config"), time.monotonic() + DEADLINE_S
+        self._process.send_signal(signal.SIGHUP)
+        while log.read_text().count("Reloading config") == before:
+            assert time.monotonic() < deadline, "it does not read its rights anew"
+            time.sleep(0.01)
+
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         """It stands still, as on a machine that hangs."""

@@ -128,11 +128,15 @@ def _told(found: ReferenceTables) -> ReferenceTables:
     return msgspec.structs.replace(found, config=ConfigResolved(json='{"mode":"replay"}', digest=""))
 
 
-def short_day() -> ReferenceTables:
-    """A day with its close, and its cut-off for the auction, within the tape."""
+def short_day(*, open_s: int = 0, close_s: int = CLOSE_S) -> ReferenceTables:
+    """A day with its close, and its cut-off for the auction, within the tape; from `open_s` on, 0 = it has begun."""
     (loaded,) = tables().sessions
+    day = loaded.table.sessions[0]
     first = msgspec.structs.replace(
-        loaded.table.sessions[0], close_ns=START_NS + CLOSE_S * NANO, moc_cutoff_ns=START_NS + CUTOFF_S * NANO
+        day,
+        open_ns=START_NS + open_s * NANO if open_s else day.open_ns,
+        close_ns=START_NS + close_s * NANO,
+        moc_cutoff_ns=START_NS + (close_s - CLOSE_S + CUTOFF_S) * NANO,
     )
     table = msgspec.structs.replace(loaded.table, sessions=(first, *loaded.table.sessions[1:]))
     return _told(msgspec.structs.replace(tables(), sessions=(SessionsLoaded(table=table),)))

@@ -9,8 +9,9 @@ import pytest
 
 from core import commands as c
 from core.parents import ParentState
+from core.rows import QUOTE
 from core.units import NANO
-from tests.simulation.one_schedule import CLOSE_S, END_S, PLANS, QTY, OneSchedule, short_day
+from tests.simulation.one_schedule import CLOSE_S, END_S, JUMP_S, PLANS, QTY, OneSchedule, short_day
 from tests.simulation.troubles import ORDERS, check_report, check_total, side_of
 from tests.simulation.world import START_NS
 
@@ -22,6 +23,8 @@ LIMIT_BP: Final = 2.0
 LOTS_MIN: Final = 20
 LOTS_MAX: Final = 120
 PART: Final = 0.1
+OPEN_S: Final = 30
+AUCTION_S: Final = 40  # the opening auction is late: no quote from just before the open until then
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +63,29 @@ def test_start_end_limit_and_sizes_on_a_half_day(algo: str, tmp_path: Path) -> N
         assert left.open_nanos >= LOTS_MIN * NANO or last or late or not new, f"too small: {left}"
     for execution in rig.exchange.account.state.executions.values():
         assert (execution.px_nanos - first.limit_px_nanos) * execution.side <= 0 or len(rig.parents) > 1
+    check_total(rig)
+    check_report(rig)
+
+
+@pytest.mark.parametrize("algo", PLANS)
+def test_the_opening_auction_is_waited_for(algo: str, tmp_path: Path) -> None:
+    """The price that the strategy wants is there before the open, and the auction comes late: until the first quote of
+    regular hours no schedule begins and nothing leaves, and nothing is sent for the auction; then it trades as ever.
+    """
+    rig = OneSchedule(
+        algo, tmp_path / "journal", side=side_of(algo), silent=(OPEN_S - 2, AUCTION_S),
+        reference=short_day(open_s=OPEN_S, close_s=CLOSE_S if algo == "close" else 10 * END_S),
+    ).run()  # fmt: skip
+    rows = (rig.rows["ts_ns"] - START_NS) / NANO
+    assert ((rows > JUMP_S) & (rows < OPEN_S - 2)).any(), "the strategy could have seen the price before the open"
+    first_s = float(rows[(rig.rows["kind"] == QUOTE) & (rows >= OPEN_S)][0])
+    assert first_s >= AUCTION_S
+    assert (rig.first.start_ts_ns - START_NS) / NANO >= first_s
+    orders = rig.sent(-1, END_S, *ORDERS)
+    assert orders
+    assert orders[0].at_s >= first_s
+    assert all(left.command.order.intent.tif != c.OPG for left in orders)
+    assert rig.executed(0, first_s) == 0 < rig.executed(first_s, END_S)
     check_total(rig)
     check_report(rig)
 

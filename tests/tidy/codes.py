@@ -10,7 +10,7 @@ from tests.tidy.source import python_sources
 
 CALLS = (
     "alert", "tell", "_tell", "halt", "reduce", "RaiseAlert", "MoveLadder", "_again", "_hold", "_latch", "Alert",
-    "Rule", "_rule", "_leave", "move", "TriggerFired",
+    "Rule", "Own", "_rule", "_leave", "move", "TriggerFired",
 )  # fmt: skip
 PACKAGES = ("core", "risk", "execution", "strategies", "broker", "daemon")
 

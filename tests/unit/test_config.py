@@ -23,7 +23,7 @@ from daemon.config import (
 from daemon.config.decode import FAULTY, Problems, decode
 from daemon.config.schema import SyntheticMarket, SyntheticSettings
 from daemon.reference.histories import DAYS_MAX, read_history
-from strategies.registry import STRATEGIES
+from strategies.kinds import STRATEGIES
 from tests.fakes.live_limits import live_limits
 from tests.fakes.operators import OPERATORS
 

@@ -11,7 +11,7 @@ from daemon.config.page import BOUNDS, comments_of, page
 from daemon.config.schema import AccountSettings, DatedTick
 from execution.algos import ALGOS
 from execution.algos.native import NATIVES
-from strategies.registry import STRATEGIES
+from strategies.kinds import STRATEGIES
 from tests.unit.test_config import GOOD, ROOT
 
 PLACES = {

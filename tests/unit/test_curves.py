@@ -1,9 +1,7 @@
-"""Volume curves: what a day's volume looks like, from past days of one name and of all; and the running estimates."""
+"""Volume curves: what a day's volume looks like, from past days of one name and of all."""
 
-import math
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +21,6 @@ from core.curves import (
     rest_nanos,
 )
 from core.errors import ConfigError
-from core.estimators import BARS_MIN, RealisedVolatility, UsualSpread
 from core.rows import NOT_LAST, PRINT
 from core.units import NANO
 from research.curves import SLOTS as RESEARCH_SLOTS
@@ -251,39 +248,6 @@ def test_the_updated_forecast_beats_the_static_one() -> None:
         static += abs(rest_nanos(curve, slot=2, seen_nanos=500 * NANO, adv_nanos=1000 * NANO) - rest)
         updated += abs(rest_nanos(curve, slot=2, seen_nanos=seen, adv_nanos=1000 * NANO) - rest)
     assert updated < 0.8 * static
-
-
-def test_realised_volatility_of_a_random_walk() -> None:
-    """Two per cent a day is found within its error; nights and halts count for nothing; too little is nothing."""
-    rng = np.random.default_rng(7)
-    estimate, mid, found = RealisedVolatility(), 100.0, []
-    for day in range(40):
-        for bar in range(78):
-            mid *= 1.0 + rng.normal(0.0, 0.02 / math.sqrt(78))
-            estimate.update(day * 86_400 * NANO + bar * 300 * NANO, int(mid * NANO))
-        found.append(estimate.of_day(SESSION_NS))
-        mid *= 1.1
-    assert float(np.mean(found)) == pytest.approx(0.02, rel=0.1)
-    assert estimate.bars == 40 * 77
-    young = RealisedVolatility()
-    assert [young.update(at * 300 * NANO, 100 * NANO) for at in (0, 0, 1)] == [False, False, True]
-    assert young.bars < BARS_MIN
-    assert young.of_day(SESSION_NS) == 0.0
-
-
-def test_the_usual_spread_is_weighted_by_time() -> None:
-    """A spread counts for as long as it stands; the time of a gap counts for none."""
-    spread = UsualSpread()
-    spread.update(1, 99 * NANO, 100 * NANO)
-    assert spread.nanos() == 0
-    spread.update(1 + 60 * NANO, 98 * NANO, 100 * NANO)
-    assert spread.nanos() == NANO
-    spread.update(1 + 120 * NANO, 98 * NANO, 100 * NANO)
-    assert spread.nanos() == NANO * 3 // 2
-    before = msgspec.structs.replace(spread)
-    spread.restart()
-    spread.update(10_000 * NANO, 50 * NANO, 100 * NANO)
-    assert spread.nanos() == before.nanos()
 
 
 def test_leave_one_day_out() -> None:

@@ -11,6 +11,7 @@ import pytest
 from daemon import health
 from daemon.status.follower import DatabasePicture, FollowerPicture, write_picture
 from daemon.status.guard import GuardPicture, write_guard
+from daemon.status.ship import ShipPicture, write_ship
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_a_trader_that_does_not_listen_is_not_alive(state: Path, capsys: pytest.
     assert str(state / "control.sock") in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("role", ["follower", "guard"])
+@pytest.mark.parametrize("role", ["follower", "guard", "ship"])
 def test_silence_is_not_life(state: Path, role: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing written, written now, written too long ago. What it says about broker or database does not count."""
 
@@ -41,6 +42,8 @@ def test_silence_is_not_life(state: Path, role: str, capsys: pytest.CaptureFixtu
         wall_ns = time.time_ns() - round(age_s * 1e9)
         if role == "guard":
             write_guard(state, GuardPicture(pid=os.getpid(), wall_ns=wall_ns, state="acting"))
+        elif role == "ship":
+            write_ship(state, ShipPicture(pid=1, wall_ns=wall_ns, to="copy", fault="the disk is away"))
         else:
             away = DatabasePicture(fault="the database is away")
             write_picture(state, FollowerPicture(pid=1, wall_ns=wall_ns, state="diverged", database=away))

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import strategies.registry  # noqa: F401  # checking a config loads its kernels; once, and not inside a test
 from core.errors import ConfigError
 from daemon import cli
 from daemon.config import Config, load_config

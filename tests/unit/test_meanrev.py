@@ -11,10 +11,11 @@ from core.ports import Verdict
 from core.units import NANO
 from strategies.guarded import Guarded
 from strategies.kernels import DECIDE
+from strategies.kinds import find_kind, read_params
 from strategies.meanrev.params import MeanReversionParams
 from strategies.meanrev.strategy import MeanReversion
 from strategies.pipeline import KernelPipeline
-from strategies.registry import build, find_kind, read_params, slot_of
+from strategies.registry import build, slot_of
 from tests.fakes.trading_context import CENT, OPEN_NS, SHARE, Bench
 
 SMALL = {"half_life_s": 20, "enter_z": 2, "leave_z": 0.5, "cadence_s": 1, "warm_up_s": 5, "quotes_min": 10,

@@ -16,6 +16,7 @@ from daemon.ops.metrics.drift import SAMPLES_MIN, SPACING_NS, Drift
 from daemon.ops.metrics.samples import Samples
 from daemon.ops.view import ABSENT
 from daemon.status import measures as m
+from daemon.status.footprint import footprint
 from strategies.models.card import CalibrationBin
 from tests.fakes.metrics_view import ROOT, a_config, a_view, full_measures, full_seen
 
@@ -38,11 +39,8 @@ def value(found: Values, name: str, **labels: str) -> float:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> ViewCollector:
-    """Over a view in which everything is there, with enough scores for a drift."""
-    made = ViewCollector(a_view(a_config(tmp_path), full_seen()))
-    for at in range(SAMPLES_MIN):
-        made._drifts["signal"].take("BAC", (at + 1) * SPACING_NS, 0.5)
-    return made
+    """Over a view in which everything is there."""
+    return ViewCollector(a_view(a_config(tmp_path), full_seen()))
 
 
 def test_every_metric_of_the_catalogue_is_exported(collector: ViewCollector) -> None:
@@ -117,6 +115,21 @@ def test_processes_beside_that_are_silent_count_as_gone(tmp_path: Path) -> None:
     assert value(found, "quantd_follower_differences_total") == 3
     gone = {name for name, metric in METRICS.items() if metric.source in ("follower", "guard")}
     assert gone & {name for name, _ in found} == {"quantd_follower_differences_total"}
+
+
+def test_a_process_tells_what_it_takes(tmp_path: Path) -> None:
+    """Of itself, in bytes, handles and seconds; one of an earlier release says nothing, and nothing is made up."""
+    taken = footprint()
+    assert taken.resident_bytes > 10 << 20
+    with (tmp_path / "more").open("w"):
+        assert footprint().fds == taken.fds + 1
+    full = full_seen()
+    assert full.guard is not None
+    seen = msgspec.structs.replace(full, guard=msgspec.structs.replace(full.guard, footprint=None))
+    found = exported(MetricsPage(a_view(a_config(tmp_path), seen)).render().decode())
+    told = {dict(labels)["process"] for name, labels in found if name == "quantd_beside_resident_memory_bytes"}
+    assert told == {"follower", "ship", "ops"}
+    assert value(found, "quantd_beside_cpu_seconds_total", process="ship") == 1.5
 
 
 def test_measures_of_another_release_leave_what_the_status_says(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ def test_topics() -> None:
     wrong = ("quantd/du1/command", "quantd/du1/reply", "quantd/du1/reply/", "quantd/du1/reply/+", "quantd/du1/replyx/a",
              "quantd/du1/reply/a//b", "quantd/du1/reply/#", "quantd/du1/reply/a\n", "x/" * 200)  # fmt: skip
     assert [TOPICS.answered_on(topic) for topic in wrong] == [None] * len(wrong)
+    assert [TOPICS.shown(topic) for topic in ("quantd/du1/reply/a/1", "quantd/du1/fills")] == [
+        "quantd/du1/reply",
+        "quantd/du1/fills",
+    ]
     assert TOPICS.feature_of("quantd/du1/feature/vix") == ("vix", None)
     assert TOPICS.feature_of("quantd/du1/feature/vix/AAA") == ("vix", "AAA")
     for topic in ("quantd/du1/feature/", "quantd/du1/feature", "quantd/du1/feature/a/b/c", "quantd/du2/feature/vix"):
@@ -125,6 +129,28 @@ async def test_what_waits_is_bounded_and_ordered() -> None:
     box.show(newer)
     box.arrived(before)
     assert await box.next() is newer, "a picture that came while the one before was on its way is not lost"
+
+
+async def test_what_the_broker_refuses_waits_and_keeps_nothing_else_back() -> None:
+    """A fill of a topic that is not taken stays, bounded, and is tried again; a reply is dropped."""
+    box = Outbox(kept_max=2)
+    for n in range(2):
+        box.put(FILL, Message(topic="fills", payload=b"%d" % n))
+        box.show(Message(topic=f"picture{n}", payload=b"p"))
+    box.put(REPLY, Message(topic="reply/a", payload=b"r"))
+    for topic in ("reply/a", "fills", "picture0"):
+        message = await box.next()
+        assert message.topic == topic
+        box.refused(message)
+    assert (sorted(box.held), box.dropped[REPLY], len(box)) == (["fills", "picture0"], 1, 4)
+    box.arrived(await box.next())
+    waiting = asyncio.ensure_future(box.next())
+    box.put(FILL, Message(topic="fills", payload=b"2"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert box.dropped[FILL] == 1
+    box.again()
+    assert (await waiting).payload == b"1", "the oldest that is left"
 
 
 def test_pictures_are_news_once_and_bounded() -> None:

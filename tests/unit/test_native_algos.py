@@ -1,5 +1,6 @@
 """The broker's own algorithms: what a config may say, and the one child order they become."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,16 +10,24 @@ from core import commands as c
 from core import events as e
 from core.broker_algos import STRATEGIES, Tags, other_than_ours, params_fault
 from core.errors import ConfigError
+from core.latches import ACCOUNT, STRATEGY
 from core.moments import utc_ns
 from core.parents import Parent, ParentState
 from core.units import NANO
 from execution.algos import Terms, find_algo, read_params
 from execution.algos.native import NATIVES
 from execution.executor import BROKER_TIME_NS, PAUSED_BY_CRASH
+from tests.fakes.live import opened
 from tests.fakes.trading_context import CLOSE_NS, DATE, OPEN_NS, SHARE, Bench
 from tests.unit.test_algos import KNOWN, act, bench_of
+from tests.unit.test_kill import alerts, pass_time
+from tests.unit.test_live_runner import verified
 
 TWAP = {"duration_s": 600, "limit_bp": 100}
+NATIVE = """algo = "ib_vwap"
+backoff_s = {backoff_s}
+params = {{ duration_s = 3600, limit_bp = 50, tags = {{ maxPctVol = 0.1 }} }}"""
+LATCH_11 = (STRATEGY, "reversion", "REPEATED_EXECUTION")
 
 
 @pytest.mark.parametrize(
@@ -189,3 +198,28 @@ def test_nothing_out_of_bounds_is_ever_sent(algo: str, tag: str, value: Any) -> 
     """Names, words, flags and ranges of every one, at the config's field."""
     with pytest.raises(ConfigError, match=rf"^p\.tags\.{tag} is "):
         read_params(find_algo(algo), {"limit_bp": 50, "tags": {tag: value}}, field="p")
+
+
+@pytest.mark.parametrize(
+    ("backoff_s", "orders", "latch"), [(1, 5, (ACCOUNT, "", "REJECT_RATE_SOFT")), (16, 6, LATCH_11)]
+)
+def test_an_order_that_the_broker_refuses_again_and_again(
+    backoff_s: int, orders: int, latch: tuple[int, str, str], tmp_path: Path
+) -> None:
+    """It is tried anew after each back-off until the refusals of a minute, or the children that control 11 lets a
+    schedule of one slice have, are enough; then a person is told, and nothing leaves any more.
+    """
+    world = opened(tmp_path, execution=NATIVE.format(backoff_s=backoff_s))
+    world.make_it_buy()
+    told = 0
+    for _ in range(50):
+        for order in world.broker.orders()[told:]:
+            told += 1
+            world.tell(e.OrderRejected(order_id=order.order_id, code=441, text="refused"))
+        pass_time(world, 2)
+        world.quote(0, 1_995 * NANO // 100)
+    assert told == orders
+    held = [(latch.level, latch.scope, latch.code) for latch in world.runner.money.latches.held()]
+    assert latch in held  # no synchronisation is played: that is told too
+    assert latch[2] in alerts(world)
+    verified(world)

@@ -87,6 +87,40 @@ def test_a_fill_that_is_reported_again_is_shared_once(tmp_path: Path) -> None:
     verified(after)
 
 
+def test_its_commission_is_shared_too(tmp_path: Path) -> None:
+    """Reported before its fill, after it, and anew: each book bears its part, nobody's none, to the last nano."""
+    world = held_by_two(tmp_path, 50)
+    pass_time(world, 2)
+    stop = acknowledged(world)
+    ledger = world.runner.money.ledger
+    before = fees(world)
+
+    def told_cost(number: int, cost: int) -> None:
+        world.tell(e.CommissionReported(exec_id=f"0001.{number:02}.01.01", commission_nanos=cost))
+
+    told_cost(5, 9 * NANO)
+    filled(world, stop, 90 * NANO, 5)  # 60 of the strategy, 30 of the person
+    assert fees(world) == (before[0] + 6 * NANO, before[1] + 3 * NANO, 0)
+    filled(world, stop, 60 * NANO, 6)  # 40 and 20
+    told_cost(6, 10)
+    assert fees(world) == (before[0] + 6 * NANO + 7, before[1] + 3 * NANO + 3, 0)
+    told_cost(5, 3 * NANO)
+    world.runner.engine.assert_invariants()
+    wanted = (before[0] + 2 * NANO + 7, before[1] + NANO + 3, 0)
+    assert fees(world) == wanted
+    assert sum(wanted) == ledger.fees_nanos
+    verified(world)
+    after = LiveWorld(world.config, world.tables, recovered=world.recover(), ts_ns=world.clock.ts_ns + NANO)
+    assert fees(after) == wanted
+    after.close()
+
+
+def fees(world: LiveWorld) -> tuple[int, ...]:
+    """Of the strategy's book, of the person's, of nobody's."""
+    ledger_books = world.runner.money.ledger.books
+    return tuple(ledger_books[name].fees_nanos if name in ledger_books else 0 for name in (THEIRS, MANUAL, UNCLAIMED))
+
+
 def test_a_second_book_takes_the_first_ones_stop_over(tmp_path: Path) -> None:
     """The strategy's own stop goes when a person holds the symbol too, and comes back when they are out."""
     world, order = working(tmp_path, more=ON)

@@ -13,7 +13,8 @@ from core.ports import Verdict
 from core.rows import BAR, BAR_VOLUME, PRINT, QUOTE, ROW
 from core.units import NANO
 from strategies.kernels import DECIDE
-from strategies.registry import Seat, build, build_pipeline, find_kind, read_params, slots_of
+from strategies.kinds import find_kind, read_params
+from strategies.registry import Seat, build, build_pipeline, slots_of
 from strategies.signal.params import SignalParams
 from strategies.signal.pipeline import ScoredPipeline
 from strategies.signal.state import wanted_side

@@ -14,7 +14,7 @@ from core.units import NANO
 from strategies import kernels
 from strategies.decay import exp_minus
 from strategies.kernels import DECIDE, WATCHED, assert_live_equals_batch, wanted_side
-from strategies.pipeline import SlotParams
+from strategies.slots import SlotParams
 from tests.fakes.strategy_rows import (
     CENT,
     PARAMS,

@@ -10,7 +10,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from daemon.ops.http.answers import Refusal, every_header
-from daemon.ops.http.gate import Counts
+from daemon.ops.http.counts import Counts
 
 CONNECTIONS_MAX: Final = 128  # at once; one more is closed unheard
 HEAD_BYTES_MAX: Final = 16 * 1024  # request line and headers

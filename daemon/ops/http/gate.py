@@ -5,11 +5,12 @@ whatever breaks behind it. Knows the two kinds of path that want a token; not wh
 import asyncio
 from typing import Final
 
-import msgspec
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from daemon.instruments import now_ns
 from daemon.ops.http.answers import Refusal, every_header, too_often
+from daemon.ops.http.counts import Counts
 from daemon.ops.http.rates import Rates
 from daemon.ops.http.tokens import Tokens
 
@@ -22,14 +23,6 @@ ANSWER_S: Final = 10.0  # the longest one answer may take to be made
 FAILURES_PER_MINUTE: Final = 20  # wrong tokens of one address; then it is only told to wait
 FAILURES_LOGGED_PER_MINUTE: Final = 30  # of all; the others are counted
 REALM: Final = 'Bearer realm="quantd"'
-
-
-class Counts(msgspec.Struct):
-    """Since the start. `requests` by status."""
-
-    requests: dict[int, int] = {}
-    wrong_tokens: int = 0
-    malformed: int = 0
 
 
 class Gate:
@@ -60,13 +53,13 @@ class Gate:
         """One request."""
         if scope["type"] != "http":
             return
-        status = 0
+        status, began_ns = 0, now_ns()
 
         async def tell(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self.counts.requests[status] = self.counts.requests.get(status, 0) + 1
+                self.counts.answered(scope["path"], status, now_ns() - began_ns)
                 message["headers"] = [*message.get("headers", []), *every_header(tls=self._tls)]
             await send(message)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
+from starlette.routing import Route
 from uvicorn.server import ServerState
 
 from core.errors import ConfigError, QuantdError
@@ -16,7 +17,8 @@ from daemon.config.ops import OpsSettings
 from daemon.ops.http.app import build_app
 from daemon.ops.http.books import Books
 from daemon.ops.http.connection import HEAD_BYTES_MAX, KEEP_ALIVE_S, Connection
-from daemon.ops.http.gate import Counts, Gate
+from daemon.ops.http.counts import Counts
+from daemon.ops.http.gate import Gate
 from daemon.ops.http.tokens import Tokens, read_token, read_tokens
 from daemon.ops.view import View
 
@@ -51,8 +53,11 @@ class HttpPart:
     async def run(self, view: View) -> None:
         """Serve. Raises QuantdError when the address cannot be had."""
         books = Books(view.state)
+        app = build_app(view, books)
+        self.counts.know(route.path for route in app.routes if isinstance(route, Route))
+        view.served = self.counts
         gate = Gate(
-            build_app(view, books), self._log, tokens=self._tokens, metrics_tokens=self._metrics_tokens,
+            app, self._log, tokens=self._tokens, metrics_tokens=self._metrics_tokens,
             per_minute=self._settings.requests_per_minute, tls=self._ssl is not None,
         )  # fmt: skip
         gate.counts = self.counts

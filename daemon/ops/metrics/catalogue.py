@@ -12,7 +12,19 @@ import msgspec
 Kind = Literal["gauge", "counter", "histogram"]
 # Where it comes from, and when it is absent: see ABSENT.
 Source = Literal[
-    "ops", "trader", "windows", "lease", "journal", "follower", "ship", "guard", "delivery", "mqtt", "cluster", "up"
+    "ops",
+    "trader",
+    "windows",
+    "lease",
+    "journal",
+    "follower",
+    "ship",
+    "guard",
+    "delivery",
+    "mqtt",
+    "cluster",
+    "up",
+    "beside",
 ]
 
 ABSENT: Final[dict[Source, str]] = {
@@ -28,6 +40,7 @@ ABSENT: Final[dict[Source, str]] = {
     "mqtt": "absent without a bridge (`ops.mqtt.host`)",
     "cluster": "absent where no cluster is asked (`ops.cluster.lease`)",
     "up": "absent without `quantd up`",
+    "beside": "absent of a process that does not run",
 }
 
 LINKS: Final = ("DOWN", "DEGRADED", "READY", "UNSYNCED")
@@ -43,6 +56,8 @@ REQUESTS: Final = ("place", "replace", "cancel", "cancel_all")
 ANSWERS: Final = (
     "acknowledged", "replaced", "cancelled", "rejected", "replace_rejected", "cancel_rejected", "inactivated",
 )  # fmt: skip
+PROCESSES: Final = ("follower", "guard", "ship", "ops")
+STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 STAGES: Final = ("receive", "decide", "gate", "journal", "hold", "dispatch", "wire")
 CAUSES: Final = ("market", "other")
 QUEUES: Final = ("held_orders", "cancels", "synchronisation", "data_requests")
@@ -51,6 +66,9 @@ LOGIN: Final = ("yes", "no")
 MQTT_KINDS: Final = ("reply", "fill", "alert")
 MQTT_REASONS: Final = (
     "topic", "retained", "too_big", "malformed", "not_taken", "unsigned", "forged", "stale", "replayed", "busy",
+)  # fmt: skip
+MQTT_DENIALS: Final = (
+    "unspecified", "implementation", "not_authorized", "topic", "packet_identifier", "quota", "payload",
 )  # fmt: skip
 
 
@@ -80,6 +98,8 @@ SYMBOL: Final = _label("symbol", bound="the configured symbols")
 STRATEGY: Final = _label("strategy", bound="the configured strategies, the book of manual orders and that of nobody")
 TARGET: Final = _label("target", bound="the configured targets of alerts, at most 16")
 PART: Final = _label("part", bound="the parts of ops")
+BESIDE: Final = _label("process", *PROCESSES)
+ROUTE: Final = _label("route", bound="the paths of [ops](ops.md), and `other`")
 PROCESS_NAME: Final = _label("process", bound="the processes of `quantd up`")
 _WINDOW: Final = (_label("window", bound="the configured restart windows"), _label("login", *LOGIN))
 
@@ -92,8 +112,8 @@ def _counter(name: str, text: str, *labels: Label, source: Source = "trader") ->
     return Metric(name=f"quantd_{name}_total", kind="counter", help=text, labels=labels, source=source)
 
 
-def _histogram(name: str, text: str, *labels: Label) -> Metric:
-    return Metric(name=f"quantd_{name}_seconds", kind="histogram", help=text, labels=labels)
+def _histogram(name: str, text: str, *labels: Label, source: Source = "trader") -> Metric:
+    return Metric(name=f"quantd_{name}_seconds", kind="histogram", help=text, labels=labels, source=source)
 
 
 PRESENCE: Final = (
@@ -170,9 +190,9 @@ MODELS: Final = (
            STRATEGY, SYMBOL),
     _counter("model_scores", "Scores computed.", STRATEGY),
     _gauge("model_trained_age_seconds", "Since the newest data that the model was trained on.", STRATEGY, source="ops"),
-    _gauge("model_drift_ratio", "Population stability index of the last thousand sampled scores against the scores of "
-           "the training rows: 0 = the same, above 0.25 = another distribution. Absent until there are 200.", STRATEGY,
-           source="ops"),
+    _gauge("model_drift_ratio", "Population stability index of the last two thousand sampled scores against the scores "
+           "of the training rows: 0 = the same, above 0.25 = another distribution. Absent until there are 500.",
+           STRATEGY, source="ops"),
 )  # fmt: skip
 
 MONEY: Final = (
@@ -207,6 +227,10 @@ RISK: Final = (
            source="lease"),
     _gauge("cluster_lease_held", "1 = the cluster says that this trader is the one.", source="cluster"),
     _gauge("cluster_lease_remaining_seconds", "Of the cluster's word, as far as it was confirmed.", source="cluster"),
+    _gauge("cluster_lease_fault", "1 = the last request to the cluster came to nothing: what holds runs out.",
+           source="cluster"),
+    _gauge("cluster_lease_untold", "1 = the trader did not take the cluster's word, or could not be told.",
+           source="cluster"),
     _gauge("lease_announced", "1 = the lease was given back on purpose: nothing is to be done.", source="lease"),
 )  # fmt: skip
 
@@ -268,14 +292,18 @@ GUARD: Final = (
 
 MQTT: Final = (
     _gauge("mqtt_connected", "1 = the bridge has a session with the MQTT broker.", source="mqtt"),
+    _gauge("mqtt_away_seconds", "Since the last session that lasted five seconds; 0 = the present one does.",
+           source="mqtt"),
     _counter("mqtt_connects", "Sessions begun.", source="mqtt"),
     _counter("mqtt_failures", "Connections that failed or ended.", source="mqtt"),
     _counter("mqtt_published", "Messages told.", source="mqtt"),
     _gauge("mqtt_waiting", "Messages that wait to be told.", source="mqtt"),
     _counter("mqtt_dropped", "Messages that were never told, because what waited was full.",
              _label("kind", *MQTT_KINDS), source="mqtt"),
+    _counter("mqtt_denied", "Messages that the broker did not take, by its answer. They are tried again, replies are "
+             "not.", _label("reason", *MQTT_DENIALS), source="mqtt"),
+    _gauge("mqtt_topics_denied", "Topics that the broker does not take now.", source="mqtt"),
     _counter("mqtt_received", "Messages that came in.", source="mqtt"),
-    _counter("mqtt_discarded", "Of these, came faster than they could be looked at.", source="mqtt"),
     _counter("mqtt_refused", "Of these, refused by the bridge.", _label("reason", *MQTT_REASONS), source="mqtt"),
     _counter("mqtt_commands", "Commands passed on to the trader.", source="mqtt"),
     _counter("mqtt_commands_refused", "Of these, refused by the trader.", source="mqtt"),
@@ -295,8 +323,20 @@ PROCESS: Final = (
     _counter("process_gc_collections", "Of the trader's garbage collector.", _label("generation", "0", "1", "2")),
     _gauge("process_up", "1 = the process runs, as `quantd up` sees it.", PROCESS_NAME, source="up"),
     _counter("process_restarts", "How often `quantd up` started it again.", PROCESS_NAME, source="up"),
+    _gauge("beside_resident_memory_bytes", "Of a process beside the trader, as it says itself.", BESIDE,
+           source="beside"),
+    _gauge("beside_open_fds", "Of the same.", BESIDE, source="beside"),
+    _gauge("beside_threads", "Of the same.", BESIDE, source="beside"),
+    _counter("beside_cpu_seconds", "Of the same, user and system.", BESIDE, source="beside"),
     _gauge("ops_part_up", "1 = the part of ops runs.", PART, source="ops"),
     _counter("ops_part_restarts", "How often the part failed and was started again.", PART, source="ops"),
+)  # fmt: skip
+
+HTTP: Final = (
+    _counter("http_requests", "Requests that ops answered.", ROUTE, _label("status", *STATUSES), source="ops"),
+    _histogram("http_request", "From a request until its answer began.", ROUTE, source="ops"),
+    _counter("http_wrong_tokens", "Tokens of nobody.", source="ops"),
+    _counter("http_malformed", "What came and was no request.", source="ops"),
 )  # fmt: skip
 
 GROUPS: Final[tuple[tuple[str, tuple[Metric, ...]], ...]] = (
@@ -314,5 +354,6 @@ GROUPS: Final[tuple[tuple[str, tuple[Metric, ...]], ...]] = (
     ("Guard and alerts", GUARD),
     ("MQTT", MQTT),
     ("Processes", PROCESS),
+    ("Ops by HTTP", HTTP),
 )
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for _, group in GROUPS for metric in group}

@@ -5,7 +5,6 @@ reads no file and asks nobody, so that a scrape costs the trader nothing.
 import contextlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,22 +13,20 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from broker.ib.windows import Windows
-from core.errors import ConfigError
 from core.units import NANO
 from daemon.config import Config
 from daemon.lease import boot_id, boottime_ns
-from daemon.models import read_model
 from daemon.ops.metrics import catalogue as c
-from daemon.ops.metrics.drift import Drift
 from daemon.ops.metrics.samples import Samples
+from daemon.ops.metrics.scores import cards_of
 from daemon.ops.metrics.trader import put_measures, put_status
 from daemon.ops.view import View
 from daemon.status.follower import SILENT_SECONDS_MAX as FOLLOWER_SILENT_S
+from daemon.status.footprint import Footprint, footprint
 from daemon.status.guard import SILENT_SECONDS_MAX as GUARD_SILENT_S
 from daemon.status.measures import Measures, decode_measures
 from daemon.status.processes import RUNNING
 from daemon.status.ship import SILENT_SECONDS_MAX as SHIP_SILENT_S
-from strategies.models.card import ModelCard
 
 STALE_S: Final = 5.0  # an older answer of the trader is no answer
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
@@ -37,7 +34,7 @@ DELIVERY_SILENT_S: Final = 5.0  # who delivers says so once a second
 _MQTT: Final = {
     "mqtt_connected": "connected", "mqtt_connects_total": "connects", "mqtt_failures_total": "failures",
     "mqtt_published_total": "published", "mqtt_waiting": "waiting", "mqtt_received_total": "received",
-    "mqtt_discarded_total": "discarded", "mqtt_commands_total": "relayed",
+    "mqtt_commands_total": "relayed",
     "mqtt_commands_refused_total": "relayed_refused", "mqtt_commands_unanswered_total": "unanswered",
     "mqtt_features_total": "features",
 }  # fmt: skip
@@ -63,7 +60,6 @@ class ViewCollector(Collector):
         self._view = view
         self._boot = boot_id()
         cards = cards_of(config)
-        self._drifts = {name: Drift(card.calibration) for name, card in cards.items()}
         self._trained = {name: card.data.until_ns for name, card in cards.items()}
         self._windows = windows_of(config)
 
@@ -80,7 +76,7 @@ class ViewCollector(Collector):
         self._mqtt(samples)
         self._ops(samples)
         if measures is not None:
-            self._drift(samples, measures)
+            self._models(samples, measures)
         return samples.families()
 
     def _trader(self, samples: Samples) -> Measures | None:
@@ -141,6 +137,7 @@ class ViewCollector(Collector):
         put("follower_differences_total", picture.differences)
         if not runs:
             return
+        put_footprint(samples, "follower", picture.footprint)
         samples.one_of("follower_state", picture.state, c.FOLLOWER_STATES)
         for part, distance in (("compare", picture.restep), ("record", picture.database.part)):
             put("follower_lag_seconds", distance.lag_s, part)
@@ -158,6 +155,7 @@ class ViewCollector(Collector):
         put("guard_up", runs)
         if picture is None or not runs:
             return
+        put_footprint(samples, "guard", picture.footprint)
         samples.one_of("guard_state", picture.state, c.GUARD_STATES)
 
     def _delivery(self, samples: Samples) -> None:
@@ -181,6 +179,8 @@ class ViewCollector(Collector):
         folder, lease, put = self._view.seen.folder, self._view.lease, samples.put
         if lease is not None:
             put("cluster_lease_held", lease.held)
+            put("cluster_lease_fault", bool(lease.fault))
+            put("cluster_lease_untold", bool(lease.told))
             put("cluster_lease_remaining_seconds", lease.left_s)
         for one in () if folder is None or folder.up is None else folder.up.processes:
             put("process_up", one.state == RUNNING, one.name)
@@ -191,6 +191,7 @@ class ViewCollector(Collector):
         runs = folder.ships and (time.time_ns() - picture.wall_ns) / NANO <= SHIP_SILENT_S
         put("ship_up", runs)
         if runs:
+            put_footprint(samples, "ship", picture.footprint)
             put("ship_lag_seconds", picture.part.lag_s)
             put("ship_lag_records", picture.part.lag_records)
             put("ship_lag_bytes", picture.behind_bytes)
@@ -207,38 +208,42 @@ class ViewCollector(Collector):
             put("mqtt_dropped_total", counted.get(f"dropped_{kind}", 0), kind)
         for reason in c.MQTT_REASONS:
             put("mqtt_refused_total", counted.get(f"refused_{reason}", 0), reason)
+        for reason in c.MQTT_DENIALS:
+            put("mqtt_denied_total", counted.get(f"denied_{reason}", 0), reason)
+        picture = self._view.mqtt
+        if picture is not None:
+            put("mqtt_topics_denied", len(picture.denied))
+            put("mqtt_away_seconds", time.monotonic() - picture.away_since_s if picture.away_since_s else 0.0)
 
     def _ops(self, samples: Samples) -> None:
-        view = self._view
+        view, served = self._view, self._view.served
+        put_footprint(samples, "ops", footprint())
+        if served is not None:
+            for (route, status), count in served.answers.items():
+                samples.put("http_requests_total", count, route, status)
+            for route, times in served.times.items():
+                samples.times("http_request_seconds", times.counts, times.sum_ns, route)
+            samples.put("http_wrong_tokens_total", served.wrong_tokens)
+            samples.put("http_malformed_total", served.malformed)
         for part in view.parts:
             samples.put("ops_part_up", part not in view.faults, part)
             samples.put("ops_part_restarts_total", view.restarts.get(part, 0), part)
 
-    def _drift(self, samples: Samples, measures: Measures) -> None:
-        for one in measures.models:
-            if one.strategy in self._drifts and one.scored_ns and one.age_ms >= 0:
-                self._drifts[one.strategy].take(one.symbol, one.scored_ns, one.score_bp)
+    def _models(self, samples: Samples, measures: Measures) -> None:
         for strategy, until_ns in self._trained.items():
             samples.put("model_trained_age_seconds", max(0, measures.ts_ns - until_ns) / NANO, strategy)
-        for strategy, drift in self._drifts.items():
-            if drift.ratio is not None:
-                samples.put("model_drift_ratio", drift.ratio, strategy)
+        for strategy, ratio in self._view.seen.drifts.items():
+            if ratio is not None:
+                samples.put("model_drift_ratio", ratio, strategy)
 
 
-def drifts_of(config: Config) -> dict[str, Drift]:
-    """One for each of them; each caller samples for itself."""
-    return {name: Drift(card.calibration) for name, card in cards_of(config).items()}
-
-
-def cards_of(config: Config) -> dict[str, ModelCard]:
-    """Of every strategy with a model whose card can be read; where it cannot, the trader says why."""
-    found = {}
-    for name, strategy in config.strategies.items():
-        model = strategy.params.get("model")
-        if strategy.enabled and isinstance(model, str):
-            with contextlib.suppress(ConfigError):
-                found[name] = read_model(Path(model), field=f"strategies.{name}").card
-    return found
+def put_footprint(samples: Samples, process: str, taken: Footprint | None) -> None:
+    """What a process beside the trader says it takes; one of an earlier release says nothing."""
+    if taken is not None:
+        samples.put("beside_resident_memory_bytes", taken.resident_bytes, process)
+        samples.put("beside_open_fds", taken.fds, process)
+        samples.put("beside_threads", taken.threads, process)
+        samples.put("beside_cpu_seconds_total", taken.cpu_s, process)
 
 
 def windows_of(config: Config) -> list[tuple[str, str, Windows]]:

@@ -8,7 +8,10 @@ another market than it was trained on.
 from bisect import bisect_right
 from collections import deque
 from math import log
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from strategies.models.card import CalibrationBin
 
@@ -16,7 +19,15 @@ SAMPLES_MAX: Final = 2_000  # of one model, all its symbols together
 SAMPLES_MIN: Final = 500  # fewer say nothing
 SPACING_NS: Final = 10 * 10**9  # between two samples of one symbol: neighbours are nearly the same score
 BINS_MIN: Final = 3  # a model that scores everything alike has no distribution
+SYMBOLS_MAX: Final = 1_024  # of one model
 HALF: Final = 0.5  # added to each count, so that an empty tenth has a logarithm
+
+
+class Sampled(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sampled of one model: the tenth of each score, oldest first, and when each symbol's next one counts."""
+
+    tenths: Annotated[tuple[int, ...], Meta(max_length=SAMPLES_MAX)] = ()
+    next_ns: Annotated[dict[str, int], Meta(max_length=SYMBOLS_MAX)] = {}
 
 
 class Drift:
@@ -31,11 +42,26 @@ class Drift:
         self._sampled: deque[int] = deque(maxlen=SAMPLES_MAX)  # which tenth
         self._next_ns: dict[str, int] = {}
 
-    def take(self, symbol: str, scored_ns: int, score_bp: float) -> None:
-        """A symbol's last score; counted when it is new and far enough from the one before."""
-        if scored_ns >= self._next_ns.get(symbol, 1):
+    def take(self, symbol: str, scored_ns: int, score_bp: float) -> bool:
+        """A symbol's last score; counted (True) when it is new and far enough from the one before. One from before that
+        is of another run of a market that is told again.
+        """
+        next_ns = self._next_ns.get(symbol, 0)
+        counts = not next_ns - SPACING_NS <= scored_ns < next_ns
+        if counts:
             self._next_ns[symbol] = scored_ns + SPACING_NS
             self._sampled.append(max(0, bisect_right(self._lows, score_bp) - 1))
+        return counts
+
+    @property
+    def sampled(self) -> Sampled:
+        """To be kept."""
+        return Sampled(tenths=tuple(self._sampled), next_ns=dict(self._next_ns))
+
+    def recall(self, sampled: Sampled) -> None:
+        """Go on from what was kept of the same model."""
+        self._sampled.extend(place for place in sampled.tenths if 0 <= place < len(self._lows))
+        self._next_ns.update(sampled.next_ns)
 
     @property
     def ratio(self) -> float | None:

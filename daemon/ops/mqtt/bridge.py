@@ -17,11 +17,12 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from core.errors import ConfigError
 from daemon.config import Config
 from daemon.ops.mqtt import messages as m
-from daemon.ops.mqtt.connect import OFFLINE, ONLINE, client_of, password_of, tls_of
+from daemon.ops.mqtt.connect import OFFLINE, ONLINE, Client, client_of, password_of, tls_of
 from daemon.ops.mqtt.counters import Counters
 from daemon.ops.mqtt.discovery import discovery
 from daemon.ops.mqtt.incoming import Incoming
 from daemon.ops.mqtt.outbox import ALERT, FILL, Message, Outbox
+from daemon.ops.mqtt.standing import Standing
 from daemon.ops.mqtt.tail import TailThread, Told
 from daemon.ops.mqtt.telemetry import Pictures, heartbeat
 from daemon.ops.mqtt.topics import ALERTS, FILLS, HEARTBEAT, topics_of
@@ -30,6 +31,8 @@ from daemon.ops.view import View
 AGAIN_S_MIN: Final = 0.2  # before the next try to connect; doubled with each failure, with jitter
 AGAIN_S_MAX: Final = 20.0
 GOODBYE_S: Final = 1.0
+DENIED_AGAIN_S: Final = 30.0  # what the broker did not take is tried again: somebody may have mended its rights
+RIGHTS: Final = "give our user at the broker the rights of docs/mqtt.md"
 
 
 class MqttPart:
@@ -54,7 +57,7 @@ class MqttPart:
         self._tail: TailThread | None = None
         self.incoming: Incoming | None = None
         self._leaving = False
-        self.fault = ""  # why there is no broker; without secrets
+        self.standing = Standing(time.monotonic())
 
     async def run(self, view: View) -> None:
         """Until cancelled."""
@@ -68,6 +71,17 @@ class MqttPart:
                     tasks.create_task(work)
         except ExceptionGroup as faults:
             raise first_of(faults) from None
+        finally:
+            self._lost()
+            self._show(view)
+
+    def _show(self, view: View) -> None:
+        view.counted[self.name] = self.counted.told(self.outbox)
+        view.mqtt = self.standing.picture(time.monotonic())
+
+    def _lost(self, fault: str = "") -> None:
+        self.counted.connected = 0
+        self.standing.lost(time.monotonic(), fault)
 
     # ---- the broker --------------------------------------------------------------------------------------------
     async def _connect_on(self, incoming: Incoming) -> None:
@@ -78,10 +92,11 @@ class MqttPart:
                 await self._serve(incoming)
             except* (aiomqtt.MqttError, ConfigError, OSError, ValueError) as faults:
                 fault = first_of(faults)
-                self.fault = m.one_line(f"{fault}: {fault.__cause__}" if fault.__cause__ else str(fault))
+                text = m.one_line(f"{fault}: {fault.__cause__}" if fault.__cause__ else str(fault))
                 self.counted.failures += 1
-                self._log.warning("mqtt broker", host=self._mqtt.host, fault=self.fault, again_in_s=again_s)
-            self.counted.connected = 0
+                self._lost(text)
+                self._log.warning("mqtt broker", host=self._mqtt.host, fault=text, again_in_s=again_s)
+            self._lost()
             if self._leaving:
                 raise asyncio.CancelledError  # the good-bye failed, and the library's error took its place
             again_s = AGAIN_S_MIN if self.counted.connects > before else min(AGAIN_S_MAX, 2 * again_s)
@@ -101,6 +116,7 @@ class MqttPart:
                 end_if_cancelled(before)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._publish_on(client))
+                    tasks.create_task(self._try_denied_again())
                     tasks.create_task(_until_lost(client))
             except asyncio.CancelledError:
                 self._leaving = True
@@ -109,35 +125,59 @@ class MqttPart:
                         await client.publish(topics.availability, OFFLINE, qos=1, retain=True)
                 raise
 
-    async def _begin(self, client: aiomqtt.Client) -> None:
+    async def _begin(self, client: Client) -> None:
         """Hear first, then say that we are there, then everything anew."""
         topics, mqtt = self._topics, self._mqtt
         options = SubscribeOptions(qos=1, retainAsPublished=True)
         wanted = [(topics.command, options)] + ([(topics.features, options)] if mqtt.features else [])
         granted = await client.subscribe(wanted)
         if any(getattr(code, "is_failure", False) for code in granted):
-            raise aiomqtt.MqttError("the broker lets us not subscribe: give our user the rights of docs/mqtt.md")
-        await client.publish(topics.availability, ONLINE, qos=1, retain=True)
+            raise aiomqtt.MqttError(f"the broker lets us not subscribe: {RIGHTS}")
+        self.outbox.again()
+        birth = Message(topic=topics.availability, payload=ONLINE, retain=True)
+        if not await self._tell(client, birth):  # commands are taken all the same: a kill must not wait for its rights
+            self.outbox.show(birth)
+            self.outbox.refused(birth)
         for topic, payload in self._discovery.items():
             self.outbox.show(Message(topic=topic, payload=payload, retain=True))
         self._pictures.forget()
         self.counted.connects += 1
         self.counted.connected = 1
+        self.standing.connected(time.monotonic())
         self._log.info("mqtt broker", host=mqtt.host, connected=True, topics=topics.base)
 
-    async def _publish_on(self, client: aiomqtt.Client) -> None:
+    async def _publish_on(self, client: Client) -> None:
         while True:
             message = await self.outbox.next()
-            await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
-            self.outbox.arrived(message)
+            if await self._tell(client, message):
+                self.outbox.arrived(message)
+            else:
+                self.outbox.refused(message)
             end_if_cancelled(0)
+
+    async def _tell(self, client: Client, message: Message) -> bool:
+        """Publish one. False = the broker has said that it does not take it, and that shows."""
+        reason, topic = await client.tell(message), self._topics.shown(message.topic)
+        if not reason:
+            self.standing.taken(topic)
+            return True
+        self.counted.denied[reason] += 1
+        if self.standing.denied(topic, reason):
+            self._log.warning("mqtt broker", host=self._mqtt.host, denies=topic, why=reason, remedy=RIGHTS)
+        return False
+
+    async def _try_denied_again(self) -> None:
+        while True:
+            await asyncio.sleep(DENIED_AGAIN_S)
+            self.standing.keep_denied(self.outbox.held)
+            self.outbox.again()
 
     # ---- what is told ------------------------------------------------------------------------------------------
     async def _tell_pictures(self, view: View) -> None:
         told_s = 0.0
         while True:
             seen = await view.next_look()
-            view.counted[self.name] = self.counted.told(self.outbox)
+            self._show(view)
             now_s = time.monotonic()
             if not self.counted.connected or now_s - told_s < self._mqtt.telemetry_s:
                 continue

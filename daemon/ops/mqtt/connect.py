@@ -9,16 +9,20 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiomqtt
+import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from core.errors import ConfigError
 from daemon.authority.keys import read_secret
 from daemon.config.mqtt import MqttSettings
+from daemon.ops.mqtt.counters import denial_of
 from daemon.ops.mqtt.messages import PAYLOAD_BYTES_MAX
+from daemon.ops.mqtt.outbox import Message
 from daemon.ops.mqtt.topics import Topics
 
 ONLINE: Final = b"online"
@@ -28,15 +32,35 @@ AT_ONCE: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 PACKET_BYTES_MAX: Final = PAYLOAD_BYTES_MAX + 1_024  # the broker keeps longer ones to itself
 
 
-def client_of(
-    mqtt: MqttSettings, topics: Topics, instance: str, take: Callable[[aiomqtt.Message], None]
-) -> aiomqtt.Client:
+class Client(aiomqtt.Client):
+    """The library's, with the broker's answer to what is published, which that keeps to itself. One publication at a
+    time.
+    """
+
+    _answer: ReasonCode | None = None
+
+    async def tell(self, message: Message) -> str:
+        """Publish. "" = the broker has it, or was not asked (QoS 0); else why it does not take it (counters.DENIALS).
+        Raises MqttError.
+        """
+        self._answer = None
+        await self.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+        return "" if self._answer is None else denial_of(self._answer.value)
+
+    def _on_publish(
+        self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        self._answer = reason_code
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
+
+def client_of(mqtt: MqttSettings, topics: Topics, instance: str, take: Callable[[aiomqtt.Message], None]) -> Client:
     """A client that is not connected yet; `take` gets each message. Raises ConfigError on a secret or certificate that
     cannot be used.
     """
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.MaximumPacketSize = PACKET_BYTES_MAX
-    return aiomqtt.Client(
+    return Client(
         mqtt.host,
         mqtt.port_used,
         identifier=mqtt.client_id or f"quantd-{instance}",

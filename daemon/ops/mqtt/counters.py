@@ -16,6 +16,17 @@ STALE: Final = "stale"
 REPLAYED: Final = "replayed"
 BUSY: Final = "busy"
 REASONS: Final = (TOPIC, RETAINED, TOO_BIG, MALFORMED, NOT_TAKEN, UNSIGNED, FORGED, STALE, REPLAYED, BUSY)
+# Why the broker did not take what we published: its answers of MQTT 5, section 3.4.2.1. A closed list too.
+DENIALS: Final = {
+    0x80: "unspecified", 0x83: "implementation", 0x87: "not_authorized", 0x90: "topic", 0x91: "packet_identifier",
+    0x97: "quota", 0x99: "payload",
+}  # fmt: skip
+FAILURE: Final = 0x80  # from here on an answer is a no
+
+
+def denial_of(code: int) -> str:
+    """In a word; "" = it was taken."""
+    return DENIALS.get(code, DENIALS[FAILURE]) if code >= FAILURE else ""
 
 
 class Counters:
@@ -33,6 +44,7 @@ class Counters:
         self.connects = 0
         self.connected = 0  # 1 while it is
         self.failures = 0  # connections that failed or ended
+        self.denied = dict.fromkeys(DENIALS.values(), 0)  # publications that the broker did not take
 
     def told(self, outbox: Outbox) -> dict[str, int]:
         """All of it, flat."""
@@ -47,4 +59,5 @@ class Counters:
             "replaced": outbox.replaced,
             **{f"dropped_{kind}": count for kind, count in outbox.dropped.items()},
             **{f"refused_{reason}": count for reason, count in self.refused.items()},
+            **{f"denied_{reason}": count for reason, count in self.denied.items()},
         }

@@ -1,5 +1,6 @@
 """What waits to be published: replies first, then fills and alerts, which are kept long, then pictures, of which only
-the newest counts. Bounded; what gives way is counted. For one loop; knows no broker.
+the newest counts. Bounded; what gives way is counted. What the broker refuses waits too, and keeps nothing else back.
+For one loop; knows no broker.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class Outbox:
         self._queues: dict[str, deque[Message]] = {kind: deque() for kind in (REPLY, FILL, ALERT)}
         self._most = {REPLY: REPLIES_MAX, FILL: kept_max, ALERT: kept_max}
         self._newest: dict[str, Message] = {}
+        self._held: set[str] = set()  # topics that the broker did not take
         self._some = asyncio.Event()
         self.dropped = dict.fromkeys(self._queues, 0)  # never told, because the queue was full
         self.replaced = 0  # pictures that a newer one replaced before they were told
@@ -71,8 +73,28 @@ class Outbox:
         if self._newest.get(message.topic) is message:
             del self._newest[message.topic]
 
+    # ---- what is refused ---------------------------------------------------------------------------------------
+    @property
+    def held(self) -> frozenset[str]:
+        """Topics on which something waits that the broker did not take."""
+        return frozenset(self._held)
+
+    def refused(self, message: Message) -> None:
+        """It did not take this one: its topic is held until `again`. A reply is dropped: nobody waits so long."""
+        replies = self._queues[REPLY]
+        if replies and replies[0] is message:
+            replies.popleft()
+            self.dropped[REPLY] += 1
+        else:
+            self._held.add(message.topic)
+
+    def again(self) -> None:
+        """Nothing is held any more: the broker may have changed its mind."""
+        self._held.clear()
+        self._some.set()
+
     def _first(self) -> Message | None:
         for queue in self._queues.values():
-            if queue:
+            if queue and queue[0].topic not in self._held:
                 return queue[0]
-        return next(iter(self._newest.values()), None)
+        return next((message for topic, message in self._newest.items() if topic not in self._held), None)

@@ -38,6 +38,10 @@ class Topics:
             return None
         return asked
 
+    def shown(self, topic: str) -> str:
+        """One of ours as people are told of it: what replies are asked for on is somebody else's word."""
+        return self.reply if topic.startswith(f"{self.reply}/") else topic
+
     def feature_of(self, topic: str) -> tuple[str, str | None] | None:
         """(name, symbol or None) of a topic of numbers from outside; None = it is no such topic."""
         levels = topic.removeprefix(f"{self.base}/feature/").split("/")
