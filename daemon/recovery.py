@@ -3,6 +3,7 @@ that it works: `verify_replay` steps a whole journal and compares every record.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,6 +111,17 @@ def recover(
         last_seq=machine.engine.seq,
         failures=rerun.failures,
     )
+
+
+def refuse_later(directory: Path) -> None:
+    """Before the journal is opened for writing: ConfigError where a release that says more has gone on in it. What is
+    damaged is the opening's to say.
+    """
+    with suppress(JournalError):
+        snapshot = latest_snapshot(directory)
+        from_seq = 0 if snapshot is None else snapshot.seq + 1
+        for record in JournalReader(directory, from_seq=from_seq).references():
+            check_vocabulary(record)
 
 
 def _same_venue(config: Config, *, in_process: bool) -> None:

@@ -32,7 +32,7 @@ from daemon.log import AlertLog, ProcessLog, open_log, tell_orders
 from daemon.machine import SESSION_READY
 from daemon.notify import Notifier
 from daemon.presence import Presence
-from daemon.recovery import Recovered, recover
+from daemon.recovery import Recovered, recover, refuse_later
 from daemon.reference.tables import ReferenceTables, date_at, day_rolls
 from daemon.runner import Rolls, Runner
 from daemon.snapshots import Snapshots
@@ -163,6 +163,8 @@ class Trader:
         """Continue the journal that is there, or begin one; a tape that ended makes room for a new run."""
         directory = self.state.journal
         begin = not (directory.is_dir() and any(directory.glob("segment-*.qj")))
+        if not begin:
+            refuse_later(directory)
         journal = self._journal(directory, begin=begin)
         recovered = recover(directory, self.config, tables, alive=lambda: self.vitals.starting("recovering"))
         if recovered.feed_ended:

@@ -19,6 +19,8 @@ from core.money.state import Money
 from daemon.follower.address import read_address
 from daemon.follower.upgrade import upgrade
 from daemon.journal import JournalReader
+from daemon.journal.layout import HEADER_BYTES, frames, list_segments
+from daemon.journal.opening import map_segment
 from daemon.journal_fold import JournalFold
 from tests.fakes.process import TraderProcess
 from tests.replay.make_state import DAY, ROOT, check_out
@@ -125,10 +127,17 @@ def take_up(config: Path, code: Path, journal: Path, failures: list[str], until:
 
 
 def contents(journal: Path) -> dict[str, bytes]:
-    """Segments and snapshots as they are."""
+    """Whole frames and snapshots as they are. Not what a kill tore: releases of before cut it, with a copy, before
+    they look at the rest.
+    """
     if not journal.exists():
         return {}
-    return {path.name: path.read_bytes() for path in journal.iterdir() if path.suffix in (".qj", ".qs")}
+    found = {path.name: path.read_bytes() for path in journal.glob("*.qs")}
+    for file in list_segments(journal):
+        view = map_segment(file.path)
+        *_, (_, end) = [(0, HEADER_BYTES), *frames(view)]
+        found[file.path.name] = bytes(view[:end])
+    return found
 
 
 def end_of(journal: Path) -> int:

@@ -14,6 +14,7 @@ BY_CLOCK: Final = {
     "feed_seconds_soft": 30,
     "line_seconds_soft": 60,
     "line_seconds_max": 60,
+    "resume_sync_age_seconds_max": 60,
     "risk_seconds_soft": 60,
     "sync_seconds_soft": 120,
     "sync_seconds_hard": 600,

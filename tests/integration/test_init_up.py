@@ -85,8 +85,8 @@ class Up:
         """Of those beside the trader that do their work, by what each of them writes."""
         follower, guard, lock = read_picture(self.state), read_guard(self.state), self.state / OPS_LOCK
         return {
-            "follower": follower.pid if follower else 0,
-            "guard": guard.pid if guard else 0,
+            "follower": follower.pid if follower and follower.footprint else 0,
+            "guard": guard.pid if guard and guard.footprint else 0,
             "ops": int(lock.read_text() or 0) if lock.exists() else 0,
         }
 

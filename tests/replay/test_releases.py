@@ -14,6 +14,8 @@ from core.latches import HALTED
 from core.reference import CodeVersion
 from daemon.journal import JournalReader, JournalWriter, find_snapshot, snapshot_seqs
 from daemon.journal import snapshot as snapshots
+from daemon.journal.layout import frames, list_segments
+from daemon.journal.opening import map_segment
 from daemon.journal_fold import JournalFold
 from tests.fakes.trader import Rig, install
 from tests.replay.make_state import DAY, STATES
@@ -104,6 +106,20 @@ def test_a_later_release_is_refused_before_anything(later: Rig) -> None:
     with pytest.raises((ConfigError, JournalError), match=match):
         JournalFold(later.journal)
     assert {name: (later.journal / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.slow
+def test_what_a_later_release_left_torn_is_not_cut(later: Rig) -> None:
+    """A start that refuses leaves the torn tail too, for the release that goes on to find and to tell."""
+    newest = list_segments(later.journal)[-1].path
+    *_, (_, end) = frames(map_segment(newest))
+    with newest.open("r+b") as segment:
+        segment.seek(end)
+        segment.write(b"torn by a kill")
+    before = {path.name: path.read_bytes() for path in later.journal.iterdir()}
+    with pytest.raises(ConfigError, match=r"release 9\.9 wrote records"):
+        later.run()
+    assert {path.name: path.read_bytes() for path in later.journal.iterdir()} == before
 
 
 def test_a_number_that_was_not_there_is_the_first() -> None:

@@ -345,6 +345,7 @@ def test_a_process_ships_all_and_says_so(growing: Growing, shipping: Callable[[]
     assert same(growing, tmp_path / "to" / "journal")
     assert (picture.part.seq, picture.part.lag_records, picture.behind_bytes, picture.fault) == (growing.seq, 0, 0, "")
     assert picture == read_ship(state)
+    assert picture.footprint is not None
     news = ship_news(state)
     assert news is not None
     assert "start `quantd journal ship" in news.alarms[0]
