@@ -26,6 +26,7 @@ from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.operators import ANN, ONE_PERSON
 
 ROOT = Path(__file__).resolve().parents[2]
+LOOK_S = 0.05  # a look may be a session at the gateway, or a status of the trader: both answer instead of working
 DEADLINE_S = 120.0  # for anything that should take a moment: a hang must end as a failure
 ACCOUNT = "DU0000001"
 CLIENT_ID = 11
@@ -191,7 +192,7 @@ class Pair:
                 raise RuntimeError(f"{running} ended with {self.processes[running].returncode}: {self.logs()}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not within {deadline_s:g} s: {what}: {self.logs()}")
-            time.sleep(0.02)
+            time.sleep(LOOK_S)
 
     def logs(self) -> str:
         """The last lines of each."""

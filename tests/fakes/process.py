@@ -18,6 +18,7 @@ from tests.fakes.built_tables import lend_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 480.0  # far above what any of this takes: a hang must end as a failure
+LOOK_S = 0.002  # between two looks at a journal that grows: a look costs a tenth of that
 
 
 class TraderProcess:
@@ -62,7 +63,7 @@ class TraderProcess:
         exited = os.pidfd_open(self.process.pid)
         try:
             while size.bytes() < offset:
-                if select.select([exited], [], [], 0.0005)[0]:
+                if select.select([exited], [], [], LOOK_S)[0]:
                     self.process.wait()  # its exit code is known from here on
                     return False
                 if time.monotonic() > deadline:

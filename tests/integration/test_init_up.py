@@ -22,6 +22,7 @@ from daemon.status.follower import read_picture
 from daemon.status.guard import read_guard
 from daemon.status.picture import Status
 from daemon.status.processes import ENDED, RUNNING, read_up
+from tests.fakes import trader
 from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.gateway_process import GatewayProcess, write_config
 from tests.fakes.live_pair import free_port
@@ -168,3 +169,16 @@ def test_up_on_a_new_ib_paper_config_reaches_a_gateway(tmp_path: Path, capsys: p
                 {"trader", "follower", "guard", "ops"},
             )
             up.stop()
+
+
+@pytest.mark.slow
+def test_a_config_is_checked_without_kernels(tmp_path: Path) -> None:
+    """The guard, ops and `quantd panic` read one, strategies and all, and must not wait for numba."""
+    config = trader.write_config(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from daemon.config import load_config;"
+        "print(list(load_config(Path(sys.argv[1])).strategies), 'numba' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(config)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert done.stdout == "['reversion'] False\n"

@@ -28,7 +28,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def rig_of(folder: Path, *, params: str = "", model: dict[str, Any] | None = None, **changes: Any) -> Rig:
     """A trader with a model in an empty folder."""
     return Rig(
-        folder, **(signal_changes(folder, params=params, **(model or {})) | {"events_per_second": 0.5} | changes)
+        folder, **(signal_changes(folder, params=params, **(model or {})) | {"events_per_second": 0.25} | changes)
     )
 
 
@@ -47,7 +47,7 @@ def test_a_model_trades_and_its_day_is_replayed(tmp_path: Path) -> None:
 
 def test_killed_anywhere_it_goes_on_as_if_never_killed(tmp_path: Path) -> None:
     """From the start of the journal, and from a snapshot; the frame is printed on failure."""
-    rig = rig_of(tmp_path, halts_per_hour=1.0, snapshot_every=2000, events_per_second=0.25)
+    rig = rig_of(tmp_path, halts_per_hour=1.0, snapshot_every=1000, events_per_second=0.12)
     reached = outcome(rig.run())
     whole = rig.keep()
     frames = frame_ends(whole)
@@ -60,7 +60,7 @@ def test_killed_anywhere_it_goes_on_as_if_never_killed(tmp_path: Path) -> None:
 
 def test_another_model_halts_at_the_start_and_is_refused_by_the_replay(tmp_path: Path) -> None:
     """A changed model is a deploy: latched until armed. The journal cannot be verified under it."""
-    rig = rig_of(tmp_path, events_per_second=0.25)
+    rig = rig_of(tmp_path, events_per_second=0.12)
     rig.run()
     whole = rig.keep()
     rig.cut(whole, len(frame_ends(whole)) // 2)
@@ -116,7 +116,7 @@ def test_numbers_from_outside_are_journalled_and_replayed(tmp_path: Path) -> Non
 
     def look(trader: Any) -> None:
         runner = trader.active_runner
-        if runner.rows_done > 4000 * (len(told) + 1) and len(told) < 3:
+        if runner.rows_done > 2000 * (len(told) + 1) and len(told) < 3:
             told.append(runner.engine.seq)
             event = ExternalFeatureReceived(name="ext.heat", inst=-1, value=0.5, as_of_ns=0, age_ns_max=1800 * 10**9)
             runner.step(event, runner.now_ns)

@@ -2,6 +2,7 @@
 socket: `trigger`, `ack`, `lease`, `reset-peak`.
 """
 
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_commands_beside_halt_and_kill(tmp_path: Path, capsys: pytest.CaptureFix
     with TraderProcess(rig.config_path) as trader:
         while not is_alive(tmp_path / "control.sock"):
             assert trader.process.poll() is None
+            time.sleep(0.02)  # it needs the processor to start
         drift = quantd("trigger", "model-drift", "--reason", "psi", "--value", "0.4", "--limit", "0.2")
         assert drift == (0, "account REDUCING by OUTSIDE_MODEL_DRIFT")
         desk = quantd("trigger", "desk", "--reason", "news", "--level", "hard", "--symbol", "AAA")
