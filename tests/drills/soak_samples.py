@@ -31,7 +31,7 @@ NAMES: Final = {  # of the processes that live as long as a trader; who comes an
     "daemon.killer": "guard", "daemon.ops": "ops", "daemon.gateway": "gateway", "broker.feeds.process": "feed",
 }  # fmt: skip
 
-# After the first day everything that fills up to a bound (caches, pools, buffers, the thousand orders that are remembered)
+# After the first day everything that fills up to a bound (caches, pools, buffers, the thousand orders that are kept)
 # has had a whole session and a whole night to do so. What then still grows by a thirtieth over all the other days
 # together, or by 8 MiB where that is more (two journal segments as the drill makes them; a big answer leaves the
 # allocator with as much), doubles in months and not in weeks. It shows 2 KiB left behind by each order, or 60 bytes by
