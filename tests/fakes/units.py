@@ -175,6 +175,10 @@ class Service:
                     return True
         return False
 
+    def has_said(self, text: str) -> bool:
+        """Whether it stands anywhere in what it wrote: stacks that follow it may be long."""
+        return self._log.exists() and text in self._log.read_text(errors="replace")
+
     def log(self) -> str:
         """The end of what it wrote."""
         return self._log.read_text(errors="replace")[-3000:] if self._log.exists() else ""
