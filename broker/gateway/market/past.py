@@ -3,20 +3,24 @@ up, as the setting says. Decides which it is; knows no client.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from broker.gateway.market.bars import MINUTE_NS
 from broker.gateway.market.recorded import RecordedDays, RecordedHistory
-from broker.gateway.market.series import BeforeTape, Span, series
+from broker.gateway.market.series import BeforeTape, Span, base_step, check_length, series
 from broker.gateway.market.settings import MADE_UP_HISTORY, NO_HISTORY, MarketSettings
 from broker.gateway.market.synthetic import SyntheticHistory
 from broker.gateway.market.tape import MarketTape
 from broker.gateway.market.times import DAY
 from broker.gateway.part import World
 from core.instruments import rule_on
+
+# Sessions that are added up together: arrays of a year's minutes come from the heap after the first time, and what is
+# allocated meanwhile lies above them, so that the process grew with every year it told.
+AT_ONCE: Final = 21
 
 
 class Past:
@@ -51,7 +55,12 @@ class Past:
         key = (first, len(covered), covered[0].start_ns, covered[-1].end_ns)
         kept = self._days.get(inst)
         if kept is None or kept[0] != key:
-            kept = self._days[inst] = (key, series(self._tape, before, inst, covered, DAY, self._world.now_ns))
+            check_length(covered, base_step(DAY))
+            parts = [
+                series(self._tape, before, inst, covered[at : at + AT_ONCE], DAY, self._world.now_ns)
+                for at in range(0, len(covered), AT_ONCE)
+            ]
+            kept = self._days[inst] = (key, np.concatenate(parts))
         return kept[1]
 
     def first_date(self, inst: int) -> int:

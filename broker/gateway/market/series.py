@@ -164,8 +164,7 @@ def series(
     """
     base = base_step(step_ns)
     kept = tape.fine_bars(inst, base) if base == NANO else tape.bars(inst, base)
-    if sum((span.end_ns - span.start_ns) // base for span in covered) > BASE_BARS_MAX:
-        raise ValueError("too many bars")
+    check_length(covered, base)
     parts: list[NDArray[Any]] = []
     keys: list[NDArray[np.int64]] = []
     marks: list[NDArray[np.int64]] = []
@@ -183,10 +182,17 @@ def series(
     joined = np.ascontiguousarray(np.concatenate(parts))
     labels = np.concatenate(keys)
     out = np.zeros(len(joined), BAR)
-    bars = out[: add_up(joined, labels, np.concatenate(marks), base, now_ns, out)]
+    made = add_up(joined, labels, np.concatenate(marks), base, now_ns, out)
+    bars = out[:made].copy()  # a year of days, kept as a part of `out`, would keep the minutes' room too
     if step_ns in (DAY, WEEKLY, MONTHLY):
         _add_auctions(bars, tape, inst, covered, step_ns)
     return bars
+
+
+def check_length(covered: list[Span], base: int) -> None:
+    """Raises ValueError when bars of the base would be too many."""
+    if sum((span.end_ns - span.start_ns) // base for span in covered) > BASE_BARS_MAX:
+        raise ValueError("too many bars")
 
 
 def _add_auctions(bars: NDArray[Any], tape: MarketTape, inst: int, covered: list[Span], step_ns: int) -> None:
