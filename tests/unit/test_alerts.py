@@ -134,8 +134,9 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """One notification."""
-        Receiver.arrived_s.append(time.monotonic())
+        arrived_s = time.monotonic()
         Receiver.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        Receiver.arrived_s.append(arrived_s)  # last: whoever waits for it finds the other
         self.send_response(Receiver.status)
         self.end_headers()
 
