@@ -154,7 +154,7 @@ class LiveDriver:
         self._disk = ThreadPoolExecutor(1, "fsync")
         self.risk_worker: RiskWorker | None = None
         self._reference_date = 0
-        self._collect_s, self._collected_date = 0.0, 0
+        self._collect_s = 0.0
 
     # ---- stages ------------------------------------------------------------------------------------------------
     async def open(self) -> ReferenceTables:
@@ -300,14 +300,12 @@ class LiveDriver:
         return over
 
     def _collect(self) -> None:
-        """The collector is off while trading; what is left in cycles goes little and often: it holds up everything.
-        What lived longer (a session of the link, a day's pictures) goes when the trading day rolls.
-        """
-        now_s, date = asyncio.get_running_loop().time(), self._trader.active_runner.money.trading_date
-        generation = 2 if date != self._collected_date else 1 if now_s >= self._collect_s else 0
-        if generation:
-            self._collect_s, self._collected_date = now_s + COLLECT_S, date
-        gc.collect(generation)
+        """The collector is off while trading; what is left in cycles goes little and often: it holds up everything."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() >= self._collect_s
+        if due:
+            self._collect_s = loop.time() + COLLECT_S
+        gc.collect(1 if due else 0)
 
     def _fetch(self, date: int) -> None:
         """Ask for the slow numbers of a trading day, once."""

@@ -2,7 +2,6 @@
 followed and when it ends; decides nothing.
 """
 
-import gc
 import os
 import threading
 import time
@@ -111,9 +110,7 @@ class Follower:
         assert restep is not None
         assert head is not None
         replaced = folder.replaced  # asked first: what is read after a yes is all there will ever be
-        begun, frames = restep.begun, restep.run(seconds=STEP_SECONDS)
-        if restep.begun != begun:
-            gc.collect()  # the machine before was a ring of objects: several may wait for the collector otherwise
+        frames = restep.run(seconds=STEP_SECONDS)
         head_seq, now_s = head.advance(), time.monotonic()
         recorded_seq = self._recording.seq_of(self._journal)
         self._parts = (

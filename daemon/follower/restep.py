@@ -51,7 +51,6 @@ class Restep:
         self.seq = 0  # the newest record compared, or passed over while there is no machine
         self.ts_ns = 0
         self.skipped_seq = 0  # records up to here were passed over at the last beginning
-        self.begun = 0  # runs of the trader
         self.snapshots = 0
         self.snapshot_seq = 0
         self.snapshot_fault = ""
@@ -185,7 +184,6 @@ class Restep:
         first = before is None
         self._use(tables)
         self._run_begins = True
-        self.begun += 1
         other = origin.other_code(tables, self._code)
         if other:
             self._lose(NOT_COMPARABLE, other, frame[0].seq)
