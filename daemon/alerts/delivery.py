@@ -127,7 +127,7 @@ class Delivery:
         if self._stopping:
             return False
         try:
-            self._lock = hold_lock(self._state.path / LOCK_NAME, "alerts are delivered by pid {pid}")
+            self._lock = hold_lock(self._state.path / LOCK_NAME, "alerts are delivered by pid {pid}", patience_s=0.0)
         except JournalError:
             return False
         kept = _read_kept(self._state.path / STATE_FILE)
