@@ -122,7 +122,7 @@ class Supervisor:
                     ends = asyncio.Event()
                     kept.insert(0, (child, ends, tasks.create_task(self._keep(child, ends))))
                 await asyncio.sleep(0)  # they start before the trader
-                await self._await_listeners()
+                await self._await_listeners({child: keeping for child, _, keeping in kept})
                 self.trader_exit = await self._keep(self._trader, self._stopping)
                 self._log.info("trader ended", code=self.trader_exit)
                 self.spokesman.stopping()
@@ -138,11 +138,12 @@ class Supervisor:
             return EXIT_DONE  # stopped before it had begun
         return self.trader_exit if self.trader_exit in (EXIT_DONE, EXIT_CONFIG) else EXIT_FAILED
 
-    async def _await_listeners(self) -> None:
+    async def _await_listeners(self, kept: dict[Child, asyncio.Task[int]]) -> None:
         """Until the trader would be answered: a gateway that builds its tables first costs it no restart."""
-        for child in self._beside:
+        for child, keeping in kept.items():
             end_s = time.monotonic() + LISTEN_SECONDS_MAX
-            while child.listens and not self._stopping.is_set() and time.monotonic() < end_s:
+            over = keeping.done  # it was given up
+            while child.listens and not over() and not self._stopping.is_set() and time.monotonic() < end_s:
                 with contextlib.suppress(OSError):
                     async with asyncio.timeout(LISTEN_POLL_SECONDS * 10):
                         _, writer = await asyncio.open_connection(*child.listens)

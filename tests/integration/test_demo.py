@@ -39,6 +39,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(demo, "trader_command", trader)
     monkeypatch.setattr(demo, "follower_command", follower)
     monkeypatch.setattr(supervisor, "gateway_command", lambda config, parent: follower(config, upgrade=True, parent=0))
+    monkeypatch.setattr(supervisor, "LISTEN_SECONDS_MAX", 0.0)  # it never will
     monkeypatch.setattr(supervisor, "RESTART_SECONDS_MIN", 0.001)
     monkeypatch.setattr(supervisor, "RESTART_SECONDS_MAX", 0.001)
 

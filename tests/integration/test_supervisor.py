@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
@@ -133,6 +134,15 @@ def test_a_guard_is_kept_up_and_outlives_the_trader(tmp_path: Path) -> None:
     assert guard_child(tmp_path / "c.toml", 1, lease_s=300.0).stop_s > 300.0, (
         "it may wait for the lease of a dead trader"
     )
+
+
+def test_a_gateway_that_is_given_up_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody will ever listen there: the trader starts, and says itself what it lacks."""
+    rig = Rig(tmp_path, "tell('done')")
+    gateway = msgspec.structs.replace(rig.child("gateway", "tell('refuses'); sys.exit(2)"), listens=("127.0.0.1", 1))
+    rig.supervisor = Supervisor(rig.child("trader", "tell('done')"), [gateway], structlog.get_logger(), state=tmp_path)
+    assert rig.run() == 0
+    assert rig.lines() == ["gateway started", "gateway refuses", "trader started", "trader done"]
 
 
 def test_a_gateway_is_kept_up_and_ends_last(tmp_path: Path) -> None:
