@@ -175,9 +175,10 @@ DRILLS: Final = (
     ),
     Drill(
         name="soak",
-        meaning="five days of a made-up market with their nights and the gateway's resets, with everything `quantd up` "
-        "can start: memory, handles, threads and tasks are flat after the first day, both ledgers equal, every SQL row "
-        "once; a part is all five days, by one trader under `quantd up`, or by one that is started anew every night",
+        meaning="eight days of a made-up market with their nights, a weekend and the gateway's resets, with everything "
+        "`quantd up` can start: memory, handles, threads and tasks are flat after two days, both ledgers equal, every "
+        "SQL row once; a part is all of them, by one trader under `quantd up`, or by one that is started anew every "
+        "night",
         parts=2,
         part=_soak,
     ),

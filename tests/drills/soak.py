@@ -1,9 +1,12 @@
-"""The drill `soak`: five trading days of a made-up market, nights included, with everything up as `quantd up` keeps it:
-paper gateway, trader, follower on TimescaleDB, guard with a person's program to tell, ops with /metrics scraped and a
-bridge to a real Mosquitto. Every night the gateway makes its reset: all connections end, and are refused for a while.
+"""The drill `soak`: a week of a made-up market, from a Monday to the next one, its nights and its weekend included,
+with everything up as `quantd up` keeps it: paper gateway, trader, follower on TimescaleDB, guard with a person's
+program to tell, ops with /metrics scraped and a bridge to a real Mosquitto. Every night the gateway makes its reset:
+all connections end, and are refused for a while.
 
-One process of each lives through all five days. What it holds must stay flat after the first
-(tests/drills/soak_samples.py); at the end both ledgers are the same and every record is in SQL once.
+One process of each lives through all eight days. What it holds must stay flat after the first two, in which everything
+that has a bound comes to it: the 1,024 orders and parents that are remembered after their end (core/money/state.py),
+and the executions, which are of two days and the one that runs (core/money/inputs.py). See
+tests/drills/soak_samples.py. At the end both ledgers are the same and every record is in SQL once.
 
 In the second part each process is kept by itself, as systemd does it, and the trader is stopped and started again every
 night, announced: those beside it, who read its journal and ask its socket, must hold nothing of the traders before.
@@ -25,6 +28,7 @@ import msgspec
 import psycopg
 
 from core.errors import QuantdError
+from core.money.state import ENDED_KEPT_MAX
 from core.units import NANO
 from daemon.control.client import connected
 from daemon.follower.address import read_address
@@ -41,7 +45,8 @@ from tests.servers import mosquitto, timescale
 from tests.servers.mosquitto import MosquittoServer
 from tests.servers.timescale import TimescaleServer
 
-DAYS: Final = 5  # from a Monday on: no weekend
+DAYS: Final = 8  # from a Monday on
+WARM_UP: Final = 2  # of them: not judged
 SPEED: Final = 480  # a day in three minutes
 START: Final = datetime(2026, 1, 5, 9, 30, tzinfo=ZoneInfo("America/New_York"))
 CLOSE: Final = timedelta(hours=6, minutes=30)  # after the open
@@ -88,13 +93,14 @@ at = "{RESET}"
 lasts_s = {RESET_S}
 parameters = {{ warning_s = "15", roll_back = "2" }}
 """
-# Over a thousand orders a day: so many that have ended are remembered, and that store must be full on the first day.
+# Over 512 parents a day: twice as many that have ended are remembered, and that store must be full when the second is
+# over.
 STRATEGY: Final = """
 [strategies.reversion]
 kind = "meanrev"
 symbols = ["BAC", "IBM"]
 [strategies.reversion.params]
-half_life_s = 40
+half_life_s = 20
 warm_up_s = 300
 cadence_s = 5
 enter_z = 1.0
@@ -102,7 +108,7 @@ leave_z = 0.2
 position_dollars = 15_000
 [strategies.reversion.execution]
 algo = "twap"
-params = { duration_s = 150, slices = 4 }
+params = { duration_s = 60, slices = 2 }
 [limits.account]
 order_notional_max = 60_000
 gross_max = 250_000
@@ -154,7 +160,7 @@ def run_days(days: int, *, seed: int, restarts: bool, speed: int = SPEED) -> dic
         broker = stack.enter_context(MosquittoServer(mosquitto.provision(), folder / "broker"))
         url, port = _new_database(database), free_port()
         more = _waits(speed) + MORE.format(url=url, folder=folder, port=port, broker=broker.port)
-        feed = FEED.format(speed=speed, seed=seed, start=START.date().isoformat(), days=days)
+        feed = FEED.format(speed=speed, seed=seed, start=START.date().isoformat(), days=len(sessions(days)))
         pair = Pair(folder, feed=feed, gateway=GATEWAY, trader=more, strategy=STRATEGY + wall_limits(speed))
         ours = stack.enter_context(crew(stack.enter_context(pair), by_up=not restarts))
         soak = Soak(pair, ours, port, days=days, speed=speed)
@@ -176,6 +182,7 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.samples: list[Sample] = []
         self._results: dict[str, Any] = {}
+        self._first_ns = _ns(START + timedelta(days=min(WARM_UP, days - 1)))  # of those that are judged
 
     def check(self, holds: bool, text: str) -> None:
         """Note what does not hold."""
@@ -256,7 +263,11 @@ class Soak:
             self.failures += record.differences(connection, 1, pair.trader_state / "journal")[:FAILURES_MAX]
             rows = {table: connection.select(f"SELECT {wanted} FROM {table} ORDER BY seq") for table, wanted in _TOLD}
             ((count,),) = connection.select("SELECT messages + market_rows FROM follower_position")
-        self.counts["sql_rows"] = int(count)
+            ((early,),) = connection.select("SELECT count(*) FROM parents WHERE start_ts_ns < ?", (self._first_ns,))
+        self.counts["sql_rows"], self.counts["parents before"] = int(count), int(early)
+        self.check(
+            early > ENDED_KEPT_MAX, f"{early} parents before the days that count, {ENDED_KEPT_MAX} are remembered"
+        )
         self._by_day(rows)
 
     def _by_day(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
@@ -265,11 +276,10 @@ class Soak:
         alerts = Counter(code for _, code in rows["alerts"])
         self._results |= {"fills_by_day": dict(fills), "alerts": dict(alerts)}
         self.counts["fills"], self.counts["alerts"] = fills.total(), alerts.total()
-        for number in range(self._days):
-            day = START + timedelta(days=number)
+        for day in sessions(self._days):
             self.check(fills[day.date().isoformat()] > 0, f"{day:%A}: no fill")
-            if number == self._days - 1:
-                continue
+        for number in range(self._days - 1):
+            day = START + timedelta(days=number)
             night = (_ns(day + CLOSE), _ns(day + timedelta(days=1)))
             links = [state for ts_ns, state in rows["links"] if night[0] <= ts_ns < night[1]]
             self.counts["nights away"] += "DOWN" in links
@@ -277,12 +287,11 @@ class Soak:
 
     def told(self, seed: int) -> dict[str, Any]:
         """The record of this part."""
-        first_ns = _ns(START + timedelta(days=1))
         anew = ("trader", "riskworker") if isinstance(self._ours, Alone) else ()
-        table, failures = judged(self.samples, first_ns=first_ns, anew=anew)
+        table, failures = judged(self.samples, first_ns=self._first_ns, anew=anew)
         self.counts["samples"] = len(self.samples)
         return {
-            "seed": seed, "days": self._days, "speed": self._speed, **self._results, "held": table,
+            "seed": seed, "days": self._days, "warm_up": WARM_UP, "speed": self._speed, **self._results, "held": table,
             "counts": dict(self.counts), "failures": self.failures + failures,
         }  # fmt: skip
 
@@ -296,6 +305,11 @@ def _new_database(server: TimescaleServer) -> str:
     url = server.url(DATABASE)
     upgrade(read_address(url))
     return url
+
+
+def sessions(days: int) -> list[datetime]:
+    """The opens of so many days, weekends left out: no holiday is among them."""
+    return [day for day in (START + timedelta(days=number) for number in range(days)) if day.weekday() < 5]
 
 
 def _waits(speed: int) -> str:

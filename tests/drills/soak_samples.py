@@ -2,7 +2,7 @@
 day. Knows no trading.
 
 Memory is judged by the medians of simulated hours: their robust slope (Theil and Sen: the median of the slopes of all
-pairs), taken over the days after the first. Handles, threads and tasks are whole numbers that come and go by one or
+pairs), taken over the days after the warm-up. Handles, threads and tasks are whole numbers that come and go by one or
 two: the least of each quarter of a day must not be more on the last day than it was in the same quarter of a day before
 (the first one left out). What is left behind, and be it one, raises it for good.
 """
@@ -31,11 +31,11 @@ NAMES: Final = {  # of the processes that live as long as a trader; who comes an
     "daemon.killer": "guard", "daemon.ops": "ops", "daemon.gateway": "gateway", "broker.feeds.process": "feed",
 }  # fmt: skip
 
-# After the first day everything that fills up to a bound (caches, pools, buffers, the thousand orders that are kept)
-# has had a whole session and a whole night to do so. What then still grows by a thirtieth over all the other days
-# together, or by 8 MiB where that is more (two journal segments as the drill makes them; a big answer leaves the
-# allocator with as much), doubles in months and not in weeks. It shows 2 KiB left behind by each order, or 60 bytes by
-# each market row.
+# Before the days that are judged everything that fills up to a bound (caches, pools, buffers, the thousand orders that
+# are kept, the executions of two days and the one that runs) has had days and nights to do so. What then still grows by
+# a thirtieth over all the other days together, or by 8 MiB where that is more (two journal segments as the drill makes
+# them; a big answer leaves the allocator with as much), doubles in months and not in weeks. It shows 2 KiB left behind
+# by each order, or 60 bytes by each market row.
 GROWTH_PART_MAX: Final = 0.03
 GROWTH_BYTES_MAX: Final = 8 * MIB
 COUNTED: Final = ("fds", "threads", "tasks")
@@ -109,9 +109,9 @@ def theil_sen(points: list[tuple[float, float]]) -> float:
 
 
 def judged(samples: list[Sample], *, first_ns: int, anew: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
-    """(what each process held, what is not flat). `first_ns` is when the second day begins: what was before is the
-    warm-up. Days are counted from there, 24 hours each; of the last one only the hours that there are. Those that are
-    started `anew` meanwhile are judged by what each has held at the same hours.
+    """(what each process held, what is not flat). `first_ns` is when the first of the days that count begins: what was
+    before is the warm-up. Days are counted from there, 24 hours each; of the last one only the hours that there are.
+    Those that are started `anew` meanwhile are judged by what each has held at the same hours.
     """
     table: dict[str, Any] = {}
     failures: list[str] = []
