@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from core.errors import JournalError
-from daemon import lock
 from daemon.lock import hold_lock
 
 
@@ -16,7 +15,7 @@ def test_who_only_looks_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "trader.lock"
     looking = os.open(path, os.O_RDONLY | os.O_CREAT)
     fcntl.flock(looking, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    monkeypatch.setattr(lock.time, "sleep", lambda _: os.close(looking))
+    monkeypatch.setattr("daemon.lock.time.sleep", lambda _: os.close(looking))
     held = hold_lock(path, "held", patience_s=60.0)
     assert path.read_text() == f"{os.getpid()}\n"
     os.close(held)
