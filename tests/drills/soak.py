@@ -115,6 +115,7 @@ gross_max = 250_000
 net_max = 250_000
 """
 # Marks and synchronisations as often on the wall as a trader in real time has at least; an answer may take a second.
+# Why segments are small: soak_samples.py.
 MORE: Final = """
 [engine]
 mark_interval_s = 10
@@ -125,7 +126,7 @@ link_alert_s = 3_600
 [up]
 gateway = "gateway.toml"
 [journal]
-segment_mib = 4
+segment_mib = 1
 snapshot_every = 50_000
 [record]
 database = "{url}"

@@ -33,9 +33,10 @@ NAMES: Final = {  # of the processes that live as long as a trader; who comes an
 
 # Before the days that are judged everything that fills up to a bound (caches, pools, buffers, the thousand orders that
 # are kept, the executions of two days and the one that runs) has had days and nights to do so. What then still grows by
-# a thirtieth over all the other days together, or by 8 MiB where that is more (two journal segments as the drill makes
-# them; a big answer leaves the allocator with as much), doubles in months and not in weeks. It shows 2 KiB left behind
-# by each order, or 60 bytes by each market row.
+# a thirtieth over all the other days together, or by 8 MiB where that is more (a big answer leaves the allocator with
+# as much), doubles in months and not in weeks. It shows 2 KiB left behind by an order, or 60 bytes by a market row.
+# Journal segments are files that every reader maps whole, the follower up to four at once: the drill's are so small
+# that they do not hide this.
 GROWTH_PART_MAX: Final = 0.03
 GROWTH_BYTES_MAX: Final = 8 * MIB
 COUNTED: Final = ("fds", "threads", "tasks")
