@@ -8,9 +8,10 @@ import pytest
 from hypothesis import settings
 
 from daemon.kernels import configure
-from tests.fakes import built_tables
+from tests.fakes import built_tables, forked
 from tests.fakes.recordings import recordings
 
+forked.in_use = True
 configure()  # before any test module imports numba, which reads its settings once
 gc.disable()  # until all is collected: modules leave next to nothing, and every look at them costs more than the last
 

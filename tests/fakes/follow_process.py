@@ -16,16 +16,15 @@ from daemon.follower.fault import DatabaseFault
 from daemon.follower.postgres import PostgresDatabase
 from daemon.follower.sql_follower import SqlFollower
 from daemon.follower.sqlite import SqliteDatabase
-from tests.fakes.process import ROOT
+from tests.fakes import forked
 
 DEADLINE_S = 120.0
 
 
 def start(journal: Path, url: str, *, batch: int, die_at: int = 0) -> "subprocess.Popen[str]":
     """The process, its lines on stdout."""
-    command = [sys.executable, "-m", "tests.fakes.follow_process", str(journal), url, str(batch), str(die_at)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    command = ["tests.fakes.follow_process", str(journal), url, str(batch), str(die_at)]
+    return forked.start(*command, stdout=subprocess.PIPE, text=True)
 
 
 def die_at_write(number: int) -> None:

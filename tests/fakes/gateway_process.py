@@ -1,18 +1,17 @@
 """The real gateway as a process of its own. Knows no assertion."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from daemon.control.client import connected
+from tests.fakes import forked
 from tests.fakes.built_tables import keep_all, lend_all
-from tests.fakes.process import DEADLINE_S, ROOT
+from tests.fakes.process import DEADLINE_S
 
 CONFIG = """
 state_dir = "state"
@@ -61,10 +60,9 @@ class GatewayProcess:
         self._state = config.parent / "state"
         lend_all(self._state)
         with (self._folder / "gateway.err").open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "daemon.gateway", "--config", str(config), "--json"],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            self.process = forked.start(
+                *("daemon.gateway", "--config", str(config), "--json"),
+                environment=environment,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -3,7 +3,6 @@ assertion: what the broker's side is, it asks the gateway as any client would, t
 """
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from daemon.journal_fold import JournalFold
 from daemon.status.guard import read_guard
 from daemon.status.picture import Status
 from tests.drills.kill9 import EXAMPLE, market_data
+from tests.fakes import forked
 from tests.fakes.built_tables import keep_all, lend_all
 from tests.fakes.operators import ANN, ONE_PERSON
 
@@ -163,10 +163,7 @@ class Pair:
             "guard": ["daemon.killer", "--config", self.guard_file],
         }[name]
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *map(str, command)],
-                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            self.processes[name] = forked.start(*map(str, command), stdout=log, stderr=log)
 
     def kill(self, name: str) -> None:
         """kill -9."""

@@ -14,9 +14,10 @@ from typing import IO, Any
 
 from daemon.journal.layout import HEADER_BYTES, frame_end, list_segments
 from daemon.journal.opening import map_segment
+from tests.fakes import forked
 from tests.fakes.built_tables import lend_tables
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = forked.ROOT
 DEADLINE_S = 480.0  # far above what any of this takes: a hang must end as a failure
 LOOK_S = 0.002  # between two looks at a journal that grows: a look costs a tenth of that
 
@@ -28,12 +29,14 @@ class TraderProcess:
 
     def __init__(self, config: Path, *, hash_seed: int | None = None, root: Path = ROOT) -> None:
         lend_tables(config)
-        environment = {**os.environ, "PYTHONPATH": str(root)}
-        if hash_seed is not None:
-            environment["PYTHONHASHSEED"] = str(hash_seed)
-        command = [sys.executable, "-m", "daemon.app", "run", "--config", str(config), "--json"]
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - as long as this lives
-        self.process = subprocess.Popen(command, cwd=root, env=environment, stdout=self._out, stderr=self._err)
+        self.process = forked.start(
+            *("daemon.app", "run", "--config", str(config), "--json"),
+            environment={} if hash_seed is None else {forked.SEED: str(hash_seed)},
+            root=root,
+            stdout=self._out,
+            stderr=self._err,
+        )
 
     def __enter__(self) -> "TraderProcess":
         return self
@@ -121,7 +124,9 @@ def common(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def verify(journal: Path, *, hash_seed: int | None = None) -> dict[str, Any]:
-    """`quantd replay verify` in a process of its own. Raises RuntimeError with its words when it finds a difference."""
+    """`quantd replay verify` in a process of its own, never forked: its hashes are seeded otherwise than the trader's.
+    Raises RuntimeError with its words when it finds a difference.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if hash_seed is not None:
         environment["PYTHONHASHSEED"] = str(hash_seed)

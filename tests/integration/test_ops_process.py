@@ -5,7 +5,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -18,9 +17,9 @@ from daemon import cli
 from daemon.alerts.facts import OPS_LOCK
 from daemon.ops.__main__ import main
 from daemon.status.follower import is_locked
+from tests.fakes import forked
 from tests.fakes.built_tables import lend_tables
 from tests.fakes.ops import TOKEN, give_token
-from tests.fakes.process import ROOT
 from tests.fakes.trader import write_config
 
 DEADLINE_S = 240.0
@@ -37,10 +36,7 @@ class Running:
     """A command of ours as a process of its own; its log is read all the while. What is left is killed."""
 
     def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        self.process = forked.start("daemon.cli", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._lines: queue.Queue[str] = queue.Queue()
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
