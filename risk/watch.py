@@ -88,14 +88,19 @@ class Watch:
             window.add(ts_ns, worse * shares, arrival * shares)
 
     def sample_moves(self, ts_ns: int) -> None:
-        """One mark of every instrument held."""
-        exposure, moves = self._context.exposure, self.state.moves
-        for inst, held in enumerate(self._context.money.ledger.holdings):
-            if held and exposure.marks[inst]:
-                known = moves.get(inst)
-                if known is None:
-                    known = moves[inst] = Moves()
-                known.take(ts_ns, exposure.marks[inst], self._mark_ns)
+        """One mark of every instrument held, in its regular hours: marks that stand still over a night would leave
+        nothing usual, and make the next morning a wild one.
+        """
+        marks, moves, held = self._context.exposure.marks, self.state.moves, self._context.money.ledger.holdings
+        for calendar, instruments in self._calendars:
+            if calendar.phase(ts_ns) != REGULAR:
+                continue
+            for inst in instruments:
+                if held[inst] and marks[inst]:
+                    known = moves.get(inst)
+                    if known is None:
+                        known = moves[inst] = Moves()
+                    known.take(ts_ns, marks[inst], self._mark_ns)
 
     # ---- money -------------------------------------------------------------------------------------------------
     def losses(self, judge: t.Judge, resolved: Resolved) -> None:

@@ -12,6 +12,7 @@ from risk.ladder import Ladder, lifts_itself, who_lifts
 from risk.limit_rows import ROWS
 from risk.limits import AccountLimits, Limits
 from risk.triggers import BY_LATCH, TRIGGERS
+from risk.watch import Watch
 from risk.windows import JUMP_SIGMAS_SQUARED, USUAL_MARKS_MIN, Moves, Samples, Window
 from tests.fakes.context import CENT, NOON, SECOND, World, build_context
 
@@ -293,6 +294,34 @@ def test_volatility_against_its_usual() -> None:
     late = at + 3_600 * SECOND
     moves.take(late, 3 * PX, SECOND)
     assert moves.marks == USUAL_MARKS_MIN + 62, "after a gap there is no move of one second"
+
+
+def test_a_position_held_overnight_meets_an_ordinary_morning() -> None:
+    """Fifteen hours of marks that stand still are no usual volatility: the next session's ordinary moves trip nothing,
+    and its wild ones do.
+    """
+    bench = Bench()
+    world, watch = bench.world, Watch(bench.world.context, mark_interval_ns=SECOND, sync_interval_ns=SECOND)
+    session = world.context.calendars[0].session(NOON)
+    assert session is not None
+    bench.world.hold(0, 10)
+    bench.mark()
+    marks = world.context.exposure.marks
+
+    def trade(from_ns: int, seconds: int, cents: int) -> int:
+        """The multiple after so many marks of a price that goes up and down."""
+        for number in range(seconds):
+            marks[0] = PX + (number % 2) * cents * CENT
+            watch.sample_moves(from_ns + number * SECOND)
+        return watch.state.moves[0].multiple_milli()
+
+    assert trade(session.close_ns - 2_000 * SECOND, 2_000, 2) == pytest.approx(1_000, rel=0.05)
+    for second in range(15 * 3_600):
+        watch.sample_moves(session.close_ns + second * SECOND)
+    after = world.context.calendars[0].session(session.close_ns + 24 * 3_600 * SECOND)
+    assert after is not None
+    assert trade(after.open_ns, 600, 2) == pytest.approx(1_000, rel=0.1)
+    assert trade(after.open_ns + 600 * SECOND, 60, 100) > 6_000
 
 
 def test_a_snapshot_goes_on_counting() -> None:
