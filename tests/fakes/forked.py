@@ -73,11 +73,13 @@ def start(
     text: bool = False,
 ) -> subprocess.Popen[Any]:
     """`python -m module arguments` in the repository, its stdin empty, with more `environment` than ours. Output goes
-    where ours does, to a file, or with subprocess.PIPE to its `stdout` and `stderr`. Another root, another hash seed,
-    or anybody but the suite (drills measure what a process holds): started as a command.
+    where ours does, to a file, or with subprocess.PIPE to its `stdout` and `stderr`. Another root, another hash seed, a
+    module that is not the product's (it may change others before they are imported), or anybody but the suite (drills
+    measure what a process holds): started as a command.
     """
     whole = {**os.environ, "PYTHONPATH": str(root), **(environment or {})}
-    if in_use and root == ROOT and whole.get(SEED) == os.environ.get(SEED):
+    ours = root == ROOT and module.startswith("daemon.")
+    if in_use and ours and whole.get(SEED) == os.environ.get(SEED):
         return _parent().start([module, *arguments], whole, stdout, stderr, text=text)
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments], cwd=root, env=whole, stdin=subprocess.DEVNULL, stdout=stdout,
