@@ -1,5 +1,5 @@
 """Our own processes without the seconds of processor that their imports take: forked from one that has made them once.
-A suite that starts some hundreds of traders, followers and gateways spends a good part of its time on nothing else.
+A suite that starts some hundreds of traders, gateways and guards spends a good part of its time on nothing else.
 
 They are what `python -m` makes of them: each has its own pid, environment, folder and output, runs its own main from
 its first line, and dies of a kill -9. How a start itself goes is tested where commands are started as they are
