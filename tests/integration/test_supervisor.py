@@ -98,6 +98,12 @@ class Rig:
             while not set(lines) <= set(self.lines()):  # noqa: ASYNC110  # a file that other processes write
                 await asyncio.sleep(0.002)
 
+    async def told_to_be(self, name: str, state: str) -> None:
+        """Wait until one of its processes is said to be this."""
+        async with asyncio.timeout(DEADLINE_S):
+            while self.states().get(name, ("",))[0] != state:  # noqa: ASYNC110  # a file that we write meanwhile
+                await asyncio.sleep(0.002)
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,8 +231,15 @@ def test_a_wrong_config_is_not_tried_again(tmp_path: Path) -> None:
 
 def test_a_follower_that_cannot_run_stops_nothing(tmp_path: Path) -> None:
     """Its exit 2, or its being given up, leaves the trader alone."""
-    rig = Rig(tmp_path, "wait_for('follower gone'); tell('done')", "tell('gone'); sys.exit(2)")
-    assert rig.run() == 0
+    rig = Rig(tmp_path, "wait_for('follower seen'); tell('done')", "sys.exit(2)")
+
+    async def seen() -> None:
+        await rig.told_to_be("follower", REFUSED)
+        with rig.told.open("a") as told:
+            told.write("follower seen\n")
+
+    assert rig.run(seen) == 0
+    assert rig.lines()[-1] == "trader done"
     assert rig.lines().count("follower started") == 1
     assert rig.states()["follower"] == (REFUSED, 0, 2)
 
