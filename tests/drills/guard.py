@@ -4,7 +4,6 @@ kill -9 while its guard dies over the cancels; what the broker still lists, what
 trader starts again is looked at each time. A part is one such story, by its seed.
 """
 
-import contextlib
 import signal
 import subprocess
 import sys
@@ -114,6 +113,7 @@ class Story:
         self.times: dict[str, float] = {}
         self.orders = 0
         self.lapses = 0  # of the machine's own
+        self.refusal = ""  # of the last resume that was not taken
 
     def check(self, holds: bool, what: str) -> None:
         """Remember a failure."""
@@ -134,10 +134,12 @@ class Story:
 
     def resumed(self) -> bool:
         """Whether an operator's resume was taken: after a synchronisation young enough."""
-        with contextlib.suppress(CommandFailed, Refused):
+        try:
             self.pair.command("resume", reason="looked")
-            return True
-        return False
+        except (CommandFailed, Refused) as fault:
+            self.refusal = str(fault)
+            return False
+        return True
 
     def guard_is(self, *states: str) -> bool:
         """What the guard says of itself."""
@@ -156,7 +158,11 @@ class Story:
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Until it is so."""
-        self.pair.wait(condition, what)
+        try:
+            self.pair.wait(condition, what)
+        except RuntimeError as fault:
+            told = f"latched {self.latched()}; the last resume that was refused: {self.refusal}"
+            raise RuntimeError(f"{fault}\n{told}") from fault
 
     # ---- the parts ---------------------------------------------------------------------------------------------
     def restart(self) -> None:
