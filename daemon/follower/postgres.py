@@ -3,6 +3,7 @@ and its connection, no journal.
 """
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -23,6 +24,7 @@ from daemon.follower.statements import copy, merge, stage
 
 LOCK_CLASS: Final = 0x71746466  # "qtdf": the first half of our advisory locks; the second is the journal
 GRACE_S: Final = 2.0  # the server's own limit speaks first
+WATCH_S: Final = 0.5  # between two looks at the time
 POLL_S: Final = 0.05
 
 
@@ -47,7 +49,11 @@ class PostgresDatabase:
                 client_encoding="UTF8",
                 **dict(parts.query),  # type: ignore[arg-type]  # connection options as in any PostgreSQL URL
             )
-            with self._limited():
+        self._limit_s = math.inf  # by the monotonic clock: when the statement at hand has had its time
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="statements", daemon=True).start()
+        try:
+            with self.faults(), self._limited():
                 for name, value in (
                     ("statement_timeout", f"{round(timeout_s * 1000)}ms"),
                     ("lock_timeout", f"{round(timeout_s * 1000)}ms"),
@@ -55,6 +61,9 @@ class PostgresDatabase:
                     ("timezone", "UTC"),
                 ):
                     self.connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        except BaseException:  # edge: no connection and no thread stay behind an error; always raised again
+            self.close()
+            raise
 
     @contextmanager
     def faults(self) -> Iterator[None]:
@@ -69,13 +78,17 @@ class PostgresDatabase:
     @contextmanager
     def _limited(self) -> Iterator[None]:
         """A server that stands still answers no time limit of its own: the socket is shut under the wait."""
-        timer = threading.Timer(self._timeout_s + GRACE_S, self._shut)
-        timer.daemon = True
-        timer.start()
+        self._limit_s = time.monotonic() + self._timeout_s + GRACE_S
         try:
             yield
         finally:
-            timer.cancel()
+            self._limit_s = math.inf
+
+    def _watch(self) -> None:
+        """In a thread that lives as long as the connection: one for each statement would be hundreds a second."""
+        while not self._closed.wait(WATCH_S):
+            if time.monotonic() > self._limit_s:
+                self._shut()
 
     def _shut(self) -> None:
         with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=self.connection.fileno()) as wire:
@@ -146,6 +159,7 @@ class PostgresDatabase:
         """Let go, of the lock first: the server would notice the end of the connection a moment later."""
         with contextlib.suppress(psycopg.Error, OSError), self._limited():
             self.connection.execute("SELECT pg_advisory_unlock_all()")
+        self._closed.set()
         with contextlib.suppress(psycopg.Error, OSError):
             self.connection.close()
 
