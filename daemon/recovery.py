@@ -294,13 +294,11 @@ def go_on_with_tables(rerun: Rerun, before: ReferenceTables, tables: ReferenceTa
     """
     if tables.sessions == before.sessions or digests(tables) != digests(before):
         return
-    old = rerun.machine
-    parts = old.engine.dump()
-    exchange = None if old.exchange is None else old.exchange.snapshot()
+    parts = rerun.engine.dump()
+    exchange = None if rerun.machine.exchange is None else rerun.machine.exchange.snapshot()
     restored = Restored(money=parts["money"], opinion=parts, exchange=exchange)
     config = config_from_json(tables.config.json)
-    machine = build_machine(config, tables, with_venue=exchange is not None, restored=restored)
-    rerun.go_on_with(machine)
+    rerun.go_on_with(lambda: build_machine(config, tables, with_venue=exchange is not None, restored=restored))
 
 
 def starts_cold(record: Record) -> bool:

@@ -5,6 +5,8 @@ was journalled; without, recorded inputs, commands and outcomes are folded into 
 where there is one, is run along in both cases and must say what it said.
 """
 
+import gc
+from collections.abc import Callable
 from typing import Any, Final
 
 from core import commands as c
@@ -179,10 +181,15 @@ class Rerun:
         """Nothing of the last frame is still to be told by the next: a snapshot may be taken here."""
         return not self._refused
 
-    def go_on_with(self, machine: Machine) -> None:
-        """Continue on another machine, with this one's counts and history."""
-        self.machine, self.engine = machine, machine.engine
+    def go_on_with(self, build: Callable[[], Machine]) -> None:
+        """Continue on another machine, with this one's counts and history. The old one goes before the new one is
+        built: a live one is a ring of references, and Python's collector would let those of several days pile up.
+        """
+        del self.machine, self.engine
         self._refused = []
+        gc.collect()
+        self.machine = build()
+        self.engine = self.machine.engine
 
     # ---- what the step made ------------------------------------------------------------------------------------
     def _dispatch(self, made: list[tuple[int, int, Any]], ts_ns: int) -> None:

@@ -133,10 +133,13 @@ class Books:
         yield from self._states.rows(money, self.symbol)
 
     def _configure(self, config: ConfigResolved) -> str:
-        """A run may come with other instruments and strategies: the money goes on under the new settings."""
+        """A run may come with other instruments and strategies: the money goes on under the new settings. Mostly they
+        are the same, and so is the money: a second copy of it each night would be room that the process keeps.
+        """
         try:
             settings = money_settings(config)
-            self.money = Money(settings) if self.money is None else load(settings, dump(self.money))
+            if self.money is None or self.money.settings != settings:
+                self.money = Money(settings) if self.money is None else load(settings, dump(self.money))
         except (msgspec.MsgspecError, ValueError, LookupError) as fault:
             return f"config {config.digest} cannot be read by this release: {fault}"
         self._fees.forget()

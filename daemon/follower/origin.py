@@ -72,13 +72,12 @@ def from_snapshot(tables: ReferenceTables, snapshot: Snapshot) -> Rerun:
 
 def start_cold(rerun: Rerun, tables: ReferenceTables) -> None:
     """A run begins under a changed config: money state and venue go on, opinion starts anew, as in the trader."""
-    before = rerun.machine
+    seq, ts_ns = rerun.engine.seq, rerun.engine.ts_ns
     config = config_from_json(tables.config.json)
-    exchange = None if before.exchange is None else before.exchange.snapshot()
-    restored = Restored(money=before.engine.dump()["money"], exchange=exchange)
-    machine = build_machine(config, tables, with_venue=True, restored=restored)
-    machine.engine.seq, machine.engine.ts_ns = before.engine.seq, before.engine.ts_ns
-    rerun.go_on_with(machine)
+    exchange = None if rerun.machine.exchange is None else rerun.machine.exchange.snapshot()
+    restored = Restored(money=rerun.engine.dump()["money"], exchange=exchange)
+    rerun.go_on_with(lambda: build_machine(config, tables, with_venue=True, restored=restored))
+    rerun.engine.seq, rerun.engine.ts_ns = seq, ts_ns
     rerun.tally.symbols = config.symbols
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import shutil
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from core import records as r
 from core.engine import clock
 from core.money.snapshot import dump
 from daemon import digests, recovery
+from daemon.build import build_machine
 from daemon.follower.restep import DIVERGED, FOLLOWING, NOT_COMPARABLE, WAITING, Restep, restepped_state
 from daemon.journal import latest_snapshot, snapshot_seqs
 from daemon.journal.snapshot import read_snapshot
@@ -163,9 +165,12 @@ def test_it_goes_on_across_a_clean_stop_and_a_start(tmp_path: Path) -> None:
     assert dump(restep.rerun.engine.money) == dump(trader.active_runner.money)
 
 
-def test_it_goes_on_across_a_changed_config(tmp_path: Path) -> None:
-    """The next run starts cold, and so does the machine: from the journalled config, not from a file."""
+def test_it_goes_on_across_a_changed_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run starts cold, and so does the machine: from the journalled config, not from a file. The machine
+    before is gone when the next one is built: the collector would let several days' machines pile up.
+    """
     rig = Rig(tmp_path)
+    alive = machines_at_each_build(monkeypatch)
     restep = Restep(rig.journal, CODE)
     rig.run(stop)
     restep.run(seconds=FOREVER_S)
@@ -180,9 +185,27 @@ def test_it_goes_on_across_a_changed_config(tmp_path: Path) -> None:
     restep.run(seconds=FOREVER_S)
     changes = [x.changed for _, x in rig.records(r.INPUT) if type(x) is e.TraderStarted]
     assert changes == ["", "config"]
+    assert alive == [0, 0]
     assert (restep.state, restep.found, restep.seq) == (FOLLOWING, [], last_seq(rig.journal))
     assert dump(restep.rerun.engine.money) == dump(trader.active_runner.money)
     assert parts_of(restep) == read_newest(rig.journal).parts
+
+
+def machines_at_each_build(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many machines of re-stepping there still were each time one was built."""
+    alive: list[int] = []
+    engines: list[weakref.ref[Any]] = []
+    build = build_machine
+
+    def counted(*given: Any, **options: Any) -> Any:
+        alive.append(sum(engine() is not None for engine in engines))
+        machine = build(*given, **options)
+        setattr(machine, "ring", machine)  # noqa: B010  # what a live one is somewhere inside
+        engines.append(weakref.ref(machine.engine))
+        return machine
+
+    monkeypatch.setattr("daemon.follower.origin.build_machine", counted)
+    return alive
 
 
 def read_newest(journal: Path) -> Any:
