@@ -62,7 +62,7 @@ def run_part(number: int) -> dict[str, Any]:
     batch = chance.randrange(200, 3_000)
     lines, pause_s = chance.randrange(6), chance.random() * PAUSE_S_MAX
     hit = _follow(journal, address, batch, victim, lines=lines, pause_s=pause_s)
-    with closing(connect(address, timeout_s=30.0)) as database:
+    with closing(connect(address, timeout_s=300.0)) as database:
         wrong = record.differences(database, 1, journal)
         ((rows,),) = database.select("SELECT messages + market_rows FROM follower_position")
     _drop(address)

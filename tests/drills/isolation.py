@@ -122,7 +122,7 @@ def _live(day: str, hours: tuple[str, str], speed: str, *, disturbed: bool) -> d
             with _loaded(hurt, port, troubles):
                 summary = _killing(hurt, trader, troubles)
         failures = follower.end()
-        with closing(connect(read_address(url), timeout_s=30.0)) as connection:
+        with closing(connect(read_address(url), timeout_s=300.0)) as connection:
             failures += record.differences(connection, 1, folder / "state" / "journal")
             ((rows,),) = connection.select("SELECT messages + market_rows FROM follower_position")
     return {

@@ -170,7 +170,7 @@ def run_days(days: int, *, seed: int, restarts: bool, speed: int = SPEED) -> dic
             soak.live()
             soak.end()
             soak.compare(url)
-        except (RuntimeError, subprocess.TimeoutExpired) as fault:
+        except (RuntimeError, subprocess.TimeoutExpired, QuantdError) as fault:
             soak.failures.append(str(fault))  # what was seen until then is told
         return soak.told(seed) | {"seconds": round(time.monotonic() - began, 1)}
 
@@ -261,7 +261,7 @@ class Soak:
         bad = [one for code, one in money.alerts.items() if one.severity == "critical" and code not in EXPECTED]
         self.failures += [f"open at the end: {one.code} ({one.count}): {one.text}" for one in bad]
         self.counts["orders"] = money.next_order_id - 1
-        with closing(connect(read_address(url), timeout_s=30.0)) as connection:
+        with closing(connect(read_address(url), timeout_s=300.0)) as connection:
             self.failures += record.differences(connection, 1, pair.trader_state / "journal")[:FAILURES_MAX]
             rows = {table: connection.select(f"SELECT {wanted} FROM {table} ORDER BY seq") for table, wanted in _TOLD}
             ((count,),) = connection.select("SELECT messages + market_rows FROM follower_position")
