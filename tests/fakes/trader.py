@@ -95,6 +95,7 @@ warm_up_s = 300
 [strategies.reversion.execution]
 algo = "twap"
 params = {{ duration_s = 240, slices = 4 }}
+chase_s = {chase_s}
 
 [limits.account]
 order_notional_max = 60_000
@@ -125,6 +126,7 @@ after_crash = "{after_crash}"
 DEFAULTS: dict[str, Any] = {
     "seed": 11,
     "mark_interval_s": 60.0,
+    "chase_s": 2.0,
     "events_per_second": 0.3,
     "halts_per_hour": 0.0,
     "on_disable": "park",

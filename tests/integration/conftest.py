@@ -109,7 +109,7 @@ def journal_rig(tmp_path_factory: pytest.TempPathFactory) -> Rig:
     """A day of a real trader: about 1,500 market rows, orders, fills, refusals, halts; several segments."""
     with pytest.MonkeyPatch.context() as patch:
         trader.install(patch)
-        rig = Rig(tmp_path_factory.mktemp("recorded"), events_per_second=0.03, halts_per_hour=0.5)
+        rig = Rig(tmp_path_factory.mktemp("recorded"), events_per_second=0.03, halts_per_hour=0.5, chase_s=20.0)
         rig.run()
     return rig
 
