@@ -26,14 +26,13 @@ PYTEST = $(BIN)/python -m pytest -q -n 3 --dist worksteal
 PEERS := ib_async ib_insync ibapi nautilus_old nautilus_new
 PEER_FOLDER := .venv-peers
 
-comma := ,
 # $(call stage,name,command): runs one stage of `make test`, says how long it took, and names the one that failed.
 define stage
 @echo "== $(1)"; if $(2); then echo "   ok: $(1), $$SECONDS s"; else \
 	echo "== make test: stage '$(1)' failed after $$SECONDS s" >&2; exit 1; fi
 endef
 
-.PHONY: help install train-tools demo test test-quick drill bench lock clean
+.PHONY: help install train-tools demo test checked-types tests-passed test-quick drill bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +48,15 @@ test: $(VENV)/.dev ## all checks that must pass before a commit
 	$(call stage,lint,$(BIN)/ruff check .)
 	$(call stage,format,$(BIN)/ruff format --check .)
 	$(call stage,layers,$(BIN)/lint-imports --no-logo)
-	$(call stage,types$(comma) kernels and peers,{ $(BIN)/mypy & types=$$!; \
-		$(MAKE) --no-print-directory --jobs=3 $(VENV)/.warm $(VENV)/.peers && wait $$types; })
-	$(call stage,tests,$(PYTEST) $(ARGS))
+	@$(MAKE) --no-print-directory --jobs=4 checked-types tests-passed
 	@echo "== make test: all stages passed"
+
+# Side by side: the types take one core for longer than kernels and peers take the other. Tests know nothing of this make.
+checked-types: $(VENV)/.dev
+	$(call stage,types,$(BIN)/mypy)
+
+tests-passed: $(VENV)/.warm $(VENV)/.peers
+	$(call stage,tests,MAKEFLAGS= $(PYTEST) $(ARGS))
 
 test-quick: $(VENV)/.dev $(VENV)/.warm ## the tests alone, without those marked slow
 	@$(PYTEST) -m "not slow" $(ARGS)
