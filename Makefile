@@ -51,9 +51,10 @@ test: $(VENV)/.dev ## all checks that must pass before a commit
 	@$(MAKE) --no-print-directory --jobs=4 checked-types tests-passed
 	@echo "== make test: all stages passed"
 
-# Side by side: the types take one core for longer than kernels and peers take the other. Tests know nothing of this make.
+# Side by side: the types take one core for longer than kernels and peers take the other, and go on in what the tests
+# leave of both. Tests know nothing of this make.
 checked-types: $(VENV)/.dev
-	$(call stage,types,$(BIN)/mypy)
+	$(call stage,types,nice -n 19 $(BIN)/mypy)
 
 tests-passed: $(VENV)/.warm $(VENV)/.peers
 	$(call stage,tests,MAKEFLAGS= $(PYTEST) $(ARGS))
