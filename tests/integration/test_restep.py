@@ -195,11 +195,10 @@ def machines_at_each_build(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many machines of re-stepping there still were each time one was built."""
     alive: list[int] = []
     engines: list[weakref.ref[Any]] = []
-    build = build_machine
 
     def counted(*given: Any, **options: Any) -> Any:
         alive.append(sum(engine() is not None for engine in engines))
-        machine = build(*given, **options)
+        machine = build_machine(*given, **options)
         setattr(machine, "ring", machine)  # noqa: B010  # what a live one is somewhere inside
         engines.append(weakref.ref(machine.engine))
         return machine
